@@ -1,0 +1,1 @@
+//! The HTTP API: JSON:API 1.1 and its OpenAPI document.

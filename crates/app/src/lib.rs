@@ -1,0 +1,1 @@
+//! The use cases of Linkspan, over its ports.

@@ -1,0 +1,1 @@
+//! The built-in connector types that need a native database driver, one file each.

@@ -1,0 +1,2 @@
+//! Linkspan: the connector platform that a team runs itself.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Fixtures, in-memory stores and port contracts, for tests only.

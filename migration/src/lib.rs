@@ -1,0 +1,1 @@
+//! Append-only migrations of the Linkspan database, for SQLite and PostgreSQL.

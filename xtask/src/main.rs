@@ -1,0 +1,2 @@
+//! The chores of the workspace: tidy, codegen, test, bench.
+fn main() {}
