@@ -2,7 +2,71 @@
 //!
 //! Nothing here does I/O, reads a clock or knows a framework.
 
+mod api_key;
+mod audit;
+mod call;
+mod condition;
+mod config;
+mod connection_test;
+mod connector;
+mod connector_filter;
+mod connector_type;
+mod cursor;
+mod id;
+mod list;
+mod permission;
+mod person;
 pub mod ports;
+mod problem;
+mod provider;
+mod record_schema;
+mod resource;
 mod secret;
+mod stream;
+mod sync_log;
+mod tenancy;
+mod text;
+mod workspace;
+mod workspace_connector;
 
+pub use api_key::{ApiKey, KeyHash};
+pub use audit::{ActorType, AuditEvent};
+pub use call::{
+    Act, Actor, Call, Caller, Denied, IdempotencyClaim, IdempotencyReply, Receipt,
+};
+pub use connection_test::ConnectionTest;
+pub use connector::{
+    AuthConfig, AuthorizationFlow, Availability, CatalogEntry, Connector, Direction, McpTransport,
+    OauthConfig, ProviderType, TargetModel, Transport,
+};
+pub use connector_filter::{ConnectorFilter, FilterScope};
+pub use connector_type::{
+    Capability, Category, CommandManifest, ConnectorTypeKey, ConnectorTypeManifest, Deprecation, ExecutionModel,
+    InvalidConnectorTypeKey,
+};
+pub use cursor::{Cursor, CursorType, InvalidCursor};
+pub use id::{
+    ApiKeyId, AuditEventId, ConnectionTestId, ConnectorFilterId, ConnectorId, Id, OrganizationId,
+    PersonId, ProviderConnectorId, ProviderId, SyncLogId, WorkspaceConnectorId, WorkspaceId,
+};
+pub use list::{
+    Deleted, Filter, FilterTest, FilterValue, InvalidFilter, ListQuery, Order, Page, PageRequest,
+    PageSize, Position, Sort,
+};
+pub use permission::{Permission, Role};
+pub use person::Person;
+pub use problem::{Code, Problem};
+pub use provider::{Provider, ProviderConnector};
+pub use resource::{Attribute, AttributeKind, Resource, ResourceType, Revision};
 pub use secret::{MASK, Secret, is_mask};
+pub use stream::{InvalidStreamName, StreamField, StreamName, StreamSpec};
+pub use sync_log::{
+    Fence, Lease, RunCounts, RunOutcome, RunStatus, StreamState, SyncLog, SyncMode, Trigger,
+};
+pub use tenancy::{Platform, Visible, Within};
+pub use text::{Email, InvalidText, Name, ServiceId, Slug};
+pub use workspace::Workspace;
+pub use workspace_connector::{
+    Event, LogLevel, Readiness, RunEnd, SealedSecrets, Status, StreamSettings, UnexpectedEvent,
+    WorkspaceConnector,
+};

@@ -1,16 +1,29 @@
 //! What Linkspan asks of the outside world, one small trait each.
 
+mod idempotency;
 mod outbound;
+mod store;
+mod syncs;
 mod vault;
+mod world;
 
 use std::error::Error;
 
+pub use idempotency::{CLAIM_LASTS, Claimed, IdempotencyStore, REPLY_LASTS};
 pub use outbound::{
     Limits, Outbound, OutboundBody, OutboundError, OutboundRequest, OutboundResponse,
 };
-#[cfg(any(test, feature = "mock"))]
-pub use vault::MockVault;
+pub use store::{AccessStore, CatalogStore, Change, Store, StoreError};
+pub use syncs::SyncStore;
 pub use vault::{Purpose, SealContext, Sealed, Vault, VaultError};
+pub use world::World;
+#[cfg(any(test, feature = "mock"))]
+pub use {
+    idempotency::MockIdempotencyStore,
+    store::{MockAccessStore, MockStore},
+    vault::MockVault,
+    world::MockWorld,
+};
 
 /// What went wrong underneath: kept for the log, never shown to a caller.
 pub type Cause = Box<dyn Error + Send + Sync>;

@@ -1,0 +1,63 @@
+//! Keeping runs, and handing them out.
+
+use async_trait::async_trait;
+use time::OffsetDateTime;
+
+use super::{Store, StoreError};
+use crate::{
+    Fence, Receipt, RunOutcome, StreamName, StreamState, SyncLog, SyncLogId, WorkspaceConnectorId,
+};
+
+/// Keeps runs. The run row is the truth: a worker works on what it claimed, as long as its fencing token is the newest.
+///
+/// # Contract
+///
+/// - At most one run of an activation is active; [`start`](Self::start) answers [`StoreError::Taken`] for a second.
+/// - [`start`](Self::start) moves the activation to `processing`, [`finish`](Self::finish) to what the end of the run means, each in
+///   the same transaction as the run.
+/// - [`claim`](Self::claim) hands a run to one worker at a time, and grows its fencing token.
+/// - What is asked for under an older token is [`StoreError::Stale`].
+#[async_trait]
+pub trait SyncStore: Store<SyncLog> {
+    /// Adds a run that waits for a worker. [`StoreError::Stale`] if the activation may not run any more.
+    async fn start(&self, run: &SyncLog, receipt: &Receipt) -> Result<(), StoreError>;
+
+    /// Takes the oldest run that waits or whose lease ran out, until `until`. With `only`, that run or none.
+    async fn claim(
+        &self,
+        worker: &str,
+        only: Option<SyncLogId>,
+        now: OffsetDateTime,
+        until: OffsetDateTime,
+    ) -> Result<Option<SyncLog>, StoreError>;
+
+    /// Keeps a run until `until`.
+    async fn extend(
+        &self,
+        run: SyncLogId,
+        fence: Fence,
+        until: OffsetDateTime,
+    ) -> Result<(), StoreError>;
+
+    /// Ends a run.
+    async fn finish(
+        &self,
+        run: SyncLogId,
+        fence: Fence,
+        outcome: &RunOutcome,
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError>;
+
+    /// What is remembered of a stream.
+    async fn stream(
+        &self,
+        activation: WorkspaceConnectorId,
+        stream: &StreamName,
+    ) -> Result<Option<StreamState>, StoreError>;
+
+    /// What is remembered of all streams of an activation, by name.
+    async fn streams(
+        &self,
+        activation: WorkspaceConnectorId,
+    ) -> Result<Vec<StreamState>, StoreError>;
+}

@@ -1,0 +1,214 @@
+//! Runs of a sync.
+
+use serde::{Deserialize, Serialize};
+use strum::VariantNames;
+use time::OffsetDateTime;
+
+use crate::{
+    Attribute, Resource, ResourceType, Revision, RunEnd, StreamName, SyncLogId, Visible,
+    WorkspaceConnectorId, WorkspaceId,
+};
+
+/// One run of a sync, from trigger to end. The row is the truth of the run: its state and who holds it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SyncLog {
+    /// Stable public identifier.
+    pub id: SyncLogId,
+    /// How often it was written.
+    pub revision: Revision,
+    /// Of which activation.
+    pub workspace_connector_id: WorkspaceConnectorId,
+    /// In which workspace.
+    pub workspace_id: WorkspaceId,
+    /// How far it is.
+    pub status: RunStatus,
+    /// What started it.
+    pub trigger_type: Trigger,
+    /// What it reads.
+    pub mode: SyncMode,
+    /// The streams asked for. Empty: all.
+    pub streams: Vec<StreamName>,
+    /// What it did so far.
+    pub counts: RunCounts,
+    /// The stable code of what went wrong.
+    pub error_code: Option<String>,
+    /// What went wrong, for people.
+    pub error: Option<String>,
+    /// Who works on it. None while it waits, and after it ended.
+    pub lease: Option<Lease>,
+    /// Grows each time somebody takes the run over. A write under an older token is refused.
+    pub fence: Fence,
+    /// When work on it began.
+    pub started_at: Option<OffsetDateTime>,
+    /// When it ended.
+    pub completed_at: Option<OffsetDateTime>,
+    /// When it was triggered.
+    pub created_at: OffsetDateTime,
+    /// When it was last written.
+    pub updated_at: OffsetDateTime,
+}
+
+/// How far a run is.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    strum::Display, strum::EnumString, strum::IntoStaticStr, strum::EnumIter, strum::VariantNames,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum RunStatus {
+    /// Waits for a worker.
+    Scheduled,
+    /// A worker is at it.
+    InProgress,
+    /// Everything that was asked for was read.
+    Success,
+    /// It ended early.
+    Error,
+}
+
+impl RunStatus {
+    /// Whether the run still holds its activation.
+    pub const fn is_active(self) -> bool {
+        matches!(self, Self::Scheduled | Self::InProgress)
+    }
+}
+
+/// What started a run.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    strum::Display, strum::EnumString, strum::IntoStaticStr, strum::EnumIter, strum::VariantNames,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Trigger {
+    /// A person, at the command line.
+    Manual,
+    /// A schedule.
+    Schedule,
+    /// A caller of the API.
+    Api,
+    /// A webhook of the provider.
+    Webhook,
+    /// The end of a pause.
+    Resume,
+}
+
+/// What a run reads.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    strum::Display, strum::EnumString, strum::IntoStaticStr, strum::EnumIter, strum::VariantNames,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum SyncMode {
+    /// What changed since the last run. Needs a cursor column.
+    Incremental,
+    /// Everything, as a new generation that replaces the last.
+    Full,
+}
+
+/// What a run did. All count records, but for `bytes`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunCounts {
+    /// Read from the source.
+    pub read: u64,
+    /// Inserted, or changed.
+    pub written: u64,
+    /// Seen before, with the same content.
+    pub unchanged: u64,
+    /// Gone from the source.
+    pub deleted: u64,
+    /// Kept aside, since they could not be stored.
+    pub quarantined: u64,
+    /// The size of what was read, as JSON, in bytes.
+    pub bytes: u64,
+}
+
+/// A claim on a run that ends by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// Which worker.
+    pub worker: String,
+    /// Until when.
+    pub until: OffsetDateTime,
+}
+
+/// Grows each time somebody takes a run over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Fence(pub i64);
+
+/// What is remembered between the runs of one stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamState {
+    /// Of which activation.
+    pub workspace_connector_id: WorkspaceConnectorId,
+    /// Which stream.
+    pub stream: StreamName,
+    /// The high-water mark: everything up to it is stored.
+    pub cursor_after: Option<String>,
+    /// The generation that readers see.
+    pub generation: i64,
+    /// How many live records it has.
+    pub records: u64,
+    /// When a run last finished it.
+    pub synced_at: Option<OffsetDateTime>,
+}
+
+/// How a run ended: what is stored of it, and what it means to its activation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunOutcome {
+    /// What it means to the activation.
+    pub end: RunEnd,
+    /// What it did.
+    pub counts: RunCounts,
+    /// Code and sentence of what went wrong.
+    pub error: Option<(String, String)>,
+}
+
+impl RunOutcome {
+    /// The status of the run.
+    pub const fn status(&self) -> RunStatus {
+        match self.end {
+            RunEnd::Clean | RunEnd::Lossy => RunStatus::Success,
+            RunEnd::Failed
+            | RunEnd::Unhealthy
+            | RunEnd::Broken
+            | RunEnd::Unauthorized
+            | RunEnd::Cancelled => RunStatus::Error,
+        }
+    }
+}
+
+impl SyncLog {
+    /// How long it took, or is taking, in milliseconds.
+    pub fn duration_ms(&self) -> Option<i64> {
+        let (start, end) = (self.started_at?, self.completed_at?);
+        Some(i64::try_from((end - start).whole_milliseconds()).unwrap_or(i64::MAX))
+    }
+}
+
+impl Resource for SyncLog {
+    type Id = SyncLogId;
+    type Tenancy = Visible;
+    const TYPE: ResourceType = ResourceType::WorkspaceConnectorSyncLog;
+    const ATTRIBUTES: &'static [Attribute] = &[
+        Attribute::id("workspace_connector_sync_log_id"),
+        Attribute::id("workspace_connector_id"),
+        Attribute::one_of("status", RunStatus::VARIANTS),
+        Attribute::one_of("trigger_type", Trigger::VARIANTS),
+        Attribute::one_of("mode", SyncMode::VARIANTS),
+        Attribute::date("started_at"),
+        Attribute::date("completed_at"),
+        Attribute::date("created_at"),
+        Attribute::date("updated_at"),
+    ];
+
+    fn id(&self) -> SyncLogId {
+        self.id
+    }
+
+    fn revision(&self) -> Revision {
+        self.revision
+    }
+}

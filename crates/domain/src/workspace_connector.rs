@@ -1,0 +1,157 @@
+//! Activations: a connector at work in a workspace.
+
+mod status;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use semver::Version;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use strum::VariantNames;
+use time::OffsetDateTime;
+
+pub use status::{Event, Readiness, RunEnd, Status, UnexpectedEvent};
+
+use crate::{
+    Attribute, ConnectorId, ConnectorTypeKey, CursorType, Name, PersonId, Resource, ResourceType,
+    Revision, StreamName, Visible, WorkspaceConnectorId, WorkspaceId, ports::Sealed,
+};
+
+/// One activation of a connector in a workspace: settings, sealed credentials, status.
+///
+/// Among live activations of a workspace the name is unique, without regard to case.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WorkspaceConnector {
+    /// Stable public identifier.
+    pub id: WorkspaceConnectorId,
+    /// How often it was written.
+    pub revision: Revision,
+    /// The catalog entry it activates.
+    pub connector_id: ConnectorId,
+    /// The workspace that owns it.
+    pub workspace_id: WorkspaceId,
+    /// Who looks after it, if anybody.
+    pub person_id: Option<PersonId>,
+    /// The type that serves it.
+    pub connector_type: ConnectorTypeKey,
+    /// The version of the type when the settings were last written.
+    pub connector_type_version: Version,
+    /// What people call it.
+    pub name: Name,
+    /// What it is for.
+    pub description: Option<String>,
+    /// Where it is in its life. Changes through [`WorkspaceConnector::apply`].
+    pub status: Status,
+    /// The settings, without secrets.
+    pub config: Map<String, Value>,
+    /// The secret settings.
+    pub secrets: Option<SealedSecrets>,
+    /// What its sync does with streams.
+    pub streams: Vec<StreamSettings>,
+    /// The schemas that discovery may show. Empty: the connector's own.
+    pub output_schemas: Vec<String>,
+    /// Words of the operator's own, to find it by.
+    pub labels: BTreeMap<String, String>,
+    /// Whether commands answer from mock data.
+    pub mock_enabled: bool,
+    /// How much its runs log.
+    pub log_level: LogLevel,
+    /// What the grant can do, as last seen.
+    pub installed_capabilities: Option<Value>,
+    /// When it was made.
+    pub created_at: OffsetDateTime,
+    /// When it was last written.
+    pub updated_at: OffsetDateTime,
+    /// When it was disconnected.
+    pub deleted_at: Option<OffsetDateTime>,
+}
+
+/// The secret settings of an activation, sealed, and where in the settings they belong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedSecrets {
+    /// The blob.
+    pub blob: Sealed,
+    /// JSON pointers of the secrets that are set.
+    pub pointers: BTreeSet<String>,
+}
+
+/// How a stream is synced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StreamSettings {
+    /// Which stream; none speaks for all that are not named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<StreamName>,
+    /// The column that grows with each change of a row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor_column: Option<String>,
+    /// How cursor values compare.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor_type: Option<CursorType>,
+    /// Where the first incremental sync starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor_after: Option<String>,
+    /// The columns that name a row, where the source does not say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub primary_key: Vec<String>,
+}
+
+/// How much the runs of an activation log.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize,
+    strum::Display, strum::EnumString, strum::IntoStaticStr, strum::EnumIter, strum::VariantNames,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum LogLevel {
+    Trace,
+    Debug,
+    #[default]
+    Info,
+    Warn,
+    Error,
+    Fatal,
+}
+
+impl WorkspaceConnector {
+    /// Moves on after `event`.
+    pub fn apply(&mut self, event: Event) -> Result<(), UnexpectedEvent> {
+        self.status = self.status.after(event)?;
+        Ok(())
+    }
+
+    /// How `stream` is synced: what is said of it by name, else what is said of all.
+    pub fn stream_settings(&self, stream: &StreamName) -> Option<&StreamSettings> {
+        let named = self.streams.iter().find(|it| it.stream.as_ref() == Some(stream));
+        named.or_else(|| self.streams.iter().find(|it| it.stream.is_none()))
+    }
+}
+
+impl Resource for WorkspaceConnector {
+    type Id = WorkspaceConnectorId;
+    type Tenancy = Visible;
+    const TYPE: ResourceType = ResourceType::WorkspaceConnector;
+    const ATTRIBUTES: &'static [Attribute] = &[
+        Attribute::id("workspace_connector_id"),
+        Attribute::id("connector_id"),
+        Attribute::id("workspace_id"),
+        Attribute::id("person_id"),
+        Attribute::text("connector_type"),
+        Attribute::text("name"),
+        Attribute::one_of("status", Status::VARIANTS),
+        Attribute::boolean("mock_enabled"),
+        Attribute::one_of("log_level", LogLevel::VARIANTS),
+        Attribute::date("created_at"),
+        Attribute::date("updated_at"),
+        Attribute::date("deleted_at"),
+    ];
+
+    fn id(&self) -> WorkspaceConnectorId {
+        self.id
+    }
+
+    fn revision(&self) -> Revision {
+        self.revision
+    }
+}
