@@ -6,7 +6,6 @@ use schemars::JsonSchema;
 use semver::Version;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use strum::{Display, EnumIter, EnumString};
 
 use crate::ConfigSchema;
 
@@ -33,7 +32,7 @@ pub struct InvalidConnectorTypeKey;
     Clone,
     Copy,
     Debug,
-    Display,
+    strum::Display,
     PartialEq,
     Eq,
     Hash,
@@ -42,8 +41,10 @@ pub struct InvalidConnectorTypeKey;
     Serialize,
     Deserialize,
     JsonSchema,
-    EnumString,
-    EnumIter,
+    strum::EnumString,
+    strum::EnumIter,
+    strum::IntoStaticStr,
+    strum::VariantNames,
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
@@ -91,7 +92,7 @@ pub enum Category {
     Clone,
     Copy,
     Debug,
-    Display,
+    strum::Display,
     PartialEq,
     Eq,
     Hash,
@@ -100,8 +101,10 @@ pub enum Category {
     Serialize,
     Deserialize,
     JsonSchema,
-    EnumString,
-    EnumIter,
+    strum::EnumString,
+    strum::EnumIter,
+    strum::IntoStaticStr,
+    strum::VariantNames,
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
@@ -131,7 +134,7 @@ pub enum Capability {
     Clone,
     Copy,
     Debug,
-    Display,
+    strum::Display,
     PartialEq,
     Eq,
     Hash,
@@ -140,8 +143,10 @@ pub enum Capability {
     Serialize,
     Deserialize,
     JsonSchema,
-    EnumString,
-    EnumIter,
+    strum::EnumString,
+    strum::EnumIter,
+    strum::IntoStaticStr,
+    strum::VariantNames,
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]

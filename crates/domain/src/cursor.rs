@@ -4,7 +4,6 @@ use std::{cmp::Ordering, fmt};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
-use strum::{Display, EnumString};
 use time::{
     Date, OffsetDateTime, PrimitiveDateTime, UtcOffset,
     format_description::{BorrowedFormatItem, well_known::Rfc3339},
@@ -16,14 +15,17 @@ use time::{
     Clone,
     Copy,
     Debug,
-    Display,
+    strum::Display,
     PartialEq,
     Eq,
     Hash,
     Serialize,
     Deserialize,
     JsonSchema,
-    EnumString,
+    strum::EnumString,
+    strum::EnumIter,
+    strum::IntoStaticStr,
+    strum::VariantNames,
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
@@ -63,7 +65,9 @@ pub enum Cursor {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidCursor {
     /// Not a whole number of 64 bits.
-    #[error("the cursor is not a whole number; give one such as 1200, or choose another cursor type")]
+    #[error(
+        "the cursor is not a whole number; give one such as 1200, or choose another cursor type"
+    )]
     NotInt,
     /// Not a point in time.
     #[error(

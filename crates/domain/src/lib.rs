@@ -34,6 +34,9 @@ pub use audit::{ActorType, AuditEvent};
 pub use call::{
     Act, Actor, Call, Caller, Denied, IdempotencyClaim, IdempotencyReply, Receipt,
 };
+pub use config::{
+    ConfigError, ConfigSchema, Secrets, SplitConfig, join_config, looks_secret, masked_config,
+};
 pub use connection_test::ConnectionTest;
 pub use connector::{
     AuthConfig, AuthorizationFlow, Availability, CatalogEntry, Connector, Direction, McpTransport,
@@ -57,6 +60,7 @@ pub use permission::{Permission, Role};
 pub use person::Person;
 pub use problem::{Code, Problem};
 pub use provider::{Provider, ProviderConnector};
+pub use record_schema::FieldKind;
 pub use resource::{Attribute, AttributeKind, Resource, ResourceType, Revision};
 pub use secret::{MASK, Secret, is_mask};
 pub use stream::{InvalidStreamName, StreamField, StreamName, StreamSpec};

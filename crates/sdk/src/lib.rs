@@ -1,1 +1,36 @@
 //! What the author of a connector type sees.
+//!
+//! A type implements [`ConnectorType`], its commands [`Command`], and [`Source`] if it has records
+//! to read. [`Definition::of`] erases it into a value, which is all that the rest of the platform holds.
+
+mod batch;
+mod command;
+mod connector_type;
+mod cx;
+mod definition;
+mod environment;
+mod failure;
+mod files;
+mod hosts;
+mod http;
+mod pool;
+mod schema;
+mod settings;
+mod source;
+
+pub use batch::{Batch, BatchSink, BatchStream, arrow_schema, field_kind};
+pub use command::{Command, CommandEntry, command};
+pub use connector_type::{CheckOutcome, ConnectorType};
+pub use cx::Cx;
+pub use definition::{
+    CheckRunner, CommandRunner, Definition, DiscoverRunner, ReadRunner, Runners, SourceRunners,
+};
+pub use environment::{Environment, SourceLimits};
+pub use failure::Failure;
+pub use files::{FileAccess, LocalFile};
+pub use hosts::{HostGuard, OpenHosts, Permit};
+pub use http::Http;
+pub use pool::{PoolCache, PoolKey};
+pub use schema::{config_schema, schema_of};
+pub use settings::{SettingsFault, parse, validate_config};
+pub use source::{BatchLimits, CursorSpec, ReadMode, ReadRequest, Source, SourceEntry, source};

@@ -1,0 +1,179 @@
+//! Records on their way from a source, in columns.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use arrow_array::RecordBatch;
+use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use futures_util::Stream;
+use linkspan_domain::{Cursor, FieldKind, StreamSpec};
+use tokio::{sync::mpsc, task::JoinHandle};
+use tokio_util::sync::DropGuard;
+
+use crate::Failure;
+
+/// Some records of one stream.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// The records. All batches of one read have the same schema.
+    pub records: RecordBatch,
+    /// A read may resume from here once this batch is kept: no record with a smaller cursor is still to come.
+    /// `None` where the source cannot promise that yet, and in full reads.
+    pub cursor: Option<Cursor>,
+}
+
+/// Where a source puts its batches. It holds few of them, so a source is never far ahead of whoever keeps the records.
+#[derive(Debug)]
+pub struct BatchSink {
+    sender: mpsc::Sender<Batch>,
+}
+
+/// How many batches wait between a source and whoever keeps the records.
+const IN_FLIGHT: usize = 2;
+
+impl BatchSink {
+    /// A sink, and the end where its batches come out.
+    pub fn channel() -> (Self, mpsc::Receiver<Batch>) {
+        let (sender, receiver) = mpsc::channel(IN_FLIGHT);
+        (Self { sender }, receiver)
+    }
+
+    /// Passes `batch` on, as soon as there is room. [`Failure::Cancelled`] when nobody wants it any more.
+    pub async fn send(&mut self, batch: Batch) -> Result<(), Failure> {
+        self.sender.send(batch).await.map_err(|_| Failure::Cancelled)
+    }
+}
+
+/// The batches of one read, as they arrive. Dropping it ends the reading.
+///
+/// A failure is the last item. Without one, everything was read.
+#[derive(Debug)]
+pub struct BatchStream {
+    batches: mpsc::Receiver<Batch>,
+    reading: Option<JoinHandle<Result<(), Failure>>>,
+    _cancel: DropGuard,
+}
+
+impl BatchStream {
+    pub(crate) fn new(
+        batches: mpsc::Receiver<Batch>,
+        reading: JoinHandle<Result<(), Failure>>,
+        cancel: DropGuard,
+    ) -> Self {
+        Self { batches, reading: Some(reading), _cancel: cancel }
+    }
+}
+
+impl Stream for BatchStream {
+    type Item = Result<Batch, Failure>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(batch) = ready!(self.batches.poll_recv(cx)) {
+            return Poll::Ready(Some(Ok(batch)));
+        }
+        // The sink is gone. Whether everything was sent, only the end of the task tells.
+        let Some(reading) = &mut self.reading else { return Poll::Ready(None) };
+        let ended = ready!(Pin::new(reading).poll(cx));
+        self.reading = None;
+        Poll::Ready(match ended {
+            Ok(Ok(())) => None,
+            Ok(Err(failure)) => Some(Err(failure)),
+            Err(error) => {
+                Some(Err(Failure::Defect { doing: "read a stream", source: Some(error.into()) }))
+            }
+        })
+    }
+}
+
+/// The key under which a column's metadata says what it holds, where its Arrow type does not: decimals,
+/// UUIDs and JSON travel as text.
+const KIND: &str = "linkspan.kind";
+
+/// The columns of `stream` as Arrow has them. Sources build their batches by it.
+pub fn arrow_schema(stream: &StreamSpec) -> SchemaRef {
+    let fields = stream.fields.iter();
+    let fields = fields.map(|it| arrow_field(&it.name, it.kind, it.nullable));
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+fn arrow_field(name: &str, kind: FieldKind, nullable: bool) -> Field {
+    let (data_type, says_kind) = match kind {
+        FieldKind::Boolean => (DataType::Boolean, true),
+        FieldKind::Integer => (DataType::Int64, true),
+        FieldKind::Number => (DataType::Float64, true),
+        FieldKind::Text => (DataType::Utf8, true),
+        FieldKind::Date => (DataType::Date32, true),
+        FieldKind::Time => (DataType::Time64(TimeUnit::Microsecond), true),
+        FieldKind::Timestamp => {
+            (DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), true)
+        }
+        FieldKind::Binary => (DataType::Binary, true),
+        FieldKind::Decimal | FieldKind::Uuid | FieldKind::Json => (DataType::Utf8, false),
+    };
+    let field = Field::new(name, data_type, nullable);
+    if says_kind {
+        field
+    } else {
+        field.with_metadata([(KIND.to_owned(), kind.to_string())].into())
+    }
+}
+
+/// What a column holds: the reverse of [`arrow_schema`], and a sensible answer for other Arrow types.
+pub fn field_kind(field: &Field) -> FieldKind {
+    if let Some(kind) = field.metadata().get(KIND).and_then(|it| it.parse().ok()) {
+        return kind;
+    }
+    match field.data_type() {
+        DataType::Boolean => FieldKind::Boolean,
+        DataType::Float16 | DataType::Float32 | DataType::Float64 => FieldKind::Number,
+        DataType::Date32 | DataType::Date64 => FieldKind::Date,
+        DataType::Time32(_) | DataType::Time64(_) => FieldKind::Time,
+        DataType::Timestamp(..) => FieldKind::Timestamp,
+        DataType::Decimal32(..)
+        | DataType::Decimal64(..)
+        | DataType::Decimal128(..)
+        | DataType::Decimal256(..) => FieldKind::Decimal,
+        it if it.is_integer() => FieldKind::Integer,
+        it if it.is_binary() => FieldKind::Binary,
+        it if it.is_nested() => FieldKind::Json,
+        _ => FieldKind::Text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use linkspan_domain::{FieldKind, StreamField, StreamSpec};
+
+    use super::{arrow_schema, field_kind};
+
+    #[test]
+    fn the_columns_say_what_they_hold() {
+        let kinds = [
+            FieldKind::Boolean,
+            FieldKind::Integer,
+            FieldKind::Number,
+            FieldKind::Decimal,
+            FieldKind::Text,
+            FieldKind::Date,
+            FieldKind::Time,
+            FieldKind::Timestamp,
+            FieldKind::Uuid,
+            FieldKind::Binary,
+            FieldKind::Json,
+        ];
+        let fields = kinds.map(|kind| StreamField { name: kind.to_string(), kind, nullable: true });
+        let spec = StreamSpec {
+            name: "s".parse().unwrap(),
+            fields: fields.into(),
+            primary_key: Vec::new(),
+            cursor_candidates: Vec::new(),
+            supports_incremental: false,
+        };
+        let schema = arrow_schema(&spec);
+        let back: Vec<_> = schema.fields().iter().map(|it| field_kind(it)).collect();
+        assert_eq!(back, kinds);
+    }
+}

@@ -1,0 +1,72 @@
+//! What the author of a connector type states and implements.
+
+use linkspan_domain::Category;
+use schemars::JsonSchema;
+use semver::Version;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{CommandEntry, Cx, Failure, SourceEntry};
+
+/// One kind of connector: its facts, its settings and what it can do.
+pub trait ConnectorType: Sized + Send + Sync + 'static {
+    /// Names the type forever: `a` to `z`, `0` to `9`, `_` and `-`. Anything else does not compile.
+    const KEY: &'static str;
+    /// What people call it.
+    const TITLE: &'static str;
+    /// Grows with the settings and the commands.
+    const VERSION: Version;
+    /// Where it belongs.
+    const CATEGORY: Category;
+    /// Other keys that mean the same type.
+    const ALIASES: &'static [&'static str] = &[];
+    /// Words to find it by.
+    const TAGS: &'static [&'static str] = &[];
+    /// The name of its picture.
+    const ICON: Option<&'static str> = None;
+    /// Where the system's own documentation is.
+    const DOCS_URL: Option<&'static str> = None;
+    /// Whether a dataset or a query can be based on it.
+    const IS_QUERYABLE: bool = false;
+    /// Whether it is a double for trials, which only administrators may run.
+    const IS_MOCK: bool = false;
+
+    /// What an activation must supply. Its doc comment describes the type, those of its fields the
+    /// form; fields that are a [`Secret`](linkspan_domain::Secret) are sealed.
+    type Settings: JsonSchema + DeserializeOwned + Send + Sync + 'static;
+
+    /// What all uses of the type share as long as the process runs, such as a
+    /// [`PoolCache`](crate::PoolCache) of connections. Most types need nothing: `()`.
+    type Shared: Default + Send + Sync + 'static;
+
+    /// Its named operations.
+    fn commands() -> Vec<CommandEntry<Self>> {
+        Vec::new()
+    }
+
+    /// `Some(source::<Self>())` for a type that has records to read.
+    fn source() -> Option<SourceEntry<Self>> {
+        None
+    }
+
+    /// Refuses settings whose fields fit one by one but not together, with [`Failure::setting`].
+    fn accept(_: &Self::Settings) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// Finds out whether the settings work, changing nothing.
+    fn check(cx: &Cx<Self>) -> impl Future<Output = Result<CheckOutcome, Failure>> + Send;
+}
+
+/// That the settings work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CheckOutcome {
+    /// What was found, for people: `connected to PostgreSQL 17`.
+    pub message: String,
+}
+
+impl CheckOutcome {
+    /// The settings work, and this is what was found.
+    pub fn ok(message: impl Into<String>) -> Self {
+        Self { message: message.into() }
+    }
+}

@@ -1,0 +1,49 @@
+//! What a connector works with while it runs.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    ConnectorType, Environment, Failure, FileAccess, HostGuard, Http, PoolKey, SourceLimits,
+};
+
+/// What one use of connector type `T` works with: its settings, and the only ways out of the process.
+pub struct Cx<T: ConnectorType> {
+    /// What the activation supplied.
+    pub settings: T::Settings,
+    /// What all uses of the type share.
+    pub shared: Arc<T::Shared>,
+    /// Requests over HTTP.
+    pub http: Http,
+    /// Files in the folders that the operator opened, and uploads.
+    pub files: FileAccess,
+    /// Asked before a connection that is not HTTP is opened.
+    pub database_hosts: Arc<dyn HostGuard>,
+    /// What the operator allows.
+    pub limits: SourceLimits,
+    /// Names the pool of connections to keep for this activation; `None` for settings that are only
+    /// being tried.
+    pub pool_key: Option<PoolKey>,
+    /// Cancelled when nobody waits for the result any more. Waiting at an `await` needs no look at
+    /// it: the work is dropped there. Long computations should ask.
+    pub cancel: CancellationToken,
+}
+
+impl<T: ConnectorType> Cx<T> {
+    /// Has `read` make sense of `settings` and opens `environment` for them.
+    pub(crate) fn open(
+        read: fn(Value) -> Result<T::Settings, Failure>,
+        settings: Value,
+        environment: Environment,
+        shared: Arc<T::Shared>,
+    ) -> Result<Self, Failure> {
+        let Environment { outbound, files, database_hosts, limits, activation, cancel } =
+            environment;
+        let pool_key = activation.map(|activation| PoolKey::of(activation, &settings));
+        let settings = read(settings)?;
+        let http = Http::new(outbound, limits.exchange);
+        Ok(Self { settings, shared, http, files, database_hosts, limits, pool_key, cancel })
+    }
+}

@@ -1,0 +1,262 @@
+//! A connector type with its Rust types erased: what registries, engines and documents hold.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use futures_util::{FutureExt, future::BoxFuture};
+use linkspan_domain::{
+    Capability, ConnectorTypeKey, ConnectorTypeManifest, ExecutionModel, StreamSpec,
+};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    BatchSink, BatchStream, CheckOutcome, ConnectorType, Cx, Environment, Failure, ReadRequest,
+    SettingsFault, SourceEntry, config_schema, schema::description, settings::Checker,
+};
+
+/// Checks settings.
+pub type CheckRunner = Arc<
+    dyn Fn(Value, Environment) -> BoxFuture<'static, Result<CheckOutcome, Failure>> + Send + Sync,
+>;
+/// Lists the streams behind settings.
+pub type DiscoverRunner = Arc<
+    dyn Fn(Value, Environment) -> BoxFuture<'static, Result<Vec<StreamSpec>, Failure>>
+        + Send
+        + Sync,
+>;
+/// Reads one stream into a sink.
+pub type ReadRunner = Arc<
+    dyn Fn(Value, ReadRequest, Environment, BatchSink) -> BoxFuture<'static, Result<(), Failure>>
+        + Send
+        + Sync,
+>;
+/// Runs one command: settings, then parameters.
+pub type CommandRunner = Arc<
+    dyn Fn(Value, Value, Environment) -> BoxFuture<'static, Result<Value, Failure>> + Send + Sync,
+>;
+
+/// What makes a manifest move: one function per capability.
+#[derive(Clone)]
+pub struct Runners {
+    /// Checks settings.
+    pub check: CheckRunner,
+    /// Present when the type has records to read.
+    pub source: Option<SourceRunners>,
+    /// By the name of the command.
+    pub commands: BTreeMap<String, CommandRunner>,
+}
+
+/// The source half of [`Runners`].
+#[derive(Clone)]
+pub struct SourceRunners {
+    /// Lists the streams.
+    pub discover: DiscoverRunner,
+    /// Reads one.
+    pub read: ReadRunner,
+}
+
+/// A connector type as a value. Cheap to clone; clones share connections.
+///
+/// [`Definition::of`] makes it from a Rust type, [`Definition::new`] from anything else that can
+/// state a manifest. Settings are checked against the manifest's schema before anything runs, and
+/// everything stops where it waits when [`Environment::cancel`] is cancelled.
+#[derive(Clone)]
+pub struct Definition {
+    /// What it looks like from outside.
+    pub manifest: Arc<ConnectorTypeManifest>,
+    runners: Arc<Runners>,
+    settings: Arc<Checker>,
+    parameters: Arc<BTreeMap<String, Checker>>,
+    accept: Arc<dyn Fn(&Value) -> Result<(), Failure> + Send + Sync>,
+}
+
+impl Definition {
+    /// Erases `T`.
+    pub fn of<T: ConnectorType>() -> Self {
+        let key = const { ConnectorTypeKey::of(T::KEY) };
+        let config_schema = config_schema::<T::Settings>();
+        let commands = T::commands();
+        let source = T::source();
+        let manifest = ConnectorTypeManifest {
+            key,
+            aliases: T::ALIASES.iter().filter_map(|it| it.parse().ok()).collect(),
+            version: T::VERSION,
+            title: T::TITLE.to_owned(),
+            description: description(config_schema.as_value()),
+            category: T::CATEGORY,
+            tags: T::TAGS.iter().map(|&it| it.to_owned()).collect(),
+            icon: T::ICON.map(str::to_owned),
+            docs_url: T::DOCS_URL.map(str::to_owned),
+            config_schema,
+            capabilities: capabilities(source.is_some(), !commands.is_empty()),
+            commands: commands.iter().map(|it| it.manifest.clone()).collect(),
+            is_queryable: T::IS_QUERYABLE,
+            is_mock: T::IS_MOCK,
+            execution_model: ExecutionModel::BuiltIn,
+        };
+        let accept = |settings: &Value| accepted::<T>(settings.clone()).map(drop);
+        Self { accept: Arc::new(accept), ..Self::new(manifest, runners::<T>(source)) }
+    }
+
+    /// Joins a manifest with what makes it move.
+    pub fn new(manifest: ConnectorTypeManifest, runners: Runners) -> Self {
+        let commands = manifest.commands.iter();
+        let parameters = commands.map(|it| (it.name.clone(), Checker::new(&it.parameters)));
+        Self {
+            settings: Arc::new(Checker::new(manifest.config_schema.as_value())),
+            parameters: Arc::new(parameters.collect()),
+            manifest: Arc::new(manifest),
+            runners: Arc::new(runners),
+            accept: Arc::new(|_| Ok(())),
+        }
+    }
+
+    /// What is wrong with `settings`, without trying them. Empty when they fit.
+    pub fn faults(&self, settings: &Value) -> Vec<SettingsFault> {
+        let faults = self.settings.faults(settings);
+        if faults.is_empty() {
+            (self.accept)(settings).err().map(SettingsFault::from).into_iter().collect()
+        } else {
+            faults
+        }
+    }
+
+    /// Finds out whether `settings` work.
+    pub async fn check(
+        &self,
+        settings: Value,
+        environment: Environment,
+    ) -> Result<CheckOutcome, Failure> {
+        self.settings.pass("settings", &settings)?;
+        let cancel = environment.cancel.clone();
+        unless_cancelled(&cancel, (self.runners.check)(settings, environment)).await
+    }
+
+    /// Lists the streams behind `settings`.
+    pub async fn discover(
+        &self,
+        settings: Value,
+        environment: Environment,
+    ) -> Result<Vec<StreamSpec>, Failure> {
+        let source = self.source("list streams")?;
+        self.settings.pass("settings", &settings)?;
+        let cancel = environment.cancel.clone();
+        unless_cancelled(&cancel, (source.discover)(settings, environment)).await
+    }
+
+    /// Reads one stream. The reading runs as a task of its own, at most two batches ahead of whoever
+    /// takes them, and ends when the answer is dropped.
+    ///
+    /// Must be called within a Tokio runtime.
+    pub fn read(
+        &self,
+        settings: Value,
+        request: ReadRequest,
+        mut environment: Environment,
+    ) -> BatchStream {
+        let cancel = environment.cancel.child_token();
+        environment.cancel = cancel.clone();
+        let (sink, batches) = BatchSink::channel();
+        let this = self.clone();
+        let reading = tokio::spawn({
+            let cancel = cancel.clone();
+            async move {
+                let source = this.source("read streams")?;
+                this.settings.pass("settings", &settings)?;
+                let read = (source.read)(settings, request, environment, sink);
+                unless_cancelled(&cancel, read).await
+            }
+        });
+        BatchStream::new(batches, reading, cancel.drop_guard())
+    }
+
+    /// Runs the command called `name`.
+    pub async fn run_command(
+        &self,
+        name: &str,
+        settings: Value,
+        parameters: Value,
+        environment: Environment,
+    ) -> Result<Value, Failure> {
+        let Some(run) = self.runners.commands.get(name) else {
+            return Err(Failure::NotFound("the command".to_owned()));
+        };
+        self.settings.pass("settings", &settings)?;
+        if let Some(checker) = self.parameters.get(name) {
+            checker.pass("parameters", &parameters)?;
+        }
+        let cancel = environment.cancel.clone();
+        unless_cancelled(&cancel, run(settings, parameters, environment)).await
+    }
+
+    fn source(&self, what: &str) -> Result<&SourceRunners, Failure> {
+        self.runners.source.as_ref().ok_or_else(|| Failure::Unsupported(what.to_owned()))
+    }
+}
+
+impl fmt::Debug for Definition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Definition({} {})", self.manifest.key, self.manifest.version)
+    }
+}
+
+fn capabilities(is_source: bool, has_commands: bool) -> Vec<Capability> {
+    let mut all = vec![Capability::Check];
+    if is_source {
+        all.extend([Capability::Discover, Capability::Read]);
+    }
+    if has_commands {
+        all.push(Capability::Command);
+    }
+    all
+}
+
+fn accepted<T: ConnectorType>(settings: Value) -> Result<T::Settings, Failure> {
+    let settings = crate::parse("settings", settings)?;
+    T::accept(&settings)?;
+    Ok(settings)
+}
+
+fn runners<T: ConnectorType>(source: Option<SourceEntry<T>>) -> Runners {
+    let shared = Arc::<T::Shared>::default();
+    let open = move |settings: Value, environment| {
+        Cx::<T>::open(accepted::<T>, settings, environment, Arc::clone(&shared))
+    };
+    let source = source.map(|SourceEntry { discover, read }| SourceRunners {
+        discover: {
+            let open = open.clone();
+            Arc::new(move |settings, environment| {
+                let cx = open(settings, environment);
+                async move { discover(&cx?).await }.boxed()
+            })
+        },
+        read: {
+            let open = open.clone();
+            Arc::new(move |settings, request, environment, mut sink| {
+                let cx = open(settings, environment);
+                async move { read(&cx?, request, &mut sink).await }.boxed()
+            })
+        },
+    });
+    let commands = T::commands().into_iter().map(|entry| {
+        let open = open.clone();
+        let run: CommandRunner = Arc::new(move |settings, parameters, environment| {
+            let (cx, run) = (open(settings, environment), entry.run);
+            async move { run(&cx?, parameters).await }.boxed()
+        });
+        (entry.manifest.name, run)
+    });
+    let commands = commands.collect();
+    let check: CheckRunner = Arc::new(move |settings, environment| {
+        let cx = open(settings, environment);
+        async move { T::check(&cx?).await }.boxed()
+    });
+    Runners { check, source, commands }
+}
+
+async fn unless_cancelled<R>(
+    cancel: &CancellationToken,
+    work: impl Future<Output = Result<R, Failure>>,
+) -> Result<R, Failure> {
+    cancel.run_until_cancelled(work).await.unwrap_or(Err(Failure::Cancelled))
+}

@@ -1,0 +1,73 @@
+//! What the platform lends a connector for one use.
+
+use std::sync::Arc;
+
+use linkspan_domain::{
+    WorkspaceConnectorId,
+    ports::{Limits, Outbound},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{FileAccess, HostGuard};
+
+/// What the platform lends a connector for one use. Cheap to clone.
+#[derive(Clone)]
+pub struct Environment {
+    /// The way out over HTTP.
+    pub outbound: Arc<dyn Outbound>,
+    /// The folders that may be read.
+    pub files: FileAccess,
+    /// Says where connections that are not HTTP may go.
+    pub database_hosts: Arc<dyn HostGuard>,
+    /// What the operator allows.
+    pub limits: SourceLimits,
+    /// For which activation, if the settings belong to one; draft settings do not.
+    pub activation: Option<WorkspaceConnectorId>,
+    /// Stops the use when cancelled.
+    pub cancel: CancellationToken,
+}
+
+/// What the operator allows one use to take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SourceLimits {
+    /// The most bytes of one downloaded file, counted after decompression.
+    pub download_bytes: u64,
+    /// The most bytes of one uploaded or local file, counted as it lies there.
+    pub file_bytes: u64,
+    /// How long the download of one file may take, in seconds.
+    pub download_secs: u64,
+    /// What one ordinary HTTP exchange may cost.
+    pub exchange: Limits,
+    /// How many idle connections a pool keeps.
+    pub pool_idle: usize,
+    /// How many connections a pool opens at most.
+    pub pool_max: usize,
+}
+
+impl Default for SourceLimits {
+    fn default() -> Self {
+        Self {
+            download_bytes: 50 * 1024 * 1024,
+            file_bytes: u64::MAX,
+            download_secs: 600,
+            exchange: Limits::default(),
+            pool_idle: 5,
+            pool_max: 20,
+        }
+    }
+}
+
+impl Environment {
+    /// An environment that reaches the world through `outbound`, sees no file, and lets
+    /// connections go wherever `database_hosts` permits.
+    pub fn new(outbound: Arc<dyn Outbound>, database_hosts: Arc<dyn HostGuard>) -> Self {
+        Self {
+            outbound,
+            files: FileAccess::none(),
+            database_hosts,
+            limits: SourceLimits::default(),
+            activation: None,
+            cancel: CancellationToken::new(),
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Files in the folders that the operator opened.
+
+use std::{
+    io,
+    path::{Component, Path, PathBuf},
+    sync::Arc,
+};
+
+use tokio::fs::{self, File};
+
+use crate::Failure;
+
+/// The folders whose files a connector may read: those the operator opened, and the uploads of the workspace.
+///
+/// Neither `..` nor a symbolic link leads out of them. Only plain files are opened. People who can
+/// replace folders below an open folder while a file is being opened are trusted.
+#[derive(Clone, Debug)]
+pub struct FileAccess {
+    roots: Arc<[PathBuf]>,
+}
+
+/// A file that was opened for reading.
+#[derive(Debug)]
+pub struct LocalFile {
+    /// The file, at its beginning.
+    pub file: File,
+    /// Where it really is.
+    pub path: PathBuf,
+    /// How many bytes it has now.
+    pub bytes: u64,
+}
+
+impl FileAccess {
+    /// No folder, so no file.
+    pub fn none() -> Self {
+        Self { roots: Arc::new([]) }
+    }
+
+    /// The files below `folders`, which must exist. A relative path is looked up in each, in this order.
+    pub fn within(folders: impl IntoIterator<Item = PathBuf>) -> io::Result<Self> {
+        let roots: io::Result<Vec<_>> = folders.into_iter().map(|it| it.canonicalize()).collect();
+        Ok(Self { roots: roots?.into() })
+    }
+
+    /// Opens the file at `path`: below one of the folders, or relative to one.
+    pub async fn open(&self, path: &str) -> Result<LocalFile, Failure> {
+        let path = self.resolve(Path::new(path)).await?;
+        let unreadable = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound => Failure::NotFound("the file".to_owned()),
+            _ => Failure::unavailable("the file", error),
+        };
+        // Looked at before it is opened: opening a pipe would wait for a writer.
+        if !fs::metadata(&path).await.map_err(unreadable)?.is_file() {
+            return Err(Failure::Refused("the path does not name a plain file".to_owned()));
+        }
+        let file = File::open(&path).await.map_err(unreadable)?;
+        let bytes = file.metadata().await.map_err(unreadable)?.len();
+        Ok(LocalFile { file, path, bytes })
+    }
+
+    async fn resolve(&self, path: &Path) -> Result<PathBuf, Failure> {
+        let has_parent = path.components().any(|it| it == Component::ParentDir);
+        if path.as_os_str().is_empty() || has_parent {
+            return Err(Failure::Refused(
+                "the path of a file must not be empty or contain `..`".to_owned(),
+            ));
+        }
+        let mut outside = path.is_absolute();
+        for root in self.roots.iter() {
+            // Joining an absolute path gives that path.
+            let Ok(found) = fs::canonicalize(root.join(path)).await else {
+                outside &= !path.starts_with(root);
+                continue;
+            };
+            if found.starts_with(root) {
+                return Ok(found);
+            }
+            outside = true;
+        }
+        // Whether something exists outside the folders is not told.
+        if outside {
+            let says = "the file is not in a folder that may be read; move it there, or ask an operator to open its folder";
+            return Err(Failure::Refused(says.to_owned()));
+        }
+        Err(Failure::NotFound("the file".to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::symlink};
+
+    use tempfile::TempDir;
+
+    use super::{Failure, FileAccess};
+
+    fn opened() -> (TempDir, FileAccess) {
+        let dir = TempDir::new().unwrap();
+        fs::create_dir_all(dir.path().join("open/sub")).unwrap();
+        fs::write(dir.path().join("open/sub/a.csv"), "a").unwrap();
+        fs::write(dir.path().join("secret.csv"), "s").unwrap();
+        let files = FileAccess::within([dir.path().join("open")]).unwrap();
+        (dir, files)
+    }
+
+    #[tokio::test]
+    async fn a_file_below_an_open_folder_is_opened_by_either_path() {
+        let (dir, files) = opened();
+        assert_eq!(files.open("sub/a.csv").await.unwrap().bytes, 1);
+        let absolute = dir.path().canonicalize().unwrap().join("open/sub/a.csv");
+        assert_eq!(files.open(absolute.to_str().unwrap()).await.unwrap().path, absolute);
+    }
+
+    #[tokio::test]
+    async fn nothing_leads_out_of_an_open_folder() {
+        let (dir, files) = opened();
+        symlink(dir.path().join("secret.csv"), dir.path().join("open/link.csv")).unwrap();
+        symlink(dir.path(), dir.path().join("open/up")).unwrap();
+        let absolute = dir.path().join("secret.csv");
+        let absent = dir.path().join("absent.csv");
+        for path in [
+            "../secret.csv",
+            "sub/../../secret.csv",
+            "link.csv",
+            "up/secret.csv",
+            absolute.to_str().unwrap(),
+            absent.to_str().unwrap(),
+            "/etc/passwd",
+            "",
+            "sub",
+        ] {
+            let answer = files.open(path).await;
+            assert!(matches!(answer, Err(Failure::Refused(_))), "{path}: {answer:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_absent_file_below_an_open_folder_is_not_found() {
+        let (dir, files) = opened();
+        let absolute = dir.path().canonicalize().unwrap().join("open/absent.csv");
+        for path in ["absent.csv", absolute.to_str().unwrap()] {
+            assert!(matches!(files.open(path).await, Err(Failure::NotFound(_))), "{path}");
+        }
+        assert!(matches!(FileAccess::none().open("/etc/passwd").await, Err(Failure::Refused(_))));
+    }
+}
