@@ -79,7 +79,7 @@ impl Definition {
         let source = T::source();
         let manifest = ConnectorTypeManifest {
             key,
-            aliases: T::ALIASES.iter().filter_map(|it| it.parse().ok()).collect(),
+            aliases: T::ALIASES.iter().map(|&it| ConnectorTypeKey::of(it)).collect(),
             version: T::VERSION,
             title: T::TITLE.to_owned(),
             description: description(config_schema.as_value()),

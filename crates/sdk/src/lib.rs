@@ -5,6 +5,7 @@
 
 mod batch;
 mod command;
+pub mod conformance;
 mod connector_type;
 mod cx;
 mod definition;

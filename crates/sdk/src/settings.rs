@@ -97,7 +97,7 @@ fn faults(error: &ValidationError<'_>) -> Vec<SettingsFault> {
         }
         Kind::AnyOf { context } | Kind::OneOfNotValid { context } => match meant(context, at) {
             Some(branch) => return branch.iter().flat_map(faults).collect(),
-            None => "has none of the forms that are allowed".to_owned(),
+            None => return vec![none_of(context, at)],
         },
         Kind::Type { kind: TypeKind::Single(one) } => format!("must be of type {one}"),
         Kind::Type { kind: TypeKind::Multiple(_) } => "has the wrong type".to_owned(),
@@ -132,6 +132,23 @@ fn meant<'a>(
         })
     });
     fitting.next().filter(|_| fitting.next().is_none()).map(Vec::as_slice)
+}
+
+/// That no branch fits; if they differ in a tag, that the tag is wrong.
+fn none_of(context: &[Vec<ValidationError<'static>>], at: &str) -> SettingsFault {
+    let constants = context.iter().flatten().filter_map(|error| match error.kind() {
+        ValidationErrorKind::Constant { expected_value } => {
+            Some((error.instance_path().as_str(), expected_value.to_string()))
+        }
+        _ => None,
+    });
+    let (places, tags): (Vec<_>, Vec<_>) = constants.unzip();
+    match places.first() {
+        Some(&place) if tags.len() == context.len() && places.iter().all(|it| *it == place) => {
+            fault(place, format!("must be one of {}", tags.join(", ")))
+        }
+        _ => fault(at, "has none of the forms that are allowed"),
+    }
 }
 
 fn listed(options: &Value) -> String {
@@ -203,11 +220,11 @@ mod tests {
         );
         check(
             with(json!({ "kind": "s3cr3t" })),
-            &[("/auth", "has none of the forms that are allowed")],
+            &[("/auth/kind", r#"must be one of "none", "bearer", "basic""#)],
         );
         check(
             json!({ "host": "h", "port": 1, "mode": "s3cr3t" }),
-            &[("/mode", "has none of the forms that are allowed")],
+            &[("/mode", r#"must be one of "fast", "slow", null"#)],
         );
     }
 
