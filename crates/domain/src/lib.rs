@@ -31,8 +31,9 @@ mod workspace_connector;
 
 pub use api_key::{ApiKey, KeyHash};
 pub use audit::{ActorType, AuditEvent};
-pub use call::{
-    Act, Actor, Call, Caller, Denied, IdempotencyClaim, IdempotencyReply, Receipt,
+pub use call::{Act, Actor, Call, Caller, Denied, IdempotencyClaim, IdempotencyReply, Receipt};
+pub use condition::{
+    Condition, ConditionMismatch, FieldPath, InvalidCondition, Pattern, Scalar, Test, Truth,
 };
 pub use config::{
     ConfigError, ConfigSchema, Secrets, SplitConfig, join_config, looks_secret, masked_config,
@@ -44,8 +45,8 @@ pub use connector::{
 };
 pub use connector_filter::{ConnectorFilter, FilterScope};
 pub use connector_type::{
-    Capability, Category, CommandManifest, ConnectorTypeKey, ConnectorTypeManifest, Deprecation, ExecutionModel,
-    InvalidConnectorTypeKey,
+    Capability, Category, CommandManifest, ConnectorTypeKey, ConnectorTypeManifest, Deprecation,
+    ExecutionModel, InvalidConnectorTypeKey,
 };
 pub use cursor::{Cursor, CursorType, InvalidCursor};
 pub use id::{

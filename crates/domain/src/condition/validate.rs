@@ -1,0 +1,158 @@
+//! Holding a condition against the fields of a stream.
+
+use super::{Condition, FieldPath, Scalar, Test};
+use crate::{FieldKind, StreamField};
+
+/// A condition that a stream cannot be asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConditionMismatch {
+    /// The stream has no such field.
+    #[error("there is no field `{field}`; known: {known}")]
+    UnknownField {
+        /// As the condition names it.
+        field: String,
+        /// What there is.
+        known: String,
+    },
+    /// Fields of that kind cannot be tested so.
+    #[error("`{field}` holds {kind}, which `{operator}` does not apply to")]
+    UnknownOperator {
+        /// Which field.
+        field: String,
+        /// What it holds.
+        kind: FieldKind,
+        /// The operator.
+        operator: &'static str,
+    },
+    /// The value is of another kind than the field.
+    #[error("`{field}` holds {kind}, and `{operator}` compares it with something else")]
+    WrongOperand {
+        /// Which field.
+        field: String,
+        /// What it holds.
+        kind: FieldKind,
+        /// The operator.
+        operator: &'static str,
+    },
+}
+
+impl Condition {
+    /// Passes if a stream with these fields can be asked the condition.
+    pub fn validate(&self, fields: &[StreamField]) -> Result<(), ConditionMismatch> {
+        match self {
+            Self::And(parts) | Self::Or(parts) => {
+                parts.iter().try_for_each(|it| it.validate(fields))
+            }
+            Self::Not(part) => part.validate(fields),
+            Self::Field(path, test) => test.validate(path, kind(path, fields)?),
+        }
+    }
+}
+
+/// What the field holds. Below a JSON field everything is JSON.
+fn kind(path: &FieldPath, fields: &[StreamField]) -> Result<FieldKind, ConditionMismatch> {
+    let [name, below @ ..] = path.names() else {
+        return Ok(FieldKind::Json);
+    };
+    let field = fields.iter().find(|it| it.name == *name);
+    let field = field.filter(|it| below.is_empty() || it.kind == FieldKind::Json);
+    field.map(|it| it.kind).ok_or_else(|| ConditionMismatch::UnknownField {
+        field: path.to_string().chars().take(100).collect(),
+        known: fields.iter().map(|it| it.name.as_str()).collect::<Vec<_>>().join(", "),
+    })
+}
+
+impl Test {
+    fn validate(&self, path: &FieldPath, kind: FieldKind) -> Result<(), ConditionMismatch> {
+        let (operator, _) = self.to_wire();
+        let field = || path.to_string();
+        let applies = match self {
+            Self::IsNull
+            | Self::IsNotNull
+            | Self::Eq(_)
+            | Self::Neq(_)
+            | Self::In(_)
+            | Self::Nin(_) => true,
+            Self::Gt(_) | Self::Gte(_) | Self::Lt(_) | Self::Lte(_) => {
+                !matches!(kind, FieldKind::Boolean | FieldKind::Binary)
+            }
+            Self::Matches(_) | Self::Differs(_) => {
+                matches!(kind, FieldKind::Text | FieldKind::Uuid | FieldKind::Json)
+            }
+            Self::Contains(_) | Self::HasKey(_) => kind == FieldKind::Json,
+        };
+        if !applies {
+            return Err(ConditionMismatch::UnknownOperator { field: field(), kind, operator });
+        }
+        let fits = match self {
+            Self::Eq(it)
+            | Self::Neq(it)
+            | Self::Gt(it)
+            | Self::Gte(it)
+            | Self::Lt(it)
+            | Self::Lte(it) => it.fits(kind),
+            Self::In(list) | Self::Nin(list) => list.iter().all(|it| it.fits(kind)),
+            _ => true,
+        };
+        if fits {
+            Ok(())
+        } else {
+            Err(ConditionMismatch::WrongOperand { field: field(), kind, operator })
+        }
+    }
+}
+
+impl Scalar {
+    fn fits(&self, kind: FieldKind) -> bool {
+        match kind {
+            FieldKind::Json => true,
+            FieldKind::Boolean => matches!(self, Self::Boolean(_)),
+            FieldKind::Integer | FieldKind::Number => matches!(self, Self::Number(_)),
+            // Exact decimals are text in JSON, so that no digit is lost.
+            FieldKind::Decimal => !matches!(self, Self::Boolean(_)),
+            FieldKind::Text
+            | FieldKind::Date
+            | FieldKind::Time
+            | FieldKind::Timestamp
+            | FieldKind::Uuid
+            | FieldKind::Binary => matches!(self, Self::Text(_)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn validate(condition: &Value) -> Result<(), ConditionMismatch> {
+        let field = |name: &str, kind| StreamField { name: name.to_owned(), kind, nullable: true };
+        Condition::parse(condition).unwrap().validate(&[
+            field("name", FieldKind::Text),
+            field("age", FieldKind::Integer),
+            field("active", FieldKind::Boolean),
+            field("attrs", FieldKind::Json),
+        ])
+    }
+
+    #[test]
+    fn what_a_stream_cannot_be_asked_is_refused() {
+        for (condition, fits) in [
+            (json!({ "name": { "_ilike": "a%" } }), true),
+            (json!({ "age": { "_gte": 18 } }), true),
+            (json!({ "attrs": { "deep": { "er": { "_eq": 1 } } } }), true),
+            (json!({ "attrs": { "_has_key": "x" } }), true),
+            (json!({ "nmae": { "_eq": "a" } }), false),
+            (json!({ "name": { "first": { "_eq": "a" } } }), false),
+            (json!({ "age": { "_like": "1%" } }), false),
+            (json!({ "age": { "_eq": "18" } }), false),
+            (json!({ "age": { "_in": [1, "2"] } }), false),
+            (json!({ "active": { "_gt": true } }), false),
+            (json!({ "name": { "_contains": "a" } }), false),
+            (json!({ "_not": { "_or": [{ "age": { "_eq": true } }] } }), false),
+        ] {
+            assert_eq!(validate(&condition).is_ok(), fits, "{condition}");
+        }
+    }
+}
