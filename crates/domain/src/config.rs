@@ -27,13 +27,17 @@ use crate::MASK;
 ///
 /// ```
 /// use linkspan_domain::ConfigSchema;
-/// use serde_json::json;
+/// use serde_json::{Value, json};
 ///
 /// let schema = ConfigSchema::new(json!({ "type": "object", "properties": {
 ///     "host": { "type": "string" },
 ///     "password": { "type": "string", "secret": true },
 /// }}))?;
-/// let json!({ "host": "db", "password": "hunter22" }) = config else { unreachable!() };
+/// let Value::Object(config) = json!({ "host": "db", "password": "hunter22" }) else { return Ok(()) };
+///
+/// let split = schema.split(config)?;
+/// assert_eq!(Value::Object(split.public), json!({ "host": "db" }));
+/// assert_eq!(split.secrets.get("/password").unwrap().expose(), "hunter22");
 /// # Ok::<(), linkspan_domain::ConfigError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
@@ -55,7 +59,9 @@ pub struct SplitConfig {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// A key looks like a secret, but the schema does not know it: it would be stored in the clear.
-    #[error("{pointer} looks like a secret, but there is no such setting; check the spelling or leave it out")]
+    #[error(
+        "{pointer} looks like a secret, but there is no such setting; check the spelling or leave it out"
+    )]
     UnknownSecret {
         /// Where in the settings, as a JSON pointer.
         pointer: String,
@@ -73,7 +79,9 @@ pub enum ConfigError {
     #[error("a schema of settings is a JSON object")]
     NotASchema,
     /// A schema refers to something it does not hold.
-    #[error("the schema of settings has a reference at {pointer} that does not lead to a place inside it")]
+    #[error(
+        "the schema of settings has a reference at {pointer} that does not lead to a place inside it"
+    )]
     BrokenReference {
         /// Where in the schema, as a JSON pointer.
         pointer: String,
@@ -132,7 +140,11 @@ impl ConfigSchema {
     ///   is otherwise the same, so that elements can be moved and removed, but no secret ends up
     ///   under another name.
     /// - What is stored as a secret remains one, even if the schema no longer says so.
-    pub fn merge(&self, stored: &SplitConfig, patch: Map<String, Value>) -> Result<SplitConfig, ConfigError> {
+    pub fn merge(
+        &self,
+        stored: &SplitConfig,
+        patch: Map<String, Value>,
+    ) -> Result<SplitConfig, ConfigError> {
         let rules = Rules { sealed: &stored.secrets };
         let root = Nodes::of(&self.schema);
         let mut config = Plain::new(Map::new());

@@ -1,5 +1,7 @@
 //! Changing settings: what a mask keeps, and what a patch does.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::{ConfigError, nodes::Nodes, plain::wipe, pointer::child, split::Rules};
@@ -17,7 +19,9 @@ impl Rules<'_> {
         if self.is_secret(nodes, at) {
             if patch.as_str().is_some_and(is_mask) {
                 let stored = base.filter(|it| !it.is_null());
-                *patch = stored.cloned().ok_or_else(|| ConfigError::NothingStored { pointer: at.to_owned() })?;
+                *patch = stored
+                    .cloned()
+                    .ok_or_else(|| ConfigError::NothingStored { pointer: at.to_owned() })?;
             }
             return Ok(());
         }
@@ -44,26 +48,32 @@ impl Rules<'_> {
         let places: Vec<_> = (0..items.len().max(base.len()))
             .map(|index| (nodes.item(index), child(at, &index.to_string())))
             .collect();
-        let bare = |them: &[Value]| -> Vec<Value> {
-            them.iter().zip(&places).map(|(it, (nodes, at))| self.without_secrets(nodes, at, it)).collect()
+        let texts = |them: &[Value]| -> Vec<String> {
+            let pairs = them.iter().zip(&places);
+            pairs.map(|(it, (nodes, at))| self.without_secrets(nodes, at, it).to_string()).collect()
         };
-        let (after, before) = (bare(items), bare(base));
-        for (index, (item, (nodes, at))) in items.iter_mut().zip(&places).enumerate() {
-            let mut same = (0..base.len()).filter(|it| before.get(*it) == after.get(index));
-            let counterpart = match (same.next(), same.next()) {
-                (Some(only), None) => Some(only),
+        let (after, before) = (texts(items), texts(base));
+        let mut stored = BTreeMap::<&str, Vec<usize>>::new();
+        for (index, it) in before.iter().enumerate() {
+            stored.entry(it).or_default().push(index);
+        }
+        for (index, ((item, it), (nodes, at))) in
+            items.iter_mut().zip(&after).zip(&places).enumerate()
+        {
+            let counterpart = match stored.get(it.as_str()).map(Vec::as_slice) {
+                Some([only]) => Some(*only),
                 // Among equals only the position tells, and only while nothing was taken out.
-                (Some(_), Some(_)) if before.len() == after.len() && before.get(index) == after.get(index) => {
+                Some(_) if before.len() == after.len() && before.get(index) == Some(it) => {
                     Some(index)
                 }
-                (Some(_), Some(_)) | (None, _) => None,
+                Some(_) | None => None,
             };
             self.unmask(nodes, at, item, counterpart.and_then(|it| base.get(it)))?;
         }
         Ok(())
     }
 
-    /// `value` with `null` for every secret.
+    /// `value` with `null` for every secret, and keys in order.
     fn without_secrets(&self, nodes: &Nodes, at: &str, value: &Value) -> Value {
         if self.is_secret(nodes, at) {
             return Value::Null;
@@ -71,14 +81,21 @@ impl Rules<'_> {
         match value {
             Value::Object(map) => {
                 let bare = map.iter().map(|(key, it)| {
-                    (key.clone(), self.without_secrets(&nodes.property(key).nodes, &child(at, key), it))
+                    (
+                        key.clone(),
+                        self.without_secrets(&nodes.property(key).nodes, &child(at, key), it),
+                    )
                 });
-                Value::Object(bare.collect())
+                let mut bare: Map<_, _> = bare.collect();
+                bare.sort_keys();
+                Value::Object(bare)
             }
             Value::Array(items) => items
                 .iter()
                 .enumerate()
-                .map(|(index, it)| self.without_secrets(&nodes.item(index), &child(at, &index.to_string()), it))
+                .map(|(index, it)| {
+                    self.without_secrets(&nodes.item(index), &child(at, &index.to_string()), it)
+                })
                 .collect(),
             other => other.clone(),
         }
@@ -94,14 +111,16 @@ impl Rules<'_> {
                 return;
             }
         };
-        if !base.as_object().is_some_and(|before| !nodes.is_other_variant(before, &changes)) {
+        if base.as_object().is_none_or(|before| nodes.is_other_variant(before, &changes)) {
             wipe(base);
             *base = Value::Object(Map::new());
         }
         let Value::Object(target) = base else { return };
         for (key, change) in changes {
             if change.is_null() {
-                target.shift_remove(&key).as_mut().map(wipe);
+                if let Some(mut cleared) = target.shift_remove(&key) {
+                    wipe(&mut cleared);
+                }
                 continue;
             }
             let (nodes, pointer) = (nodes.property(&key).nodes, child(at, &key));

@@ -43,15 +43,17 @@ impl<'s> Nodes<'s> {
                 it.nodes.add(schema);
                 continue;
             }
-            let patterns = object(node, "patternProperties").into_iter().flatten();
-            // A pattern in another dialect may match: better sealed than stored in the clear.
-            let patterns: Vec<_> = patterns
-                .filter(|(pattern, _)| Regex::new(pattern).is_ok_and(|it| !it.is_match(key)).eq(&false))
-                .collect();
-            if patterns.is_empty() {
+            let mut is_matched = false;
+            for (pattern, schema) in object(node, "patternProperties").into_iter().flatten() {
+                // A pattern in another dialect may match: better sealed than stored in the clear.
+                if Regex::new(pattern).map_or(true, |it| it.is_match(key)) {
+                    is_matched = true;
+                    it.nodes.add(schema);
+                }
+            }
+            if !is_matched {
                 it.nodes.add_each(node, &FREE_KEYS);
             }
-            patterns.into_iter().for_each(|(_, schema)| it.nodes.add(schema));
         }
         it
     }
@@ -118,7 +120,11 @@ impl<'s> Nodes<'s> {
             let prefix = node.get("prefixItems").and_then(Value::as_array).into_iter().flatten();
             prefix.for_each(|schema| any.add(schema));
         }
-        if any.all.is_empty() { Some(()) } else { any.collect(&child(at, "*"), &trail, left, found) }
+        if any.all.is_empty() {
+            Some(())
+        } else {
+            any.collect(&child(at, "*"), &trail, left, found)
+        }
     }
 
     const fn nowhere(&self) -> Self {
@@ -138,8 +144,12 @@ impl<'s> Nodes<'s> {
         if let Some(target) = node.get("$ref").and_then(|it| resolve(self.root, it)) {
             self.add(target);
         }
-        for variants in ["allOf", "anyOf", "oneOf"].iter().filter_map(|it| node.get(*it)?.as_array()) {
-            variants.iter().for_each(|it| self.add(it));
+        for variants in
+            ["allOf", "anyOf", "oneOf"].iter().filter_map(|it| node.get(*it)?.as_array())
+        {
+            for variant in variants {
+                self.add(variant);
+            }
         }
         self.add_each(node, &["if", "then", "else"]);
         let dependent = object(node, "dependentSchemas").into_iter().flatten();

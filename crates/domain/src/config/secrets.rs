@@ -55,7 +55,8 @@ impl Secrets {
     /// Equal secrets have equal bytes.
     pub fn to_bytes(&self) -> Secret<Vec<u8>> {
         // Room for the worst case of escaping, so that growing leaves no copies behind.
-        let room = self.0.iter().map(|(pointer, held)| 6 * (pointer.len() + held.text.expose().len()) + 8);
+        let room =
+            self.0.iter().map(|(pointer, held)| 6 * (pointer.len() + held.text.expose().len()) + 8);
         let mut bytes = Vec::with_capacity(2 + room.sum::<usize>());
         for (pointer, held) in &self.0 {
             bytes.push(if bytes.is_empty() { b'{' } else { b',' });
@@ -171,7 +172,9 @@ mod tests {
 
     #[test]
     fn what_is_no_such_form_is_refused_without_quoting_it() {
-        for text in ["", "[]", "{", "sk_live", r#"{"password":"x"}"#, r#"{"":"x"}"#, r#"{"/a":null}"#] {
+        for text in
+            ["", "[]", "{", "sk_live", r#"{"password":"x"}"#, r#"{"":"x"}"#, r#"{"/a":null}"#]
+        {
             let bytes = Secret::new(text.as_bytes().to_vec());
             assert_eq!(Secrets::from_bytes(&bytes), Err(ConfigError::UnreadableSecrets), "{text}");
         }
