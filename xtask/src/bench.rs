@@ -1,0 +1,105 @@
+//! `cargo xtask bench`: the figures of the release build, beside their targets.
+
+mod http;
+mod startup;
+
+use std::{path::PathBuf, process::Command};
+
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
+
+use crate::{
+    process,
+    project::Project,
+    terminal::{say, table},
+};
+
+/// What to measure, and on what.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// The figures to take; all when none is named
+    figures: Vec<Figures>,
+
+    /// Measure this binary instead of building the release one
+    #[arg(long, value_name = "PATH")]
+    binary: Option<PathBuf>,
+
+    /// Seconds that each load lasts
+    #[arg(long, default_value_t = 5)]
+    seconds: u64,
+}
+
+/// A group of figures that are taken together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Figures {
+    /// Requests per second and latency of a list, relative to the health check
+    Http,
+    /// Time from start to the first answer, and memory at rest
+    Startup,
+}
+
+/// One measured figure and what it should be.
+struct Figure {
+    name: &'static str,
+    measured: f64,
+    unit: &'static str,
+    target: Target,
+}
+
+/// The bound of a figure.
+enum Target {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+/// Takes the figures and fails when one misses its target.
+pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
+    let binary = if let Some(binary) = &options.binary {
+        binary.clone()
+    } else {
+        process::run(process::cargo().args(["build", "--release", "--workspace"]))?;
+        project.binary("release")
+    };
+    say(format!("binary: {}", binary.display()));
+    process::run(Command::new(&binary).arg("--version"))?;
+    let mut figures = Vec::new();
+    for group in Figures::value_variants() {
+        if options.figures.is_empty() || options.figures.contains(group) {
+            figures.extend(match group {
+                Figures::Http => http::measure(&binary, options.seconds)?,
+                Figures::Startup => startup::measure(&binary)?,
+            });
+        }
+    }
+    let rows: Vec<[String; 4]> = figures.iter().map(Figure::row).collect();
+    say("");
+    table(["figure", "measured", "target", ""], &rows);
+    let missed = figures.iter().filter(|it| !it.holds()).count();
+    if missed > 0 {
+        bail!("{missed} of {} figures missed their target", figures.len());
+    }
+    Ok(())
+}
+
+impl Figure {
+    fn holds(&self) -> bool {
+        match self.target {
+            Target::AtLeast(bound) => self.measured >= bound,
+            Target::AtMost(bound) => self.measured <= bound,
+        }
+    }
+
+    fn row(&self) -> [String; 4] {
+        let target = match self.target {
+            Target::AtLeast(bound) => format!("≥ {bound}{}", self.unit),
+            Target::AtMost(bound) => format!("≤ {bound}{}", self.unit),
+        };
+        let verdict = if self.holds() { "PASS" } else { "MISS" };
+        [
+            self.name.to_owned(),
+            format!("{:.2}{}", self.measured, self.unit),
+            target,
+            verdict.to_owned(),
+        ]
+    }
+}

@@ -1,0 +1,76 @@
+//! From start to the first answer, and memory at rest, with a seeded database.
+
+use std::{
+    fs,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use tempfile::TempDir;
+
+use crate::{
+    bench::{Figure, Target},
+    server::Server,
+    terminal::say,
+};
+
+/// How often the start is timed; the median counts.
+const STARTS: usize = 7;
+
+/// How long the server is left alone before its memory is read.
+const REST: Duration = Duration::from_secs(3);
+
+/// Seeds a database, then starts on it again and again.
+pub(crate) fn measure(binary: &Path) -> Result<Vec<Figure>> {
+    let home = TempDir::with_prefix("linkspan-bench-")?;
+    let data = home.path().join("data");
+    let mut first = Server::start(binary, &data)?;
+    first.wait_for("/readyz")?;
+    first.stop()?;
+    let mut times = Vec::with_capacity(STARTS);
+    let mut idle = 0.0;
+    for start in 1..=STARTS {
+        let began = Instant::now();
+        let mut server = Server::start(binary, &data)?;
+        let answered = server.wait_for("/healthz")?;
+        times.push((answered - began).as_secs_f64() * 1e3);
+        if start == STARTS {
+            server.wait_for("/readyz")?;
+            thread::sleep(REST);
+            idle = resident_megabytes(server.id())?;
+        }
+        server.stop()?;
+    }
+    times.sort_by(f64::total_cmp);
+    let list: Vec<String> = times.iter().map(|it| format!("{it:.0}")).collect();
+    say(format!("starts, sorted: {} ms", list.join(" ")));
+    Ok(vec![
+        Figure {
+            name: "start to first 200 of /healthz",
+            measured: times[STARTS / 2],
+            unit: " ms",
+            target: Target::AtMost(300.0),
+        },
+        Figure {
+            name: "resident memory, idle",
+            measured: idle,
+            unit: " MB",
+            target: Target::AtMost(60.0),
+        },
+    ])
+}
+
+/// The resident set of a process in megabytes, as the kernel counts it.
+fn resident_megabytes(process: u32) -> Result<f64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))
+        .context("memory is read from /proc, which this system lacks")?;
+    status
+        .lines()
+        .find_map(|line| {
+            line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse::<f64>().ok()
+        })
+        .map(|kilobytes| kilobytes * 1024.0 / 1e6)
+        .context("/proc/<pid>/status has no VmRSS")
+}

@@ -1,0 +1,81 @@
+//! `cargo xtask codegen`: checks the seeds and writes what is derived from other files.
+
+mod catalog;
+mod openapi;
+mod page;
+mod rules;
+mod seed;
+
+use std::{fs, path::PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use crate::{codegen::catalog::Catalog, project::Project, terminal::say};
+
+/// How to generate.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Only compare: fail when a generated file is stale
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+/// A file that is made from others and committed beside them.
+struct Derived {
+    path: PathBuf,
+    text: String,
+}
+
+/// Checks the seeds, then writes (or compares) every derived file.
+pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
+    let catalog = Catalog::load(project)?;
+    let mut stale = Vec::new();
+    for derived in [
+        Derived { path: project.root.join("seeds/catalog.json"), text: catalog.index()? },
+        Derived { path: project.root.join("docs/connectors.md"), text: page::render(&catalog) },
+    ] {
+        stale.extend(settle(project, &derived, options)?);
+    }
+    let openapi =
+        Derived { path: project.root.join("docs/openapi.json"), text: openapi::document(project)? };
+    stale.extend(settle(project, &openapi, options)?);
+    if !stale.is_empty() {
+        bail!("stale: {}; run `cargo xtask codegen` and commit the result", stale.join(", "));
+    }
+    Ok(())
+}
+
+/// Writes `derived`, or names it when it is stale and only a comparison was asked for.
+fn settle(project: &Project, derived: &Derived, options: &Options) -> Result<Option<String>> {
+    let name = project.relative(&derived.path);
+    let fresh = fs::read_to_string(&derived.path).is_ok_and(|text| text == derived.text);
+    if fresh {
+        say(format!("{name} is fresh"));
+        return Ok(None);
+    }
+    if options.check {
+        return Ok(Some(name));
+    }
+    if let Some(folder) = derived.path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    fs::write(&derived.path, &derived.text).with_context(|| format!("cannot write {name}"))?;
+    say(format!("{name} written"));
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_seeds_give_is_committed() {
+        let project = Project::load().unwrap();
+        let catalog = Catalog::load(&project).unwrap();
+        let index = fs::read_to_string(project.root.join("seeds/catalog.json")).unwrap();
+        assert!(index == catalog.index().unwrap(), "run `cargo xtask codegen`");
+        let page = fs::read_to_string(project.root.join("docs/connectors.md")).unwrap();
+        assert!(page == page::render(&catalog), "run `cargo xtask codegen`");
+    }
+}
