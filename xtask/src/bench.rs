@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: the figures of the release build, beside their targets.
 
+mod first_load;
 mod http;
 mod startup;
 
@@ -27,11 +28,17 @@ pub(crate) struct Options {
     /// Seconds that each load lasts
     #[arg(long, default_value_t = 5)]
     seconds: u64,
+
+    /// Rows of the table that is loaded
+    #[arg(long, default_value_t = 2_000_000)]
+    rows: u64,
 }
 
 /// A group of figures that are taken together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Figures {
+    /// A PostgreSQL table into the record store, relative to a plain pipe of `psql COPY`
+    FirstLoad,
     /// Requests per second and latency of a list, relative to the health check
     Http,
     /// Time from start to the first answer, and memory at rest
@@ -66,6 +73,7 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
     for group in Figures::value_variants() {
         if options.figures.is_empty() || options.figures.contains(group) {
             figures.extend(match group {
+                Figures::FirstLoad => first_load::measure(&binary, options.rows)?,
                 Figures::Http => http::measure(&binary, options.seconds)?,
                 Figures::Startup => startup::measure(&binary)?,
             });

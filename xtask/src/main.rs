@@ -5,6 +5,7 @@ mod codegen;
 mod debian;
 mod http;
 mod new;
+mod postgres;
 mod process;
 mod project;
 mod server;

@@ -40,12 +40,13 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
+    let type_name = title_words(key).concat();
     fs::write(&path, render(key, &title)).with_context(|| format!("cannot write {name}"))?;
     say(format!(
         "{name} written. Next:\n\
-         1. {HOME}/{family}.rs: add `mod {module};`\n\
-         2. {HOME}/lib.rs: add the type to the list, which is sorted by key\n\
-         3. seeds/catalog/: add the service that it serves, then run `cargo xtask codegen`"
+         1. {HOME}/{family}.rs: `pub(crate) mod {module};`\n\
+         2. {HOME}/list.rs, at its place by key: `Definition::of::<{family}::{module}::{type_name}>(),`\n\
+         3. seeds/catalog/: the service that it serves, then `cargo xtask codegen`"
     ));
     Ok(())
 }

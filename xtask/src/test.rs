@@ -1,7 +1,6 @@
 //! `cargo xtask test`: every check there is, in one command that sets itself up.
 
 mod clients;
-mod postgres;
 mod tools;
 
 use std::time::{Duration, Instant};
@@ -10,10 +9,11 @@ use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 
 use crate::{
-    codegen, process,
+    codegen,
+    postgres::{self, Postgres},
+    process,
     project::Project,
     terminal::{say, table},
-    test::postgres::Postgres,
     tidy,
 };
 

@@ -1,7 +1,6 @@
 //! From start to the first answer, and memory at rest, with a seeded database.
 
 use std::{
-    fs,
     path::Path,
     thread,
     time::{Duration, Instant},
@@ -12,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::{
     bench::{Figure, Target},
+    process,
     server::Server,
     terminal::say,
 };
@@ -39,7 +39,8 @@ pub(crate) fn measure(binary: &Path) -> Result<Vec<Figure>> {
         if start == STARTS {
             server.wait_for("/readyz")?;
             thread::sleep(REST);
-            idle = resident_megabytes(server.id())?;
+            idle = process::memory(server.id(), "VmRSS")
+                .context("memory is read from /proc, which this system lacks")?;
         }
         server.stop()?;
     }
@@ -60,17 +61,4 @@ pub(crate) fn measure(binary: &Path) -> Result<Vec<Figure>> {
             target: Target::AtMost(60.0),
         },
     ])
-}
-
-/// The resident set of a process in megabytes, as the kernel counts it.
-fn resident_megabytes(process: u32) -> Result<f64> {
-    let status = fs::read_to_string(format!("/proc/{process}/status"))
-        .context("memory is read from /proc, which this system lacks")?;
-    status
-        .lines()
-        .find_map(|line| {
-            line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse::<f64>().ok()
-        })
-        .map(|kilobytes| kilobytes * 1024.0 / 1e6)
-        .context("/proc/<pid>/status has no VmRSS")
 }

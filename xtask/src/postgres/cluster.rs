@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
-use crate::{debian, http, process, test::postgres::handshake};
+use crate::{debian, http, postgres::handshake, process};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 

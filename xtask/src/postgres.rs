@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::{debian, process, test::postgres::cluster::Cluster};
+use crate::{debian, postgres::cluster::Cluster, process};
 
 /// The variable through which the tests learn where the server is.
 pub(crate) const URL_SETTING: &str = "LINKSPAN_TEST_POSTGRES_URL";
