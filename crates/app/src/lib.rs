@@ -1,1 +1,48 @@
 //! The use cases of Linkspan, over its ports.
+//!
+//! Each service asks for permission first, then sees no more than the caller's tenancy, then acts. What it
+//! writes goes together with its audit event and its idempotency key, in one transaction.
+
+mod access;
+mod activations;
+mod api_keys;
+mod audit;
+mod catalog;
+mod connector_types;
+mod filters;
+mod idempotency;
+mod patch;
+mod people;
+mod providers;
+mod records;
+mod seeding;
+mod settings;
+mod sources;
+mod syncs;
+mod workspaces;
+
+pub use access::{Access, AccessError, AdminKey, Sessions};
+pub use activations::{
+    ActivationError, ActivationPatch, Activations, Draft, DraftOf, NewActivation, Switch,
+};
+pub use api_keys::{ApiKeys, ApiKeysError, Mint, NewApiKey};
+pub use audit::Audit;
+pub use catalog::Catalog;
+pub use connector_types::{ConnectorTypes, DuplicateConnectorType};
+pub use filters::{FilterPatch, Filters, NewFilter};
+pub use idempotency::{Begun, Idempotency, IdempotencyError};
+pub use patch::Patch;
+pub use people::{NewPerson, People, PersonPatch};
+pub use providers::{
+    NewProvider, NewProviderConnector, ProviderConnectorPatch, ProviderConnectors, ProviderPatch,
+    Providers,
+};
+pub use records::{Acts, Readable, RecordError, Records, Stamps, Writable};
+pub use seeding::{SeedError, SeedOutcome, Seeding};
+pub use settings::{ActivationSettings, SettingsError};
+pub use sources::Sources;
+pub use syncs::{StartSync, SyncError, Syncs};
+pub use workspaces::{NewWorkspace, WorkspacePatch, Workspaces};
+
+#[cfg(test)]
+mod fixtures;

@@ -1,0 +1,114 @@
+//! The settings of an activation: whether they fit, and whether they are complete.
+
+use std::collections::HashSet;
+
+use linkspan_domain::{
+    AuthorizationFlow, Call, Cursor, Event, Readiness, SplitConfig, StreamSettings,
+    WorkspaceConnector, join_config,
+};
+use linkspan_sdk::{Definition, SettingsFault};
+use serde_json::{Map, Value};
+
+use super::{ActivationError, Activations};
+use crate::{RecordError, patch::Changes};
+
+impl Activations {
+    /// Merges `patch` into the settings of `activation`, and moves its status accordingly.
+    pub(super) async fn configure(
+        &self,
+        call: &Call,
+        activation: &mut WorkspaceConnector,
+        patch: Map<String, Value>,
+        changes: &mut Changes,
+    ) -> Result<(), ActivationError> {
+        let settings = self.sources.settings();
+        let definition = settings.definition(&activation.connector_type)?;
+        let stored = settings.open(activation)?;
+        let merged = definition.manifest.config_schema.merge(&stored, patch)?;
+        if merged == stored {
+            return Ok(());
+        }
+        let connector = self.connector(call, activation.connector_id).await?;
+        let flow = connector.entry.authorization_flow;
+        let readiness = readiness(definition, flow, &merged)?;
+        if merged.secrets != stored.secrets {
+            activation.secrets = settings.seal(activation.id, &merged.secrets)?;
+        }
+        activation.config = merged.public;
+        activation.connector_type_version = definition.manifest.version.clone();
+        changes.note("config");
+
+        let before = activation.status;
+        match readiness {
+            // Whether the grant is good does not depend on the settings.
+            _ if needs_grant(flow) => {}
+            Readiness::Configured => activation.apply(Event::Configured)?,
+            Readiness::Unconfigured => activation.apply(Event::Unconfigured)?,
+        }
+        if activation.status != before {
+            changes.note("status");
+        }
+        Ok(())
+    }
+}
+
+/// Whether settings are complete. Settings that do not fit are refused; some that are missing are not.
+pub(super) fn readiness(
+    definition: &Definition,
+    flow: AuthorizationFlow,
+    split: &SplitConfig,
+) -> Result<Readiness, ActivationError> {
+    let config = join_config(split.public.clone(), &split.secrets);
+    // A fault in a place that is not there says that something is missing.
+    let (wrong, missing): (Vec<SettingsFault>, Vec<SettingsFault>) = definition
+        .faults(&config)
+        .into_iter()
+        .partition(|it| config.pointer(&it.pointer).is_some());
+    if !wrong.is_empty() {
+        let connector_type = definition.manifest.key.clone();
+        return Err(ActivationError::InvalidConfig { connector_type, faults: wrong });
+    }
+    Ok(if missing.is_empty() && !needs_grant(flow) {
+        Readiness::Configured
+    } else {
+        Readiness::Unconfigured
+    })
+}
+
+/// Whether a person has to consent at the provider before anything works.
+const fn needs_grant(flow: AuthorizationFlow) -> bool {
+    match flow {
+        AuthorizationFlow::Redirect
+        | AuthorizationFlow::OauthManual
+        | AuthorizationFlow::OauthDcr
+        | AuthorizationFlow::OauthCimd => true,
+        AuthorizationFlow::None
+        | AuthorizationFlow::ApiKey
+        | AuthorizationFlow::ExternalApiKey
+        | AuthorizationFlow::Wsse => false,
+    }
+}
+
+/// Refuses stream settings that contradict each other.
+pub(super) fn accept_streams(streams: &[StreamSettings]) -> Result<(), RecordError> {
+    let invalid = |reason: &str| {
+        Err(RecordError::Invalid { attribute: "streams", reason: reason.to_owned() })
+    };
+    let mut seen = HashSet::new();
+    for it in streams {
+        if !seen.insert(&it.stream) {
+            return invalid("must not speak twice of the same stream");
+        }
+        if it.cursor_column.is_none() && (it.cursor_type.is_some() || it.cursor_after.is_some()) {
+            return invalid("must name a cursor_column with a cursor_type or cursor_after");
+        }
+        if it.cursor_column.as_ref().is_some_and(String::is_empty) {
+            return invalid("must not have an empty cursor_column");
+        }
+        let start = it.cursor_type.zip(it.cursor_after.as_deref());
+        if start.is_some_and(|(kind, text)| Cursor::parse(kind, text).is_err()) {
+            return invalid("must have a cursor_after of the cursor_type");
+        }
+    }
+    Ok(())
+}

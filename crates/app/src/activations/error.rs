@@ -1,0 +1,100 @@
+//! Why something could not be done with an activation.
+
+use linkspan_domain::{
+    Availability, Code, ConfigError, ConnectorId, ConnectorTypeKey, Denied, Problem,
+    UnexpectedEvent,
+};
+use linkspan_sdk::{Failure, SettingsFault};
+
+use crate::{RecordError, SettingsError, sources::failure_code};
+
+/// Why something could not be done with an activation.
+#[derive(Debug, thiserror::Error)]
+pub enum ActivationError {
+    /// As with every kept thing.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The settings cannot be had.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The connector is not on offer.
+    #[error("connector {id} is {status}; only an available one can be activated")]
+    NotAvailable {
+        /// Which connector.
+        id: ConnectorId,
+        /// As the catalog has it.
+        status: Availability,
+    },
+    /// Secrets in the settings are where none belong, or masked though none is stored.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The settings do not fit the type.
+    #[error("the settings do not fit connector type {connector_type}: {}", listed(.faults))]
+    InvalidConfig {
+        /// Which type.
+        connector_type: ConnectorTypeKey,
+        /// What is wrong. Not empty.
+        faults: Vec<SettingsFault>,
+    },
+    /// Its status does not allow that.
+    #[error(transparent)]
+    UnexpectedStatus(#[from] UnexpectedEvent),
+    /// The connected system, or the way to it, failed.
+    #[error(transparent)]
+    Source(#[from] Failure),
+}
+
+impl From<Denied> for ActivationError {
+    fn from(denied: Denied) -> Self {
+        Self::Record(denied.into())
+    }
+}
+
+impl Problem for ActivationError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Record(error) => error.code(),
+            Self::Settings(error) => error.code(),
+            Self::NotAvailable { .. } => Code::ConnectorNotAvailable,
+            Self::Config(error) => config_code(error),
+            Self::InvalidConfig { .. } => Code::InvalidConfig,
+            Self::UnexpectedStatus(_) => Code::UnexpectedStatus,
+            Self::Source(failure) => failure_code(failure),
+        }
+    }
+
+    fn pointer(&self) -> Option<String> {
+        let below_config = |pointer: &str| Some(format!("/data/attributes/config{pointer}"));
+        match self {
+            Self::Record(error) => error.pointer(),
+            Self::NotAvailable { .. } => Some("/data/relationships/connector".to_owned()),
+            Self::Config(
+                ConfigError::UnknownSecret { pointer } | ConfigError::NothingStored { pointer },
+            ) => below_config(pointer),
+            Self::InvalidConfig { faults, .. } => below_config(&faults.first()?.pointer),
+            Self::UnexpectedStatus(_) => Some("/data/attributes/status".to_owned()),
+            Self::Config(_) | Self::Settings(_) | Self::Source(_) => None,
+        }
+    }
+}
+
+/// What machines call settings that cannot be taken apart.
+pub(super) const fn config_code(error: &ConfigError) -> Code {
+    match error {
+        ConfigError::UnknownSecret { .. } => Code::UnknownSecret,
+        ConfigError::NothingStored { .. } => Code::InvalidConfig,
+        ConfigError::UnreadableSecrets
+        | ConfigError::NotASchema
+        | ConfigError::BrokenReference { .. }
+        | ConfigError::TooLarge { .. } => Code::Internal,
+    }
+}
+
+/// The faults in a sentence. They quote no values.
+fn listed(faults: &[SettingsFault]) -> String {
+    let sentence = |it: &SettingsFault| {
+        let place = if it.pointer.is_empty() { "the whole" } else { &it.pointer };
+        format!("{place} {}", it.message)
+    };
+    faults.iter().map(sentence).collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,118 @@
+//! Testing connections: whether settings work, kept as history.
+
+use linkspan_domain::{
+    Act, Attribute, Call, Caller, ConfigError, ConnectionTest, ConnectionTestId, Filter,
+    FilterTest, FilterValue, ListQuery, Page, SplitConfig, WorkspaceConnector,
+    WorkspaceConnectorId, join_config,
+};
+use linkspan_sdk::Definition;
+use serde_json::{Map, Value, json};
+
+use super::{ActivationError, Activations, Draft, DraftOf, error::config_code};
+use crate::{
+    RecordError, Writable,
+    sources::{Checked, may_run},
+};
+
+impl Activations {
+    /// Tries settings before they are kept. Settings that do not work are an answer, not an error.
+    #[tracing::instrument(skip_all, err(level = "debug"))]
+    pub async fn test_draft(
+        &self,
+        call: &Call,
+        draft: Draft,
+    ) -> Result<ConnectionTest, ActivationError> {
+        call.caller.require(WorkspaceConnector::WRITE)?;
+        let connector_type = match draft.of {
+            DraftOf::Type(key) => key,
+            DraftOf::Connector(id) => self.connector(call, id).await?.entry.connector_type,
+        };
+        let definition = self.sources.settings().definition(&connector_type)?;
+        may_run(&call.caller, definition)?;
+        let split = definition.manifest.config_schema.split(draft.config);
+        let checked = self.check(definition, split).await;
+        Ok(self.keep_test(call, None, definition, checked).await?)
+    }
+
+    /// Tries the settings of an activation, with `overrides` merged into them but not kept.
+    #[tracing::instrument(skip_all, fields(%id), err(level = "debug"))]
+    pub async fn test(
+        &self,
+        call: &Call,
+        id: WorkspaceConnectorId,
+        overrides: Map<String, Value>,
+    ) -> Result<ConnectionTest, ActivationError> {
+        let activation = self.records.live(call, id, None).await?;
+        let settings = self.sources.settings();
+        let definition = settings.definition(&activation.connector_type)?;
+        may_run(&call.caller, definition)?;
+        let stored = settings.open(&activation)?;
+        let merged = definition.manifest.config_schema.merge(&stored, overrides);
+        let checked = self.check(definition, merged).await;
+        Ok(self.keep_test(call, Some(id), definition, checked).await?)
+    }
+
+    /// What came of testing one activation: one page of it.
+    pub async fn list_tests(
+        &self,
+        caller: &Caller,
+        id: WorkspaceConnectorId,
+        query: &ListQuery,
+    ) -> Result<Page<ConnectionTest>, RecordError> {
+        self.records.get(caller, id).await?;
+        let mut query = query.clone();
+        query.filters.push(Filter {
+            attribute: Attribute::id("workspace_connector_id"),
+            test: FilterTest::Equals(FilterValue::Id(id.uuid())),
+        });
+        self.tests.list(caller, &query).await
+    }
+
+    async fn check(
+        &self,
+        definition: &Definition,
+        split: Result<SplitConfig, ConfigError>,
+    ) -> Checked {
+        match split {
+            Ok(SplitConfig { public, secrets }) => {
+                let config = join_config(public, &secrets);
+                self.sources.check(definition, config, &secrets).await
+            }
+            Err(error) => Checked {
+                ok: false,
+                latency: std::time::Duration::ZERO,
+                message: error.to_string(),
+                error: Some(config_code(&error).to_string()),
+            },
+        }
+    }
+
+    async fn keep_test(
+        &self,
+        call: &Call,
+        activation: Option<WorkspaceConnectorId>,
+        definition: &Definition,
+        checked: Checked,
+    ) -> Result<ConnectionTest, RecordError> {
+        let Checked { ok, latency, message, error } = checked;
+        let connector_type = definition.manifest.key.clone();
+        let details = json!({
+            "workspace_connector_id": activation,
+            "connector_type": connector_type,
+            "ok": ok,
+        });
+        let test = ConnectionTest {
+            id: ConnectionTestId::from_uuid(self.world.uuid()),
+            workspace_id: call.caller.visible.workspace,
+            workspace_connector_id: activation,
+            connector_type,
+            ok,
+            latency_ms: i64::try_from(latency.as_millis()).unwrap_or(i64::MAX),
+            message,
+            error,
+            created_at: self.world.now(),
+        };
+        let act = Act { action: "workspace_connector.tested", details };
+        self.tests.append(call, test, act).await
+    }
+}

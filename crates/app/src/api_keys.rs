@@ -1,0 +1,162 @@
+//! API keys.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use linkspan_domain::{
+    ApiKey, ApiKeyId, Call, Code, KeyHash, Name, Permission, Person, PersonId, Problem, Revision,
+    Secret, Workspace, WorkspaceId,
+    ports::{Store, VaultError, World},
+};
+use time::OffsetDateTime;
+
+use crate::{
+    RecordError, Records, Sessions, Writable, people::require_workspaces, records::require_live,
+};
+
+/// Makes a new key that nobody can guess: [`ApiKey::PREFIX`], then at least 256 random bits.
+pub type Mint = fn() -> Result<Secret<String>, VaultError>;
+
+/// The API keys of an organization. Admins read and write them; the keys themselves are shown once.
+pub struct ApiKeys {
+    records: Records<ApiKey>,
+    people: Records<Person>,
+    workspaces: Records<Workspace>,
+    sessions: Arc<Sessions>,
+    mint: Mint,
+    world: Arc<dyn World>,
+}
+
+/// What a new key is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewApiKey {
+    /// What people call it.
+    pub name: Name,
+    /// Whose rights bound it. None: a service key, bounded by its permissions alone.
+    pub person_id: Option<PersonId>,
+    /// What it may do: no more than the caller.
+    pub permissions: BTreeSet<Permission>,
+    /// Where it works. Empty: in every workspace of the organization.
+    pub workspaces: BTreeSet<WorkspaceId>,
+    /// When it stops working.
+    pub expires_at: Option<OffsetDateTime>,
+}
+
+/// Why a key was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiKeysError {
+    /// As with every kept thing.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// There was no randomness to make it from.
+    #[error("could not make a key")]
+    Mint(#[source] VaultError),
+}
+
+impl Problem for ApiKeysError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Record(error) => error.code(),
+            Self::Mint(_) => Code::Internal,
+        }
+    }
+
+    fn pointer(&self) -> Option<String> {
+        match self {
+            Self::Record(error) => error.pointer(),
+            Self::Mint(_) => None,
+        }
+    }
+}
+
+impl ApiKeys {
+    /// The keys that `store` keeps; `mint` makes new ones.
+    pub fn new(
+        store: Arc<dyn Store<ApiKey>>,
+        people: Arc<dyn Store<Person>>,
+        workspaces: Arc<dyn Store<Workspace>>,
+        sessions: Arc<Sessions>,
+        mint: Mint,
+        world: Arc<dyn World>,
+    ) -> Self {
+        Self {
+            records: Records::new(store, Arc::clone(&world)),
+            people: Records::new(people, Arc::clone(&world)),
+            workspaces: Records::new(workspaces, Arc::clone(&world)),
+            sessions,
+            mint,
+            world,
+        }
+    }
+
+    /// The keys, for reading: all about them but the keys themselves.
+    pub const fn records(&self) -> &Records<ApiKey> {
+        &self.records
+    }
+
+    /// Makes a key. This is the only time that it is shown.
+    #[tracing::instrument(skip_all, err(level = "debug"))]
+    pub async fn create(
+        &self,
+        call: &Call,
+        new: NewApiKey,
+    ) -> Result<(ApiKey, Secret<String>), ApiKeysError> {
+        self.accept(call, &new).await?;
+        let NewApiKey { name, person_id, permissions, workspaces, expires_at } = new;
+        let key = (self.mint)().map_err(ApiKeysError::Mint)?;
+        let now = self.world.now();
+        let kept = ApiKey {
+            id: ApiKeyId::from_uuid(self.world.uuid()),
+            revision: Revision::FIRST,
+            organization_id: call.caller.organization,
+            person_id,
+            name,
+            prefix: ApiKey::visible_prefix(&key),
+            hash: KeyHash::of(&key),
+            permissions,
+            workspaces,
+            expires_at,
+            last_used_at: None,
+            created_at: now,
+            updated_at: now,
+            deleted_at: None,
+        };
+        Ok((self.records.insert(call, kept).await?, key))
+    }
+
+    /// Revokes a key, for good.
+    #[tracing::instrument(skip_all, fields(%id), err(level = "debug"))]
+    pub async fn revoke(
+        &self,
+        call: &Call,
+        id: ApiKeyId,
+        expected: Option<Revision>,
+    ) -> Result<(), RecordError> {
+        let revoked = self.records.delete(call, id, expected).await;
+        self.sessions.clear();
+        revoked
+    }
+
+    async fn accept(&self, call: &Call, new: &NewApiKey) -> Result<(), RecordError> {
+        call.caller.require(ApiKey::WRITE)?;
+        for permission in &new.permissions {
+            call.caller.require(*permission)?;
+        }
+        let invalid =
+            |attribute, reason: &str| RecordError::Invalid { attribute, reason: reason.to_owned() };
+        if new.permissions.is_empty() {
+            return Err(invalid("permissions", "must name at least one permission"));
+        }
+        // What an admin may do concerns the whole organization, so it would not stay within workspaces.
+        if new.permissions.contains(&Permission::OrgAdmin) && !new.workspaces.is_empty() {
+            let reason = "must not hold org:admin for a key that is limited to workspaces";
+            return Err(invalid("permissions", reason));
+        }
+        if new.expires_at.is_some_and(|it| it <= self.world.now()) {
+            return Err(invalid("expires_at", "must be in the future"));
+        }
+        if let Some(person) = new.person_id {
+            require_live(&self.people, &call.caller, person, "person").await?;
+        }
+        require_workspaces(&self.workspaces, call, &new.workspaces).await
+    }
+}

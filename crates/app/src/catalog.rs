@@ -1,0 +1,139 @@
+//! The catalog of connectors.
+
+use std::sync::Arc;
+
+use linkspan_domain::{
+    Act, Call, CatalogEntry, Connector, ConnectorId, Direction, Revision,
+    ports::{CatalogStore, World},
+};
+use serde_json::{Value, json};
+
+use crate::{RecordError, Records, Writable, patch::Changes, records::refused};
+
+/// The catalog: entries that workspaces activate. Readers of connectors read it, admins write it.
+pub struct Catalog {
+    store: Arc<dyn CatalogStore>,
+    records: Records<Connector>,
+    world: Arc<dyn World>,
+}
+
+impl Catalog {
+    /// The catalog that `store` keeps.
+    pub fn new(store: Arc<dyn CatalogStore>, world: Arc<dyn World>) -> Self {
+        let records = Records::new(Arc::clone(&store) as _, Arc::clone(&world));
+        Self { store, records, world }
+    }
+
+    /// Its entries, for reading.
+    pub const fn records(&self) -> &Records<Connector> {
+        &self.records
+    }
+
+    /// Adds an entry.
+    #[tracing::instrument(skip_all, err(level = "debug"))]
+    pub async fn create(&self, call: &Call, entry: CatalogEntry) -> Result<Connector, RecordError> {
+        call.caller.require(Connector::WRITE)?;
+        accept(&entry)?;
+        let id = ConnectorId::from_uuid(self.world.uuid());
+        self.records.insert(call, Connector::new(id, entry, self.world.now())).await
+    }
+
+    /// Changes an entry with `edit`.
+    #[tracing::instrument(skip_all, fields(%id), err(level = "debug"))]
+    pub async fn update(
+        &self,
+        call: &Call,
+        id: ConnectorId,
+        expected: Option<Revision>,
+        edit: impl FnOnce(&mut CatalogEntry) + Send,
+    ) -> Result<Connector, RecordError> {
+        let edit = |connector: &mut Connector, changes: &mut Changes| {
+            let before = connector.entry.clone();
+            edit(&mut connector.entry);
+            note_changes(&before, &connector.entry, changes);
+            accept(&connector.entry)
+        };
+        self.records.update(call, id, expected, edit).await
+    }
+
+    /// Takes an entry out of the catalog, and disconnects its activations with it.
+    #[tracing::instrument(skip_all, fields(%id), err(level = "debug"))]
+    pub async fn delete(
+        &self,
+        call: &Call,
+        id: ConnectorId,
+        expected: Option<Revision>,
+    ) -> Result<(), RecordError> {
+        let mut connector = self.records.live(call, id, expected).await?;
+        let now = self.world.now();
+        (connector.updated_at, connector.deleted_at) = (now, Some(now));
+        let receipt = self.records.receipt(call, Act::new(Connector::ACTS.deleted), &connector);
+        let retired = self.store.retire(&connector, &receipt).await;
+        let activations = retired.map_err(refused::<Connector>(id))?;
+        tracing::info!(%id, activations, "retired a connector");
+        Ok(())
+    }
+
+    /// Brings a deleted entry back. The activations that went with it stay deleted.
+    pub async fn restore(
+        &self,
+        call: &Call,
+        id: ConnectorId,
+        expected: Option<Revision>,
+    ) -> Result<Connector, RecordError> {
+        self.records.restore(call, id, expected).await
+    }
+
+    /// Removes a deleted entry for good.
+    pub async fn purge(
+        &self,
+        call: &Call,
+        id: ConnectorId,
+        expected: Option<Revision>,
+    ) -> Result<(), RecordError> {
+        self.records.purge(call, id, expected).await
+    }
+}
+
+/// Refuses entries whose fields fit one by one but not together.
+fn accept(entry: &CatalogEntry) -> Result<(), RecordError> {
+    if entry.direction == Direction::Output && !entry.supported_target_models.is_empty() {
+        return Err(RecordError::Invalid {
+            attribute: "supported_target_models",
+            reason: "must be empty for an output, which fills no models".to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// The fields of an entry, as lists of attributes name them.
+const FIELDS: [&str; 20] = [
+    "name",
+    "provider",
+    "category_id",
+    "service_id",
+    "external_connector_id",
+    "slug",
+    "status",
+    "direction",
+    "authorization_flow",
+    "transport",
+    "auth_config",
+    "supported_target_models",
+    "connector_type",
+    "description",
+    "tags",
+    "logo_url",
+    "docs_url",
+    "data_domains",
+    "version",
+    "notes",
+];
+
+fn note_changes(before: &CatalogEntry, after: &CatalogEntry, changes: &mut Changes) {
+    let (before, after) = (json!(before), json!(after));
+    let differs = |field: &str| {
+        before.get(field).unwrap_or(&Value::Null) != after.get(field).unwrap_or(&Value::Null)
+    };
+    FIELDS.into_iter().filter(|it| differs(it)).for_each(|it| changes.note(it));
+}

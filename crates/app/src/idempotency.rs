@@ -1,0 +1,107 @@
+//! Idempotency keys: a call that is made twice has its effect once.
+
+use std::sync::Arc;
+
+use linkspan_domain::{
+    Call, Code, Problem, ResourceType,
+    ports::{Claimed, IdempotencyStore, StoreError, World},
+};
+use uuid::Uuid;
+
+use crate::records::store_code;
+
+/// Sees to it that a call that is made twice under one key has its effect once.
+///
+/// The effect itself fulfils the claim, in its own transaction: services write the claim of their [`Call`] with it.
+pub struct Idempotency {
+    store: Arc<dyn IdempotencyStore>,
+    world: Arc<dyn World>,
+}
+
+/// What to do about a call under a key.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Begun {
+    /// Make it: this is the call, with its claim. [`Idempotency::release`] it if it fails.
+    Fresh(Call),
+    /// Answer with what came of it the first time.
+    Replay(ResourceType, Uuid),
+}
+
+/// Why a call under a key is not made.
+#[derive(Debug, thiserror::Error)]
+pub enum IdempotencyError {
+    /// The key cannot be one.
+    #[error("an idempotency key has 1 to 255 printable ASCII characters")]
+    InvalidKey,
+    /// The first call with it has not ended.
+    #[error("a call with this idempotency key is still at work; retry in a moment")]
+    InFlight,
+    /// It belongs to another call.
+    #[error("this idempotency key was used for another request; take a new key")]
+    Mismatch,
+    /// The store failed.
+    #[error("could not claim an idempotency key")]
+    Store(#[source] StoreError),
+}
+
+impl Problem for IdempotencyError {
+    fn code(&self) -> Code {
+        match self {
+            Self::InvalidKey => Code::InvalidHeader,
+            Self::InFlight => Code::IdempotencyInFlight,
+            Self::Mismatch => Code::IdempotencyMismatch,
+            Self::Store(source) => store_code(source),
+        }
+    }
+}
+
+impl Idempotency {
+    /// The keys that `store` keeps.
+    pub fn new(store: Arc<dyn IdempotencyStore>, world: Arc<dyn World>) -> Self {
+        Self { store, world }
+    }
+
+    /// Claims `key` for `call`. `route` names what is called, such as `POST /v1/connectors`; `fingerprint` the payload.
+    ///
+    /// Keys of different callers, workspaces and routes never meet.
+    pub async fn begin(
+        &self,
+        call: Call,
+        route: &str,
+        key: &str,
+        fingerprint: &str,
+    ) -> Result<Begun, IdempotencyError> {
+        let is_key =
+            (1..=255).contains(&key.len()) && key.bytes().all(|it| (b' '..=b'~').contains(&it));
+        if !is_key {
+            return Err(IdempotencyError::InvalidKey);
+        }
+        let scope = scope(&call, route);
+        let (token, now) = (self.world.uuid(), self.world.now());
+        let claimed = self.store.claim(&scope, key, fingerprint, token, now).await;
+        match claimed.map_err(IdempotencyError::Store)? {
+            Claimed::Fresh(claim) => Ok(Begun::Fresh(Call { claim: Some(claim), ..call })),
+            Claimed::InFlight => Err(IdempotencyError::InFlight),
+            Claimed::Mismatch => Err(IdempotencyError::Mismatch),
+            Claimed::Done(resource_type, id) => Ok(Begun::Replay(resource_type, id)),
+        }
+    }
+
+    /// Gives the claim of a call back that failed, so that it can be made again at once.
+    ///
+    /// Nothing is lost if that fails too: claims end by themselves.
+    pub async fn release(&self, call: &Call) {
+        let Some(claim) = &call.claim else { return };
+        if let Err(error) = self.store.release(claim).await {
+            tracing::debug!(error = &error as &dyn std::error::Error, "kept an idempotency claim");
+        }
+    }
+}
+
+/// Tenant, principal, workspace and route.
+fn scope(call: &Call, route: &str) -> String {
+    let caller = &call.caller;
+    let actor = caller.actor.id().map_or_else(String::new, |it| it.to_string());
+    let (kind, workspace) = (caller.actor.actor_type(), caller.visible.workspace);
+    format!("{} {kind} {actor} {workspace} {route}", caller.organization)
+}

@@ -1,0 +1,110 @@
+//! The settings of activations, with their secrets.
+
+use std::sync::Arc;
+
+use linkspan_domain::{
+    Code, ConfigError, ConnectorTypeKey, Problem, SealedSecrets, Secrets, SplitConfig,
+    WorkspaceConnector, WorkspaceConnectorId, join_config,
+    ports::{Purpose, SealContext, Vault, VaultError},
+};
+use linkspan_sdk::Definition;
+use serde_json::Value;
+
+use crate::ConnectorTypes;
+
+/// Seals and opens the settings of activations, and knows the types that they are for.
+pub struct ActivationSettings {
+    types: Arc<ConnectorTypes>,
+    vault: Arc<dyn Vault>,
+}
+
+/// Why settings could not be sealed or opened.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// This installation does not have the type.
+    #[error("connector type {0} is not installed here")]
+    TypeNotInstalled(ConnectorTypeKey),
+    /// The vault failed.
+    #[error("could not {doing} the secrets of workspace connector {id}")]
+    Vault {
+        /// What was being done: `seal`, `open`.
+        doing: &'static str,
+        /// Whose secrets.
+        id: WorkspaceConnectorId,
+        /// What went wrong.
+        source: VaultError,
+    },
+    /// What the vault gave back are no secrets.
+    #[error("the secrets of workspace connector {id} cannot be read")]
+    Unreadable {
+        /// Whose secrets.
+        id: WorkspaceConnectorId,
+        /// What went wrong.
+        source: ConfigError,
+    },
+}
+
+impl Problem for SettingsError {
+    fn code(&self) -> Code {
+        match self {
+            Self::TypeNotInstalled(_) => Code::TypeNotInstalled,
+            Self::Vault { .. } | Self::Unreadable { .. } => Code::Internal,
+        }
+    }
+}
+
+impl ActivationSettings {
+    /// Settings of `types`, sealed by `vault`.
+    pub fn new(types: Arc<ConnectorTypes>, vault: Arc<dyn Vault>) -> Self {
+        Self { types, vault }
+    }
+
+    /// The type with this key or alias.
+    pub fn definition(&self, key: &ConnectorTypeKey) -> Result<&Definition, SettingsError> {
+        self.types.find(key).ok_or_else(|| SettingsError::TypeNotInstalled(key.clone()))
+    }
+
+    /// The type of `activation`, and its settings as the type needs them: with the secrets in their places.
+    pub fn of(
+        &self,
+        activation: &WorkspaceConnector,
+    ) -> Result<(&Definition, Value), SettingsError> {
+        let definition = self.definition(&activation.connector_type)?;
+        let SplitConfig { public, secrets } = self.open(activation)?;
+        Ok((definition, join_config(public, &secrets)))
+    }
+
+    /// Seals `secrets` for the activation `id`.
+    pub(crate) fn seal(
+        &self,
+        id: WorkspaceConnectorId,
+        secrets: &Secrets,
+    ) -> Result<Option<SealedSecrets>, SettingsError> {
+        if secrets.is_empty() {
+            return Ok(None);
+        }
+        let sealed = self.vault.seal(context(id), secrets.to_bytes().expose());
+        let blob = sealed.map_err(|source| SettingsError::Vault { doing: "seal", id, source })?;
+        Ok(Some(SealedSecrets { blob, pointers: secrets.pointers() }))
+    }
+
+    /// The settings of `activation`, with its secrets opened.
+    pub(crate) fn open(
+        &self,
+        activation: &WorkspaceConnector,
+    ) -> Result<SplitConfig, SettingsError> {
+        let (id, public) = (activation.id, activation.config.clone());
+        let Some(sealed) = &activation.secrets else {
+            return Ok(SplitConfig { public, secrets: Secrets::default() });
+        };
+        let bytes = self.vault.open(context(id), &sealed.blob);
+        let bytes = bytes.map_err(|source| SettingsError::Vault { doing: "open", id, source })?;
+        let secrets = Secrets::from_bytes(&bytes);
+        let secrets = secrets.map_err(|source| SettingsError::Unreadable { id, source })?;
+        Ok(SplitConfig { public, secrets })
+    }
+}
+
+fn context(id: WorkspaceConnectorId) -> SealContext {
+    SealContext { purpose: Purpose::Credentials, row: id.uuid() }
+}

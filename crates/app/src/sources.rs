@@ -1,0 +1,137 @@
+//! Asking connected systems, while a caller waits.
+
+use std::{sync::Arc, time::Duration};
+
+use linkspan_domain::{
+    Caller, Code, Denied, MASK, Permission, Secrets, StreamSpec, WorkspaceConnector,
+    WorkspaceConnectorId,
+};
+use linkspan_sdk::{Definition, Environment, Failure};
+use serde_json::Value;
+use tokio::time::{Instant, timeout};
+
+use crate::{ActivationSettings, SettingsError};
+
+/// Asks connected systems, each time for no longer than a caller waits.
+pub struct Sources {
+    settings: Arc<ActivationSettings>,
+    environment: Environment,
+}
+
+/// What came of trying settings.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    pub(crate) ok: bool,
+    pub(crate) latency: Duration,
+    pub(crate) message: String,
+    pub(crate) error: Option<String>,
+}
+
+/// How long a caller waits for a connected system.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+impl Sources {
+    /// Asks by way of `environment`.
+    pub const fn new(settings: Arc<ActivationSettings>, environment: Environment) -> Self {
+        Self { settings, environment }
+    }
+
+    pub(crate) fn settings(&self) -> &ActivationSettings {
+        &self.settings
+    }
+
+    /// Tries settings. A failure is an answer here, not an error.
+    pub(crate) async fn check(
+        &self,
+        definition: &Definition,
+        settings: Value,
+        secrets: &Secrets,
+    ) -> Checked {
+        let start = Instant::now();
+        // No activation: settings that are only being tried keep no connections.
+        let checking = definition.check(settings, self.lend(None));
+        let answer = timeout(PATIENCE, checking).await.unwrap_or_else(|_| Err(too_slow()));
+        let latency = start.elapsed();
+        match answer {
+            Ok(outcome) => Checked {
+                ok: true,
+                latency,
+                message: masked(outcome.message, secrets),
+                error: None,
+            },
+            Err(failure) => {
+                tracing::debug!(
+                    error = &failure as &dyn std::error::Error,
+                    connector_type = %definition.manifest.key,
+                    "settings do not work"
+                );
+                let error = Some(failure.code().to_owned());
+                Checked { ok: false, latency, message: masked(failure.to_string(), secrets), error }
+            }
+        }
+    }
+
+    /// The streams behind an activation that it may show. Waits for `patience` at most.
+    pub(crate) async fn discover(
+        &self,
+        activation: &WorkspaceConnector,
+        patience: Duration,
+    ) -> Result<Result<Vec<StreamSpec>, Failure>, SettingsError> {
+        let (definition, settings) = self.settings.of(activation)?;
+        let discovering = definition.discover(settings, self.lend(Some(activation.id)));
+        let answer = timeout(patience, discovering).await.unwrap_or_else(|_| Err(too_slow()));
+        let schemas = &activation.output_schemas;
+        Ok(answer.map(|mut streams| {
+            streams.retain(|it| schemas.is_empty() || is_in(schemas, it.name.as_str()));
+            streams
+        }))
+    }
+
+    fn lend(&self, activation: Option<WorkspaceConnectorId>) -> Environment {
+        let cancel = self.environment.cancel.child_token();
+        Environment { activation, cancel, ..self.environment.clone() }
+    }
+}
+
+/// Doubles for trials are run by admins only.
+pub(crate) fn may_run(caller: &Caller, definition: &Definition) -> Result<(), Denied> {
+    if definition.manifest.is_mock { caller.require(Permission::OrgAdmin) } else { Ok(()) }
+}
+
+/// What machines call a failure of a connected system.
+pub(crate) const fn failure_code(failure: &Failure) -> Code {
+    match failure {
+        Failure::Invalid { .. } => Code::InvalidConfig,
+        Failure::Unauthorized => Code::NeedReconnect,
+        Failure::Refused(_)
+        | Failure::NotFound(_)
+        | Failure::TooLarge { .. }
+        | Failure::Malformed { .. } => Code::SourceRefused,
+        Failure::Unavailable { .. } | Failure::RateLimited { .. } | Failure::Cancelled => {
+            Code::SourceUnavailable
+        }
+        Failure::Unsupported(_) => Code::TypeUnsupported,
+        Failure::Defect { .. } => Code::Internal,
+    }
+}
+
+fn too_slow() -> Failure {
+    Failure::Unavailable { system: "the system".to_owned(), source: None }
+}
+
+/// Streams of a database are called `schema.table`.
+fn is_in(schemas: &[String], stream: &str) -> bool {
+    stream.split_once('.').is_none_or(|(schema, _)| schemas.iter().any(|it| it == schema))
+}
+
+/// `text` without the secrets that a careless type may have put into it.
+fn masked(mut text: String, secrets: &Secrets) -> String {
+    for pointer in secrets.pointers() {
+        let secret = secrets.get(&pointer).map(linkspan_domain::Secret::expose);
+        // Shorter ones would be found in ordinary words.
+        if let Some(secret) = secret.filter(|it| it.len() >= 6 && text.contains(it.as_str())) {
+            text = text.replace(secret.as_str(), MASK);
+        }
+    }
+    text
+}

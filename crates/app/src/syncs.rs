@@ -1,0 +1,248 @@
+//! Runs of syncs: starting them, and what became of them.
+
+use std::{sync::Arc, time::Duration};
+
+use linkspan_domain::{
+    Act, Call, Capability, Code, Denied, Fence, Problem, Revision, RunCounts, RunStatus, Status,
+    StreamName, SyncLog, SyncLogId, SyncMode, Trigger, WorkspaceConnector, WorkspaceConnectorId,
+    ports::{Store, StoreError, SyncStore, World},
+};
+use serde_json::json;
+
+use crate::{RecordError, Records, SettingsError, Sources, records::store_code, sources::may_run};
+
+/// Runs of syncs. Readers of connectors read them, managers start them; workers do them.
+pub struct Syncs {
+    store: Arc<dyn SyncStore>,
+    records: Records<SyncLog>,
+    activations: Records<WorkspaceConnector>,
+    sources: Arc<Sources>,
+    world: Arc<dyn World>,
+}
+
+/// What a run shall do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartSync {
+    /// What to read. None: what is new where a cursor is known, else everything.
+    pub mode: Option<SyncMode>,
+    /// Which streams. Empty: all.
+    pub streams: Vec<StreamName>,
+    /// What starts it.
+    pub trigger: Trigger,
+}
+
+/// Why a run was not started.
+#[derive(Debug, thiserror::Error)]
+pub enum SyncError {
+    /// As with every kept thing.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The settings cannot be had.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// A run of the activation is active.
+    #[error("a sync of workspace connector {0} is in progress; wait until it ends")]
+    AlreadyInProgress(WorkspaceConnectorId),
+    /// The activation may not run as it is.
+    #[error("workspace connector {id} is {status} and cannot sync; bring it to enabled first")]
+    NotReady {
+        /// Which activation.
+        id: WorkspaceConnectorId,
+        /// As it is.
+        status: Status,
+    },
+    /// The type has no records to read.
+    #[error("connectors of this type have no records to read")]
+    Unsupported,
+    /// An incremental sync has nothing to tell new records by.
+    #[error(
+        "an incremental sync needs a cursor_column in the streams of workspace connector {0}; set one, or sync in full"
+    )]
+    CursorRequired(WorkspaceConnectorId),
+    /// The activation has no such stream.
+    #[error(
+        "there is no stream {0}; list the models of the workspace connector to see those there are"
+    )]
+    StreamNotFound(StreamName),
+    /// The store failed.
+    #[error("could not start a sync of workspace connector {id}")]
+    Store {
+        /// Of which activation.
+        id: WorkspaceConnectorId,
+        /// What went wrong.
+        source: StoreError,
+    },
+}
+
+impl From<Denied> for SyncError {
+    fn from(denied: Denied) -> Self {
+        Self::Record(denied.into())
+    }
+}
+
+impl Problem for SyncError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Record(error) => error.code(),
+            Self::Settings(error) => error.code(),
+            Self::AlreadyInProgress(_) => Code::SyncAlreadyInProgress,
+            Self::NotReady { .. } => Code::UnexpectedStatus,
+            Self::Unsupported => Code::TypeUnsupported,
+            Self::CursorRequired(_) => Code::CursorRequired,
+            Self::StreamNotFound(_) => Code::StreamNotFound,
+            Self::Store { source, .. } => store_code(source),
+        }
+    }
+
+    fn pointer(&self) -> Option<String> {
+        match self {
+            Self::Record(error) => error.pointer(),
+            Self::CursorRequired(_) => Some("/data/attributes/mode".to_owned()),
+            Self::StreamNotFound(_) => Some("/data/attributes/streams".to_owned()),
+            Self::Settings(_)
+            | Self::AlreadyInProgress(_)
+            | Self::NotReady { .. }
+            | Self::Unsupported
+            | Self::Store { .. } => None,
+        }
+    }
+}
+
+/// How long a caller who names streams waits to hear whether they exist.
+const LOOKING: Duration = Duration::from_secs(10);
+
+impl Syncs {
+    /// The runs that `store` keeps.
+    pub fn new(
+        store: Arc<dyn SyncStore>,
+        activations: Arc<dyn Store<WorkspaceConnector>>,
+        sources: Arc<Sources>,
+        world: Arc<dyn World>,
+    ) -> Self {
+        let records = Records::new(Arc::clone(&store) as _, Arc::clone(&world));
+        let activations = Records::new(activations, Arc::clone(&world));
+        Self { store, records, activations, sources, world }
+    }
+
+    /// The runs, for reading.
+    pub const fn records(&self) -> &Records<SyncLog> {
+        &self.records
+    }
+
+    /// Asks for a run of an activation. A worker takes it from there.
+    #[tracing::instrument(skip_all, fields(%id), err(level = "debug"))]
+    pub async fn start(
+        &self,
+        call: &Call,
+        id: WorkspaceConnectorId,
+        sync: StartSync,
+    ) -> Result<SyncLog, SyncError> {
+        let activation = self.activations.live(call, id, None).await?;
+        let mode = self.accept(call, &activation, &sync).await?;
+        let now = self.world.now();
+        let run = SyncLog {
+            id: SyncLogId::from_uuid(self.world.uuid()),
+            revision: Revision::FIRST,
+            workspace_connector_id: id,
+            workspace_id: activation.workspace_id,
+            status: RunStatus::Scheduled,
+            trigger_type: sync.trigger,
+            mode,
+            streams: sync.streams,
+            counts: RunCounts::default(),
+            error_code: None,
+            error: None,
+            lease: None,
+            fence: Fence::default(),
+            started_at: None,
+            completed_at: None,
+            created_at: now,
+            updated_at: now,
+        };
+        let details = json!({ "workspace_connector_id": id, "mode": mode });
+        let act = Act { action: "sync.started", details };
+        let receipt = self.records.receipt(call, act, &run);
+        match self.store.start(&run, &receipt).await {
+            Ok(()) => Ok(run),
+            Err(StoreError::Taken) => Err(SyncError::AlreadyInProgress(id)),
+            Err(StoreError::Stale) => Err(self.why_not(call, id).await?),
+            Err(StoreError::ClaimLost) => Err(RecordError::ClaimLost.into()),
+            Err(source) => Err(SyncError::Store { id, source }),
+        }
+    }
+
+    /// Passes if the activation may run like that, and answers what to read.
+    async fn accept(
+        &self,
+        call: &Call,
+        activation: &WorkspaceConnector,
+        sync: &StartSync,
+    ) -> Result<SyncMode, SyncError> {
+        let definition = self.sources.settings().definition(&activation.connector_type)?;
+        may_run(&call.caller, definition)?;
+        if !definition.manifest.can(Capability::Read) {
+            return Err(SyncError::Unsupported);
+        }
+        if !activation.status.may_run() {
+            return Err(not_ready(activation));
+        }
+        let has_cursor = has_cursor(activation, &sync.streams);
+        let mode = match sync.mode {
+            Some(SyncMode::Incremental) if !has_cursor => {
+                return Err(SyncError::CursorRequired(activation.id));
+            }
+            Some(mode) => mode,
+            None if has_cursor => SyncMode::Incremental,
+            None => SyncMode::Full,
+        };
+        self.look_for(activation, &sync.streams).await?;
+        Ok(mode)
+    }
+
+    /// Passes unless the system says that one of `streams` does not exist.
+    async fn look_for(
+        &self,
+        activation: &WorkspaceConnector,
+        streams: &[StreamName],
+    ) -> Result<(), SyncError> {
+        if streams.is_empty() {
+            return Ok(());
+        }
+        // A system that does not answer is for the run to report.
+        let Ok(known) = self.sources.discover(activation, LOOKING).await? else { return Ok(()) };
+        let absent = streams.iter().find(|it| !known.iter().any(|known| known.name == **it));
+        absent.map_or(Ok(()), |it| Err(SyncError::StreamNotFound(it.clone())))
+    }
+
+    /// Why the store refused a run that could start a moment ago.
+    async fn why_not(&self, call: &Call, id: WorkspaceConnectorId) -> Result<SyncError, SyncError> {
+        let activation = self.activations.live(call, id, None).await?;
+        Ok(if activation.status.may_run() {
+            SyncError::Store { id, source: StoreError::Stale }
+        } else {
+            not_ready(&activation)
+        })
+    }
+}
+
+fn not_ready(activation: &WorkspaceConnector) -> SyncError {
+    let WorkspaceConnector { id, status, .. } = *activation;
+    if status == Status::Processing {
+        SyncError::AlreadyInProgress(id)
+    } else {
+        SyncError::NotReady { id, status }
+    }
+}
+
+/// Whether it is known what tells new records of `streams` from old ones; without streams, of any.
+fn has_cursor(activation: &WorkspaceConnector, streams: &[StreamName]) -> bool {
+    let mut settings = activation.streams.iter();
+    if streams.is_empty() {
+        return settings.any(|it| it.cursor_column.is_some());
+    }
+    let known = |it| activation.stream_settings(it).is_some_and(|it| it.cursor_column.is_some());
+    streams.iter().all(known)
+}
+
+#[cfg(test)]
+mod tests;
