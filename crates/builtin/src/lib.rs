@@ -1,1 +1,9 @@
-//! The built-in connector types, one file each.
+//! The connector types that ship with the platform and need no driver of their own.
+
+mod auth;
+mod core;
+mod delimited;
+mod file;
+mod list;
+
+pub use list::all;

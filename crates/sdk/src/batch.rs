@@ -92,7 +92,11 @@ impl Stream for BatchStream {
 /// UUIDs and JSON travel as text.
 const KIND: &str = "linkspan.kind";
 
-/// The columns of `stream` as Arrow has them. Sources build their batches by it.
+/// The time zone of points in time. As an offset, Arrow needs no database of zones for it.
+const UTC: &str = "+00:00";
+
+/// The columns of `stream` as Arrow has them: points in time in microseconds of UTC, the rest as
+/// plain as it can be. Sources build their batches by it.
 pub fn arrow_schema(stream: &StreamSpec) -> SchemaRef {
     let fields = stream.fields.iter();
     let fields = fields.map(|it| arrow_field(&it.name, it.kind, it.nullable));
@@ -108,7 +112,7 @@ fn arrow_field(name: &str, kind: FieldKind, nullable: bool) -> Field {
         FieldKind::Date => (DataType::Date32, true),
         FieldKind::Time => (DataType::Time64(TimeUnit::Microsecond), true),
         FieldKind::Timestamp => {
-            (DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), true)
+            (DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into())), true)
         }
         FieldKind::Binary => (DataType::Binary, true),
         FieldKind::Decimal | FieldKind::Uuid | FieldKind::Json => (DataType::Utf8, false),

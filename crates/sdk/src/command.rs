@@ -6,7 +6,10 @@ use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::{ConnectorType, Cx, Failure, parse, schema::schema_of};
+use crate::{
+    ConnectorType, Cx, Failure, parse,
+    schema::{description, schema_of},
+};
 
 /// One thing a connector type can do. The fields are the parameters, the doc comments the docs.
 pub trait Command: JsonSchema + DeserializeOwned + Send + 'static {
@@ -37,8 +40,7 @@ pub struct CommandEntry<T: ConnectorType> {
 /// Lists command `C`.
 pub fn command<C: Command>() -> CommandEntry<C::Of> {
     let (parameters, output) = (schema_of::<C>(), schema_of::<C::Output>());
-    let summary = parameters["description"].as_str().unwrap_or_default();
-    let summary = summary.split("\n\n").next().unwrap_or_default().replace('\n', " ");
+    let summary = description(&parameters).split("\n\n").next().unwrap_or_default().to_owned();
     let manifest = CommandManifest {
         name: C::NAME.to_owned(),
         summary,

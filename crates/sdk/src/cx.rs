@@ -1,6 +1,6 @@
 //! What a connector works with while it runs.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +19,8 @@ pub struct Cx<T: ConnectorType> {
     pub http: Http,
     /// Files in the folders that the operator opened, and uploads.
     pub files: FileAccess,
+    /// A folder for files that are gone when the use ends.
+    pub scratch: Arc<Path>,
     /// Asked before a connection that is not HTTP is opened.
     pub database_hosts: Arc<dyn HostGuard>,
     /// What the operator allows.
@@ -39,11 +41,21 @@ impl<T: ConnectorType> Cx<T> {
         environment: Environment,
         shared: Arc<T::Shared>,
     ) -> Result<Self, Failure> {
-        let Environment { outbound, files, database_hosts, limits, activation, cancel } =
+        let Environment { outbound, files, scratch, database_hosts, limits, activation, cancel } =
             environment;
         let pool_key = activation.map(|activation| PoolKey::of(activation, &settings));
         let settings = read(settings)?;
         let http = Http::new(outbound, limits.exchange);
-        Ok(Self { settings, shared, http, files, database_hosts, limits, pool_key, cancel })
+        Ok(Self {
+            settings,
+            shared,
+            http,
+            files,
+            scratch,
+            database_hosts,
+            limits,
+            pool_key,
+            cancel,
+        })
     }
 }

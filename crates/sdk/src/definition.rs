@@ -67,8 +67,10 @@ pub struct Definition {
     runners: Arc<Runners>,
     settings: Arc<Checker>,
     parameters: Arc<BTreeMap<String, Checker>>,
-    accept: Arc<dyn Fn(&Value) -> Result<(), Failure> + Send + Sync>,
+    accept: Accept,
 }
+
+type Accept = Arc<dyn Fn(&Value) -> Result<(), Failure> + Send + Sync>;
 
 impl Definition {
     /// Erases `T`.
@@ -82,7 +84,7 @@ impl Definition {
             aliases: T::ALIASES.iter().map(|&it| ConnectorTypeKey::of(it)).collect(),
             version: T::VERSION,
             title: T::TITLE.to_owned(),
-            description: description(config_schema.as_value()),
+            description: description(config_schema.as_value()).to_owned(),
             category: T::CATEGORY,
             tags: T::TAGS.iter().map(|&it| it.to_owned()).collect(),
             icon: T::ICON.map(str::to_owned),
@@ -260,3 +262,6 @@ async fn unless_cancelled<R>(
 ) -> Result<R, Failure> {
     cancel.run_until_cancelled(work).await.unwrap_or(Err(Failure::Cancelled))
 }
+
+#[cfg(test)]
+mod tests;

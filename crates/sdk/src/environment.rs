@@ -1,6 +1,6 @@
 //! What the platform lends a connector for one use.
 
-use std::sync::Arc;
+use std::{env::temp_dir, path::Path, sync::Arc};
 
 use linkspan_domain::{
     WorkspaceConnectorId,
@@ -17,6 +17,8 @@ pub struct Environment {
     pub outbound: Arc<dyn Outbound>,
     /// The folders that may be read.
     pub files: FileAccess,
+    /// A folder for files that are gone when the use ends.
+    pub scratch: Arc<Path>,
     /// Says where connections that are not HTTP may go.
     pub database_hosts: Arc<dyn HostGuard>,
     /// What the operator allows.
@@ -58,12 +60,13 @@ impl Default for SourceLimits {
 }
 
 impl Environment {
-    /// An environment that reaches the world through `outbound`, sees no file, and lets
-    /// connections go wherever `database_hosts` permits.
+    /// An environment that reaches the world through `outbound`, sees no file, lets connections go
+    /// wherever `database_hosts` permits, and has the scratch folder of the operating system.
     pub fn new(outbound: Arc<dyn Outbound>, database_hosts: Arc<dyn HostGuard>) -> Self {
         Self {
             outbound,
             files: FileAccess::none(),
+            scratch: temp_dir().into(),
             database_hosts,
             limits: SourceLimits::default(),
             activation: None,

@@ -40,7 +40,7 @@ struct Kept<P> {
 }
 
 /// How long a pool is kept that nobody uses.
-const IDLE: Duration = Duration::from_secs(600);
+const IDLE: Duration = Duration::from_mins(10);
 
 impl<P> Default for PoolCache<P> {
     fn default() -> Self {

@@ -49,7 +49,9 @@ impl Checker {
                 "cannot be checked: the schema of the connector type is not valid",
             )];
         };
-        validator.iter_errors(value).flat_map(|error| faults(&error)).collect()
+        let mut all: Vec<_> = validator.iter_errors(value).flat_map(|it| faults(&it)).collect();
+        all.sort_by(|one, other| one.pointer.cmp(&other.pointer));
+        all
     }
 
     /// The first fault of `value`, as a failure.
@@ -193,8 +195,8 @@ mod tests {
         Basic { username: String, password: Secret },
     }
 
-    fn check(value: Value, expect: &[(&str, &str)]) {
-        let faults = validate_config(&schema_of::<Settings>(), &value);
+    fn check(value: &Value, expect: &[(&str, &str)]) {
+        let faults = validate_config(&schema_of::<Settings>(), value);
         let faults: Vec<_> =
             faults.iter().map(|it| (it.pointer.as_str(), it.message.as_str())).collect();
         assert_eq!(faults, expect, "{value}");
@@ -202,28 +204,28 @@ mod tests {
 
     #[test]
     fn each_fault_has_its_place_and_quotes_nothing() {
-        check(json!({ "host": "h", "port": 1 }), &[]);
-        check(json!({ "port": 1 }), &[("/host", "is required")]);
-        check(json!({ "host": "h", "port": "s3cr3t" }), &[("/port", "must be of type integer")]);
-        check(json!({ "host": "h", "port": 0 }), &[("/port", "must be at least 1")]);
-        check(json!({ "host": "h", "port": 1, "x": "s" }), &[("/x", "is not a known field")]);
+        check(&json!({ "host": "h", "port": 1 }), &[]);
+        check(&json!({ "port": 1 }), &[("/host", "is required")]);
+        check(&json!({ "host": "h", "port": "s3cr3t" }), &[("/port", "must be of type integer")]);
+        check(&json!({ "host": "h", "port": 0 }), &[("/port", "must be at least 1")]);
+        check(&json!({ "host": "h", "port": 1, "x": "s" }), &[("/x", "is not a known field")]);
     }
 
     #[test]
     fn a_choice_is_judged_by_the_branch_that_was_meant() {
         let with = |auth: Value| json!({ "host": "h", "port": 1, "auth": auth });
-        check(with(json!({ "kind": "bearer", "token": "t" })), &[]);
-        check(with(json!({ "kind": "bearer" })), &[("/auth/token", "is required")]);
+        check(&with(json!({ "kind": "bearer", "token": "t" })), &[]);
+        check(&with(json!({ "kind": "bearer" })), &[("/auth/token", "is required")]);
         check(
-            with(json!({ "kind": "basic", "username": "u", "password": ["s3cr3t"] })),
+            &with(json!({ "kind": "basic", "username": "u", "password": ["s3cr3t"] })),
             &[("/auth/password", "must be of type string")],
         );
         check(
-            with(json!({ "kind": "s3cr3t" })),
+            &with(json!({ "kind": "s3cr3t" })),
             &[("/auth/kind", r#"must be one of "none", "bearer", "basic""#)],
         );
         check(
-            json!({ "host": "h", "port": 1, "mode": "s3cr3t" }),
+            &json!({ "host": "h", "port": 1, "mode": "s3cr3t" }),
             &[("/mode", r#"must be one of "fast", "slow", null"#)],
         );
     }

@@ -1,0 +1,4 @@
+//! Building blocks.
+
+pub(crate) mod delay;
+pub(crate) mod http;

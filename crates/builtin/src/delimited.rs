@@ -1,0 +1,133 @@
+//! Tables in text files: comma-separated values and their kin.
+//!
+//! A file is gone through twice. The first pass finds the columns, what each of them holds in every
+//! row, and where batches begin and end; the second decodes. So types never change half-way, and a
+//! file with a broken row fails before any of its records is passed on.
+
+mod dialect;
+mod infer;
+mod read;
+mod scan;
+mod text;
+
+use linkspan_domain::{FieldKind, StreamField, StreamName, StreamSpec};
+use linkspan_sdk::{BatchLimits, BatchSink, Failure, ReadRequest};
+use tokio::fs::File;
+
+pub(crate) use self::dialect::Format;
+use self::{
+    dialect::Dialect,
+    scan::{Column, Layout},
+    text::Text,
+};
+
+/// A file with one table in it.
+pub(crate) struct Table {
+    /// The name of its stream.
+    pub(crate) name: StreamName,
+    /// The file, compressed or not.
+    pub(crate) file: File,
+    /// How many bytes of text it may have.
+    pub(crate) limit: u64,
+    dialect: Dialect,
+    primary_key: Vec<String>,
+}
+
+impl Table {
+    /// The table in `file`, written as `format` says.
+    pub(crate) fn new(
+        name: StreamName,
+        file: File,
+        limit: u64,
+        format: &Format,
+    ) -> Result<Self, Failure> {
+        let primary_key = format.primary_key.clone();
+        Ok(Self { name, file, limit, dialect: format.dialect()?, primary_key })
+    }
+
+    /// The names of the columns, from the beginning of the file alone.
+    pub(crate) async fn header(&mut self) -> Result<Vec<String>, Failure> {
+        let what = self.what();
+        let mut text = Text::open(&mut self.file, &what, self.limit).await?;
+        scan::header(&mut text, &self.dialect).await
+    }
+
+    /// What the table offers as a stream.
+    pub(crate) async fn spec(&mut self) -> Result<StreamSpec, Failure> {
+        let layout = self.layout(BatchLimits::default()).await?;
+        self.spec_of(&layout.columns)
+    }
+
+    /// Reads what `request` asks for into `out`.
+    pub(crate) async fn read(
+        mut self,
+        request: ReadRequest,
+        out: &mut BatchSink,
+    ) -> Result<(), Failure> {
+        if request.stream != self.name {
+            return Err(Failure::NotFound(format!("stream `{}`", request.stream)));
+        }
+        let layout = self.layout(request.batch).await?;
+        let spec = self.spec_of(&layout.columns)?;
+        read::read(&mut self, &layout, &spec, request.mode, out).await
+    }
+
+    async fn layout(&mut self, limits: BatchLimits) -> Result<Layout, Failure> {
+        let what = self.what();
+        let mut text = Text::open(&mut self.file, &what, self.limit).await?;
+        scan::layout(&mut text, &self.dialect, limits).await
+    }
+
+    fn spec_of(&self, columns: &[Column]) -> Result<StreamSpec, Failure> {
+        let fields: Vec<_> = columns.iter().map(Column::field).collect();
+        if self.primary_key.iter().any(|key| fields.iter().all(|it| it.name != *key)) {
+            return Err(Failure::setting("primary_key", "names a column that the file lacks"));
+        }
+        Ok(StreamSpec {
+            name: self.name.clone(),
+            cursor_candidates: cursor_candidates(&fields),
+            primary_key: self.primary_key.clone(),
+            supports_incremental: true,
+            fields,
+        })
+    }
+
+    /// What messages call the file.
+    fn what(&self) -> String {
+        format!("the file `{}`", self.name)
+    }
+}
+
+impl Column {
+    fn field(&self) -> StreamField {
+        StreamField { name: self.name.clone(), kind: self.kind, nullable: true }
+    }
+}
+
+/// Points in time first, those of changes before others; then days; then whole numbers.
+fn cursor_candidates(fields: &[StreamField]) -> Vec<String> {
+    let rank = |field: &StreamField| {
+        let name = field.name.to_lowercase();
+        let of_changes = ["updat", "modif", "chang"].iter().any(|it| name.contains(it));
+        match field.kind {
+            FieldKind::Timestamp if of_changes => Some(0),
+            FieldKind::Timestamp => Some(1),
+            FieldKind::Date => Some(2),
+            FieldKind::Integer => Some(3),
+            _ => None,
+        }
+    };
+    let mut ranked: Vec<_> =
+        fields.iter().filter_map(|it| Some((rank(it)?, it.name.clone()))).collect();
+    ranked.sort_by_key(|(rank, _)| *rank);
+    ranked.into_iter().map(|(_, name)| name).collect()
+}
+
+/// The name of the stream in a file: what comes before the endings of `file_name`.
+pub(crate) fn stream_name(file_name: &str) -> Result<StreamName, Failure> {
+    let name = file_name.strip_suffix(".gz").unwrap_or(file_name);
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    let stem = if stem.is_empty() { name } else { stem };
+    stem.parse()
+        .map_err(|_| Failure::Refused("the name of the file cannot name a stream".to_owned()))
+}

@@ -1,0 +1,4 @@
+//! Files with tables in them.
+
+pub(crate) mod csv;
+pub(crate) mod csv_url;
