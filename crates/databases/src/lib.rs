@@ -1,1 +1,8 @@
-//! The built-in connector types that need a native database driver, one file each.
+//! The built-in connector types that need a native database driver.
+
+mod list;
+mod postgres;
+mod postgres_identity;
+mod postgresql;
+
+pub use list::all;

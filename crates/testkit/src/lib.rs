@@ -1,5 +1,7 @@
 //! Fixtures, in-memory stores and port contracts, for tests only.
 
 mod outbound;
+mod postgres;
 
 pub use outbound::{Answer, Answers, SeenRequest};
+pub use postgres::TestPostgres;

@@ -97,7 +97,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("schemars", &["linkspan-domain", "linkspan-sdk", "linkspan-builtin", "linkspan-databases"]),
     ("sea-orm", &["linkspan-persistence"]),
     ("sea-orm-migration", &["linkspan-persistence", "linkspan-migration"]),
-    ("sqlx*", &["linkspan-persistence", "linkspan-databases"]),
+    ("sqlx*", &["linkspan-persistence", "linkspan-databases", "linkspan-testkit"]),
     ("tiberius", &["linkspan-databases"]),
 ];
 

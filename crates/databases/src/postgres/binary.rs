@@ -1,0 +1,366 @@
+//! The binary format of `COPY` (PostgreSQL documentation, `COPY`, "Binary Format"), straight into Arrow columns.
+
+use std::sync::Arc;
+
+use arrow_array::{
+    ArrayRef, RecordBatch,
+    builder::{
+        BinaryBuilder, BooleanBuilder, Date32Builder, Float64Builder, Int64Builder, StringBuilder,
+        Time64MicrosecondBuilder, TimestampMicrosecondBuilder,
+    },
+};
+use arrow_schema::SchemaRef;
+use bytes::{Buf, BytesMut};
+use linkspan_sdk::Failure;
+
+use super::{column::Wire, numeric::decimal};
+
+const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
+/// Between 1970-01-01, where Arrow counts from, and 2000-01-01, where PostgreSQL does.
+const EPOCH_DAYS: i32 = 10_957;
+const EPOCH_MICROS: i64 = 946_684_800_000_000;
+/// Years 1 to 9999, which RFC 3339 can write. Instants beyond, `infinity` among them, are moved to the nearest of these.
+const DAYS: (i32, i32) = (-719_162, 2_932_896);
+const MICROS: (i64, i64) = (-62_135_596_800_000_000, 253_402_300_799_999_999);
+
+/// Collects rows into record batches.
+pub(super) struct Decoder {
+    schema: SchemaRef,
+    columns: Vec<(Wire, Builder)>,
+    /// What arrived of a row that is not complete yet.
+    pending: BytesMut,
+    begun: bool,
+    ended: bool,
+    rows: usize,
+    bytes: usize,
+    scratch: String,
+}
+
+enum Builder {
+    Boolean(BooleanBuilder),
+    Integer(Int64Builder),
+    Number(Float64Builder),
+    Text(StringBuilder),
+    Date(Date32Builder),
+    Time(Time64MicrosecondBuilder),
+    Timestamp(TimestampMicrosecondBuilder),
+    Binary(BinaryBuilder),
+}
+
+impl Decoder {
+    /// For rows of columns that arrive as `wires` and become `schema`.
+    pub(super) fn new(schema: SchemaRef, wires: impl Iterator<Item = Wire>) -> Self {
+        Self {
+            schema,
+            columns: wires.map(|it| (it, Builder::of(it))).collect(),
+            pending: BytesMut::new(),
+            begun: false,
+            ended: false,
+            rows: 0,
+            bytes: 0,
+            scratch: String::new(),
+        }
+    }
+
+    /// Takes what arrived. A server sends row by row, but nothing here relies on it.
+    pub(super) fn push(&mut self, chunk: &[u8]) -> Result<(), Failure> {
+        if self.pending.is_empty() {
+            let mut rest = chunk;
+            self.consume(&mut rest)?;
+            self.pending.extend_from_slice(rest);
+        } else {
+            self.pending.extend_from_slice(chunk);
+            let pending = self.pending.split();
+            let mut rest = &pending[..];
+            self.consume(&mut rest)?;
+            self.pending.extend_from_slice(rest);
+        }
+        Ok(())
+    }
+
+    /// How many rows are collected.
+    pub(super) const fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// About how many bytes they have.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The rows collected so far, as a batch.
+    pub(super) fn take(&mut self) -> Result<RecordBatch, Failure> {
+        self.rows = 0;
+        self.bytes = 0;
+        let columns = self.columns.iter_mut().map(|(_, builder)| builder.finish()).collect();
+        RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(|error| Failure::Defect {
+            doing: "decode a table",
+            source: Some(error.into()),
+        })
+    }
+
+    /// Passes if everything that was announced arrived.
+    pub(super) fn end(&self) -> Result<(), Failure> {
+        if self.ended { Ok(()) } else { Err(malformed("it ends in the middle of a row")) }
+    }
+
+    /// Decodes all complete rows of `rest`, and leaves what follows them.
+    fn consume(&mut self, rest: &mut &[u8]) -> Result<(), Failure> {
+        if !self.begun {
+            let Some(length) = header(rest)? else { return Ok(()) };
+            rest.advance(length);
+            self.begun = true;
+        }
+        while !self.ended {
+            let Some(row) = row_length(rest)? else { return Ok(()) };
+            if row == 0 {
+                self.ended = true;
+                rest.advance(2);
+            } else {
+                self.row(&rest[..row])?;
+                rest.advance(row);
+                self.rows += 1;
+                self.bytes += row;
+            }
+        }
+        Ok(())
+    }
+
+    /// One complete row: a count, then length and bytes of each field.
+    fn row(&mut self, mut row: &[u8]) -> Result<(), Failure> {
+        if usize::from(row.get_u16()) != self.columns.len() {
+            return Err(malformed("a row has another number of columns than the table"));
+        }
+        for (wire, builder) in &mut self.columns {
+            let length = row.get_i32();
+            let field = usize::try_from(length).ok().map(|length| {
+                let (field, rest) = row.split_at(length);
+                row = rest;
+                field
+            });
+            builder
+                .append(*wire, field, &mut self.scratch)
+                .ok_or_else(|| malformed("a value is not in the form its type has"))?;
+        }
+        Ok(())
+    }
+}
+
+fn malformed(reason: &str) -> Failure {
+    Failure::Malformed { what: "the table".to_owned(), line: None, reason: reason.to_owned() }
+}
+
+/// The length of the header, once it is all there.
+fn header(bytes: &[u8]) -> Result<Option<usize>, Failure> {
+    let Some((fixed, _)) = bytes.split_first_chunk::<19>() else { return Ok(None) };
+    if !fixed.starts_with(SIGNATURE) {
+        return Err(malformed("it does not begin as a binary copy does"));
+    }
+    let extension = u32::from_be_bytes([fixed[15], fixed[16], fixed[17], fixed[18]]);
+    let length = usize::try_from(extension).ok().and_then(|it| it.checked_add(19));
+    let length = length.ok_or_else(|| malformed("its header is too long"))?;
+    Ok((bytes.len() >= length).then_some(length))
+}
+
+/// The length of the next row, once it is all there; 0 for the mark at the end.
+fn row_length(bytes: &[u8]) -> Result<Option<usize>, Failure> {
+    let Some((count, _)) = bytes.split_first_chunk::<2>() else { return Ok(None) };
+    let count = i16::from_be_bytes(*count);
+    if count == -1 {
+        return Ok(Some(0));
+    }
+    let mut length = 2;
+    for _ in 0..count {
+        let Some(field) = bytes.get(length..length + 4) else { return Ok(None) };
+        let field = i32::from_be_bytes([field[0], field[1], field[2], field[3]]);
+        length += 4;
+        match usize::try_from(field) {
+            Ok(field) => length += field,
+            Err(_) if field == -1 => {}
+            Err(_) => return Err(malformed("a value has a negative length")),
+        }
+    }
+    Ok((bytes.len() >= length).then_some(length))
+}
+
+impl Builder {
+    fn of(wire: Wire) -> Self {
+        match wire {
+            Wire::Bool => Self::Boolean(BooleanBuilder::new()),
+            Wire::Int2 | Wire::Int4 | Wire::Int8 | Wire::Oid => Self::Integer(Int64Builder::new()),
+            Wire::Float4 | Wire::Float8 => Self::Number(Float64Builder::new()),
+            Wire::Numeric | Wire::Text | Wire::Uuid | Wire::Jsonb | Wire::AsText | Wire::AsJson => {
+                Self::Text(StringBuilder::new())
+            }
+            Wire::Date => Self::Date(Date32Builder::new()),
+            Wire::Time => Self::Time(Time64MicrosecondBuilder::new()),
+            Wire::Timestamp | Wire::Timestamptz => {
+                Self::Timestamp(TimestampMicrosecondBuilder::new().with_timezone("+00:00"))
+            }
+            Wire::Bytes => Self::Binary(BinaryBuilder::new()),
+        }
+    }
+
+    /// Adds a value, or null. Nothing if the bytes are not of the type.
+    fn append(&mut self, wire: Wire, field: Option<&[u8]>, scratch: &mut String) -> Option<()> {
+        match self {
+            Self::Boolean(it) => it.append_option(optional(field, |it| Some(*it.first()? != 0))?),
+            Self::Integer(it) => it.append_option(optional(field, |it| integer(wire, it))?),
+            Self::Number(it) => it.append_option(optional(field, |it| number(wire, it))?),
+            Self::Date(it) => it.append_option(optional(field, |it| {
+                let days = i32::from_be_bytes(it.try_into().ok()?);
+                Some(days.saturating_add(EPOCH_DAYS).clamp(DAYS.0, DAYS.1))
+            })?),
+            Self::Time(it) => it.append_option(optional(field, long)?),
+            Self::Timestamp(it) => it.append_option(optional(field, |it| {
+                Some(long(it)?.saturating_add(EPOCH_MICROS).clamp(MICROS.0, MICROS.1))
+            })?),
+            Self::Binary(it) => it.append_option(field),
+            Self::Text(it) => match field {
+                None => it.append_null(),
+                Some(field) => it.append_value(text(wire, field, scratch)?),
+            },
+        }
+        Some(())
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        match self {
+            Self::Boolean(it) => Arc::new(it.finish()),
+            Self::Integer(it) => Arc::new(it.finish()),
+            Self::Number(it) => Arc::new(it.finish()),
+            Self::Text(it) => Arc::new(it.finish()),
+            Self::Date(it) => Arc::new(it.finish()),
+            Self::Time(it) => Arc::new(it.finish()),
+            Self::Timestamp(it) => Arc::new(it.finish()),
+            Self::Binary(it) => Arc::new(it.finish()),
+        }
+    }
+}
+
+/// Null stays null; anything else must read.
+#[expect(
+    clippy::option_option,
+    reason = "the outer says whether it reads, the inner whether it is null"
+)]
+fn optional<T>(field: Option<&[u8]>, read: impl FnOnce(&[u8]) -> Option<T>) -> Option<Option<T>> {
+    match field {
+        None => Some(None),
+        Some(field) => read(field).map(Some),
+    }
+}
+
+fn long(field: &[u8]) -> Option<i64> {
+    field.try_into().ok().map(i64::from_be_bytes)
+}
+
+fn integer(wire: Wire, field: &[u8]) -> Option<i64> {
+    match wire {
+        Wire::Int2 => field.try_into().ok().map(|it| i16::from_be_bytes(it).into()),
+        Wire::Int4 => field.try_into().ok().map(|it| i32::from_be_bytes(it).into()),
+        Wire::Oid => field.try_into().ok().map(|it| u32::from_be_bytes(it).into()),
+        _ => long(field),
+    }
+}
+
+fn number(wire: Wire, field: &[u8]) -> Option<f64> {
+    match wire {
+        Wire::Float4 => field.try_into().ok().map(|it| f32::from_be_bytes(it).into()),
+        _ => field.try_into().ok().map(f64::from_be_bytes),
+    }
+}
+
+fn text<'a>(wire: Wire, field: &'a [u8], scratch: &'a mut String) -> Option<&'a str> {
+    match wire {
+        Wire::Numeric => {
+            scratch.clear();
+            decimal(field, scratch)?;
+            Some(scratch)
+        }
+        Wire::Uuid => {
+            let uuid = uuid::Uuid::from_slice(field).ok()?;
+            scratch.clear();
+            scratch.push_str(uuid.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()));
+            Some(scratch)
+        }
+        Wire::Jsonb => std::str::from_utf8(field.strip_prefix(&[1])?).ok(),
+        _ => std::str::from_utf8(field).ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::cast::AsArray;
+    use linkspan_domain::{FieldKind, StreamField, StreamSpec};
+    use linkspan_sdk::arrow_schema;
+
+    use super::*;
+
+    fn decoder() -> Decoder {
+        let field = |name: &str, kind| StreamField { name: name.to_owned(), kind, nullable: true };
+        let schema = arrow_schema(&StreamSpec {
+            name: "s".parse().unwrap(),
+            fields: vec![field("id", FieldKind::Integer), field("name", FieldKind::Text)],
+            primary_key: Vec::new(),
+            cursor_candidates: Vec::new(),
+            supports_incremental: false,
+        });
+        Decoder::new(schema, [Wire::Int4, Wire::Text].into_iter())
+    }
+
+    fn copied() -> Vec<u8> {
+        let mut bytes = SIGNATURE.to_vec();
+        bytes.extend([0; 8]);
+        for (id, name) in [(1_i32, Some("Ada")), (2, None)] {
+            bytes.extend(2_i16.to_be_bytes());
+            bytes.extend(4_i32.to_be_bytes());
+            bytes.extend(id.to_be_bytes());
+            match name {
+                Some(name) => {
+                    bytes.extend(i32::try_from(name.len()).unwrap().to_be_bytes());
+                    bytes.extend(name.as_bytes());
+                }
+                None => bytes.extend((-1_i32).to_be_bytes()),
+            }
+        }
+        bytes.extend((-1_i16).to_be_bytes());
+        bytes
+    }
+
+    #[test]
+    fn rows_are_the_same_however_they_are_cut() {
+        for size in [1, 2, 3, 7, 20, 1_000] {
+            let mut decoder = decoder();
+            for chunk in copied().chunks(size) {
+                decoder.push(chunk).unwrap();
+            }
+            decoder.end().unwrap();
+            assert_eq!(decoder.rows(), 2);
+            let batch = decoder.take().unwrap();
+            assert_eq!(
+                batch.column(0).as_primitive::<arrow_array::types::Int64Type>().values(),
+                &[1, 2]
+            );
+            let names: Vec<_> = batch.column(1).as_string::<i32>().iter().collect();
+            assert_eq!(names, [Some("Ada"), None]);
+        }
+    }
+
+    #[test]
+    fn a_copy_that_breaks_off_is_an_error() {
+        let copied = copied();
+        let mut decoder = decoder();
+        decoder.push(&copied[..copied.len() - 2]).unwrap();
+        assert!(matches!(decoder.end(), Err(Failure::Malformed { .. })));
+    }
+
+    #[test]
+    fn garbage_is_an_error_and_no_panic() {
+        assert!(decoder().push(&[7; 40]).is_err());
+        let mut negative = SIGNATURE.to_vec();
+        negative.extend([0; 8]);
+        negative.extend(2_i16.to_be_bytes());
+        negative.extend((-9_i32).to_be_bytes());
+        assert!(decoder().push(&negative).is_err());
+    }
+}

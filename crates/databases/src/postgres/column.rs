@@ -1,0 +1,78 @@
+//! What a column holds, and how it travels.
+
+use linkspan_domain::FieldKind;
+
+use super::identifier::quoted;
+
+/// One column of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Column {
+    pub(crate) name: String,
+    pub(crate) kind: FieldKind,
+    pub(crate) wire: Wire,
+    pub(crate) nullable: bool,
+}
+
+/// The binary form in which a value arrives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wire {
+    Bool,
+    Int2,
+    Int4,
+    Int8,
+    Oid,
+    Float4,
+    Float8,
+    Numeric,
+    Text,
+    Date,
+    Time,
+    Timestamp,
+    Timestamptz,
+    Uuid,
+    Bytes,
+    /// A version byte, then text.
+    Jsonb,
+    /// Whatever it is, the server turns it into text: ranges, intervals, enums, addresses, ….
+    AsText,
+    /// Whatever it is, the server turns it into JSON: lists.
+    AsJson,
+}
+
+/// What a column of the type with this OID holds. OIDs of built-in types never change (`pg_type.dat`).
+pub(super) const fn of(oid: i64, is_list: bool) -> (FieldKind, Wire) {
+    match oid {
+        16 => (FieldKind::Boolean, Wire::Bool),
+        21 => (FieldKind::Integer, Wire::Int2),
+        23 => (FieldKind::Integer, Wire::Int4),
+        20 => (FieldKind::Integer, Wire::Int8),
+        26 => (FieldKind::Integer, Wire::Oid),
+        700 => (FieldKind::Number, Wire::Float4),
+        701 => (FieldKind::Number, Wire::Float8),
+        1700 => (FieldKind::Decimal, Wire::Numeric),
+        // text, varchar, bpchar; `name` is a list of characters to the catalog, but text to people.
+        25 | 1043 | 1042 | 19 => (FieldKind::Text, Wire::Text),
+        1082 => (FieldKind::Date, Wire::Date),
+        1083 => (FieldKind::Time, Wire::Time),
+        1114 => (FieldKind::Timestamp, Wire::Timestamp),
+        1184 => (FieldKind::Timestamp, Wire::Timestamptz),
+        2950 => (FieldKind::Uuid, Wire::Uuid),
+        17 => (FieldKind::Binary, Wire::Bytes),
+        114 => (FieldKind::Json, Wire::Text),
+        3802 => (FieldKind::Json, Wire::Jsonb),
+        _ if is_list => (FieldKind::Json, Wire::AsJson),
+        _ => (FieldKind::Text, Wire::AsText),
+    }
+}
+
+impl Column {
+    /// The column as a statement selects it.
+    pub(crate) fn selected(&self) -> String {
+        let name = quoted(&self.name);
+        match self.wire {
+            Wire::AsText => format!("{name}::text"),
+            Wire::AsJson => format!("to_json({name})::text"),
+            _ => name,
+        }
+    }
+}

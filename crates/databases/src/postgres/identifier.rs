@@ -1,0 +1,116 @@
+//! Names of tables and columns that come from outside.
+
+use linkspan_sdk::Failure;
+
+/// A name that is safe to look up and to quote.
+///
+/// Names never reach SQL as they came: tables are looked up by a bound parameter, and what is put into a
+/// statement is quoted. This guard is the second lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Identifier(String);
+
+/// PostgreSQL cuts identifiers at 63 bytes; a schema and a table with a dot between them have twice that.
+const LENGTH: usize = 127;
+
+impl Identifier {
+    /// Lets through what a database may reasonably call things: letters and digits of any script, blanks,
+    /// and `_ - . $ # @ &`. `field` says where the name came from.
+    pub(crate) fn guard(field: &str, name: &str) -> Result<Self, Failure> {
+        let fits = |it: char| it.is_alphanumeric() || " _-.$#@&".contains(it);
+        Self::of(field, name, name.chars().all(fits))
+    }
+
+    /// Lets through plain names only, with at most one schema: `people`, `crm.people`.
+    pub(crate) fn strict(field: &str, name: &str) -> Result<Self, Failure> {
+        let plain = |part: &str| {
+            part.starts_with(|it: char| it.is_ascii_alphabetic() || it == '_')
+                && part.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'_')
+        };
+        let parts: Vec<_> = name.split('.').collect();
+        Self::of(field, name, parts.len() <= 2 && parts.into_iter().all(plain))
+    }
+
+    fn of(field: &str, name: &str, fits: bool) -> Result<Self, Failure> {
+        if fits && !name.is_empty() && name.len() <= LENGTH {
+            Ok(Self(name.to_owned()))
+        } else {
+            Err(Failure::setting(field, "is not a name that a table or a column can have"))
+        }
+    }
+
+    /// The name with its schema.
+    pub(crate) fn within(self, schema: &str) -> Self {
+        Self(format!("{schema}.{}", self.0))
+    }
+
+    /// The name as it came.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// `name` as SQL quotes it (PostgreSQL documentation §4.1.1).
+pub(crate) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Any text as an SQL expression without a single character of it in the statement.
+pub(crate) fn text_literal(text: &str) -> String {
+    use std::fmt::Write;
+
+    let hex = text.bytes().fold(String::new(), |mut hex, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    });
+    format!("convert_from(decode('{hex}', 'hex'), 'UTF8')")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Identifier, quoted};
+
+    #[test]
+    fn hostile_names_are_refused() {
+        for name in [
+            "people; drop table people",
+            "people\"; --",
+            "people' or '1'='1",
+            "people\\",
+            "people/**/",
+            "people\0",
+            "people\n",
+            "(select 1)",
+            "",
+            &"x".repeat(128),
+        ] {
+            assert!(Identifier::guard("table", name).is_err(), "{name:?}");
+            assert!(Identifier::strict("table", name).is_err(), "{name:?}");
+        }
+        for name in ["1people", "a.b.c", "crm.", ".people", "order lines"] {
+            assert!(Identifier::strict("table", name).is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn what_databases_call_things_passes() {
+        for name in ["people", "crm.people", "Order Lines", "straße", "a-b$c#d"] {
+            assert!(Identifier::guard("stream", name).is_ok(), "{name:?}");
+        }
+        assert_eq!(
+            Identifier::strict("table", "people").unwrap().within("public").as_str(),
+            "public.people"
+        );
+    }
+
+    #[test]
+    fn a_quote_in_a_name_is_doubled() {
+        assert_eq!(quoted("a\"b"), "\"a\"\"b\"");
+    }
+
+    #[test]
+    fn a_refusal_does_not_repeat_the_name() {
+        let refused = Identifier::strict("table", "x'; drop").unwrap_err();
+        assert!(!refused.to_string().contains("drop"));
+    }
+}

@@ -1,0 +1,179 @@
+//! Reading a table.
+
+use arrow_array::{Array, RecordBatch, cast::AsArray, types};
+use arrow_schema::DataType;
+use futures_util::StreamExt;
+use linkspan_domain::{Cursor, CursorType, FieldKind};
+use linkspan_sdk::{
+    Batch, BatchLimits, BatchSink, CursorSpec, Failure, ReadMode, ReadRequest, arrow_schema,
+};
+use sqlx::{PgConnection, PgPool};
+use time::OffsetDateTime;
+
+use super::{
+    Table,
+    binary::Decoder,
+    column::{Column, Wire},
+    error::failure,
+    identifier::{quoted, text_literal},
+};
+
+/// One picture of the table from the first row to the last, and nothing is ever written.
+const BEGIN: &str = "begin isolation level repeatable read read only";
+
+/// Reads `table` into `out`.
+///
+/// Incremental reads begin with the rows that have no cursor value, then go on from the boundary, which is
+/// read again, in the order of the cursor.
+pub(crate) async fn read(
+    pool: &PgPool,
+    table: &Table,
+    request: ReadRequest,
+    out: &mut BatchSink,
+) -> Result<(), Failure> {
+    let said = |error| failure("the database", error);
+    let mut connection = pool.acquire().await.map_err(said)?;
+    // A read that is given up leaves the server in the middle of sending: such a connection is of no use.
+    connection.close_on_drop();
+    sqlx::raw_sql(BEGIN).execute(&mut *connection).await.map_err(said)?;
+    for part in parts(table, &request.mode)? {
+        copy(&mut connection, table, &part, request.batch, out).await?;
+    }
+    Ok(())
+}
+
+/// One statement of a read, and the column that its rows are ordered by.
+struct Part {
+    statement: String,
+    cursor: Option<(usize, CursorType)>,
+}
+
+fn parts(table: &Table, mode: &ReadMode) -> Result<Vec<Part>, Failure> {
+    let columns: Vec<_> = table.columns.iter().map(Column::selected).collect();
+    let select = format!("select {} from {}", columns.join(", "), table.quoted());
+    let ReadMode::Incremental { cursor, after } = mode else {
+        return Ok(vec![Part { statement: select, cursor: None }]);
+    };
+    let (index, column) = cursor_column(table, cursor)?;
+    let name = quoted(&column.name);
+    let ordered = ordering(column, cursor.cursor_type)?;
+    let from = match after {
+        None => format!("{name} is not null"),
+        Some(after) => format!("{ordered} >= {}", literal(column, after)?),
+    };
+    let behind = Part {
+        statement: format!("{select} where {from} order by {ordered}"),
+        cursor: Some((index, cursor.cursor_type)),
+    };
+    let without = Part { statement: format!("{select} where {name} is null"), cursor: None };
+    // Two statements, not one with `or`: each of them can use an index.
+    Ok(if column.nullable { vec![without, behind] } else { vec![behind] })
+}
+
+fn cursor_column<'a>(
+    table: &'a Table,
+    cursor: &CursorSpec,
+) -> Result<(usize, &'a Column), Failure> {
+    let mut columns = table.columns.iter().enumerate();
+    columns.find(|(_, it)| it.name == cursor.column).ok_or_else(|| Failure::Invalid {
+        what: "the stream",
+        field: "cursor_column".to_owned(),
+        reason: "is no column of the table".to_owned(),
+    })
+}
+
+/// What the rows are ordered by.
+fn ordering(column: &Column, cursor_type: CursorType) -> Result<String, Failure> {
+    let name = quoted(&column.name);
+    match (cursor_type, column.kind) {
+        (CursorType::Int, FieldKind::Integer) => Ok(name),
+        (CursorType::Timestamp, FieldKind::Timestamp) => Ok(name),
+        (CursorType::Text, FieldKind::Text) => Ok(format!("{name}::text collate \"C\"")),
+        (CursorType::Text, FieldKind::Uuid) => Ok(name),
+        _ => Err(Failure::Invalid {
+            what: "the stream",
+            field: "cursor_type".to_owned(),
+            reason: format!("does not fit the column, which holds {}", column.kind),
+        }),
+    }
+}
+
+/// The boundary as an expression of the column's type.
+fn literal(column: &Column, after: &Cursor) -> Result<String, Failure> {
+    match (after, column.wire) {
+        (Cursor::Int(it), _) => Ok(it.to_string()),
+        (Cursor::Timestamp(_), Wire::Timestamp) => {
+            Ok(format!("({}::timestamptz at time zone 'UTC')", text_literal(&after.to_string())))
+        }
+        (Cursor::Timestamp(_), _) => {
+            Ok(format!("{}::timestamptz", text_literal(&after.to_string())))
+        }
+        (Cursor::Text(it), Wire::Uuid) => match it.parse::<uuid::Uuid>() {
+            Ok(uuid) => Ok(format!("'{uuid}'::uuid")),
+            Err(_) => Err(Failure::Invalid {
+                what: "the stream",
+                field: "cursor_after".to_owned(),
+                reason: "must be a UUID, as the column holds".to_owned(),
+            }),
+        },
+        (Cursor::Text(it), _) => Ok(format!("{} collate \"C\"", text_literal(it))),
+    }
+}
+
+async fn copy(
+    connection: &mut PgConnection,
+    table: &Table,
+    part: &Part,
+    limits: BatchLimits,
+    out: &mut BatchSink,
+) -> Result<(), Failure> {
+    let said = |error| failure("the database", error);
+    let mut decoder =
+        Decoder::new(arrow_schema(&table.spec()?), table.columns.iter().map(|it| it.wire));
+    let statement = format!("copy ({}) to stdout (format binary)", part.statement);
+    let mut chunks = connection.copy_out_raw(&statement).await.map_err(said)?;
+    while let Some(chunk) = chunks.next().await {
+        decoder.push(&chunk.map_err(said)?)?;
+        if decoder.rows() >= limits.rows || decoder.bytes() >= limits.bytes {
+            out.send(batch(&mut decoder, part.cursor)?).await?;
+        }
+    }
+    decoder.end()?;
+    if decoder.rows() > 0 {
+        out.send(batch(&mut decoder, part.cursor)?).await?;
+    }
+    Ok(())
+}
+
+fn batch(decoder: &mut Decoder, cursor: Option<(usize, CursorType)>) -> Result<Batch, Failure> {
+    let records = decoder.take()?;
+    let cursor =
+        cursor.map(|(index, cursor_type)| last(&records, index, cursor_type)).transpose()?;
+    Ok(Batch { records, cursor: cursor.flatten() })
+}
+
+/// The cursor value of the last row, which is the highest.
+fn last(
+    records: &RecordBatch,
+    index: usize,
+    cursor_type: CursorType,
+) -> Result<Option<Cursor>, Failure> {
+    let column = records.column(index);
+    let Some(row) = column.len().checked_sub(1).filter(|&row| column.is_valid(row)) else {
+        return Ok(None);
+    };
+    match (cursor_type, column.data_type()) {
+        (CursorType::Int, DataType::Int64) => {
+            Ok(Some(Cursor::Int(column.as_primitive::<types::Int64Type>().value(row))))
+        }
+        (CursorType::Timestamp, DataType::Timestamp(..)) => {
+            let micros = column.as_primitive::<types::TimestampMicrosecondType>().value(row);
+            let instant = OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000);
+            Ok(instant.ok().map(Cursor::Timestamp))
+        }
+        (CursorType::Text, DataType::Utf8) => {
+            Ok(Some(Cursor::Text(column.as_string::<i32>().value(row).to_owned())))
+        }
+        _ => Err(Failure::Defect { doing: "keep the place in a table", source: None }),
+    }
+}

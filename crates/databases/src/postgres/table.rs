@@ -1,0 +1,146 @@
+//! Tables, as the catalog of the database describes them.
+
+use linkspan_domain::{FieldKind, StreamField, StreamSpec};
+use linkspan_sdk::Failure;
+use sqlx::{PgPool, Row, postgres::PgRow};
+
+use super::{
+    column::Column,
+    error::failure,
+    identifier::{Identifier, quoted},
+};
+
+/// A table, view or foreign table that the credentials may read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Table {
+    schema: String,
+    name: String,
+    pub(crate) columns: Vec<Column>,
+    primary_key: Vec<String>,
+}
+
+/// Every column of every table that may be read, table by table, in the order of the columns.
+const COLUMNS: &str = "
+select n.nspname::text as schema, c.relname::text as name, a.attname::text as column_name,
+       coalesce(nullif(t.typbasetype, 0), t.oid)::int8 as type_oid,
+       t.typelem <> 0 and t.typlen = -1 as is_list, not a.attnotnull as nullable,
+       array_position(i.indkey::int2[], a.attnum) as key_position
+from pg_catalog.pg_class c
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+join pg_catalog.pg_type t on t.oid = a.atttypid
+left join pg_catalog.pg_index i on i.indrelid = c.oid and i.indisprimary
+where c.relkind in ('r', 'p', 'v', 'm', 'f')
+  and n.nspname not in ('pg_catalog', 'information_schema') and n.nspname not like 'pg\\_toast%'
+  and n.nspname not like 'pg\\_temp%'
+  and not c.relispartition
+  and has_schema_privilege(n.oid, 'usage') and has_column_privilege(c.oid, a.attnum, 'select')
+  and ($1::text is null or n.nspname || '.' || c.relname = $1)
+order by n.nspname, c.relname, a.attnum";
+
+impl Table {
+    /// Every table that may be read, by schema and name.
+    pub(crate) async fn all(pool: &PgPool) -> Result<Vec<Self>, Failure> {
+        Self::query(pool, None).await
+    }
+
+    /// The one called `schema.table`.
+    pub(crate) async fn find(pool: &PgPool, name: &Identifier) -> Result<Self, Failure> {
+        let mut found = Self::query(pool, Some(name.as_str())).await?;
+        match (found.pop(), found.len()) {
+            (Some(only), 0) => Ok(only),
+            (None, _) => Err(Failure::NotFound(format!("the table `{}`", name.as_str()))),
+            (Some(_), _) => Err(Failure::Refused(format!(
+                "two tables are called `{}` when written with their schema; rename one of them",
+                name.as_str()
+            ))),
+        }
+    }
+
+    async fn query(pool: &PgPool, name: Option<&str>) -> Result<Vec<Self>, Failure> {
+        let said = |error| failure("the database", error);
+        let rows = sqlx::query(COLUMNS).bind(name).fetch_all(pool).await.map_err(said)?;
+        let mut tables: Vec<Self> = Vec::new();
+        let mut keys: Vec<(i32, String)> = Vec::new();
+        for row in &rows {
+            let (schema, name): (String, String) =
+                (row.try_get("schema").map_err(said)?, row.try_get("name").map_err(said)?);
+            if tables.last().is_none_or(|it| (&it.schema, &it.name) != (&schema, &name)) {
+                finish(tables.last_mut(), &mut keys);
+                tables.push(Self { schema, name, columns: Vec::new(), primary_key: Vec::new() });
+            }
+            let column = column(row).map_err(said)?;
+            if let Some(position) = row.try_get("key_position").map_err(said)? {
+                keys.push((position, column.name.clone()));
+            }
+            if let Some(table) = tables.last_mut() {
+                table.columns.push(column);
+            }
+        }
+        finish(tables.last_mut(), &mut keys);
+        Ok(tables)
+    }
+
+    /// The name of its stream.
+    fn stream(&self) -> String {
+        format!("{}.{}", self.schema, self.name)
+    }
+
+    /// The name for a statement.
+    pub(crate) fn quoted(&self) -> String {
+        format!("{}.{}", quoted(&self.schema), quoted(&self.name))
+    }
+
+    /// What it offers as a stream.
+    pub(crate) fn spec(&self) -> Result<StreamSpec, Failure> {
+        let name = self.stream().parse();
+        let name = name.map_err(|_| {
+            Failure::Refused("a table has a name that no stream can have".to_owned())
+        })?;
+        Ok(StreamSpec {
+            name,
+            fields: self.columns.iter().map(Column::field).collect(),
+            primary_key: self.primary_key.clone(),
+            cursor_candidates: self.cursor_candidates(),
+            supports_incremental: true,
+        })
+    }
+
+    /// Columns that often grow with each change, the likeliest first: what is called an update, other instants, then numeric keys.
+    fn cursor_candidates(&self) -> Vec<String> {
+        let rank = |it: &Column| match it.kind {
+            FieldKind::Timestamp if it.name.contains("updat") || it.name.contains("modif") => {
+                Some(0)
+            }
+            FieldKind::Timestamp => Some(1),
+            FieldKind::Integer if self.primary_key == [it.name.as_str()] => Some(2),
+            _ => None,
+        };
+        let mut ranked: Vec<_> =
+            self.columns.iter().filter_map(|it| Some((rank(it)?, it))).collect();
+        ranked.sort_by_key(|(rank, _)| *rank);
+        ranked.into_iter().map(|(_, it)| it.name.clone()).collect()
+    }
+}
+
+/// Gives the table that is complete its primary key, in the key's own order.
+fn finish(table: Option<&mut Table>, keys: &mut Vec<(i32, String)>) {
+    keys.sort();
+    let keys = keys.drain(..).map(|(_, name)| name);
+    if let Some(table) = table {
+        table.primary_key = keys.collect();
+    }
+}
+
+fn column(row: &PgRow) -> Result<Column, sqlx::Error> {
+    let oid: i64 = row.try_get("type_oid")?;
+    let is_list: bool = row.try_get("is_list")?;
+    let (kind, wire) = super::column::of(oid, is_list);
+    Ok(Column { name: row.try_get("column_name")?, kind, wire, nullable: row.try_get("nullable")? })
+}
+
+impl Column {
+    fn field(&self) -> StreamField {
+        StreamField { name: self.name.clone(), kind: self.kind, nullable: self.nullable }
+    }
+}

@@ -1,0 +1,81 @@
+//! PostgreSQL, one table of identities.
+
+use linkspan_domain::{Category, Secret, StreamSpec};
+use linkspan_sdk::{
+    BatchSink, CheckOutcome, ConnectorType, Cx, Failure, PoolCache, ReadRequest, Source,
+    SourceEntry, source,
+};
+use schemars::JsonSchema;
+use semver::Version;
+use serde::Deserialize;
+use sqlx::PgPool;
+
+use crate::postgres::{self, Connection, Identifier, PoolLimits, Table};
+
+pub(crate) struct PostgresIdentity;
+
+impl ConnectorType for PostgresIdentity {
+    const KEY: &'static str = "postgres_identity";
+    const TITLE: &'static str = "PostgreSQL table of identities";
+    const VERSION: Version = Version::new(1, 0, 0);
+    const CATEGORY: Category = Category::Identity;
+    const TAGS: &'static [&'static str] = &["sql", "postgres", "identity"];
+    const DOCS_URL: Option<&'static str> = Some("https://www.postgresql.org/docs/");
+    type Settings = Settings;
+    type Shared = PoolCache<PgPool>;
+
+    fn source() -> Option<SourceEntry<Self>> {
+        Some(source::<Self>())
+    }
+
+    fn accept(settings: &Settings) -> Result<(), Failure> {
+        settings.table()?;
+        settings.connection().map(drop)
+    }
+
+    async fn check(cx: &Cx<Self>) -> Result<CheckOutcome, Failure> {
+        let pool = postgres::pool(cx, cx.settings.connection()?).await?;
+        Table::find(&pool, &cx.settings.table()?).await?;
+        postgres::check(&pool).await
+    }
+}
+
+/// Reads one table of people or companies out of a PostgreSQL database.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// Where the database is: `postgresql://user:password@host:5432/database?sslmode=require`.
+    connection_string: Secret,
+    /// The table, with its schema unless that is `public`: `crm.people`.
+    table: String,
+}
+
+impl Settings {
+    fn connection(&self) -> Result<Connection, Failure> {
+        let limits = PoolLimits::default();
+        Connection { limits, ..Connection::parse(&self.connection_string)? }.accepted()
+    }
+
+    /// The table with its schema.
+    fn table(&self) -> Result<Identifier, Failure> {
+        let table = Identifier::strict("table", &self.table)?;
+        Ok(if self.table.contains('.') { table } else { table.within("public") })
+    }
+}
+
+impl Source for PostgresIdentity {
+    async fn discover(cx: &Cx<Self>) -> Result<Vec<StreamSpec>, Failure> {
+        let pool = postgres::pool(cx, cx.settings.connection()?).await?;
+        Ok(vec![Table::find(&pool, &cx.settings.table()?).await?.spec()?])
+    }
+
+    async fn read(cx: &Cx<Self>, request: ReadRequest, out: &mut BatchSink) -> Result<(), Failure> {
+        let name = cx.settings.table()?;
+        if name.as_str() != request.stream.as_str() {
+            return Err(Failure::NotFound(format!("the stream `{}`", request.stream)));
+        }
+        let pool = postgres::pool(cx, cx.settings.connection()?).await?;
+        let table = Table::find(&pool, &name).await?;
+        postgres::read(&pool, &table, request, out).await
+    }
+}

@@ -1,0 +1,119 @@
+//! PostgreSQL: every table, view and foreign table that the credentials may read.
+
+use linkspan_domain::{Category, Secret, StreamSpec};
+use linkspan_sdk::{
+    BatchSink, CheckOutcome, ConnectorType, Cx, Failure, PoolCache, ReadRequest, Source,
+    SourceEntry, source,
+};
+use schemars::JsonSchema;
+use semver::Version;
+use serde::Deserialize;
+use sqlx::PgPool;
+
+use crate::postgres::{self, Connection, Identifier, SslMode, Table};
+
+pub(crate) struct Postgresql;
+
+impl ConnectorType for Postgresql {
+    const KEY: &'static str = "postgresql";
+    const TITLE: &'static str = "PostgreSQL";
+    const VERSION: Version = Version::new(1, 0, 0);
+    const CATEGORY: Category = Category::Database;
+    const ALIASES: &'static [&'static str] = &["postgres", "rds"];
+    const TAGS: &'static [&'static str] = &["sql", "postgres"];
+    const DOCS_URL: Option<&'static str> = Some("https://www.postgresql.org/docs/");
+    const IS_QUERYABLE: bool = true;
+    type Settings = Settings;
+    type Shared = PoolCache<PgPool>;
+
+    fn source() -> Option<SourceEntry<Self>> {
+        Some(source::<Self>())
+    }
+
+    fn accept(settings: &Settings) -> Result<(), Failure> {
+        settings.connection().map(drop)
+    }
+
+    async fn check(cx: &Cx<Self>) -> Result<CheckOutcome, Failure> {
+        postgres::check(&postgres::pool(cx, cx.settings.connection()?).await?).await
+    }
+}
+
+/// Reads tables and views of a PostgreSQL database.
+///
+/// Say where it is either field by field or with one connection string.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// The name or address of the server.
+    host: Option<String>,
+    /// The port of the server.
+    #[serde(default = "postgres::default_port")]
+    port: u16,
+    /// The name of the database.
+    database: Option<String>,
+    /// Who logs in.
+    username: Option<String>,
+    /// The password.
+    password: Option<Secret>,
+    /// How the connection is encrypted.
+    #[serde(default)]
+    sslmode: SslMode,
+    /// All of the above in one: `postgresql://user:password@host:5432/database?sslmode=require`.
+    connection_string: Option<Secret>,
+    /// How many connections are kept open.
+    #[serde(default = "postgres::default_pool_size")]
+    #[schemars(range(min = 1, max = 100))]
+    pool_size: u32,
+    /// How many more may be opened when those are busy.
+    #[serde(default = "postgres::default_max_overflow")]
+    #[schemars(range(max = 200))]
+    max_overflow: u32,
+    /// After how many seconds a connection is replaced.
+    #[serde(default = "postgres::default_pool_recycle")]
+    #[schemars(range(min = 1, max = 86_400))]
+    pool_recycle: u32,
+}
+
+impl Settings {
+    fn connection(&self) -> Result<Connection, Failure> {
+        let connection = match (&self.connection_string, &self.host) {
+            (Some(_), Some(_)) => {
+                let reason = "does not go together with `host`; give one of the two";
+                return Err(Failure::setting("connection_string", reason));
+            }
+            (Some(text), None) => Connection::parse(text)?,
+            (None, _) => Connection {
+                host: postgres::required("host", self.host.as_ref())?,
+                port: self.port,
+                database: postgres::required("database", self.database.as_ref())?,
+                username: postgres::required("username", self.username.as_ref())?,
+                password: self.password.clone(),
+                sslmode: self.sslmode,
+                limits: postgres::PoolLimits::default(),
+            },
+        };
+        let limits = postgres::PoolLimits {
+            size: self.pool_size,
+            overflow: self.max_overflow,
+            recycle_secs: self.pool_recycle,
+        };
+        Connection { limits, ..connection }.accepted()
+    }
+}
+
+impl Source for Postgresql {
+    async fn discover(cx: &Cx<Self>) -> Result<Vec<StreamSpec>, Failure> {
+        let pool = postgres::pool(cx, cx.settings.connection()?).await?;
+        let tables = Table::all(&pool).await?;
+        tables.iter().map(Table::spec).collect()
+    }
+
+    async fn read(cx: &Cx<Self>, request: ReadRequest, out: &mut BatchSink) -> Result<(), Failure> {
+        let pool = postgres::pool(cx, cx.settings.connection()?).await?;
+        // A stream's name is what discovery made of schema and table: both are looked up, not taken apart.
+        let name = Identifier::guard("stream", request.stream.as_str())?;
+        let table = Table::find(&pool, &name).await?;
+        postgres::read(&pool, &table, request, out).await
+    }
+}
