@@ -19,7 +19,8 @@ pub(crate) fn python(project: &Project) -> Result<PathBuf> {
     let home = project.cache("python");
     let installed = home.join("requirements.txt");
     let programs = home.join("bin");
-    if same(&wanted, &installed) {
+    // The link goes nowhere when the Python that it was made for has gone.
+    if same(&wanted, &installed) && programs.join("python").exists() {
         return Ok(programs);
     }
     create_environment(&home)?;
