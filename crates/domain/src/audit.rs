@@ -40,8 +40,17 @@ pub struct AuditEvent {
 
 /// Who acts.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, strum::Display, strum::EnumString,
-    strum::IntoStaticStr, strum::VariantNames, strum::EnumIter,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantNames,
+    strum::EnumIter,
 )]
 #[strum(serialize_all = "snake_case")]
 pub enum ActorType {

@@ -6,8 +6,18 @@ use serde::{Deserialize, Serialize};
 
 /// What went wrong, for machines: `noun.situation`. Codes are only ever added.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::Display,
-    strum::IntoStaticStr, strum::EnumIter, strum::EnumMessage,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::IntoStaticStr,
+    strum::EnumIter,
+    strum::EnumMessage,
 )]
 pub enum Code {
     /// The credentials are missing, wrong, expired or revoked.

@@ -113,7 +113,9 @@ impl fmt::Debug for OutboundRequest {
 #[derive(Debug, thiserror::Error)]
 pub enum OutboundError {
     /// The policy does not let requests go there.
-    #[error("requests to {host} are refused by the egress policy ({reason}); an operator can allow its network with LINKSPAN_EGRESS_ALLOW")]
+    #[error(
+        "requests to {host} are refused by the egress policy ({reason}); an operator can allow its network with LINKSPAN_EGRESS_ALLOW"
+    )]
     Refused {
         /// The host as the URL names it.
         host: String,

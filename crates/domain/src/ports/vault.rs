@@ -69,7 +69,9 @@ impl fmt::Debug for Sealed {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VaultError {
     /// The key that sealed the blob is not in the keyring.
-    #[error("the secret was sealed with key {key_id}, which the keyring does not hold; start with that key in LINKSPAN_MASTER_KEY_PREVIOUS")]
+    #[error(
+        "the secret was sealed with key {key_id}, which the keyring does not hold; start with that key in LINKSPAN_MASTER_KEY_PREVIOUS"
+    )]
     UnknownKey {
         /// The key's identifier, as in the blob.
         key_id: String,
