@@ -125,7 +125,7 @@ fn arrow_field(name: &str, kind: FieldKind, nullable: bool) -> Field {
     }
 }
 
-/// What a column holds: the reverse of [`arrow_schema`], and a sensible answer for other Arrow types.
+/// What a column holds: the reverse of [`arrow_schema()`], and a sensible answer for other Arrow types.
 pub fn field_kind(field: &Field) -> FieldKind {
     if let Some(kind) = field.metadata().get(KIND).and_then(|it| it.parse().ok()) {
         return kind;
