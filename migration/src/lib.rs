@@ -1,1 +1,12 @@
 //! Append-only migrations of the Linkspan database, for SQLite and PostgreSQL.
+//!
+//! Each is one SQL text per table, [rendered](dialect) for the database at hand. A migration that was released is
+//! history: it is never edited, and it imports nothing that may change under it but the dialect.
+
+mod dialect;
+mod m0001_platform;
+mod m0002_syncs;
+mod migrator;
+
+pub use migrator::Migrator;
+pub use sea_orm_migration::MigratorTrait;

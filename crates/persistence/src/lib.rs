@@ -1,1 +1,20 @@
 //! The stores, on SQLite and PostgreSQL.
+//!
+//! [`connect`] opens a database; [`Database`] hands out the ports over it. Nothing of SeaORM, SQLx or a table leaves this
+//! crate.
+
+mod access;
+mod column;
+mod database;
+mod error;
+mod field;
+mod idempotency;
+mod instant;
+mod list;
+mod receipt;
+mod session;
+mod store;
+mod table;
+
+pub use database::{Database, PoolSizes, connect, connect_with};
+pub use error::{ConnectError, MigrateError};

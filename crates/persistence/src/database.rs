@@ -1,0 +1,266 @@
+//! Opening a database, and the stores over it.
+
+use std::{sync::Arc, time::Duration};
+
+use linkspan_domain::{
+    ApiKey, AuditEvent, ConnectionTest, ConnectorFilter, Person, Provider, ProviderConnector,
+    Workspace, WorkspaceConnector,
+    ports::{AccessStore, CatalogStore, IdempotencyStore, Store, StoreError},
+};
+use linkspan_migration::{Migrator, MigratorTrait};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DbErr, SqliteTransactionMode, SqlxPostgresConnector,
+    SqlxSqliteConnector, TransactionOptions, TransactionTrait,
+};
+use sqlx::{
+    Executor, PgPool, SqlitePool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use crate::{
+    access::SqlAccessStore,
+    error::{ConnectError, MigrateError, sqlx_error},
+    idempotency::SqlIdempotencyStore,
+    session::Session,
+    store::SqlStore,
+};
+
+/// An open database. Clones share its connections.
+#[derive(Clone, Debug)]
+pub struct Database {
+    pools: Pools,
+}
+
+/// How many connections a database may have at once.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolSizes {
+    /// On PostgreSQL: all of them. On SQLite: those that read; one more writes.
+    pub connections: u32,
+    /// How long a call waits for one of them to be free.
+    pub patience: Duration,
+}
+
+impl Default for PoolSizes {
+    fn default() -> Self {
+        Self { connections: 8, patience: Duration::from_secs(10) }
+    }
+}
+
+/// The connections.
+#[derive(Clone, Debug)]
+pub(crate) enum Pools {
+    /// Readers never wait for the writer, and there is one writer: SQLite has no place for two.
+    Sqlite {
+        readers: SqlitePool,
+        writer: SqlitePool,
+    },
+    Postgres(PgPool),
+}
+
+/// Opens the database at `url`: `sqlite://path/to/file` (made if it is missing) or `postgres://user@host/name`.
+///
+/// PostgreSQL may be behind PgBouncer, in transaction mode too.
+pub async fn connect(url: &str) -> Result<Database, ConnectError> {
+    connect_with(url, PoolSizes::default()).await
+}
+
+/// As [`connect`], with another number of connections.
+pub async fn connect_with(url: &str, sizes: PoolSizes) -> Result<Database, ConnectError> {
+    let pools = match url.split_once(':') {
+        Some(("sqlite", _)) => sqlite(url, sizes).await?,
+        Some(("postgres" | "postgresql", _)) => postgres(url, sizes).await?,
+        _ => return Err(ConnectError::UnknownScheme),
+    };
+    Ok(Database { pools })
+}
+
+async fn sqlite(url: &str, sizes: PoolSizes) -> Result<Pools, ConnectError> {
+    if url.contains(":memory:") || url.contains("mode=memory") {
+        return Err(ConnectError::InMemory);
+    }
+    let options: SqliteConnectOptions = url.parse().map_err(unavailable)?;
+    let options = options
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Normal)
+        .foreign_keys(true)
+        .busy_timeout(Duration::from_secs(5));
+    let pool = |connections| {
+        SqlitePoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(sizes.patience)
+            .test_before_acquire(false)
+    };
+    // The writer first: it makes the file, and readers find it in WAL mode.
+    let writer = pool(1).connect_with(options.clone()).await.map_err(unavailable)?;
+    let readers = pool(sizes.connections).connect_with(options).await.map_err(unavailable)?;
+    Ok(Pools::Sqlite { readers, writer })
+}
+
+async fn postgres(url: &str, sizes: PoolSizes) -> Result<Pools, ConnectError> {
+    let options: PgConnectOptions = url.parse().map_err(unavailable)?;
+    // Older PgBouncers refuse the start-up parameter. Since PostgreSQL 12 it says what is the default anyway.
+    let options = options.extra_float_digits(None);
+    let pool =
+        PgPoolOptions::new().max_connections(sizes.connections).acquire_timeout(sizes.patience);
+    pool.connect_with(options).await.map(Pools::Postgres).map_err(unavailable)
+}
+
+fn unavailable(error: sqlx::Error) -> ConnectError {
+    ConnectError::Unavailable(Box::new(error))
+}
+
+impl Database {
+    /// Brings the schema up to date. Several processes may do so at once: one works, the others wait.
+    pub async fn migrate(&self) -> Result<(), MigrateError> {
+        migrate(&self.own_connection()).await.map_err(|error| MigrateError(Box::new(error)))
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        match &self.pools {
+            Pools::Sqlite { readers, .. } => readers.execute("SELECT 1").await.map(drop),
+            Pools::Postgres(pool) => pool.execute("SELECT 1").await.map(drop),
+        }
+        .map_err(sqlx_error)
+    }
+
+    /// Closes all connections, once what is at work is done.
+    pub async fn close(&self) {
+        match &self.pools {
+            Pools::Sqlite { readers, writer } => {
+                readers.close().await;
+                // The last to go folds the write-ahead log into the file.
+                writer.close().await;
+            }
+            Pools::Postgres(pool) => pool.close().await,
+        }
+    }
+
+    /// The catalog.
+    pub fn connectors(&self) -> Arc<dyn CatalogStore> {
+        Arc::new(SqlStore::new(self.clone()))
+    }
+
+    /// Activations.
+    pub fn workspace_connectors(&self) -> Arc<dyn Store<WorkspaceConnector>> {
+        Arc::new(SqlStore::new(self.clone()))
+    }
+
+    /// Filters over the records of activations.
+    pub fn connector_filters(&self) -> Arc<dyn Store<ConnectorFilter>> {
+        Arc::new(SqlStore::new(self.clone()))
+    }
+
+    /// Document-capture providers.
+    pub fn providers(&self) -> Arc<dyn Store<Provider>> {
+        Arc::new(SqlStore::new(self.clone()))
+    }
+
+    /// Pairings of providers with connectors.
+    pub fn provider_connectors(&self) -> Arc<dyn Store<ProviderConnector>> {
+        Arc::new(SqlStore::new(self.clone()))
+    }
+
+    /// Workspaces.
+    pub fn workspaces(&self) -> Arc<dyn Store<Workspace>> {
+        Arc::new(SqlStore::new(self.clone()))
+    }
+
+    /// People.
+    pub fn people(&self) -> Arc<dyn Store<Person>> {
+        Arc::new(SqlStore::new(self.clone()))
+    }
+
+    /// API keys.
+    pub fn api_keys(&self) -> Arc<dyn Store<ApiKey>> {
+        Arc::new(SqlStore::new(self.clone()))
+    }
+
+    /// The audit trail. Events are only ever added.
+    pub fn audit_events(&self) -> Arc<dyn Store<AuditEvent>> {
+        Arc::new(SqlStore::new(self.clone()))
+    }
+
+    /// Results of testing connections. They are only ever added, and purged with their activation.
+    pub fn connection_tests(&self) -> Arc<dyn Store<ConnectionTest>> {
+        Arc::new(SqlStore::new(self.clone()))
+    }
+
+    /// Who may come in.
+    pub fn access(&self) -> Arc<dyn AccessStore> {
+        Arc::new(SqlAccessStore::new(self.clone()))
+    }
+
+    /// Idempotency keys.
+    pub fn idempotency(&self) -> Arc<dyn IdempotencyStore> {
+        Arc::new(SqlIdempotencyStore::new(self.clone()))
+    }
+
+    /// The connections, for what goes beneath sessions.
+    pub(crate) fn pools(&self) -> &Pools {
+        &self.pools
+    }
+
+    /// Begins to read. All reads of the session see one state on PostgreSQL, each its own on SQLite.
+    pub(crate) async fn read(&self) -> Result<Session, StoreError> {
+        match &self.pools {
+            Pools::Sqlite { readers, .. } => readers.acquire().await.map(Session::reading),
+            Pools::Postgres(pool) => pool
+                .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                .await
+                .map(Session::postgres),
+        }
+        .map_err(sqlx_error)
+    }
+
+    /// Begins to write, on SQLite when no other does.
+    pub(crate) async fn write(&self) -> Result<Session, StoreError> {
+        match &self.pools {
+            Pools::Sqlite { writer, .. } => {
+                writer.begin_with("BEGIN IMMEDIATE").await.map(Session::writing)
+            }
+            Pools::Postgres(pool) => pool.begin().await.map(Session::postgres),
+        }
+        .map_err(sqlx_error)
+    }
+
+    fn own_connection(&self) -> DatabaseConnection {
+        match &self.pools {
+            Pools::Sqlite { writer, .. } => {
+                SqlxSqliteConnector::from_sqlx_sqlite_pool(writer.clone())
+            }
+            Pools::Postgres(pool) => {
+                // A connection that is thrown away: the migrator names its statements.
+                let options = PgConnectOptions::clone(&pool.connect_options());
+                let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(options);
+                SqlxPostgresConnector::from_sqlx_postgres_pool(pool)
+            }
+        }
+    }
+}
+
+/// Names the advisory lock that migrations take: an arbitrary number that has no other use.
+const MIGRATION_LOCK: i64 = i64::from_be_bytes(*b"linkspan");
+
+/// Runs what is pending in one transaction, so that a failure leaves nothing half done.
+async fn migrate(db: &DatabaseConnection) -> Result<(), DbErr> {
+    let options = TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..TransactionOptions::default()
+    };
+    let transaction = db.begin_with_options(options).await?;
+    let postgres = transaction.get_database_backend() == sea_orm::DbBackend::Postgres;
+    if postgres {
+        let lock = format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})");
+        transaction.execute_unprepared(&lock).await?;
+        // Behind PgBouncer, the server connection may know statements of that name by others; and must not keep ours.
+        transaction.execute_unprepared("DEALLOCATE ALL").await?;
+    }
+    Migrator::up(&transaction, None).await?;
+    if postgres {
+        transaction.execute_unprepared("DEALLOCATE ALL").await?;
+    }
+    transaction.commit().await
+}

@@ -1,0 +1,45 @@
+//! What PostgreSQL holds under the keys of a commit.
+
+use std::collections::HashMap;
+
+use linkspan_domain::ports::StoreError;
+use linkspan_sdk::Rows;
+use sqlx::PgConnection;
+
+use super::super::{merge::Existing, stream::StreamRow};
+use crate::error::{corrupt, sqlx_error};
+
+const LOOKUP: &str = "\
+    SELECT i.ordinal, r.generation <= $2, r.deleted_at IS NOT NULL, r.hash = i.hash, c.hash = i.hash \
+    FROM unnest($3::text[], $4::bytea[]) WITH ORDINALITY AS i (key, hash, ordinal) \
+    JOIN records r ON r.stream_pk = $1 AND r.key = i.key \
+    LEFT JOIN staged_records c ON c.stream_pk = $1 AND c.key = i.key";
+
+/// What is there under the keys of the rows at `indices`, by index.
+pub(super) async fn existing(
+    tx: &mut PgConnection,
+    row: &StreamRow,
+    rows: &Rows,
+    indices: &[usize],
+) -> Result<HashMap<usize, Existing>, StoreError> {
+    let keys: Vec<&str> = indices.iter().map(|&index| rows.row(index).key).collect();
+    let hashes: Vec<Vec<u8>> =
+        indices.iter().map(|&index| rows.row(index).hash.as_bytes().to_vec()).collect();
+    let found: Vec<(i64, bool, bool, bool, Option<bool>)> = sqlx::query_as(LOOKUP)
+        .bind(row.pk)
+        .bind(row.generation)
+        .bind(keys)
+        .bind(hashes)
+        .persistent(false)
+        .fetch_all(tx)
+        .await
+        .map_err(sqlx_error)?;
+    found
+        .into_iter()
+        .map(|(ordinal, is_visible, is_deleted, is_same, is_staged_same)| {
+            let position = usize::try_from(ordinal - 1).map_err(corrupt)?;
+            let existing = Existing { is_visible, is_deleted, is_same, is_staged_same };
+            Ok((indices[position], existing))
+        })
+        .collect()
+}

@@ -1,0 +1,289 @@
+//! The row of a stream, which every write locks first, and the statements about it that both databases understand.
+
+use linkspan_domain::{RunCounts, SyncMode, ports::StoreError};
+use linkspan_sdk::{Load, Opening};
+use time::OffsetDateTime;
+
+use super::merge::signed;
+use crate::error::corrupt;
+
+/// What is known of a stream, and on whose account it is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct StreamRow {
+    pub(super) pk: i32,
+    pub(super) run_pk: i64,
+    /// What readers see. 0: nothing yet.
+    pub(super) generation: i32,
+    /// The highest number ever given out.
+    pub(super) last_generation: i32,
+    /// What a full load is writing, and on whose account.
+    pub(super) loading: Option<(i32, i64)>,
+    pub(super) cursor_column: Option<String>,
+    pub(super) cursor_after: Option<String>,
+}
+
+/// The columns of a [`StreamRow`].
+pub(super) type StreamColumns =
+    (i64, i64, i32, i32, Option<i32>, Option<i64>, Option<String>, Option<String>);
+
+/// What is to be done with what an earlier load left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leftovers {
+    /// Nothing: there is nothing, or the load goes on with it.
+    Keep,
+    /// Readers see nothing beyond this generation, and never will see what is there.
+    Discard {
+        beyond: i32,
+    },
+}
+
+/// Makes a stream known: name, run, fence, activation.
+pub(super) const ADD: &str = "\
+    INSERT INTO workspace_connector_streams (workspace_connector_pk, stream) \
+    SELECT l.workspace_connector_pk, $1 \
+    FROM workspace_connector_sync_logs l \
+    JOIN workspace_connectors w ON w.pk = l.workspace_connector_pk \
+    WHERE l.workspace_connector_sync_log_id = $2 AND l.fence = $3 AND l.status = 'in_progress' \
+        AND w.workspace_connector_id = $4 \
+    ON CONFLICT (workspace_connector_pk, stream) DO NOTHING";
+
+/// Finds a stream on account of a run that is still held: name, run, fence, activation. PostgreSQL locks it as well.
+macro_rules! find_sql {
+    ($suffix:literal) => {
+        concat!(
+            "SELECT s.pk, l.pk, s.generation, s.last_generation, s.loading_generation, ",
+            "s.loading_run_pk, s.cursor_column, s.cursor_after ",
+            "FROM workspace_connector_streams s ",
+            "JOIN workspace_connectors w ON w.pk = s.workspace_connector_pk ",
+            "JOIN workspace_connector_sync_logs l ",
+            "ON l.workspace_connector_pk = s.workspace_connector_pk ",
+            "WHERE s.stream = $1 AND l.workspace_connector_sync_log_id = $2 AND l.fence = $3 ",
+            "AND l.status = 'in_progress' AND w.workspace_connector_id = $4",
+            $suffix
+        )
+    };
+}
+
+pub(super) const FIND: &str = find_sql!("");
+pub(super) const FIND_AND_LOCK: &str = find_sql!(" FOR UPDATE OF s");
+
+/// Stores what [`StreamRow::begin`] made of it.
+pub(super) const BEGIN: &str = "\
+    UPDATE workspace_connector_streams SET generation = $2, last_generation = $3, \
+        loading_generation = $4, loading_run_pk = $5, cursor_column = $6, cursor_after = $7 \
+    WHERE pk = $1";
+
+/// Forgets how many records an unfinished load had added.
+pub(super) const FORGET_LOADED: &str =
+    "UPDATE workspace_connector_streams SET loaded = 0 WHERE pk = $1";
+
+/// What a commit does to the stream: mark, records that appear, records that will appear with the swap.
+pub(super) const ADVANCE: &str = "\
+    UPDATE workspace_connector_streams SET cursor_after = coalesce($2, cursor_after), \
+        records = records + $3, loaded = loaded + $4 \
+    WHERE pk = $1";
+
+/// Swaps the generations: the new one, how many records went, when.
+pub(super) const SWAP: &str = "\
+    UPDATE workspace_connector_streams SET generation = $2, loading_generation = NULL, \
+        loading_run_pk = NULL, records = records + loaded - $3, loaded = 0, \
+        synced_at = $4, met_all_at = $4 \
+    WHERE pk = $1";
+
+/// Ends an incremental load.
+pub(super) const END: &str = "UPDATE workspace_connector_streams SET synced_at = $2 WHERE pk = $1";
+
+/// Adds to the counters of a run, if it is still held. The last statement of every write: should the run have been taken
+/// over meanwhile, nothing of it happened.
+pub(super) const COUNT: &str = "\
+    UPDATE workspace_connector_sync_logs SET records_read = records_read + $3, \
+        records_written = records_written + $4, records_unchanged = records_unchanged + $5, \
+        records_deleted = records_deleted + $6, records_quarantined = records_quarantined + $7, \
+        bytes_read = bytes_read + $8, revision = revision + 1, updated_at = $9 \
+    WHERE pk = $1 AND fence = $2 AND status = 'in_progress'";
+
+/// Keeps a record aside, once: run, when, stream, hash, key, payload, reason.
+pub(super) const QUARANTINE: &str = "\
+    INSERT INTO quarantined_records \
+        (run_pk, first_seen_at, last_seen_at, stream_pk, hash, key, payload, reason) \
+    VALUES ($1, $2, $2, $3, $4, $5, $6, $7) \
+    ON CONFLICT (stream_pk, hash) DO UPDATE SET run_pk = excluded.run_pk, \
+        last_seen_at = excluded.last_seen_at, key = excluded.key, reason = excluded.reason";
+
+/// Lets go of what was kept aside by other runs.
+pub(super) const RELEASE: &str =
+    "DELETE FROM quarantined_records WHERE stream_pk = $1 AND run_pk <> $2";
+
+/// Finds a stream for reading: activation, name.
+pub(super) const LOOK: &str = "\
+    SELECT s.pk, s.generation, s.met_all_at FROM workspace_connector_streams s \
+    JOIN workspace_connectors w ON w.pk = s.workspace_connector_pk \
+    WHERE w.workspace_connector_id = $1 AND s.stream = $2";
+
+/// What is kept aside: stream, position, how many.
+pub(super) const QUARANTINED: &str = "\
+    SELECT q.pk, q.key, q.payload, q.reason, l.workspace_connector_sync_log_id, \
+        q.first_seen_at, q.last_seen_at \
+    FROM quarantined_records q LEFT JOIN workspace_connector_sync_logs l ON l.pk = q.run_pk \
+    WHERE q.stream_pk = $1 AND q.pk > $2 ORDER BY q.pk LIMIT $3";
+
+/// The sizes of an activation's streams.
+pub(super) const COUNTS: &str = "\
+    SELECT s.stream, s.records, \
+        (SELECT count(*) FROM quarantined_records q WHERE q.stream_pk = s.pk) \
+    FROM workspace_connector_streams s \
+    JOIN workspace_connectors w ON w.pk = s.workspace_connector_pk \
+    WHERE w.workspace_connector_id = $1 ORDER BY s.stream";
+
+impl StreamRow {
+    pub(super) fn from_columns(columns: StreamColumns) -> Result<Self, StoreError> {
+        let (pk, run_pk, generation, last_generation, loading_generation, loading_run_pk, ..) =
+            columns;
+        let (.., cursor_column, cursor_after) = columns;
+        Ok(Self {
+            pk: small(pk)?,
+            run_pk,
+            generation,
+            last_generation,
+            loading: loading_generation.zip(loading_run_pk),
+            cursor_column,
+            cursor_after,
+        })
+    }
+
+    /// Prepares for a load, and says which generation it writes and what to do with the leftovers of another.
+    pub(super) fn begin(&mut self, opening: &Opening) -> (i32, Leftovers) {
+        if opening.mode == SyncMode::Full
+            && let Some((generation, run_pk)) = self.loading
+            && run_pk == self.run_pk
+        {
+            return (generation, Leftovers::Keep);
+        }
+        let leftovers = match self.loading.take() {
+            Some(_) => Leftovers::Discard { beyond: self.generation },
+            None => Leftovers::Keep,
+        };
+        let generation = match opening.mode {
+            SyncMode::Full => {
+                self.last_generation += 1;
+                self.loading = Some((self.last_generation, self.run_pk));
+                self.last_generation
+            }
+            SyncMode::Incremental => {
+                if self.generation == 0 {
+                    self.last_generation += 1;
+                    self.generation = self.last_generation;
+                }
+                if self.cursor_column != opening.cursor_column {
+                    // The mark says nothing about another column.
+                    self.cursor_after = None;
+                    self.cursor_column.clone_from(&opening.cursor_column);
+                }
+                self.generation
+            }
+        };
+        (generation, leftovers)
+    }
+
+    /// The generation that `load` writes, unless another load has taken its place.
+    pub(super) fn generation_of(&self, load: &Load) -> Result<i32, StoreError> {
+        let generation = i32::try_from(load.generation).map_err(|_| StoreError::Stale)?;
+        let is_current = match load.mode {
+            SyncMode::Full => self.loading == Some((generation, self.run_pk)),
+            SyncMode::Incremental => self.loading.is_none() && self.generation == generation,
+        };
+        if is_current { Ok(generation) } else { Err(StoreError::Stale) }
+    }
+
+    /// Whether readers see records that a full load must leave alone until the swap.
+    pub(super) const fn has_readers(&self) -> bool {
+        self.generation > 0
+    }
+}
+
+/// The counts of a run as its columns have them.
+pub(super) fn count_columns(counts: &RunCounts) -> [i64; 6] {
+    [
+        counts.read,
+        counts.written,
+        counts.unchanged,
+        counts.deleted,
+        counts.quarantined,
+        counts.bytes,
+    ]
+    .map(signed)
+}
+
+/// The key of a stream as records have it.
+pub(super) fn small(pk: i64) -> Result<i32, StoreError> {
+    i32::try_from(pk).map_err(corrupt)
+}
+
+/// An instant in microseconds since 1970.
+pub(super) fn microseconds(at: OffsetDateTime) -> i64 {
+    i64::try_from(at.unix_timestamp_nanos() / 1_000).unwrap_or(i64::MAX)
+}
+
+/// An instant out of microseconds since 1970.
+pub(super) fn instant(microseconds: i64) -> Result<OffsetDateTime, StoreError> {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(microseconds) * 1_000).map_err(corrupt)
+}
+
+#[cfg(test)]
+mod tests {
+    use linkspan_domain::{Fence, SyncLogId, SyncMode, WorkspaceConnectorId};
+    use linkspan_sdk::{HeldRun, Opening};
+    use time::OffsetDateTime;
+    use uuid::Uuid;
+
+    use super::{Leftovers, StreamRow};
+
+    fn row() -> StreamRow {
+        StreamRow {
+            pk: 1,
+            run_pk: 7,
+            generation: 0,
+            last_generation: 0,
+            loading: None,
+            cursor_column: None,
+            cursor_after: None,
+        }
+    }
+
+    fn opening(mode: SyncMode, cursor_column: Option<&str>) -> Opening {
+        Opening {
+            run: HeldRun { id: SyncLogId::from_uuid(Uuid::nil()), fence: Fence(1) },
+            activation: WorkspaceConnectorId::from_uuid(Uuid::nil()),
+            stream: "s".parse().unwrap(),
+            mode,
+            cursor_column: cursor_column.map(str::to_owned),
+            now: OffsetDateTime::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn a_full_load_goes_on_for_its_own_run_and_begins_anew_for_another() {
+        let mut row = row();
+        assert_eq!(row.begin(&opening(SyncMode::Full, None)), (1, Leftovers::Keep));
+        assert_eq!(row.begin(&opening(SyncMode::Full, None)), (1, Leftovers::Keep));
+        row.run_pk = 8;
+        assert_eq!(row.begin(&opening(SyncMode::Full, None)), (2, Leftovers::Discard { beyond: 0 }));
+        row.run_pk = 9;
+        assert_eq!(row.begin(&opening(SyncMode::Incremental, None)), (3, Leftovers::Discard { beyond: 0 }));
+        assert_eq!((row.generation, row.loading), (3, None));
+        assert_eq!(row.begin(&opening(SyncMode::Incremental, None)), (3, Leftovers::Keep));
+    }
+
+    #[test]
+    fn a_mark_belongs_to_its_column() {
+        let mut row = row();
+        row.begin(&opening(SyncMode::Incremental, Some("id")));
+        row.cursor_after = Some("9".to_owned());
+        row.begin(&opening(SyncMode::Incremental, Some("id")));
+        assert_eq!(row.cursor_after.as_deref(), Some("9"));
+        row.begin(&opening(SyncMode::Full, None));
+        assert_eq!(row.cursor_after.as_deref(), Some("9"), "a full load leaves the mark alone");
+        row.begin(&opening(SyncMode::Incremental, Some("updated_at")));
+        assert_eq!(row.cursor_after, None);
+    }
+}

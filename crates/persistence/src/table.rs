@@ -1,0 +1,15 @@
+//! The tables, one file each: entity and mapping.
+
+pub(crate) mod api_key;
+pub(crate) mod audit_event;
+pub(crate) mod connection_test;
+pub(crate) mod connector;
+pub(crate) mod connector_filter;
+pub(crate) mod organization;
+pub(crate) mod person;
+pub(crate) mod person_workspace;
+pub(crate) mod provider;
+pub(crate) mod provider_connector;
+pub(crate) mod setting;
+pub(crate) mod workspace;
+pub(crate) mod workspace_connector;

@@ -1,0 +1,7 @@
+//! The stores, on databases of their own: a file for SQLite, a new database for PostgreSQL.
+//!
+//! PostgreSQL is looked for at `LINKSPAN_TEST_POSTGRES_URL`, else at 127.0.0.1:5432 as `postgres`.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod access;
+mod scratch;

@@ -1,0 +1,15 @@
+//! The list of migrations.
+
+use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
+
+use crate::{m0001_platform, m0002_syncs};
+
+/// All migrations, oldest first.
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m0001_platform::Migration), Box::new(m0002_syncs::Migration)]
+    }
+}
