@@ -1,0 +1,196 @@
+//! Records from columns to rows: key, JSON and hash.
+
+mod cell;
+mod text;
+
+use arrow_array::RecordBatch;
+use arrow_schema::{ArrowError, SchemaRef};
+use linkspan_sdk::{ContentHash, Rejected, Rows};
+
+use self::cell::{CellFault, Cells, canonical};
+
+/// Turns the batches of one read into rows.
+///
+/// - The payload is an object with all fields, in the order of the columns, nulls among them. Decimals, UUIDs,
+///   dates (`2026-01-31`), times (`12:00:00.000001`) and instants (`2026-01-31T12:00:00.000001Z`) are texts, bytes are
+///   Base64, numbers that JSON does not know are the texts `NaN`, `Infinity` and `-Infinity`.
+/// - The key is the text of the key column; of several, a JSON array of their texts; without any, the content hash in
+///   hexadecimal, so that identical records are one. A key longer than 1,024 bytes gives way to its hash.
+/// - Records without a key and those that no JSON column can keep are rejected, one by one.
+pub(crate) struct RowEncoder {
+    schema: SchemaRef,
+    /// What comes before each value: `{"name":` or `,"name":`.
+    labels: Vec<Vec<u8>>,
+    key: Vec<usize>,
+    payload: Vec<u8>,
+    key_text: Vec<u8>,
+}
+
+/// A key column that the records do not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct MissingColumn(pub(crate) String);
+
+/// A longer key is hashed: databases limit the size of what they index.
+const LONGEST_KEY: usize = 1024;
+
+/// What takes the place of a key that is too long; keys that look like it are hashed too, so that none is like another.
+const HASHED_KEY: &str = "sha256:";
+
+/// A larger record is rejected: databases limit the size of a value.
+const LARGEST_RECORD: usize = 64 * 1024 * 1024;
+
+/// So much of a rejected record is kept.
+const LARGEST_REJECTED: usize = 1024 * 1024;
+
+impl RowEncoder {
+    /// An encoder for records of `schema` that `primary_key` names.
+    pub(crate) fn new(schema: SchemaRef, primary_key: &[String]) -> Result<Self, MissingColumn> {
+        let key = primary_key
+            .iter()
+            .map(|name| schema.index_of(name).map_err(|_| MissingColumn(name.clone())))
+            .collect::<Result<_, _>>()?;
+        let labels = schema.fields().iter().enumerate().map(|(index, field)| {
+            let mut label = vec![if index == 0 { b'{' } else { b',' }];
+            text::quote(&mut label, field.name());
+            label.push(b':');
+            label
+        });
+        let labels = labels.collect();
+        Ok(Self { schema, labels, key, payload: Vec::new(), key_text: Vec::new() })
+    }
+
+    /// Adds the records of `batch` to `rows`, or to `rejected`.
+    pub(crate) fn encode(
+        &mut self,
+        batch: &RecordBatch,
+        rows: &mut Rows,
+        rejected: &mut Vec<Rejected>,
+    ) -> Result<(), ArrowError> {
+        if batch.schema_ref().fields() != self.schema.fields() {
+            return Err(ArrowError::SchemaError("the batches of a read differ".to_owned()));
+        }
+        let fields = self.schema.fields();
+        let arrays = fields.iter().zip(batch.columns());
+        let arrays: Vec<_> =
+            arrays.map(|(field, array)| canonical(field, array)).collect::<Result<_, _>>()?;
+        let fields = fields.iter().zip(&arrays);
+        let mut columns: Vec<_> =
+            fields.map(|(field, array)| Cells::of(field, array)).collect::<Result<_, _>>()?;
+        for row in 0..batch.num_rows() {
+            match Self::payload(&mut self.payload, &self.labels, &mut columns, row) {
+                None => self.keep(&mut columns, row, rows, rejected),
+                Some((column, fault)) => {
+                    let reason = format!("`{}` {fault}", self.schema.field(column).name());
+                    self.reject(&mut columns, row, reason, rejected);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the payload. Answers the first column that has a fault; something stands in for its value.
+    fn payload(
+        payload: &mut Vec<u8>,
+        labels: &[Vec<u8>],
+        columns: &mut [Cells<'_>],
+        row: usize,
+    ) -> Option<(usize, CellFault)> {
+        payload.clear();
+        let mut first = None;
+        for (index, (label, cells)) in labels.iter().zip(columns).enumerate() {
+            payload.extend_from_slice(label);
+            if let Err(fault) = cells.write_json(row, payload) {
+                first.get_or_insert((index, fault));
+            }
+        }
+        payload.extend_from_slice(if labels.is_empty() { b"{}" } else { b"}" });
+        first
+    }
+
+    fn keep(
+        &mut self,
+        columns: &mut [Cells<'_>],
+        row: usize,
+        rows: &mut Rows,
+        rejected: &mut Vec<Rejected>,
+    ) {
+        if self.payload.len() > LARGEST_RECORD {
+            let reason = format!("the record is larger than {LARGEST_RECORD} bytes");
+            return self.reject(columns, row, reason, rejected);
+        }
+        // Every value was text before it was written.
+        let Ok(payload) = str::from_utf8(&self.payload) else {
+            return self.reject(columns, row, "the record is not text".to_owned(), rejected);
+        };
+        let hash = ContentHash::of(payload);
+        if self.key.is_empty() {
+            return rows.push(&hash.to_string(), payload, hash);
+        }
+        match write_key(&mut self.key_text, &self.key, columns, row) {
+            Ok(()) => {}
+            Err((column, fault)) => {
+                let name = self.schema.field(column).name();
+                let reason = format!("the key column `{name}` {fault}");
+                return rejected.push(Rejected { key: None, payload: excerpt(payload), reason });
+            }
+        }
+        let key = String::from_utf8_lossy(&self.key_text);
+        if key.len() > LONGEST_KEY || key.starts_with(HASHED_KEY) {
+            rows.push(&hashed(&key), payload, hash);
+        } else {
+            rows.push(&key, payload, hash);
+        }
+    }
+
+    fn reject(
+        &mut self,
+        columns: &mut [Cells<'_>],
+        row: usize,
+        reason: String,
+        rejected: &mut Vec<Rejected>,
+    ) {
+        let key = if self.key.is_empty() {
+            None
+        } else {
+            write_key(&mut self.key_text, &self.key, columns, row).ok().map(|()| {
+                let key = String::from_utf8_lossy(&self.key_text);
+                let is_long = key.len() > LONGEST_KEY || key.starts_with(HASHED_KEY);
+                if is_long { hashed(&key) } else { key.into_owned() }
+            })
+        };
+        let payload = excerpt(&String::from_utf8_lossy(&self.payload));
+        rejected.push(Rejected { key, payload, reason });
+    }
+}
+
+fn write_key(
+    key: &mut Vec<u8>,
+    columns: &[usize],
+    cells: &mut [Cells<'_>],
+    row: usize,
+) -> Result<(), (usize, CellFault)> {
+    key.clear();
+    if let [column] = *columns {
+        return cells[column].write_text(row, key).map_err(|fault| (column, fault));
+    }
+    let mut part = Vec::new();
+    for (index, &column) in columns.iter().enumerate() {
+        part.clear();
+        cells[column].write_text(row, &mut part).map_err(|fault| (column, fault))?;
+        key.push(if index == 0 { b'[' } else { b',' });
+        text::quote(key, &String::from_utf8_lossy(&part));
+    }
+    key.push(b']');
+    Ok(())
+}
+
+fn hashed(key: &str) -> String {
+    format!("{HASHED_KEY}{}", ContentHash::of(key))
+}
+
+fn excerpt(payload: &str) -> String {
+    payload[..payload.floor_char_boundary(LARGEST_REJECTED)].to_owned()
+}
+
+#[cfg(test)]
+mod tests;

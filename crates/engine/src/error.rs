@@ -1,0 +1,188 @@
+//! Why a run fails.
+
+use linkspan_domain::{
+    Code, ConnectorTypeKey, InvalidCursor, Problem, RunEnd, Status, StreamName,
+    ports::{Cause, StoreError},
+};
+use linkspan_sdk::Failure;
+
+/// Why a run fails, or one stream of it.
+#[derive(Debug, thiserror::Error)]
+pub enum SyncError {
+    /// The connector could not do it.
+    #[error(transparent)]
+    Source(Failure),
+    /// The activation is not there any more.
+    #[error("the activation was removed")]
+    Gone,
+    /// The activation was paused or lost its grant before the work began.
+    #[error("the activation is {0}; a run needs one that is processing")]
+    UnexpectedStatus(Status),
+    /// There is no implementation for the activation's type in this installation.
+    #[error(
+        "the connector type `{0}` is not installed; start a version of Linkspan that has it, or choose another type"
+    )]
+    NotInstalled(ConnectorTypeKey),
+    /// The secrets of the activation cannot be opened.
+    #[error(
+        "the secrets of the activation cannot be opened; enter them again, or restore the key that sealed them"
+    )]
+    Secrets(#[source] Cause),
+    /// The activation has no such stream.
+    #[error("there is no stream `{0}`; see which there are with discover")]
+    StreamNotFound(StreamName),
+    /// An incremental sync needs to know what is new.
+    #[error(
+        "the stream `{0}` has no cursor column, which an incremental sync needs; set cursor_column, or sync in full"
+    )]
+    CursorRequired(StreamName),
+    /// The stream does not have a column that the settings name.
+    #[error(
+        "the stream `{stream}` has no column `{column}`; correct {setting} in the stream's settings"
+    )]
+    ColumnNotFound {
+        /// Which stream.
+        stream: StreamName,
+        /// As the settings spell it.
+        column: String,
+        /// Which setting.
+        setting: &'static str,
+    },
+    /// The place to start from cannot be read.
+    #[error("the stream `{stream}` cannot start at its cursor_after: {source}")]
+    InvalidCursor {
+        /// Which stream.
+        stream: StreamName,
+        /// What is wrong with it.
+        source: InvalidCursor,
+    },
+    /// Too many of the records cannot be stored.
+    #[error(
+        "{quarantined} of {read} records of the stream `{stream}` cannot be stored; see why in its quarantine"
+    )]
+    TooManyQuarantined {
+        /// Which stream.
+        stream: StreamName,
+        /// How many were read.
+        read: u64,
+        /// How many of those cannot be stored.
+        quarantined: u64,
+    },
+    /// The store could not do it.
+    #[error("the records could not be stored: {0}")]
+    Store(StoreError),
+    /// Someone stopped it.
+    #[error("the run was cancelled")]
+    Cancelled,
+    /// The engine itself is at fault.
+    #[error("the sync engine failed while it was to {doing}; this is a defect, please report it")]
+    Defect {
+        /// What it was doing, continuing a sentence.
+        doing: &'static str,
+        /// What went wrong.
+        #[source]
+        source: Cause,
+    },
+}
+
+impl SyncError {
+    /// The stable name that the run keeps.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Source(failure) => failure.code().to_owned(),
+            other => other.code().to_string(),
+        }
+    }
+
+    /// Whether the same may succeed in a moment, with nothing changed.
+    pub const fn is_retryable(&self) -> bool {
+        match self {
+            Self::Source(failure) => failure.is_retryable(),
+            Self::Store(error) => matches!(error, StoreError::Unavailable(_)),
+            Self::Gone
+            | Self::UnexpectedStatus(_)
+            | Self::NotInstalled(_)
+            | Self::Secrets(_)
+            | Self::StreamNotFound(_)
+            | Self::CursorRequired(_)
+            | Self::ColumnNotFound { .. }
+            | Self::InvalidCursor { .. }
+            | Self::TooManyQuarantined { .. }
+            | Self::Cancelled
+            | Self::Defect { .. } => false,
+        }
+    }
+
+    /// Whether it stands in the way of every stream of the run, so that there is no use in trying the others.
+    pub(crate) const fn is_general(&self) -> bool {
+        match self {
+            Self::Source(Failure::Unauthorized | Failure::Cancelled) | Self::Cancelled => true,
+            Self::Store(_) => true,
+            _ => false,
+        }
+    }
+
+    /// What the end of a run that fails so means to its activation, after `failures` others in a row.
+    pub(crate) const fn end(&self, failures: u64) -> RunEnd {
+        match self {
+            Self::Source(Failure::Unauthorized) => RunEnd::Unauthorized,
+            Self::Source(Failure::Cancelled)
+            | Self::Cancelled
+            | Self::Gone
+            | Self::UnexpectedStatus(_) => RunEnd::Cancelled,
+            Self::Source(
+                Failure::Invalid { .. }
+                | Failure::Refused(_)
+                | Failure::NotFound(_)
+                | Failure::TooLarge { .. }
+                | Failure::Malformed { .. }
+                | Failure::Unsupported(_),
+            )
+            | Self::NotInstalled(_)
+            | Self::Secrets(_)
+            | Self::ColumnNotFound { .. }
+            | Self::InvalidCursor { .. } => RunEnd::Broken,
+            Self::Source(
+                Failure::Unavailable { .. } | Failure::RateLimited { .. } | Failure::Defect { .. },
+            )
+            // Asked for by whoever triggered the run, not by the settings.
+            | Self::StreamNotFound(_)
+            | Self::CursorRequired(_)
+            | Self::TooManyQuarantined { .. }
+            | Self::Store(_)
+            | Self::Defect { .. } => RunEnd::of_failure(failures),
+        }
+    }
+}
+
+impl Problem for SyncError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Source(failure) => match failure {
+                Failure::Unauthorized => Code::NeedReconnect,
+                Failure::Invalid { .. } => Code::InvalidConfig,
+                Failure::Unsupported(_) => Code::TypeUnsupported,
+                Failure::Unavailable { .. } | Failure::RateLimited { .. } => {
+                    Code::SourceUnavailable
+                }
+                Failure::Refused(_)
+                | Failure::NotFound(_)
+                | Failure::TooLarge { .. }
+                | Failure::Malformed { .. } => Code::SourceRefused,
+                Failure::Cancelled => Code::SyncCancelled,
+                Failure::Defect { .. } => Code::Internal,
+            },
+            Self::Gone => Code::NotFound,
+            Self::UnexpectedStatus(_) => Code::UnexpectedStatus,
+            Self::NotInstalled(_) => Code::TypeNotInstalled,
+            Self::Secrets(_) | Self::Defect { .. } => Code::Internal,
+            Self::StreamNotFound(_) => Code::StreamNotFound,
+            Self::CursorRequired(_) => Code::CursorRequired,
+            Self::ColumnNotFound { .. } | Self::InvalidCursor { .. } => Code::InvalidConfig,
+            Self::TooManyQuarantined { .. } => Code::TooManyQuarantined,
+            Self::Store(StoreError::Unavailable(_)) => Code::Unavailable,
+            Self::Store(_) => Code::Internal,
+            Self::Cancelled => Code::SyncCancelled,
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! What a run is going to read, and how.
+
+use linkspan_domain::{
+    Cursor, CursorType, FieldKind, StreamName, StreamSettings, StreamSpec, StreamState, SyncMode,
+    WorkspaceConnector,
+};
+use linkspan_sdk::{BatchLimits, CursorSpec, Failure, ReadMode, ReadRequest};
+
+use crate::SyncError;
+
+/// One stream that a run is going to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamPlan {
+    /// Which.
+    pub name: StreamName,
+    /// The columns that name a record. Empty: its content does.
+    pub primary_key: Vec<String>,
+    /// What is new, if it is not read in full.
+    pub cursor: Option<CursorPlan>,
+}
+
+/// How to tell what is new.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CursorPlan {
+    /// The column to compare, and how.
+    pub spec: CursorSpec,
+    /// Where the first run begins, as the settings have it.
+    pub start: Option<Cursor>,
+}
+
+/// Plans a run of `activation` in `mode` over the streams called `asked`, or all, of those that it has.
+///
+/// Whatever is wrong with the settings of any of them is told before anything is read.
+pub fn plan(
+    activation: &WorkspaceConnector,
+    mode: SyncMode,
+    asked: &[StreamName],
+    specs: &[StreamSpec],
+) -> Result<Vec<StreamPlan>, SyncError> {
+    let missing = |name: &&StreamName| !specs.iter().any(|it| it.name == **name);
+    if let Some(name) = asked.iter().find(missing) {
+        return Err(SyncError::StreamNotFound(name.clone()));
+    }
+    specs
+        .iter()
+        .filter(|it| asked.is_empty() || asked.contains(&it.name))
+        .map(|spec| stream(activation.stream_settings(&spec.name), mode, spec))
+        .collect()
+}
+
+fn stream(
+    settings: Option<&StreamSettings>,
+    mode: SyncMode,
+    spec: &StreamSpec,
+) -> Result<StreamPlan, SyncError> {
+    let own_key = settings.map(|it| &it.primary_key).filter(|it| !it.is_empty());
+    let primary_key = own_key.unwrap_or(&spec.primary_key).clone();
+    if let Some(column) = primary_key.iter().find(|it| spec.field(it).is_none()) {
+        return Err(SyncError::ColumnNotFound {
+            stream: spec.name.clone(),
+            column: column.clone(),
+            setting: "primary_key",
+        });
+    }
+    let cursor = match mode {
+        SyncMode::Full => None,
+        SyncMode::Incremental => Some(cursor(settings, spec)?),
+    };
+    Ok(StreamPlan { name: spec.name.clone(), primary_key, cursor })
+}
+
+fn cursor(settings: Option<&StreamSettings>, spec: &StreamSpec) -> Result<CursorPlan, SyncError> {
+    let required = || SyncError::CursorRequired(spec.name.clone());
+    let settings = settings.ok_or_else(required)?;
+    let column = settings.cursor_column.clone().ok_or_else(required)?;
+    let Some(field) = spec.field(&column) else {
+        return Err(SyncError::ColumnNotFound {
+            stream: spec.name.clone(),
+            column,
+            setting: "cursor_column",
+        });
+    };
+    if !spec.supports_incremental {
+        let doing = format!("read the stream `{}` from a cursor on; sync in full", spec.name);
+        return Err(SyncError::Source(Failure::Unsupported(doing)));
+    }
+    let cursor_type = settings.cursor_type.unwrap_or_else(|| likely_type(field.kind));
+    let start = settings.cursor_after.as_deref().map(|it| Cursor::parse(cursor_type, it));
+    let start = start
+        .transpose()
+        .map_err(|source| SyncError::InvalidCursor { stream: spec.name.clone(), source })?;
+    Ok(CursorPlan { spec: CursorSpec { column, cursor_type }, start })
+}
+
+/// How the values of a column compare, where the settings do not say.
+const fn likely_type(kind: FieldKind) -> CursorType {
+    match kind {
+        FieldKind::Integer => CursorType::Int,
+        FieldKind::Timestamp | FieldKind::Date => CursorType::Timestamp,
+        FieldKind::Boolean
+        | FieldKind::Number
+        | FieldKind::Decimal
+        | FieldKind::Text
+        | FieldKind::Time
+        | FieldKind::Uuid
+        | FieldKind::Binary
+        | FieldKind::Json => CursorType::Text,
+    }
+}
+
+impl StreamPlan {
+    /// What to load.
+    pub(crate) const fn mode(&self) -> SyncMode {
+        if self.cursor.is_some() { SyncMode::Incremental } else { SyncMode::Full }
+    }
+
+    /// What to ask the source for, given what is remembered of the stream.
+    ///
+    /// A mark of another column says nothing, nor does one of another type: then the read begins where the settings say.
+    pub(crate) fn request(&self, state: Option<&StreamState>, batch: BatchLimits) -> ReadRequest {
+        let mode = match &self.cursor {
+            None => ReadMode::Full,
+            Some(CursorPlan { spec, start }) => {
+                let mark = state
+                    .filter(|it| it.cursor_column.as_ref() == Some(&spec.column))
+                    .and_then(|it| it.cursor_after.as_deref())
+                    .and_then(|it| Cursor::parse(spec.cursor_type, it).ok());
+                let after = mark.or_else(|| start.clone());
+                ReadMode::Incremental { cursor: spec.clone(), after }
+            }
+        };
+        ReadRequest { stream: self.name.clone(), mode, batch }
+    }
+}
