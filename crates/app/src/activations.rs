@@ -145,7 +145,9 @@ impl Activations {
             log_level,
             switch,
         } = patch;
-        self.refer(call, person_id.set().copied()).await?;
+        // Who is named already may be named again, by people who do not see them too.
+        let named = person_id.set().copied().filter(|_| person_id.set() != it.person_id.as_ref());
+        self.refer(call, named).await?;
         accept_streams(streams.as_deref().unwrap_or_default())?;
         let mut changes = Changes::default();
         changes.set("name", &mut it.name, name);

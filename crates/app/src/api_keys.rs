@@ -160,3 +160,75 @@ impl ApiKeys {
         require_workspaces(&self.workspaces, call, &new.workspaces).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use linkspan_domain::{Role, ports::Change};
+    use time::Duration;
+
+    use super::*;
+    use crate::fixtures::{Kept, NOW, PLANTED, call, code, empty, id, keep, key, workspace, world};
+
+    fn new(change: impl FnOnce(&mut NewApiKey)) -> NewApiKey {
+        let mut new = NewApiKey {
+            name: "Deploy".parse().unwrap(),
+            person_id: None,
+            permissions: [Permission::ConnectorRead].into(),
+            workspaces: BTreeSet::new(),
+            expires_at: None,
+        };
+        change(&mut new);
+        new
+    }
+
+    fn keys(kept: &Kept<ApiKey>) -> ApiKeys {
+        let mint = || Ok(key(&format!("lsk_{PLANTED}")));
+        let workspaces = keep(vec![workspace(1, None)]).store;
+        let store = Arc::clone(&kept.store) as _;
+        ApiKeys::new(store, empty(), workspaces, Arc::default(), mint, world())
+    }
+
+    #[tokio::test]
+    async fn a_key_is_shown_once_and_kept_as_its_hash() {
+        let kept = keep(Vec::new());
+        let (made, secret) = keys(&kept).create(&call(Role::Admin), new(|_| {})).await.unwrap();
+        assert_eq!(made.prefix, "lsk_hunter");
+        assert_eq!(made.hash, KeyHash::of(&secret));
+        let Change::Insert(stored) = kept.change() else { panic!() };
+        assert_eq!(stored, made);
+        let everything = format!("{:?} {secret:?}", kept.written.lock().unwrap());
+        assert!(!everything.contains(PLANTED), "{everything}");
+    }
+
+    #[tokio::test]
+    async fn a_key_does_no_more_than_its_maker_and_only_what_makes_sense() {
+        let mut limited = call(Role::Admin);
+        limited.caller.permissions.remove(&Permission::ConnectorManage);
+        let create = async |change: fn(&mut NewApiKey)| {
+            code(keys(&keep(Vec::new())).create(&limited, new(change)).await)
+        };
+        assert_eq!(create(|_| {}).await, "ok");
+        let manage = |it: &mut NewApiKey| it.permissions = [Permission::ConnectorManage].into();
+        assert_eq!(create(manage).await, "permission.denied");
+        assert_eq!(create(|it| it.permissions.clear()).await, "resource.invalid");
+        assert_eq!(create(|it| it.expires_at = Some(NOW)).await, "resource.invalid");
+        assert_eq!(create(|it| it.expires_at = Some(NOW + Duration::DAY)).await, "ok");
+        assert_eq!(create(|it| it.workspaces = [id(1)].into()).await, "ok");
+        assert_eq!(create(|it| it.workspaces = [id(2)].into()).await, "resource.dangling");
+        assert_eq!(create(|it| it.person_id = Some(id(77))).await, "resource.dangling");
+        let local_admin = |it: &mut NewApiKey| {
+            it.permissions = [Permission::OrgAdmin].into();
+            it.workspaces = [id(1)].into();
+        };
+        assert_eq!(create(local_admin).await, "resource.invalid");
+    }
+
+    #[tokio::test]
+    async fn no_randomness_makes_no_key() {
+        let kept = keep(Vec::new());
+        let mut keys = keys(&kept);
+        keys.mint = || Err(VaultError::NoRandomness);
+        assert_eq!(code(keys.create(&call(Role::Admin), new(|_| {})).await), "platform.internal");
+        assert!(kept.is_untouched());
+    }
+}

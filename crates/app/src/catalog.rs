@@ -137,3 +137,83 @@ fn note_changes(before: &CatalogEntry, after: &CatalogEntry, changes: &mut Chang
     };
     FIELDS.into_iter().filter(|it| differs(it)).for_each(|it| changes.note(it));
 }
+
+#[cfg(test)]
+mod tests {
+    use linkspan_domain::{Availability, Role, TargetModel, ports::StoreError};
+
+    use super::*;
+    use crate::fixtures::{MockCatalog, NOW, call, code, connector, id, world};
+
+    fn store() -> MockCatalog {
+        let mut store = MockCatalog::new();
+        store.expect_find().returning(|_, _| Ok(Some(connector(|_| {}))));
+        store
+    }
+
+    #[tokio::test]
+    async fn an_update_names_the_fields_that_changed() {
+        let mut store = store();
+        store.expect_write().returning(|_, receipt| {
+            assert_eq!(receipt.audit.details, json!({ "changed": ["status", "tags"] }));
+            Ok(())
+        });
+        let catalog = Catalog::new(Arc::new(store), world());
+        let edit = |entry: &mut CatalogEntry| {
+            entry.status = Availability::Maintenance;
+            entry.tags.insert("new".to_owned());
+        };
+        let updated = catalog.update(&call(Role::Admin), id(20), None, edit).await;
+        assert_eq!(updated.unwrap().entry.status, Availability::Maintenance);
+    }
+
+    #[tokio::test]
+    async fn every_field_of_an_entry_is_known_by_name() {
+        let all = json!({
+            "name": "A", "provider": "well", "category_id": "a", "service_id": "a",
+            "external_connector_id": "a", "slug": "a", "status": "available", "direction": "output",
+            "authorization_flow": "none", "transport": "api", "auth_config": {},
+            "supported_target_models": ["email"], "connector_type": "a", "description": "a",
+            "tags": ["a"], "logo_url": "https://a.example", "docs_url": "https://a.example",
+            "data_domains": ["bank"], "version": "1.0.0", "notes": "a",
+        });
+        let entry: CatalogEntry = serde_json::from_value(all).unwrap();
+        let known = serde_json::to_value(&entry).unwrap();
+        let mut known: Vec<_> = known.as_object().unwrap().keys().cloned().collect();
+        let mut named = FIELDS.map(str::to_owned);
+        (known.sort(), named.sort());
+        assert_eq!(known, named);
+    }
+
+    #[tokio::test]
+    async fn an_output_fills_no_models() {
+        let catalog = Catalog::new(Arc::new(store()), world());
+        let mut entry = connector(|_| {}).entry;
+        entry.direction = Direction::Output;
+        entry.supported_target_models = [TargetModel::Invoice].into();
+        assert_eq!(code(catalog.create(&call(Role::Admin), entry).await), "resource.invalid");
+    }
+
+    #[tokio::test]
+    async fn deleting_an_entry_retires_its_activations_with_it() {
+        let mut store = store();
+        store
+            .expect_retire()
+            .withf(|it, receipt| {
+                it.deleted_at == Some(NOW) && receipt.audit.action == "connector.deleted"
+            })
+            .times(1)
+            .returning(|_, _| Ok(2));
+        let catalog = Catalog::new(Arc::new(store), world());
+        assert_eq!(code(catalog.delete(&call(Role::Admin), id(20), None).await), "ok");
+    }
+
+    #[tokio::test]
+    async fn a_service_that_is_there_already_is_taken() {
+        let mut store = store();
+        store.expect_write().returning(|_, _| Err(StoreError::Taken));
+        let catalog = Catalog::new(Arc::new(store), world());
+        let entry = connector(|_| {}).entry;
+        assert_eq!(code(catalog.create(&call(Role::Admin), entry).await), "resource.name_taken");
+    }
+}

@@ -73,3 +73,31 @@ impl ConnectorTypes {
         Ok(&self.get(caller, key)?.capabilities)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use linkspan_domain::Role;
+
+    use super::*;
+    use crate::fixtures::{Double, Fake, call, code, types};
+
+    #[test]
+    fn a_type_is_found_by_key_and_by_alias() {
+        let (types, caller) = (types(), call(Role::Analyst).caller);
+        assert_eq!(types.get(&caller, "fake").unwrap(), types.get(&caller, "phony").unwrap());
+        assert_eq!(types.list(&caller).unwrap().len(), 2);
+        let can = types.capabilities(&caller, "fake").unwrap();
+        assert_eq!(can, [Capability::Check, Capability::Discover, Capability::Read]);
+        for absent in ["absent", "NOT A KEY", ""] {
+            assert_eq!(code(types.get(&caller, absent)), "resource.not_found");
+        }
+    }
+
+    #[test]
+    fn two_types_of_one_name_are_a_mistake() {
+        let twice =
+            || [Definition::of::<Fake>(), Definition::of::<Double>(), Definition::of::<Fake>()];
+        let duplicate = ConnectorTypes::new(twice()).unwrap_err();
+        assert_eq!(duplicate.0.as_str(), "fake");
+    }
+}

@@ -157,3 +157,86 @@ impl Filters {
         self.records.purge(call, id, expected).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use linkspan_domain::{Resource, Role};
+
+    use super::*;
+    use crate::fixtures::{
+        NOW, activation, call, code, connector, id, keep, lower_workspace, own_workspace, world,
+    };
+
+    fn filter(number: u128, scope: FilterScope) -> ConnectorFilter {
+        ConnectorFilter {
+            id: id(number),
+            revision: Revision::FIRST,
+            connector_id: id(20),
+            scope,
+            config: Condition::always(),
+            natural_language: None,
+            created_at: NOW,
+            updated_at: NOW,
+            deleted_at: None,
+        }
+    }
+
+    fn filters(kept: Vec<ConnectorFilter>) -> Filters {
+        Filters::new(keep(kept).store, keep(vec![connector(|_| {})]).store, world())
+    }
+
+    #[tokio::test]
+    async fn each_writes_the_filters_of_their_own_workspace_and_admins_the_templates() {
+        let template = filter(1, FilterScope::Template);
+        let own = filter(2, FilterScope::Custom(own_workspace()));
+        let below = filter(3, FilterScope::Custom(lower_workspace()));
+        for (filter, role, expected) in [
+            (&own, Role::Designer, "ok"),
+            (&own, Role::Analyst, "permission.denied"),
+            (&template, Role::Designer, "permission.denied"),
+            (&template, Role::Admin, "ok"),
+            (&below, Role::Admin, "permission.denied"),
+        ] {
+            let deleted =
+                filters(vec![filter.clone()]).delete(&call(role), filter.id(), None).await;
+            assert_eq!(code(deleted), expected, "{role} {:?}", filter.scope);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_workspaces_own_filter_holds_in_place_of_the_template() {
+        let kept =
+            vec![filter(1, FilterScope::Template), filter(2, FilterScope::Custom(own_workspace()))];
+        let own = activation(|_| {});
+        let below = activation(|it| {
+            it.id = id(31);
+            it.workspace_id = lower_workspace();
+        });
+        let caller = call(Role::Analyst).caller;
+        let effective = filters(kept).effective(&caller, &[own.clone(), below.clone()]).await;
+        let effective = effective.unwrap();
+        assert_eq!((effective[&own.id].id, effective[&below.id].id), (id(2), id(1)));
+    }
+
+    #[tokio::test]
+    async fn a_filter_is_of_a_connector_that_is_there() {
+        let new = |connector: u128| NewFilter {
+            connector_id: id(connector),
+            scope: FilterScope::Custom(own_workspace()),
+            config: Condition::always(),
+            natural_language: None,
+        };
+        let filters = filters(Vec::new());
+        assert_eq!(code(filters.create(&call(Role::Designer), new(20)).await), "ok");
+        assert_eq!(code(filters.create(&call(Role::Designer), new(21)).await), "resource.dangling");
+    }
+
+    #[test]
+    fn a_condition_that_cannot_be_read_says_where() {
+        use linkspan_domain::Problem;
+        let error = Condition::parse(&serde_json::json!({ "age": { "_no": 1 } })).unwrap_err();
+        let error = RecordError::from(error);
+        assert_eq!(error.code().to_string(), "connector_filter.invalid_condition");
+        assert_eq!(error.pointer().as_deref(), Some("/data/attributes/config/age/_no"));
+    }
+}

@@ -105,3 +105,64 @@ fn scope(call: &Call, route: &str) -> String {
     let (kind, workspace) = (caller.actor.actor_type(), caller.visible.workspace);
     format!("{} {kind} {actor} {workspace} {route}", caller.organization)
 }
+
+#[cfg(test)]
+mod tests {
+    use linkspan_domain::{IdempotencyClaim, Role, ports::MockIdempotencyStore};
+
+    use super::*;
+    use crate::fixtures::{call, code, world};
+
+    fn claim() -> IdempotencyClaim {
+        IdempotencyClaim { scope: "s".to_owned(), key: "k".to_owned(), token: Uuid::nil() }
+    }
+
+    async fn begin(key: &str, claimed: Claimed) -> Result<Begun, IdempotencyError> {
+        let mut store = MockIdempotencyStore::new();
+        store.expect_claim().returning(move |_, _, _, _, _| Ok(claimed.clone()));
+        let idempotency = Idempotency::new(Arc::new(store), world());
+        idempotency.begin(call(Role::Designer), "POST /v1/connectors", key, "print").await
+    }
+
+    #[tokio::test]
+    async fn a_key_lets_one_call_through_and_answers_the_others() {
+        let begun = begin("k", Claimed::Fresh(claim())).await.unwrap();
+        let Begun::Fresh(call) = begun else { panic!() };
+        assert_eq!(call.claim, Some(claim()));
+        let done = begin("k", Claimed::Done(ResourceType::Connector, Uuid::nil())).await.unwrap();
+        assert_eq!(done, Begun::Replay(ResourceType::Connector, Uuid::nil()));
+        assert_eq!(code(begin("k", Claimed::InFlight).await), "idempotency.in_flight");
+        assert_eq!(code(begin("k", Claimed::Mismatch).await), "idempotency.mismatch");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_key_is_refused() {
+        for bad in ["", "é", "a\nb", &"k".repeat(256)] {
+            let begun = begin(bad, Claimed::Fresh(claim())).await;
+            assert_eq!(code(begun), "request.invalid_header", "{bad}");
+        }
+    }
+
+    #[test]
+    fn keys_of_others_and_of_other_routes_never_meet() {
+        let mine = call(Role::Designer);
+        let mut other = mine.clone();
+        other.caller.actor = linkspan_domain::Actor::System;
+        let mut elsewhere = mine.clone();
+        elsewhere.caller.visible = linkspan_domain::Visible::only(crate::fixtures::id(3));
+        let scopes =
+            [scope(&mine, "a"), scope(&mine, "b"), scope(&other, "a"), scope(&elsewhere, "a")];
+        let distinct: std::collections::HashSet<_> = scopes.iter().collect();
+        assert_eq!(distinct.len(), scopes.len());
+    }
+
+    #[tokio::test]
+    async fn a_call_that_failed_gives_its_claim_back() {
+        let mut store = MockIdempotencyStore::new();
+        store.expect_release().times(1).withf(|it| *it == claim()).returning(|_| Ok(()));
+        let idempotency = Idempotency::new(Arc::new(store), world());
+        let unclaimed = call(Role::Designer);
+        idempotency.release(&unclaimed).await;
+        idempotency.release(&Call { claim: Some(claim()), ..unclaimed }).await;
+    }
+}

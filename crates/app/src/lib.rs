@@ -46,3 +46,5 @@ pub use workspaces::{NewWorkspace, WorkspacePatch, Workspaces};
 
 #[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+mod matrix;

@@ -152,3 +152,25 @@ pub(crate) async fn require_workspaces(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{call, code, id, keep, workspace, world};
+
+    #[tokio::test]
+    async fn people_work_in_workspaces_that_are_there() {
+        let workspaces = keep(vec![workspace(1, None)]).store;
+        let people = People::new(keep(Vec::new()).store, workspaces, Arc::default(), world());
+        let new = |number: u128| NewPerson {
+            name: "Ada".parse().unwrap(),
+            email: "ada@example.com".parse().unwrap(),
+            role: Role::Designer,
+            workspaces: [id(number)].into(),
+        };
+        let call = call(Role::Admin);
+        let ada = people.create(&call, new(1)).await.unwrap();
+        assert_eq!(ada.organization_id, call.caller.organization);
+        assert_eq!(code(people.create(&call, new(2)).await), "resource.dangling");
+    }
+}

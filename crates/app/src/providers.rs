@@ -199,7 +199,10 @@ impl ProviderConnectors {
         caller: &Caller,
         connectors: &[ConnectorId],
     ) -> Result<Vec<ProviderConnector>, RecordError> {
-        let ids = connectors.iter().map(|it| FilterValue::Id(it.uuid())).collect();
+        let ids: Vec<_> = connectors.iter().map(|it| FilterValue::Id(it.uuid())).collect();
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
         let attribute = Attribute::id("connector_id");
         self.records
             .list_all(caller, vec![Filter { attribute, test: FilterTest::OneOf(ids) }])
@@ -293,5 +296,73 @@ impl ProviderConnectors {
             require_live(&self.connectors, &call.caller, id, "connector").await?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use linkspan_domain::{Role, ports::StoreError};
+
+    use super::*;
+    use crate::fixtures::{NOW, call, code, connector, id, keep, keep_refusing, world};
+
+    fn provider() -> Provider {
+        Provider {
+            id: id(60),
+            revision: Revision::FIRST,
+            name: "Paper".parse().unwrap(),
+            slug: "paper".parse().unwrap(),
+            url: None,
+            logo_url: None,
+            category: None,
+            countries: Vec::new(),
+            blueprint: None,
+            skill: Some("Click.".to_owned()),
+            created_at: NOW,
+            updated_at: NOW,
+            deleted_at: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_patch_sets_clears_and_keeps() {
+        let providers = Providers::new(keep(vec![provider()]).store, world());
+        let patch = ProviderPatch {
+            slug: Some("papers".parse().unwrap()),
+            skill: Patch::Clear,
+            ..ProviderPatch::default()
+        };
+        let it = providers.update(&call(Role::Admin), id(60), None, patch).await.unwrap();
+        assert_eq!((it.slug.as_str(), it.skill, it.name), ("papers", None, provider().name));
+    }
+
+    #[tokio::test]
+    async fn countries_are_codes() {
+        let providers = Providers::new(keep(vec![provider()]).store, world());
+        for (countries, expected) in [(["FR", "DE"], "ok"), (["FR", "de"], "resource.invalid")] {
+            let countries = Some(countries.map(str::to_owned).into());
+            let patch = ProviderPatch { countries, ..ProviderPatch::default() };
+            let updated = providers.update(&call(Role::Admin), id(60), None, patch).await;
+            assert_eq!(code(updated), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_pair_is_of_two_that_are_there_and_a_connector_has_one_provider() {
+        let pair = async |provider_id, connector_id, outcome: Result<(), fn() -> StoreError>| {
+            let store = match outcome {
+                Ok(()) => keep(Vec::new()),
+                Err(error) => keep_refusing(Vec::new(), error),
+            };
+            let connectors = keep(vec![connector(|_| {})]).store;
+            let providers = keep(vec![provider()]).store;
+            let pairs = ProviderConnectors::new(store.store, providers, connectors, world());
+            let new = NewProviderConnector { provider_id, connector_id };
+            code(pairs.create(&call(Role::Admin), new).await)
+        };
+        assert_eq!(pair(id(60), id(20), Ok(())).await, "ok");
+        assert_eq!(pair(id(61), id(20), Ok(())).await, "resource.dangling");
+        assert_eq!(pair(id(60), id(21), Ok(())).await, "resource.dangling");
+        assert_eq!(pair(id(60), id(20), Err(|| StoreError::Taken)).await, "resource.name_taken");
     }
 }

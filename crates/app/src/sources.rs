@@ -87,7 +87,8 @@ impl Sources {
         }))
     }
 
-    fn lend(&self, activation: Option<WorkspaceConnectorId>) -> Environment {
+    /// The environment, for one use.
+    pub(crate) fn lend(&self, activation: Option<WorkspaceConnectorId>) -> Environment {
         let cancel = self.environment.cancel.child_token();
         Environment { activation, cancel, ..self.environment.clone() }
     }

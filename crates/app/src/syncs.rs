@@ -186,7 +186,7 @@ impl Syncs {
         if !activation.status.may_run() {
             return Err(not_ready(activation));
         }
-        let has_cursor = has_cursor(activation, &sync.streams);
+        let has_cursor = self.has_cursor(activation, &sync.streams).await?;
         let mode = match sync.mode {
             Some(SyncMode::Incremental) if !has_cursor => {
                 return Err(SyncError::CursorRequired(activation.id));
@@ -197,6 +197,30 @@ impl Syncs {
         };
         self.look_for(activation, &sync.streams).await?;
         Ok(mode)
+    }
+
+    /// Whether it is known what tells new records from old ones, in each of `streams` or, without any, in all.
+    async fn has_cursor(
+        &self,
+        activation: &WorkspaceConnector,
+        streams: &[StreamName],
+    ) -> Result<bool, SyncError> {
+        let known = |it: &StreamName| {
+            activation.stream_settings(it).is_some_and(|it| it.cursor_column.is_some())
+        };
+        let mut settings = activation.streams.iter();
+        if !streams.is_empty() {
+            return Ok(streams.iter().all(known));
+        }
+        if settings.clone().all(|it| it.cursor_column.is_none()) {
+            return Ok(false);
+        }
+        if settings.any(|it| it.stream.is_none() && it.cursor_column.is_some()) {
+            return Ok(activation.streams.iter().all(|it| it.cursor_column.is_some()));
+        }
+        // Only some streams are spoken of. If the system does not say which others there are, the run will.
+        let all = self.sources.discover(activation, LOOKING).await?;
+        Ok(all.map_or(true, |all| all.iter().all(|it| known(&it.name))))
     }
 
     /// Passes unless the system says that one of `streams` does not exist.
@@ -232,16 +256,6 @@ fn not_ready(activation: &WorkspaceConnector) -> SyncError {
     } else {
         SyncError::NotReady { id, status }
     }
-}
-
-/// Whether it is known what tells new records of `streams` from old ones; without streams, of any.
-fn has_cursor(activation: &WorkspaceConnector, streams: &[StreamName]) -> bool {
-    let mut settings = activation.streams.iter();
-    if streams.is_empty() {
-        return settings.any(|it| it.cursor_column.is_some());
-    }
-    let known = |it| activation.stream_settings(it).is_some_and(|it| it.cursor_column.is_some());
-    streams.iter().all(known)
 }
 
 #[cfg(test)]

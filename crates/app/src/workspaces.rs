@@ -174,3 +174,74 @@ impl Workspaces {
         done
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use linkspan_domain::{Role, ports::MockAccessStore};
+
+    use super::*;
+    use crate::fixtures::{NOW, activation, call, code, id, keep, workspace, world};
+
+    /// 1 above 2 above 3; 4 on its own, 5 deleted below 6, which is not there.
+    fn workspaces(connected: Vec<WorkspaceConnector>) -> Workspaces {
+        let live = vec![
+            workspace(1, None),
+            workspace(2, Some(1)),
+            workspace(3, Some(2)),
+            workspace(4, None),
+        ];
+        let mut kept = live.clone();
+        kept.push(Workspace { deleted_at: Some(NOW), ..workspace(5, Some(6)) });
+        let mut access = MockAccessStore::new();
+        access.expect_workspaces().returning(move |_| Ok(live.clone()));
+        let connected = keep(connected).store;
+        Workspaces::new(keep(kept).store, Arc::new(access), connected, Arc::default(), world())
+    }
+
+    async fn move_to(number: u128, parent: u128) -> String {
+        let patch =
+            WorkspacePatch { parent_id: Patch::Set(id(parent)), ..WorkspacePatch::default() };
+        code(workspaces(Vec::new()).update(&call(Role::Admin), id(number), None, patch).await)
+    }
+
+    #[tokio::test]
+    async fn the_tree_has_no_loops_and_no_loose_ends() {
+        assert_eq!(move_to(2, 4).await, "ok");
+        assert_eq!(move_to(1, 1).await, "resource.invalid");
+        assert_eq!(move_to(1, 3).await, "resource.invalid");
+        assert_eq!(move_to(4, 9).await, "resource.dangling");
+        assert_eq!(move_to(4, 5).await, "resource.dangling");
+    }
+
+    #[tokio::test]
+    async fn only_what_is_empty_and_not_in_use_is_deleted() {
+        let delete = async |number: u128, connected| {
+            code(workspaces(connected).delete(&call(Role::Admin), id(number), None).await)
+        };
+        assert_eq!(delete(4, Vec::new()).await, "ok");
+        assert_eq!(delete(4, vec![activation(|_| {})]).await, "resource.dangling");
+        assert_eq!(delete(2, Vec::new()).await, "resource.dangling", "3 is below it");
+        assert_eq!(delete(1, Vec::new()).await, "resource.dangling", "the call acts in it");
+        assert_eq!(delete(9, Vec::new()).await, "resource.not_found");
+    }
+
+    #[tokio::test]
+    async fn a_new_workspace_belongs_to_the_callers_organization() {
+        let new = |parent_id| NewWorkspace {
+            name: "New".parse().unwrap(),
+            slug: "new".parse().unwrap(),
+            parent_id,
+            external_workspace_id: None,
+        };
+        let (it, call) = (workspaces(Vec::new()), call(Role::Admin));
+        let made = it.create(&call, new(Some(id(3)))).await.unwrap();
+        assert_eq!((made.organization_id, made.parent_id), (call.caller.organization, Some(id(3))));
+        assert_eq!(code(it.create(&call, new(Some(id(9)))).await), "resource.dangling");
+    }
+
+    #[tokio::test]
+    async fn what_hung_below_a_deleted_workspace_stays_deleted() {
+        let restored = workspaces(Vec::new()).restore(&call(Role::Admin), id(5), None).await;
+        assert_eq!(code(restored), "resource.dangling");
+    }
+}

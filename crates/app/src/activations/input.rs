@@ -9,7 +9,7 @@ use crate::Patch;
 
 /// What a new activation is made of.
 ///
-/// `Debug` shows no settings: there may be secrets in them.
+/// It cannot be printed: there may be secrets in it.
 #[derive(Clone, PartialEq)]
 pub struct NewActivation {
     /// Which connector.
@@ -54,7 +54,7 @@ impl NewActivation {
 
 /// What changes about an activation.
 ///
-/// `Debug` shows no settings: there may be secrets in them.
+/// It cannot be printed: there may be secrets in it.
 #[derive(Clone, Default, PartialEq)]
 pub struct ActivationPatch {
     /// What people call it.
@@ -91,6 +91,8 @@ pub enum Switch {
 }
 
 /// Settings to try before they are kept.
+///
+/// It cannot be printed: there may be secrets in it.
 #[derive(Clone, PartialEq)]
 pub struct Draft {
     /// Whose settings.

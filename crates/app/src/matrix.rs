@@ -1,0 +1,258 @@
+//! Who may do what: every method of every service, tried in every role.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use linkspan_domain::{
+    Call, Condition, FilterScope, ListQuery, Permission, Role, Trigger,
+    ports::{MockAccessStore, World},
+};
+use serde_json::Map;
+use strum::IntoEnumIterator;
+
+use crate::{
+    ActivationPatch, Activations, ApiKeys, Audit, Catalog, Draft, DraftOf, FilterPatch, Filters,
+    NewActivation, NewApiKey, NewFilter, NewPerson, NewProvider, NewProviderConnector,
+    NewWorkspace, People, PersonPatch, ProviderConnectorPatch, ProviderConnectors, ProviderPatch,
+    Providers, Seeding, Sessions, StartSync, Syncs, WorkspacePatch, Workspaces,
+    fixtures::{
+        MockCatalog, MockRuns, call, code, connector, empty, id, key, own_workspace, page, sources,
+        types, world,
+    },
+};
+
+/// What came of each thing that was tried.
+type Tried = Vec<(&'static str, String)>;
+
+/// The roles that may do each thing. In this world there is nothing to be found, so that all others get that far.
+#[tokio::test]
+async fn each_role_may_do_what_is_documented() {
+    let mut may = Vec::new();
+    for role in Role::iter() {
+        let tried = everything(&call(role)).await;
+        for (index, (what, outcome)) in tried.into_iter().enumerate() {
+            if may.len() <= index {
+                may.push(what.to_owned() + ":");
+            }
+            if outcome != "permission.denied" {
+                may[index] += &format!(" {role}");
+            }
+        }
+    }
+    assert_eq!(may.join("\n"), EXPECTED.trim());
+}
+
+const EXPECTED: &str = "
+connectors read: admin designer analyst
+connectors create: admin
+connectors update: admin
+connectors delete: admin
+connectors restore: admin
+connectors purge: admin
+catalog seed: admin
+connector types list: admin designer analyst
+connector types get: admin designer analyst
+providers read: admin designer analyst
+providers create: admin
+providers update: admin
+providers delete: admin
+providers restore: admin
+providers purge: admin
+provider connectors read: admin designer analyst
+provider connectors create: admin
+provider connectors update: admin
+provider connectors delete: admin
+provider connectors restore: admin
+provider connectors purge: admin
+filters read: admin designer analyst
+filters effective: admin designer analyst viewer
+filters create custom: admin designer
+filters create template: admin
+filters update: admin designer
+filters delete: admin designer
+filters restore: admin designer
+filters purge: admin designer
+workspaces read: admin designer analyst viewer
+workspaces create: admin
+workspaces update: admin
+workspaces delete: admin
+workspaces restore: admin
+workspaces purge: admin
+people read: admin designer analyst viewer
+people create: admin
+people update: admin
+people delete: admin
+people restore: admin
+people purge: admin
+api keys read: admin
+api keys create: admin
+api keys revoke: admin
+audit read: admin
+activations read: admin designer analyst
+activations create: admin designer
+activations update: admin designer
+activations delete: admin designer
+activations restore: admin designer
+activations purge: admin designer
+activations models: admin designer analyst
+activations test draft: admin designer
+activations test: admin designer
+activations list tests: admin designer analyst
+syncs read: admin designer analyst
+syncs start: admin designer
+";
+
+async fn everything(call: &Call) -> Tried {
+    let mut tried = catalog(call).await;
+    tried.extend(providers(call).await);
+    tried.extend(filters(call).await);
+    tried.extend(organization(call).await);
+    tried.extend(activations(call).await);
+    tried
+}
+
+async fn catalog(call: &Call) -> Tried {
+    let mut store = MockCatalog::new();
+    store.expect_find().returning(|_, _| Ok(None));
+    store.expect_write().returning(|_, _| Ok(()));
+    let catalog = Catalog::new(Arc::new(store), world());
+    let seeding = Seeding::new(empty(), Arc::new(MockAccessStore::new()), world());
+    let (types, caller, entry) = (types(), &call.caller, connector(|_| {}).entry);
+    vec![
+        ("connectors read", code(catalog.records().get(caller, id(1)).await)),
+        ("connectors create", code(catalog.create(call, entry).await)),
+        ("connectors update", code(catalog.update(call, id(1), None, |_| {}).await)),
+        ("connectors delete", code(catalog.delete(call, id(1), None).await)),
+        ("connectors restore", code(catalog.restore(call, id(1), None).await)),
+        ("connectors purge", code(catalog.purge(call, id(1), None).await)),
+        ("catalog seed", code(seeding.seed(call, Vec::new()).await)),
+        ("connector types list", code(types.list(caller))),
+        ("connector types get", code(types.get(caller, "absent"))),
+    ]
+}
+
+async fn providers(call: &Call) -> Tried {
+    let it = Providers::new(empty(), world());
+    let pairs = ProviderConnectors::new(empty(), empty(), empty(), world());
+    let new = NewProvider {
+        name: "Paper".parse().unwrap(),
+        slug: "paper".parse().unwrap(),
+        url: None,
+        logo_url: None,
+        category: None,
+        countries: Vec::new(),
+        blueprint: None,
+        skill: None,
+    };
+    let pair = NewProviderConnector { provider_id: id(1), connector_id: id(1) };
+    let same = ProviderConnectorPatch::default();
+    vec![
+        ("providers read", code(it.records().get(&call.caller, id(1)).await)),
+        ("providers create", code(it.create(call, new).await)),
+        ("providers update", code(it.update(call, id(1), None, ProviderPatch::default()).await)),
+        ("providers delete", code(it.delete(call, id(1), None).await)),
+        ("providers restore", code(it.restore(call, id(1), None).await)),
+        ("providers purge", code(it.purge(call, id(1), None).await)),
+        ("provider connectors read", code(pairs.records().get(&call.caller, id(1)).await)),
+        ("provider connectors create", code(pairs.create(call, pair).await)),
+        ("provider connectors update", code(pairs.update(call, id(1), None, same).await)),
+        ("provider connectors delete", code(pairs.delete(call, id(1), None).await)),
+        ("provider connectors restore", code(pairs.restore(call, id(1), None).await)),
+        ("provider connectors purge", code(pairs.purge(call, id(1), None).await)),
+    ]
+}
+
+async fn filters(call: &Call) -> Tried {
+    let it = Filters::new(empty(), empty(), world());
+    let new = |scope| NewFilter {
+        connector_id: id(1),
+        scope,
+        config: Condition::always(),
+        natural_language: None,
+    };
+    let (custom, template) = (FilterScope::Custom(own_workspace()), FilterScope::Template);
+    vec![
+        ("filters read", code(it.records().get(&call.caller, id(1)).await)),
+        ("filters effective", code(it.effective(&call.caller, &[]).await)),
+        ("filters create custom", code(it.create(call, new(custom)).await)),
+        ("filters create template", code(it.create(call, new(template)).await)),
+        ("filters update", code(it.update(call, id(1), None, FilterPatch::default()).await)),
+        ("filters delete", code(it.delete(call, id(1), None).await)),
+        ("filters restore", code(it.restore(call, id(1), None).await)),
+        ("filters purge", code(it.purge(call, id(1), None).await)),
+    ]
+}
+
+async fn organization(call: &Call) -> Tried {
+    let sessions = Arc::<Sessions>::default();
+    let access = Arc::new(MockAccessStore::new());
+    let workspaces = Workspaces::new(empty(), access, empty(), Arc::clone(&sessions), world());
+    let people = People::new(empty(), empty(), Arc::clone(&sessions), world());
+    let mint = || Ok(key("lsk_new"));
+    let keys = ApiKeys::new(empty(), empty(), empty(), sessions, mint, world());
+    let audit = Audit::new(empty(), world());
+    let workspace = NewWorkspace {
+        name: "New".parse().unwrap(),
+        slug: "new".parse().unwrap(),
+        parent_id: None,
+        external_workspace_id: None,
+    };
+    let person = NewPerson {
+        name: "Ada".parse().unwrap(),
+        email: "ada@example.com".parse().unwrap(),
+        role: Role::Viewer,
+        workspaces: BTreeSet::new(),
+    };
+    let api_key = NewApiKey {
+        name: "New".parse().unwrap(),
+        person_id: None,
+        permissions: [Permission::ConnectorRead].into(),
+        workspaces: BTreeSet::new(),
+        expires_at: None,
+    };
+    let (none, same) = (WorkspacePatch::default(), PersonPatch::default());
+    vec![
+        ("workspaces read", code(workspaces.records().get(&call.caller, id(1)).await)),
+        ("workspaces create", code(workspaces.create(call, workspace).await)),
+        ("workspaces update", code(workspaces.update(call, id(1), None, none).await)),
+        ("workspaces delete", code(workspaces.delete(call, id(1), None).await)),
+        ("workspaces restore", code(workspaces.restore(call, id(1), None).await)),
+        ("workspaces purge", code(workspaces.purge(call, id(1), None).await)),
+        ("people read", code(people.records().get(&call.caller, id(1)).await)),
+        ("people create", code(people.create(call, person).await)),
+        ("people update", code(people.update(call, id(1), None, same).await)),
+        ("people delete", code(people.delete(call, id(1), None).await)),
+        ("people restore", code(people.restore(call, id(1), None).await)),
+        ("people purge", code(people.purge(call, id(1), None).await)),
+        ("api keys read", code(keys.records().get(&call.caller, id(1)).await)),
+        ("api keys create", code(keys.create(call, api_key).await)),
+        ("api keys revoke", code(keys.revoke(call, id(1), None).await)),
+        ("audit read", code(audit.records().list(&call.caller, &ListQuery::default()).await)),
+    ]
+}
+
+async fn activations(call: &Call) -> Tried {
+    let clock: Arc<dyn World> = world();
+    let it = Activations::new(empty(), empty(), empty(), empty(), sources(), Arc::clone(&clock));
+    let mut runs = MockRuns::new();
+    runs.expect_list().returning(|_, _| Ok(page(Vec::new())));
+    let syncs = Syncs::new(Arc::new(runs), empty(), sources(), clock);
+    let (caller, all) = (&call.caller, ListQuery::default());
+    let new = NewActivation::of(id(1), Map::new());
+    let draft = Draft { of: DraftOf::Type("fake".parse().unwrap()), config: Map::new() };
+    let patch = ActivationPatch::default();
+    let sync = StartSync { mode: None, streams: Vec::new(), trigger: Trigger::Api };
+    vec![
+        ("activations read", code(it.records().get(caller, id(1)).await)),
+        ("activations create", code(it.create(call, new).await)),
+        ("activations update", code(it.update(call, id(1), None, patch).await)),
+        ("activations delete", code(it.delete(call, id(1), None).await)),
+        ("activations restore", code(it.restore(call, id(1), None).await)),
+        ("activations purge", code(it.purge(call, id(1), None).await)),
+        ("activations models", code(it.models(caller, id(1)).await)),
+        ("activations test draft", code(it.test_draft(call, draft).await)),
+        ("activations test", code(it.test(call, id(1), Map::new()).await)),
+        ("activations list tests", code(it.list_tests(caller, id(1), &all).await)),
+        ("syncs read", code(syncs.records().list(caller, &all).await)),
+        ("syncs start", code(syncs.start(call, id(1), sync).await)),
+    ]
+}
