@@ -119,6 +119,12 @@ pub enum Code {
     /// An incremental sync needs a cursor column.
     #[strum(to_string = "sync.cursor_required")]
     CursorRequired,
+    /// Too many of the records that a run read cannot be stored.
+    #[strum(to_string = "sync.too_many_quarantined")]
+    TooManyQuarantined,
+    /// Someone stopped the run.
+    #[strum(to_string = "sync.cancelled")]
+    SyncCancelled,
     /// The activation has no such stream.
     #[strum(to_string = "stream.not_found")]
     StreamNotFound,

@@ -184,9 +184,11 @@ pub struct StreamState {
     pub workspace_connector_id: WorkspaceConnectorId,
     /// Which stream.
     pub stream: StreamName,
-    /// The high-water mark: everything up to it is stored.
+    /// The column that the mark is of: under another it means nothing.
+    pub cursor_column: Option<String>,
+    /// The high-water mark: everything below it is stored.
     pub cursor_after: Option<String>,
-    /// The generation that readers see.
+    /// The generation that readers see. 0: none yet.
     pub generation: i64,
     /// How many live records it has.
     pub records: u64,
@@ -199,7 +201,7 @@ pub struct StreamState {
 pub struct RunOutcome {
     /// What it means to the activation.
     pub end: RunEnd,
-    /// What it did.
+    /// What it did. The run's own counters move with its checkpoints, not by this.
     pub counts: RunCounts,
     /// Code and sentence of what went wrong.
     pub error: Option<(String, String)>,
@@ -216,6 +218,39 @@ impl RunOutcome {
             | RunEnd::Unauthorized
             | RunEnd::Cancelled => RunStatus::Error,
         }
+    }
+}
+
+impl RunCounts {
+    /// Both together.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            read: self.read + other.read,
+            written: self.written + other.written,
+            unchanged: self.unchanged + other.unchanged,
+            deleted: self.deleted + other.deleted,
+            quarantined: self.quarantined + other.quarantined,
+            bytes: self.bytes + other.bytes,
+        }
+    }
+}
+
+impl RunEnd {
+    /// How many failed runs in a row make an activation unhealthy.
+    const TOO_MANY_FAILURES: u64 = 3;
+
+    /// The end of a run that read everything it should, with `losses` reasons for which data was lost, over `targets`
+    /// targets. Losses count from 3 on, and from half of the targets on, whichever is more.
+    pub const fn of_success(losses: u64, targets: u64) -> Self {
+        let half = targets.div_ceil(2);
+        let threshold = if half > 3 { half } else { 3 };
+        if losses >= threshold { Self::Lossy } else { Self::Clean }
+    }
+
+    /// The end of a run that failed as runs do now and then, after `failures` others in a row.
+    pub const fn of_failure(failures: u64) -> Self {
+        if failures + 1 >= Self::TOO_MANY_FAILURES { Self::Unhealthy } else { Self::Failed }
     }
 }
 
@@ -249,5 +284,25 @@ impl Resource for SyncLog {
 
     fn revision(&self) -> Revision {
         self.revision
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::RunEnd;
+
+    #[test]
+    fn a_few_losses_are_no_illness() {
+        assert_eq!(RunEnd::of_success(0, 1), RunEnd::Clean);
+        assert_eq!(RunEnd::of_success(2, 1), RunEnd::Clean);
+        assert_eq!(RunEnd::of_success(3, 1), RunEnd::Lossy);
+        assert_eq!(RunEnd::of_success(3, 7), RunEnd::Clean);
+        assert_eq!(RunEnd::of_success(4, 7), RunEnd::Lossy);
+    }
+
+    #[test]
+    fn the_third_failure_in_a_row_is_one_too_many() {
+        let ends = [0, 1, 2, 3].map(RunEnd::of_failure);
+        assert_eq!(ends, [RunEnd::Failed, RunEnd::Failed, RunEnd::Unhealthy, RunEnd::Unhealthy]);
     }
 }

@@ -3,8 +3,11 @@
 mod cell;
 mod text;
 
+use std::sync::Arc;
+
 use arrow_array::RecordBatch;
 use arrow_schema::{ArrowError, SchemaRef};
+use linkspan_domain::ports::Cause;
 use linkspan_sdk::{ContentHash, Rejected, Rows};
 
 use self::cell::{CellFault, Cells, canonical};
@@ -17,7 +20,7 @@ use self::cell::{CellFault, Cells, canonical};
 /// - The key is the text of the key column; of several, a JSON array of their texts; without any, the content hash in
 ///   hexadecimal, so that identical records are one. A key longer than 1,024 bytes gives way to its hash.
 /// - Records without a key and those that no JSON column can keep are rejected, one by one.
-pub(crate) struct RowEncoder {
+pub struct RowEncoder {
     schema: SchemaRef,
     /// What comes before each value: `{"name":` or `,"name":`.
     labels: Vec<Vec<u8>>,
@@ -27,8 +30,14 @@ pub(crate) struct RowEncoder {
 }
 
 /// A key column that the records do not have.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct MissingColumn(pub(crate) String);
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the records have no column `{0}` to name them by")]
+pub struct MissingColumn(pub String);
+
+/// A batch whose columns are not those that were promised, or hold values that their kind cannot have.
+#[derive(Debug, thiserror::Error)]
+#[error("a batch of records has columns of another kind than the stream")]
+pub struct Unencodable(#[source] Cause);
 
 /// A longer key is hashed: databases limit the size of what they index.
 const LONGEST_KEY: usize = 1024;
@@ -44,14 +53,14 @@ const LARGEST_REJECTED: usize = 1024 * 1024;
 
 impl RowEncoder {
     /// An encoder for records of `schema` that `primary_key` names.
-    pub(crate) fn new(schema: SchemaRef, primary_key: &[String]) -> Result<Self, MissingColumn> {
+    pub fn new(schema: SchemaRef, primary_key: &[String]) -> Result<Self, MissingColumn> {
         let key = primary_key
             .iter()
             .map(|name| schema.index_of(name).map_err(|_| MissingColumn(name.clone())))
             .collect::<Result<_, _>>()?;
         let labels = schema.fields().iter().enumerate().map(|(index, field)| {
             let mut label = vec![if index == 0 { b'{' } else { b',' }];
-            text::quote(&mut label, field.name());
+            let _ = text::quote(&mut label, field.name());
             label.push(b':');
             label
         });
@@ -60,22 +69,23 @@ impl RowEncoder {
     }
 
     /// Adds the records of `batch` to `rows`, or to `rejected`.
-    pub(crate) fn encode(
+    pub fn encode(
         &mut self,
         batch: &RecordBatch,
         rows: &mut Rows,
         rejected: &mut Vec<Rejected>,
-    ) -> Result<(), ArrowError> {
+    ) -> Result<(), Unencodable> {
         if batch.schema_ref().fields() != self.schema.fields() {
-            return Err(ArrowError::SchemaError("the batches of a read differ".to_owned()));
+            return Err(Unencodable("the batches of a read differ".into()));
         }
-        let fields = self.schema.fields();
+        let schema = Arc::clone(&self.schema);
+        let fields = schema.fields();
         let arrays = fields.iter().zip(batch.columns());
         let arrays: Vec<_> =
-            arrays.map(|(field, array)| canonical(field, array)).collect::<Result<_, _>>()?;
+            arrays.map(|(field, array)| canonical(field, array)).collect::<Result<_, _>>().map_err(unencodable)?;
         let fields = fields.iter().zip(&arrays);
         let mut columns: Vec<_> =
-            fields.map(|(field, array)| Cells::of(field, array)).collect::<Result<_, _>>()?;
+            fields.map(|(field, array)| Cells::of(field, array)).collect::<Result<_, _>>().map_err(unencodable)?;
         for row in 0..batch.num_rows() {
             match Self::payload(&mut self.payload, &self.labels, &mut columns, row) {
                 None => self.keep(&mut columns, row, rows, rejected),
@@ -178,10 +188,14 @@ fn write_key(
         part.clear();
         cells[column].write_text(row, &mut part).map_err(|fault| (column, fault))?;
         key.push(if index == 0 { b'[' } else { b',' });
-        text::quote(key, &String::from_utf8_lossy(&part));
+        let _ = text::quote(key, &String::from_utf8_lossy(&part));
     }
     key.push(b']');
     Ok(())
+}
+
+fn unencodable(error: ArrowError) -> Unencodable {
+    Unencodable(error.into())
 }
 
 fn hashed(key: &str) -> String {

@@ -69,8 +69,8 @@ pub enum SyncError {
         quarantined: u64,
     },
     /// The store could not do it.
-    #[error("the records could not be stored: {0}")]
-    Store(StoreError),
+    #[error("the store of the platform did not do its part; the next run goes on from the last checkpoint")]
+    Store(#[source] StoreError),
     /// Someone stopped it.
     #[error("the run was cancelled")]
     Cancelled,

@@ -1,52 +1,94 @@
-//! What runs tell about themselves while they are at work.
+//! What a run tells while it works.
 
-use linkspan_domain::{RunCounts, RunStatus, StreamName, SyncLogId, WorkspaceConnectorId};
+use linkspan_domain::{RunCounts, RunStatus, StreamName, SyncLogId, SyncMode};
+use serde::Serialize;
 use tokio::sync::broadcast;
 
-/// Something happened in a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Progress {
-    /// In which run.
-    pub run: SyncLogId,
-    /// Of which activation.
-    pub activation: WorkspaceConnectorId,
-    /// What the run did so far, over all its streams.
-    pub counts: RunCounts,
-    /// What happened.
-    pub stage: Stage,
+/// Hears of what runs do.
+///
+/// # Contract
+///
+/// - It returns at once: the run waits for it.
+pub trait Progress: Send + Sync {
+    /// Something happened in `run`.
+    fn report(&self, run: SyncLogId, event: &RunEvent);
 }
 
-/// What happened in a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// Records of a stream were kept.
-    Kept(StreamName),
-    /// A stream was read to its end.
-    Finished(StreamName),
-    /// The run ended.
-    Ended(RunStatus),
+/// Something that happens in a run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum RunEvent {
+    /// It is known what to read.
+    Started {
+        /// How.
+        mode: SyncMode,
+        /// The streams, in this order.
+        streams: Vec<StreamName>,
+    },
+    /// A stream begins.
+    StreamStarted {
+        /// Which.
+        stream: StreamName,
+    },
+    /// A checkpoint is kept.
+    Advanced {
+        /// Of which stream.
+        stream: StreamName,
+        /// What was done with it so far.
+        counts: RunCounts,
+        /// How far the reading has come.
+        mark: Option<String>,
+    },
+    /// A stream broke off, and will be tried again.
+    Retrying {
+        /// Which.
+        stream: StreamName,
+        /// What went wrong, for machines.
+        code: String,
+        /// In how many seconds.
+        wait_secs: f64,
+    },
+    /// A stream is done.
+    StreamFinished {
+        /// Which.
+        stream: StreamName,
+        /// What was done with it.
+        counts: RunCounts,
+    },
+    /// A stream cannot be read.
+    StreamFailed {
+        /// Which.
+        stream: StreamName,
+        /// What went wrong, for machines.
+        code: String,
+        /// What went wrong, for people.
+        message: String,
+    },
+    /// The run is over.
+    Ended {
+        /// How it ended.
+        status: RunStatus,
+        /// What it did.
+        counts: RunCounts,
+        /// What went wrong, for machines.
+        code: Option<String>,
+        /// What went wrong, for people.
+        message: Option<String>,
+    },
 }
 
-/// Tells whoever listens. Who is too slow misses the oldest; who is not there misses all: the run's log is the truth.
-#[derive(Clone, Debug)]
-pub(crate) struct Announcer {
-    sender: broadcast::Sender<Progress>,
+/// Does not listen.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoProgress;
+
+impl Progress for NoProgress {
+    fn report(&self, _: SyncLogId, _: &RunEvent) {}
 }
 
-/// How many announcements wait for a slow listener.
-const BACKLOG: usize = 256;
-
-impl Announcer {
-    pub(crate) fn new() -> Self {
-        Self { sender: broadcast::Sender::new(BACKLOG) }
-    }
-
-    pub(crate) fn listen(&self) -> broadcast::Receiver<Progress> {
-        self.sender.subscribe()
-    }
-
-    pub(crate) fn tell(&self, progress: Progress) {
-        // Nobody has to listen.
-        let _ = self.sender.send(progress);
+/// Tells all receivers. Who is too slow misses the oldest: the run's log is the truth.
+impl Progress for broadcast::Sender<(SyncLogId, RunEvent)> {
+    fn report(&self, run: SyncLogId, event: &RunEvent) {
+        // It fails when nobody listens.
+        let _ = self.send((run, event.clone()));
     }
 }

@@ -8,6 +8,7 @@ use linkspan_domain::{
     ports::{AccessStore, CatalogStore, IdempotencyStore, Store, StoreError},
 };
 use linkspan_migration::{Migrator, MigratorTrait};
+use linkspan_sdk::RecordStore;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbErr, SqliteTransactionMode, SqlxPostgresConnector,
     SqlxSqliteConnector, TransactionOptions, TransactionTrait,
@@ -22,6 +23,7 @@ use crate::{
     access::SqlAccessStore,
     error::{ConnectError, MigrateError, sqlx_error},
     idempotency::SqlIdempotencyStore,
+    records::record_store,
     session::Session,
     store::SqlStore,
 };
@@ -196,6 +198,11 @@ impl Database {
     /// Idempotency keys.
     pub fn idempotency(&self) -> Arc<dyn IdempotencyStore> {
         Arc::new(SqlIdempotencyStore::new(self.clone()))
+    }
+
+    /// The records that runs bring in.
+    pub fn records(&self) -> Arc<dyn RecordStore> {
+        record_store(self.pools())
     }
 
     /// The connections, for what goes beneath sessions.

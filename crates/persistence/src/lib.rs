@@ -12,6 +12,7 @@ mod idempotency;
 mod instant;
 mod list;
 mod receipt;
+mod records;
 mod session;
 mod store;
 mod table;

@@ -15,6 +15,8 @@ mod files;
 mod hosts;
 mod http;
 mod pool;
+mod record_store;
+mod rows;
 mod schema;
 mod settings;
 mod source;
@@ -32,6 +34,11 @@ pub use files::{FileAccess, LocalFile};
 pub use hosts::{HostGuard, OpenHosts, Permit};
 pub use http::Http;
 pub use pool::{PoolCache, PoolKey};
+pub use record_store::{
+    Checkpoint, Committed, Finish, Held, HeldRun, Load, Opening, QuarantineQuery, Quarantined,
+    Record, RecordQuery, RecordStore, Rejected, StreamCounts,
+};
+pub use rows::{ContentHash, Row, Rows};
 pub use schema::{config_schema, schema_of};
 pub use settings::{SettingsFault, parse, validate_config};
 pub use source::{BatchLimits, CursorSpec, ReadMode, ReadRequest, Source, SourceEntry, source};

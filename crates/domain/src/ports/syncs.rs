@@ -16,7 +16,8 @@ use crate::{
 /// - [`start`](Self::start) moves the activation to `processing`, [`finish`](Self::finish) to what the end of the run means, each in
 ///   the same transaction as the run.
 /// - [`claim`](Self::claim) hands a run to one worker at a time, and grows its fencing token.
-/// - What is asked for under an older token is [`StoreError::Stale`].
+/// - What is asked for under an older token, or of a run that is over, is [`StoreError::Stale`].
+/// - A run that is given back with [`extend`](Self::extend) until now can be claimed at once.
 #[async_trait]
 pub trait SyncStore: Store<SyncLog> {
     /// Adds a run that waits for a worker. [`StoreError::Stale`] if the activation may not run any more.
@@ -31,7 +32,7 @@ pub trait SyncStore: Store<SyncLog> {
         until: OffsetDateTime,
     ) -> Result<Option<SyncLog>, StoreError>;
 
-    /// Keeps a run until `until`.
+    /// Keeps a run until `until`. With the present time it is given back: whoever claims it goes on from its last checkpoint.
     async fn extend(
         &self,
         run: SyncLogId,
@@ -39,7 +40,7 @@ pub trait SyncStore: Store<SyncLog> {
         until: OffsetDateTime,
     ) -> Result<(), StoreError>;
 
-    /// Ends a run.
+    /// Ends a run. Its counters stay as its checkpoints left them.
     async fn finish(
         &self,
         run: SyncLogId,
@@ -47,6 +48,9 @@ pub trait SyncStore: Store<SyncLog> {
         outcome: &RunOutcome,
         now: OffsetDateTime,
     ) -> Result<(), StoreError>;
+
+    /// How many runs of an activation ended in failure since the last success.
+    async fn failures(&self, activation: WorkspaceConnectorId) -> Result<u64, StoreError>;
 
     /// What is remembered of a stream.
     async fn stream(

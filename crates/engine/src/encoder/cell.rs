@@ -18,7 +18,7 @@ use super::text::{embed, quote};
 
 /// Why a value cannot be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CellFault {
+pub(super) enum CellFault {
     /// There is none, where a key needs one.
     Null,
     /// The text has a character that JSON columns refuse.

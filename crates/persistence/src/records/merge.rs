@@ -56,16 +56,9 @@ impl Plan {
     }
 
     /// Compares rows, each key once, with what is there.
-    pub(super) fn of(
-        mode: SyncMode,
-        unique: &Unique,
-        existing: &HashMap<usize, Existing>,
-    ) -> Self {
-        let mut plan = Self {
-            written: unique.overwritten,
-            unchanged: unique.repeated,
-            ..Self::default()
-        };
+    pub(super) fn of(mode: SyncMode, unique: &Unique, existing: &HashMap<usize, Existing>) -> Self {
+        let mut plan =
+            Self { written: unique.overwritten, unchanged: unique.repeated, ..Self::default() };
         for &index in &unique.indices {
             plan.place(mode, index, existing.get(&index));
         }
@@ -186,7 +179,8 @@ mod tests {
 
     #[test]
     fn the_last_row_of_a_key_wins() {
-        let unique = Unique::of(&rows(&[("a", "1"), ("b", "1"), ("a", "2"), ("a", "1"), ("b", "1")]));
+        let unique =
+            Unique::of(&rows(&[("a", "1"), ("b", "1"), ("a", "2"), ("a", "1"), ("b", "1")]));
         assert_eq!(unique, Unique { indices: vec![3, 4], repeated: 2, overwritten: 1 });
     }
 
@@ -230,7 +224,8 @@ mod tests {
         assert_eq!(plan(SyncMode::Full, Some(mine)).unchanged, 1);
         assert_eq!(plan(SyncMode::Full, Some(Existing { is_same: false, ..mine })).replace, [0]);
 
-        let staged = Existing { is_same: false, is_deleted: true, is_staged_same: Some(true), ..SAME };
+        let staged =
+            Existing { is_same: false, is_deleted: true, is_staged_same: Some(true), ..SAME };
         assert_eq!(plan(SyncMode::Full, Some(staged)).unchanged, 1);
         let again = plan(SyncMode::Full, Some(Existing { is_staged_same: Some(false), ..staged }));
         assert_eq!((again.stage, again.appearing), (vec![0], 0));

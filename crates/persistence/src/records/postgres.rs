@@ -48,7 +48,8 @@ impl RecordStore for PostgresRecords {
             .execute(&mut *tx)
             .await
             .map_err(sqlx_error)?;
-        let mut row = lock(&mut tx, opening.run, opening.activation, opening.stream.as_str()).await?;
+        let mut row =
+            lock(&mut tx, opening.run, opening.activation, opening.stream.as_str()).await?;
         let (generation, leftovers) = row.begin(opening);
         if let Leftovers::Discard { beyond } = leftovers {
             discard(&mut tx, &row, beyond).await?;
@@ -89,8 +90,14 @@ impl RecordStore for PostgresRecords {
         let mut tx = self.pool.begin().await.map_err(sqlx_error)?;
         let row = lock(&mut tx, load.run, load.activation, load.stream.as_str()).await?;
         let generation = row.generation_of(load)?;
-        let mut commit =
-            Commit { tx: &mut tx, row: &row, load, generation, now: checkpoint.now, aside: Vec::new() };
+        let mut commit = Commit {
+            tx: &mut tx,
+            row: &row,
+            load,
+            generation,
+            now: checkpoint.now,
+            aside: Vec::new(),
+        };
         let (plan, held) = match load.held {
             Held::Nothing => match commit.add_all(&checkpoint.rows).await? {
                 Some(plan) => (plan, Held::Nothing),
@@ -335,11 +342,7 @@ async fn count(
 }
 
 /// Removes what an unfinished load of another run left: nobody has seen it.
-async fn discard(
-    tx: &mut PgConnection,
-    row: &StreamRow,
-    beyond: i32,
-) -> Result<(), StoreError> {
+async fn discard(tx: &mut PgConnection, row: &StreamRow, beyond: i32) -> Result<(), StoreError> {
     sqlx::query("DELETE FROM records WHERE stream_pk = $1 AND generation > $2")
         .bind(row.pk)
         .bind(beyond)

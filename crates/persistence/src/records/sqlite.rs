@@ -47,7 +47,8 @@ impl RecordStore for SqliteRecords {
             .execute(&mut *tx)
             .await
             .map_err(sqlx_error)?;
-        let mut row = find(&mut tx, opening.run, opening.activation, opening.stream.as_str()).await?;
+        let mut row =
+            find(&mut tx, opening.run, opening.activation, opening.stream.as_str()).await?;
         let (generation, leftovers) = row.begin(opening);
         if let Leftovers::Discard { beyond } = leftovers {
             discard(&mut tx, &row, beyond).await?;
@@ -86,8 +87,7 @@ impl RecordStore for SqliteRecords {
         let mut tx = self.begin().await?;
         let row = find(&mut tx, load.run, load.activation, load.stream.as_str()).await?;
         let generation = row.generation_of(load)?;
-        let mut commit =
-            Commit { tx: &mut tx, row: &row, load, generation, now: checkpoint.now };
+        let mut commit = Commit { tx: &mut tx, row: &row, load, generation, now: checkpoint.now };
         let (plan, held) = match load.held {
             Held::Nothing => match commit.add_all(&checkpoint.rows).await? {
                 Some(plan) => (plan, Held::Nothing),

@@ -32,9 +32,7 @@ pub(super) enum Leftovers {
     /// Nothing: there is nothing, or the load goes on with it.
     Keep,
     /// Readers see nothing beyond this generation, and never will see what is there.
-    Discard {
-        beyond: i32,
-    },
+    Discard { beyond: i32 },
 }
 
 /// Makes a stream known: name, run, fence, activation.
@@ -267,9 +265,15 @@ mod tests {
         assert_eq!(row.begin(&opening(SyncMode::Full, None)), (1, Leftovers::Keep));
         assert_eq!(row.begin(&opening(SyncMode::Full, None)), (1, Leftovers::Keep));
         row.run_pk = 8;
-        assert_eq!(row.begin(&opening(SyncMode::Full, None)), (2, Leftovers::Discard { beyond: 0 }));
+        assert_eq!(
+            row.begin(&opening(SyncMode::Full, None)),
+            (2, Leftovers::Discard { beyond: 0 })
+        );
         row.run_pk = 9;
-        assert_eq!(row.begin(&opening(SyncMode::Incremental, None)), (3, Leftovers::Discard { beyond: 0 }));
+        assert_eq!(
+            row.begin(&opening(SyncMode::Incremental, None)),
+            (3, Leftovers::Discard { beyond: 0 })
+        );
         assert_eq!((row.generation, row.loading), (3, None));
         assert_eq!(row.begin(&opening(SyncMode::Incremental, None)), (3, Leftovers::Keep));
     }

@@ -1,9 +1,7 @@
 //! Reading records back from PostgreSQL.
 
 use linkspan_domain::{Deleted, SyncLogId, WorkspaceConnectorId, ports::StoreError};
-use linkspan_sdk::{
-    ContentHash, QuarantineQuery, Quarantined, Record, RecordQuery, StreamCounts,
-};
+use linkspan_sdk::{ContentHash, QuarantineQuery, Quarantined, Record, RecordQuery, StreamCounts};
 use serde_json::value::RawValue;
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
 use time::OffsetDateTime;
@@ -15,15 +13,8 @@ use crate::{
     records::merge::unsigned,
 };
 
-type RecordColumns = (
-    String,
-    String,
-    Vec<u8>,
-    Option<Uuid>,
-    OffsetDateTime,
-    OffsetDateTime,
-    Option<OffsetDateTime>,
-);
+type RecordColumns =
+    (String, String, Vec<u8>, Option<Uuid>, OffsetDateTime, OffsetDateTime, Option<OffsetDateTime>);
 
 pub(super) async fn page(pool: &PgPool, query: &RecordQuery) -> Result<Vec<Record>, StoreError> {
     let mut tx = begin(pool).await?;

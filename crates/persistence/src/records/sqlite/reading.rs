@@ -1,9 +1,7 @@
 //! Reading records back from SQLite.
 
 use linkspan_domain::{Deleted, SyncLogId, WorkspaceConnectorId, ports::StoreError};
-use linkspan_sdk::{
-    ContentHash, QuarantineQuery, Quarantined, Record, RecordQuery, StreamCounts,
-};
+use linkspan_sdk::{ContentHash, QuarantineQuery, Quarantined, Record, RecordQuery, StreamCounts};
 use serde_json::value::RawValue;
 use sqlx::{AssertSqlSafe, SqlitePool};
 use time::OffsetDateTime;
@@ -15,17 +13,12 @@ use crate::{
     records::merge::unsigned,
 };
 
-type RecordColumns = (
-    String,
-    String,
-    Vec<u8>,
-    Option<Uuid>,
-    i64,
-    i64,
-    Option<i64>,
-);
+type RecordColumns = (String, String, Vec<u8>, Option<Uuid>, i64, i64, Option<i64>);
 
-pub(super) async fn page(pool: &SqlitePool, query: &RecordQuery) -> Result<Vec<Record>, StoreError> {
+pub(super) async fn page(
+    pool: &SqlitePool,
+    query: &RecordQuery,
+) -> Result<Vec<Record>, StoreError> {
     let Some((pk, generation, met_all_at)) =
         look(pool, query.activation, query.stream.as_str()).await?
     else {
@@ -49,8 +42,7 @@ pub(super) async fn page(pool: &SqlitePool, query: &RecordQuery) -> Result<Vec<R
     if let Some(after) = &query.after {
         statement = statement.bind(after);
     }
-    let found: Vec<RecordColumns> =
-        statement.fetch_all(pool).await.map_err(sqlx_error)?;
+    let found: Vec<RecordColumns> = statement.fetch_all(pool).await.map_err(sqlx_error)?;
     let met_all_at = met_all_at.map(instant).transpose()?;
     found.into_iter().map(|columns| record(columns, met_all_at)).collect()
 }

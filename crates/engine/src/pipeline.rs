@@ -1,0 +1,192 @@
+//! Between a source and the store: batches in, checkpoints' worth of rows out.
+//!
+//! Reading, encoding and storing go on at the same time. Two pieces of memory go round: while one is stored, the other is
+//! filled; a source that is faster than the store waits.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use linkspan_domain::{Cursor, StreamName};
+use linkspan_sdk::{Batch, BatchStream, Rejected, Rows};
+use tokio::{
+    sync::mpsc::{self, Receiver, Sender},
+    task::spawn_blocking,
+    time::{Instant, timeout_at},
+};
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::{
+    SyncError,
+    encoder::{MissingColumn, RowEncoder},
+};
+
+/// What goes into one checkpoint.
+#[derive(Debug, Default)]
+pub(crate) struct Piece {
+    pub(crate) rows: Rows,
+    pub(crate) rejected: Vec<Rejected>,
+    pub(crate) mark: Option<Cursor>,
+}
+
+impl Piece {
+    fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.rejected.is_empty() && self.mark.is_none()
+    }
+}
+
+/// When a checkpoint is due: whichever comes first.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PieceLimits {
+    pub(crate) rows: usize,
+    pub(crate) bytes: usize,
+    pub(crate) age: Duration,
+}
+
+/// A read whose batches are being encoded. Dropping it ends both.
+pub(crate) struct Encoding {
+    /// What is ready to be stored.
+    full: Receiver<Piece>,
+    /// Memory that can be filled again.
+    free: Sender<Piece>,
+    task: AbortOnDropHandle<Result<(), SyncError>>,
+}
+
+/// Encodes `batches` of the stream `name`, whose records `primary_key` names.
+pub(crate) fn encode(
+    batches: BatchStream,
+    name: StreamName,
+    primary_key: Vec<String>,
+    limits: PieceLimits,
+) -> Encoding {
+    let (passed_on, full) = mpsc::channel(1);
+    let (free, mut returned) = mpsc::channel(2);
+    let mut encoding = Run { name, primary_key, encoder: None, limits, passed_on };
+    let task = tokio::spawn(async move { encoding.all(batches, &mut returned).await });
+    for _ in 0..2 {
+        // There is room for both.
+        let _ = free.try_send(Piece::default());
+    }
+    Encoding { full, free, task: AbortOnDropHandle::new(task) }
+}
+
+impl Encoding {
+    /// The next piece, once there is one; none at the end, whatever kind of end it is.
+    pub(crate) async fn next(&mut self) -> Option<Piece> {
+        self.full.recv().await
+    }
+
+    /// Takes a piece back whose rows are stored.
+    pub(crate) fn reuse(&self, mut rows: Rows) {
+        rows.clear();
+        // There is room for it, unless nobody fills it any more.
+        let _ = self.free.try_send(Piece { rows, ..Piece::default() });
+    }
+
+    /// Whether everything was read. To be asked after the last piece.
+    pub(crate) async fn end(self) -> Result<(), SyncError> {
+        drop(self.full);
+        self.task.await.unwrap_or_else(|error| {
+            Err(SyncError::Defect { doing: "encode records", source: error.into() })
+        })
+    }
+}
+
+struct Run {
+    name: StreamName,
+    primary_key: Vec<String>,
+    encoder: Option<RowEncoder>,
+    limits: PieceLimits,
+    passed_on: Sender<Piece>,
+}
+
+impl Run {
+    async fn all(
+        &mut self,
+        mut batches: BatchStream,
+        returned: &mut Receiver<Piece>,
+    ) -> Result<(), SyncError> {
+        let mut piece = returned.recv().await.ok_or(SyncError::Cancelled)?;
+        let mut due = None;
+        loop {
+            let batch = match due {
+                None => batches.next().await,
+                Some(at) => match timeout_at(at, batches.next()).await {
+                    Ok(batch) => batch,
+                    Err(_) => {
+                        piece = self.exchange(piece, returned).await?;
+                        due = None;
+                        continue;
+                    }
+                },
+            };
+            match batch {
+                Some(Ok(batch)) => {
+                    piece = self.add(batch, piece).await?;
+                    if self.is_full(&piece) {
+                        piece = self.exchange(piece, returned).await?;
+                        due = None;
+                    } else {
+                        due.get_or_insert_with(|| Instant::now() + self.limits.age);
+                    }
+                }
+                Some(Err(failure)) => {
+                    self.pass_on(piece).await?;
+                    return Err(SyncError::Source(failure));
+                }
+                None => return self.pass_on(piece).await,
+            }
+        }
+    }
+
+    fn is_full(&self, piece: &Piece) -> bool {
+        piece.rows.len() + piece.rejected.len() >= self.limits.rows
+            || piece.rows.bytes() >= self.limits.bytes
+    }
+
+    /// Passes a piece on, and gets another.
+    async fn exchange(
+        &self,
+        piece: Piece,
+        returned: &mut Receiver<Piece>,
+    ) -> Result<Piece, SyncError> {
+        self.pass_on(piece).await?;
+        returned.recv().await.ok_or(SyncError::Cancelled)
+    }
+
+    async fn pass_on(&self, piece: Piece) -> Result<(), SyncError> {
+        if piece.is_empty() {
+            return Ok(());
+        }
+        self.passed_on.send(piece).await.map_err(|_| SyncError::Cancelled)
+    }
+
+    async fn add(&mut self, batch: Batch, piece: Piece) -> Result<Piece, SyncError> {
+        let mut encoder = match self.encoder.take() {
+            Some(encoder) => encoder,
+            None => RowEncoder::new(batch.records.schema(), &self.primary_key).map_err(
+                |MissingColumn(column)| SyncError::ColumnNotFound {
+                    stream: self.name.clone(),
+                    column,
+                    setting: "primary_key",
+                },
+            )?,
+        };
+        let Batch { records, cursor } = batch;
+        let encode = move || {
+            let Piece { mut rows, mut rejected, mark } = piece;
+            let encoded = encoder.encode(&records, &mut rows, &mut rejected);
+            let mark = cursor.or(mark);
+            encoded.map(|()| (encoder, Piece { rows, rejected, mark }))
+        };
+        let encoded = spawn_blocking(encode).await.map_err(|error| SyncError::Defect {
+            doing: "encode records",
+            source: error.into(),
+        })?;
+        let (encoder, piece) = encoded.map_err(|error| SyncError::Defect {
+            doing: "encode the columns of a source",
+            source: error.into(),
+        })?;
+        self.encoder = Some(encoder);
+        Ok(piece)
+    }
+}

@@ -1,0 +1,308 @@
+//! One run at work: its streams, one after the other.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use linkspan_domain::{RunCounts, Status, StreamName, StreamSpec, SyncLog, ports::StoreError};
+use linkspan_sdk::{Checkpoint, Failure, Finish, HeldRun, Load, Opening};
+use tokio::{select, time::sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Connection, Engine, RunEvent, StreamPlan, SyncError,
+    pipeline::{Encoding, Piece, PieceLimits, encode},
+    plan,
+};
+
+/// What ends a run before its time.
+#[derive(Debug)]
+pub(crate) enum Halt {
+    /// Something went wrong.
+    Failed(SyncError),
+    /// A person stopped it.
+    Cancelled,
+    /// The worker is to stop.
+    Drained,
+    /// Another worker has taken it over.
+    Lost,
+}
+
+impl From<SyncError> for Halt {
+    fn from(error: SyncError) -> Self {
+        match error {
+            SyncError::Store(StoreError::Stale) => Self::Lost,
+            other => Self::Failed(other),
+        }
+    }
+}
+
+/// What may interrupt a run.
+pub(crate) struct Signals {
+    pub(crate) cancel: CancellationToken,
+    pub(crate) drain: CancellationToken,
+    pub(crate) lost: CancellationToken,
+}
+
+impl Signals {
+    /// Waits for `work`, but no longer than until one of the signals.
+    async fn interrupt<T>(&self, work: impl Future<Output = T>) -> Result<T, Halt> {
+        select! {
+            biased;
+            () = self.lost.cancelled() => Err(Halt::Lost),
+            () = self.cancel.cancelled() => Err(Halt::Cancelled),
+            () = self.drain.cancelled() => Err(Halt::Drained),
+            done = work => Ok(done),
+        }
+    }
+}
+
+/// What a run has done.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    pub(crate) counts: RunCounts,
+    pub(crate) streams_finished: u64,
+    /// For which reasons records of which streams were kept aside.
+    pub(crate) losses: BTreeSet<(StreamName, String)>,
+}
+
+pub(crate) struct Run<'a> {
+    engine: &'a Engine,
+    run: &'a SyncLog,
+    held: HeldRun,
+    signals: &'a Signals,
+    report: Report,
+}
+
+impl<'a> Run<'a> {
+    pub(crate) fn new(
+        engine: &'a Engine,
+        run: &'a SyncLog,
+        held: HeldRun,
+        signals: &'a Signals,
+    ) -> Self {
+        Self { engine, run, held, signals, report: Report::default() }
+    }
+
+    pub(crate) fn into_report(self) -> Report {
+        self.report
+    }
+
+    /// Reads all streams. One that fails does not keep the others from being read; the first error is the run's.
+    pub(crate) async fn all(&mut self) -> Result<(), Halt> {
+        let connections = Arc::clone(&self.engine.connections);
+        let connection = self.signals.interrupt(connections.open(self.run)).await??;
+        if connection.activation.deleted_at.is_some() {
+            return Err(SyncError::Gone.into());
+        }
+        match connection.activation.status {
+            Status::Processing => {}
+            other => return Err(SyncError::UnexpectedStatus(other).into()),
+        }
+        let specs = self.discover(&connection).await?;
+        let run = self.run;
+        let plans = plan(&connection.activation, run.mode, &run.streams, &specs)?;
+        let streams = plans.iter().map(|it| it.name.clone()).collect();
+        self.tell(&RunEvent::Started { mode: run.mode, streams });
+        let mut first_error = None;
+        for plan in &plans {
+            self.tell(&RunEvent::StreamStarted { stream: plan.name.clone() });
+            match self.stream(&connection, plan).await {
+                Ok(counts) => {
+                    self.report.streams_finished += 1;
+                    self.tell(&RunEvent::StreamFinished { stream: plan.name.clone(), counts });
+                }
+                Err(Halt::Failed(error)) => {
+                    self.tell(&RunEvent::StreamFailed {
+                        stream: plan.name.clone(),
+                        code: error.name(),
+                        message: error.to_string(),
+                    });
+                    if error.is_general() {
+                        return Err(Halt::Failed(error));
+                    }
+                    first_error.get_or_insert(error);
+                }
+                Err(halt) => return Err(halt),
+            }
+        }
+        first_error.map_or(Ok(()), |error| Err(Halt::Failed(error)))
+    }
+
+    async fn discover(&self, connection: &Connection) -> Result<Vec<StreamSpec>, Halt> {
+        let mut retries = Retries::new(self.engine);
+        loop {
+            let (settings, environment) =
+                (connection.settings.clone(), connection.environment.clone());
+            let found = connection.definition.discover(settings, environment);
+            match self.signals.interrupt(found).await? {
+                Ok(specs) => return Ok(specs),
+                Err(failure) => {
+                    let error = SyncError::Source(failure);
+                    let Some(wait) = retries.next(&error) else { return Err(error.into()) };
+                    self.signals.interrupt(sleep(wait)).await?;
+                }
+            }
+        }
+    }
+
+    /// Reads one stream, and tries again if it breaks off.
+    async fn stream(
+        &mut self,
+        connection: &Connection,
+        plan: &StreamPlan,
+    ) -> Result<RunCounts, Halt> {
+        let mut retries = Retries::new(self.engine);
+        let mut counts = RunCounts::default();
+        loop {
+            let error = match self.attempt(connection, plan, &mut counts).await {
+                Ok(()) => return Ok(counts),
+                Err(Halt::Failed(error)) => error,
+                Err(halt) => return Err(halt),
+            };
+            let Some(wait) = retries.next(&error) else { return Err(error.into()) };
+            tracing::info!(
+                run = %self.run.id, stream = %plan.name, code = error.name(),
+                error = &error as &dyn std::error::Error, "a stream broke off, and is tried again"
+            );
+            self.tell(&RunEvent::Retrying {
+                stream: plan.name.clone(),
+                code: error.name(),
+                wait_secs: wait.as_secs_f64(),
+            });
+            self.signals.interrupt(sleep(wait)).await?;
+        }
+    }
+
+    async fn attempt(
+        &mut self,
+        connection: &Connection,
+        plan: &StreamPlan,
+        counts: &mut RunCounts,
+    ) -> Result<(), Halt> {
+        let load = self.open(plan).await?;
+        let state = self
+            .engine
+            .syncs
+            .stream(self.run.workspace_connector_id, &plan.name)
+            .await
+            .map_err(SyncError::Store)?;
+        let limits = self.engine.limits;
+        let request = plan.request(state.as_ref(), limits.batch);
+        let (settings, environment) = (connection.settings.clone(), connection.environment.clone());
+        let batches = connection.definition.read(settings, request, environment);
+        let pieces = PieceLimits {
+            rows: limits.checkpoint_rows,
+            bytes: limits.checkpoint_bytes,
+            age: limits.checkpoint_age,
+        };
+        let encoding = encode(batches, plan.name.clone(), plan.primary_key.clone(), pieces);
+        let load = self.store(load, encoding, counts).await?;
+
+        let finish = Finish { load, now: self.engine.world.now() };
+        let deleted =
+            self.engine.records.finish_stream(&finish).await.map_err(SyncError::Store)?;
+        self.count(counts, RunCounts { deleted, ..RunCounts::default() });
+        Ok(())
+    }
+
+    async fn open(&self, plan: &StreamPlan) -> Result<Load, Halt> {
+        let opening = Opening {
+            run: self.held,
+            activation: self.run.workspace_connector_id,
+            stream: plan.name.clone(),
+            mode: plan.mode(),
+            cursor_column: plan.cursor.as_ref().map(|it| it.spec.column.clone()),
+            now: self.engine.world.now(),
+        };
+        let opened = self.engine.records.open_stream(&opening).await;
+        opened.map_err(|error| SyncError::Store(error).into())
+    }
+
+    /// Stores what was encoded, piece by piece, to the end. Interruptions wait for the piece at hand.
+    async fn store(
+        &mut self,
+        mut load: Load,
+        mut encoding: Encoding,
+        counts: &mut RunCounts,
+    ) -> Result<Load, Halt> {
+        while let Some(piece) = self.signals.interrupt(encoding.next()).await? {
+            let Piece { rows, rejected, mark } = piece;
+            let known = rejected.len() as u64;
+            let reasons = rejected.iter().map(|it| (load.stream.clone(), it.reason.clone()));
+            self.report.losses.extend(reasons);
+            let checkpoint =
+                Checkpoint { load, rows, rejected, mark, now: self.engine.world.now() };
+            let committed =
+                self.engine.records.commit(&checkpoint).await.map_err(SyncError::Store)?;
+            let mark = checkpoint.mark.map(|it| it.to_string());
+            load = checkpoint.load;
+            load.held = committed.held;
+            encoding.reuse(checkpoint.rows);
+            if committed.counts.quarantined > known {
+                let reason = "the database refused them".to_owned();
+                self.report.losses.insert((load.stream.clone(), reason));
+            }
+            self.count(counts, committed.counts);
+            let stream = load.stream.clone();
+            self.tell(&RunEvent::Advanced { stream, counts: *counts, mark });
+            self.weigh(&load.stream, counts)?;
+        }
+        encoding.end().await.map_err(|error| match error {
+            SyncError::Source(Failure::Cancelled) | SyncError::Cancelled => Halt::Cancelled,
+            other => other.into(),
+        })?;
+        Ok(load)
+    }
+
+    /// Fails the stream if too many of its records cannot be stored.
+    fn weigh(&self, stream: &StreamName, counts: &RunCounts) -> Result<(), SyncError> {
+        let limits = self.engine.limits;
+        let share = counts.read.saturating_mul(limits.quarantine_percent) / 100;
+        if counts.quarantined > limits.quarantine_floor.max(share) {
+            return Err(SyncError::TooManyQuarantined {
+                stream: stream.clone(),
+                read: counts.read,
+                quarantined: counts.quarantined,
+            });
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, counts: &mut RunCounts, more: RunCounts) {
+        *counts = counts.plus(more);
+        self.report.counts = self.report.counts.plus(more);
+    }
+
+    fn tell(&self, event: &RunEvent) {
+        self.engine.progress.report(self.run.id, event);
+    }
+}
+
+/// How often to try again, and when.
+struct Retries {
+    left: u32,
+    wait: Duration,
+}
+
+impl Retries {
+    /// A source that asks for more patience is not waited for within the run.
+    const LONGEST: Duration = Duration::from_secs(60);
+
+    const fn new(engine: &Engine) -> Self {
+        Self { left: engine.limits.retries, wait: engine.limits.retry_wait }
+    }
+
+    /// How long to wait before the next try; none if there is to be none.
+    fn next(&mut self, error: &SyncError) -> Option<Duration> {
+        if !error.is_retryable() {
+            return None;
+        }
+        self.left = self.left.checked_sub(1)?;
+        let asked = match error {
+            SyncError::Source(Failure::RateLimited { retry_after }) => *retry_after,
+            _ => None,
+        };
+        let wait = self.wait.max(asked.unwrap_or_default());
+        self.wait *= 2;
+        (wait <= Self::LONGEST).then_some(wait)
+    }
+}

@@ -1,0 +1,228 @@
+//! Keeping records.
+
+use async_trait::async_trait;
+use linkspan_domain::{
+    Cursor, Deleted, Fence, RunCounts, StreamName, SyncLogId, SyncMode, WorkspaceConnectorId,
+    ports::StoreError,
+};
+use serde_json::value::RawValue;
+use time::OffsetDateTime;
+
+use crate::{ContentHash, Rows};
+
+/// Keeps the records that runs bring in.
+///
+/// # Contract
+///
+/// - Every write is one database transaction: records, tombstones, the stream's mark and the run's counters
+///   change together or not at all. A write for a run that is held under a newer fencing token, or is over,
+///   is [`StoreError::Stale`] and changes nothing.
+/// - A record is named by stream and key. One whose content hash did not change is not written again, and counts as
+///   unchanged; making the same commit twice is therefore harmless.
+/// - `read = written + unchanged + quarantined`. Of several rows with one key in one commit the last is kept;
+///   the others count as written, or as unchanged if they say the same.
+/// - In incremental loads records are visible as soon as they are committed.
+/// - A full load writes a new generation: nobody sees anything of it until
+///   [`finish_stream`](Self::finish_stream), which swaps the generations. Then records that the load did not
+///   meet become tombstones. A load that is opened again by its run goes on where it was; one opened by another
+///   run begins anew.
+/// - Records that cannot be stored are kept aside, with the reason: those in [`Checkpoint::rejected`], and
+///   rows that the database itself refuses. A full load that ends lets go of those it did not meet again.
+#[async_trait]
+pub trait RecordStore: Send + Sync {
+    /// Begins to load a stream, or goes on with it, and makes the stream known.
+    async fn open_stream(&self, opening: &Opening) -> Result<Load, StoreError>;
+
+    /// Keeps some records and how far the reading has come.
+    async fn commit(&self, checkpoint: &Checkpoint) -> Result<Committed, StoreError>;
+
+    /// Ends a load of which everything was read. Answers how many records are gone from the source.
+    async fn finish_stream(&self, finish: &Finish) -> Result<u64, StoreError>;
+
+    /// Some records of a stream, ordered by key.
+    async fn page(&self, query: &RecordQuery) -> Result<Vec<Record>, StoreError>;
+
+    /// Some records of a stream that were kept aside, the oldest first.
+    async fn quarantined(&self, query: &QuarantineQuery) -> Result<Vec<Quarantined>, StoreError>;
+
+    /// How many records the streams of an activation have, ordered by name.
+    async fn counts(
+        &self,
+        activation: WorkspaceConnectorId,
+    ) -> Result<Vec<StreamCounts>, StoreError>;
+}
+
+/// That a worker holds a run: without the newest token nothing can be written for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeldRun {
+    /// The run.
+    pub id: SyncLogId,
+    /// The token that came with the claim.
+    pub fence: Fence,
+}
+
+/// The beginning of a load.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opening {
+    /// On whose account.
+    pub run: HeldRun,
+    /// Of which activation.
+    pub activation: WorkspaceConnectorId,
+    /// Which stream.
+    pub stream: StreamName,
+    /// All of it, or what is new.
+    pub mode: SyncMode,
+    /// The column that the marks to come are of.
+    pub cursor_column: Option<String>,
+    /// When.
+    pub now: OffsetDateTime,
+}
+
+/// One load of one stream, under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// On whose account.
+    pub run: HeldRun,
+    /// Of which activation.
+    pub activation: WorkspaceConnectorId,
+    /// Which stream.
+    pub stream: StreamName,
+    /// All of it, or what is new.
+    pub mode: SyncMode,
+    /// The generation that it writes.
+    pub generation: i64,
+    /// What the stream may hold of the rows to come.
+    pub held: Held,
+}
+
+/// What a stream may hold of the rows to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// Nothing, most likely: rows can be added without a look, as long as none turns out to be there.
+    Nothing,
+    /// Anything.
+    Anything,
+}
+
+/// Some records, and how far the reading has come with them.
+#[derive(Clone, Debug)]
+pub struct Checkpoint {
+    /// Of which load.
+    pub load: Load,
+    /// The records.
+    pub rows: Rows,
+    /// Those that cannot be stored.
+    pub rejected: Vec<Rejected>,
+    /// The stream's new mark: everything below it was read.
+    pub mark: Option<Cursor>,
+    /// When.
+    pub now: OffsetDateTime,
+}
+
+/// A record that cannot be stored as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// Its key, if it has one: the record is still there, whatever is wrong with it.
+    pub key: Option<String>,
+    /// What it looks like: JSON, as far as it can be said.
+    pub payload: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// What came of a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// What this commit did. Nothing is deleted before the end of a load.
+    pub counts: RunCounts,
+    /// What the stream may hold of the rows that follow.
+    pub held: Held,
+}
+
+/// The end of a load.
+#[derive(Clone, Debug)]
+pub struct Finish {
+    /// Which load.
+    pub load: Load,
+    /// When.
+    pub now: OffsetDateTime,
+}
+
+/// Which records to look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordQuery {
+    /// Of which activation.
+    pub activation: WorkspaceConnectorId,
+    /// Of which stream.
+    pub stream: StreamName,
+    /// Only those whose key is behind this one.
+    pub after: Option<String>,
+    /// At most so many.
+    pub limit: u32,
+    /// Whether tombstones are among them.
+    pub deleted: Deleted,
+}
+
+/// One record as it is kept.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// What names it within its stream: the value of its primary key; several values as a JSON array of texts; the
+    /// content hash in a stream without a primary key. Keys are compared byte by byte.
+    pub key: String,
+    /// What it says. PostgreSQL keeps no order of fields.
+    pub payload: Box<RawValue>,
+    /// The hash of what it says.
+    pub hash: ContentHash,
+    /// The run that last wrote it, as long as its log is kept.
+    pub run: Option<SyncLogId>,
+    /// When it was first written.
+    pub first_seen_at: OffsetDateTime,
+    /// When it was last known to be in the source: when it was written, or at the end of the last full load, which meets
+    /// every live record. Incremental runs that read it unchanged leave no trace.
+    pub last_seen_at: OffsetDateTime,
+    /// When it was found to be gone from the source.
+    pub deleted_at: Option<OffsetDateTime>,
+}
+
+/// Which of the records that were kept aside to look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuarantineQuery {
+    /// Of which activation.
+    pub activation: WorkspaceConnectorId,
+    /// Of which stream.
+    pub stream: StreamName,
+    /// Only those behind this one.
+    pub after: Option<i64>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// A record that was kept aside. One that is met again and again is kept once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quarantined {
+    /// Its place in the order of the list.
+    pub position: i64,
+    /// Its key, if it has one.
+    pub key: Option<String>,
+    /// What it looks like.
+    pub payload: String,
+    /// What is wrong with it.
+    pub reason: String,
+    /// The run that last met it, as long as its log is kept.
+    pub run: Option<SyncLogId>,
+    /// When it was first met.
+    pub first_seen_at: OffsetDateTime,
+    /// When it was last met.
+    pub last_seen_at: OffsetDateTime,
+}
+
+/// How many records a stream has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamCounts {
+    /// Which stream.
+    pub stream: StreamName,
+    /// Live records that readers see.
+    pub records: u64,
+    /// Records that were kept aside.
+    pub quarantined: u64,
+}
