@@ -1,26 +1,24 @@
 //! The sync engine: runs, checkpoints, cursors.
 //!
-//! An [`Engine`] works on one run: it reads each stream through its connector type, turns columns into records, and keeps
-//! them checkpoint by checkpoint, while it holds the run's lease. A [`Worker`] finds runs for it.
+//! [`Engine`] works off one run, [`Worker`] claims one after the other. Records come from a
+//! [`Definition`](linkspan_sdk::Definition), in columns, and go to a [`RecordStore`](linkspan_sdk::RecordStore), as rows;
+//! between the two there are never more than a few batches.
 
-mod chunk;
-mod encode;
+mod connections;
+mod encoder;
 mod engine;
-mod failure;
-mod lease;
-mod load;
-mod openings;
-mod outcome;
+mod error;
+mod heartbeat;
+mod pipeline;
 mod plan;
 mod progress;
+mod run;
 mod worker;
 
-#[cfg(test)]
-mod fakes;
-#[cfg(test)]
-mod tests;
-
-pub use engine::{Engine, EnginePorts, Ran};
-pub use openings::{OpenError, Opened, Openings};
-pub use progress::{Progress, Stage};
-pub use worker::{Bell, Worker, WorkerSettings};
+pub use connections::{Connection, Connections};
+pub use encoder::{MissingColumn, RowEncoder, Unencodable};
+pub use engine::{Ended, Engine, EngineLimits, Stop};
+pub use error::SyncError;
+pub use plan::{CursorPlan, StreamPlan, plan};
+pub use progress::{NoProgress, Progress, RunEvent};
+pub use worker::{Worker, WorkerSettings};

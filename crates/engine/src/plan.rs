@@ -1,144 +1,141 @@
-//! What a run reads of each stream, and how.
+//! What a run is going to read, and how.
 
 use linkspan_domain::{
-    Cursor, CursorType, FieldKind, StreamName, StreamSettings, StreamSpec, SyncLog, SyncMode,
+    Cursor, CursorType, FieldKind, StreamName, StreamSettings, StreamSpec, StreamState, SyncMode,
     WorkspaceConnector,
 };
-use linkspan_sdk::CursorSpec;
+use linkspan_sdk::{BatchLimits, CursorSpec, Failure, ReadMode, ReadRequest};
 
-use crate::failure::RunFailure;
+use crate::SyncError;
 
-/// How one stream is read.
+/// One stream that a run is going to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct StreamPlan {
-    pub(crate) stream: StreamName,
+pub struct StreamPlan {
+    /// Which.
+    pub name: StreamName,
     /// The columns that name a record. Empty: its content does.
-    pub(crate) primary_key: Vec<String>,
-    pub(crate) reading: Reading,
+    pub primary_key: Vec<String>,
+    /// What is new, if it is not read in full.
+    pub cursor: Option<CursorPlan>,
 }
 
-/// All of a stream, or what is new.
+/// How to tell what is new.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Reading {
-    Full,
-    Incremental {
-        cursor: CursorSpec,
-        /// Where the first read begins.
-        first: Option<Cursor>,
-    },
+pub struct CursorPlan {
+    /// The column to compare, and how.
+    pub spec: CursorSpec,
+    /// Where the first run begins, as the settings have it.
+    pub start: Option<Cursor>,
 }
 
-impl StreamPlan {
-    pub(crate) const fn mode(&self) -> SyncMode {
-        match self.reading {
-            Reading::Full => SyncMode::Full,
-            Reading::Incremental { .. } => SyncMode::Incremental,
-        }
-    }
-}
-
-/// The streams that `run` is about, out of those that the system has: a plan for each, or the reason why there is none.
-pub(crate) fn plans(
-    run: &SyncLog,
+/// Plans a run of `activation` in `mode` over the streams called `asked`, or all, of those that it has and may show.
+///
+/// Whatever is wrong with the settings of any of them is told before anything is read.
+pub fn plan(
     activation: &WorkspaceConnector,
+    mode: SyncMode,
+    asked: &[StreamName],
     specs: &[StreamSpec],
-) -> Vec<Result<StreamPlan, RunFailure>> {
+) -> Result<Vec<StreamPlan>, SyncError> {
     let schemas = &activation.output_schemas;
-    let shown = |it: &&StreamSpec| schemas.is_empty() || is_in(schemas, it.name.as_str());
-    let shown: Vec<&StreamSpec> = specs.iter().filter(shown).collect();
-    if run.streams.is_empty() {
-        return shown.iter().map(|it| plan(run, activation, it)).collect();
+    let specs = specs.iter().filter(|it| schemas.is_empty() || is_in(schemas, &it.name));
+    let missing = |name: &&StreamName| !specs.clone().any(|it| it.name == **name);
+    if let Some(name) = asked.iter().find(missing) {
+        return Err(SyncError::StreamNotFound(name.clone()));
     }
-    let mut names: Vec<&StreamName> = Vec::new();
-    for name in &run.streams {
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    let named = names.into_iter().map(|name| {
-        let spec = shown.iter().find(|it| it.name == *name);
-        let spec = spec.ok_or_else(|| RunFailure::NoStream(name.clone()))?;
-        plan(run, activation, spec)
-    });
-    named.collect()
+    specs
+        .filter(|it| asked.is_empty() || asked.contains(&it.name))
+        .map(|spec| stream(activation.stream_settings(&spec.name), mode, spec))
+        .collect()
 }
 
-/// Streams of a database are called `schema.table`.
-fn is_in(schemas: &[String], stream: &str) -> bool {
-    stream.split_once('.').is_none_or(|(schema, _)| schemas.iter().any(|it| it == schema))
+/// Streams of a database are called `schema.table`; others are in no schema, and so in all.
+fn is_in(schemas: &[String], stream: &StreamName) -> bool {
+    stream.as_str().split_once('.').is_none_or(|(schema, _)| schemas.iter().any(|it| it == schema))
 }
 
-fn plan(
-    run: &SyncLog,
-    activation: &WorkspaceConnector,
+fn stream(
+    settings: Option<&StreamSettings>,
+    mode: SyncMode,
     spec: &StreamSpec,
-) -> Result<StreamPlan, RunFailure> {
-    let settings = activation.stream_settings(&spec.name);
+) -> Result<StreamPlan, SyncError> {
     let own_key = settings.map(|it| &it.primary_key).filter(|it| !it.is_empty());
     let primary_key = own_key.unwrap_or(&spec.primary_key).clone();
-    if let Some(absent) = primary_key.iter().find(|it| spec.field(it).is_none()) {
-        return Err(unfit(spec, "primary_key", format!("names {absent}, which is no column of it")));
+    if let Some(column) = primary_key.iter().find(|it| spec.field(it).is_none()) {
+        return Err(SyncError::ColumnNotFound {
+            stream: spec.name.clone(),
+            column: column.clone(),
+            setting: "primary_key",
+        });
     }
-    let reading = match run.mode {
-        SyncMode::Full => Reading::Full,
-        SyncMode::Incremental => reading(run, settings, spec)?,
+    let cursor = match mode {
+        SyncMode::Full => None,
+        SyncMode::Incremental => Some(cursor(settings, spec)?),
     };
-    Ok(StreamPlan { stream: spec.name.clone(), primary_key, reading })
+    Ok(StreamPlan { name: spec.name.clone(), primary_key, cursor })
 }
 
-/// An incremental run reads what is new where that can be told. Elsewhere it reads all, unless the stream was named.
-fn reading(
-    run: &SyncLog,
-    settings: Option<&StreamSettings>,
-    spec: &StreamSpec,
-) -> Result<Reading, RunFailure> {
-    let is_named = !run.streams.is_empty() || settings.is_some_and(|it| it.stream.is_some());
-    let cursor = settings.and_then(|it| Some((it, it.cursor_column.as_ref()?)));
-    let Some((settings, column)) = cursor else {
-        return if run.streams.is_empty() {
-            Ok(Reading::Full)
-        } else {
-            Err(RunFailure::NoCursor(spec.name.clone()))
-        };
+fn cursor(settings: Option<&StreamSettings>, spec: &StreamSpec) -> Result<CursorPlan, SyncError> {
+    let required = || SyncError::CursorRequired(spec.name.clone());
+    let settings = settings.ok_or_else(required)?;
+    let column = settings.cursor_column.clone().ok_or_else(required)?;
+    let Some(field) = spec.field(&column) else {
+        return Err(SyncError::ColumnNotFound {
+            stream: spec.name.clone(),
+            column,
+            setting: "cursor_column",
+        });
     };
-    let Some(field) = spec.field(column).filter(|_| spec.supports_incremental) else {
-        let reason = if spec.supports_incremental {
-            format!("names {column}, which is no column of it")
-        } else {
-            "is of no use: the system cannot tell what is new; sync in full".to_owned()
-        };
-        return if is_named {
-            Err(unfit(spec, "cursor_column", reason))
-        } else {
-            Ok(Reading::Full)
-        };
-    };
-    let Some(cursor_type) = settings.cursor_type.or_else(|| natural(field.kind)) else {
-        let reason = format!("is needed: the column holds {}", field.kind);
-        return Err(unfit(spec, "cursor_type", reason));
-    };
-    let first = settings.cursor_after.as_ref().map(|it| Cursor::parse(cursor_type, it));
-    let first = first.transpose();
-    let first = first.map_err(|error| unfit(spec, "cursor_after", format!("does not fit: {error}")))?;
-    let cursor = CursorSpec { column: column.clone(), cursor_type };
-    Ok(Reading::Incremental { cursor, first })
+    if !spec.supports_incremental {
+        let doing = format!("read the stream `{}` from a cursor on; sync in full", spec.name);
+        return Err(SyncError::Source(Failure::Unsupported(doing)));
+    }
+    let cursor_type = settings.cursor_type.unwrap_or_else(|| likely_type(field.kind));
+    let start = settings.cursor_after.as_deref().map(|it| Cursor::parse(cursor_type, it));
+    let start = start.transpose().map_err(|source| SyncError::InvalidCursor {
+        stream: spec.name.clone(),
+        source,
+    })?;
+    Ok(CursorPlan { spec: CursorSpec { column, cursor_type }, start })
 }
 
-/// How the values of a column compare when nobody says.
-const fn natural(kind: FieldKind) -> Option<CursorType> {
+/// How the values of a column compare, where the settings do not say.
+const fn likely_type(kind: FieldKind) -> CursorType {
     match kind {
-        FieldKind::Integer => Some(CursorType::Int),
-        FieldKind::Timestamp | FieldKind::Date => Some(CursorType::Timestamp),
-        FieldKind::Text | FieldKind::Uuid => Some(CursorType::Text),
+        FieldKind::Integer => CursorType::Int,
+        FieldKind::Timestamp | FieldKind::Date => CursorType::Timestamp,
         FieldKind::Boolean
         | FieldKind::Number
         | FieldKind::Decimal
+        | FieldKind::Text
         | FieldKind::Time
+        | FieldKind::Uuid
         | FieldKind::Binary
-        | FieldKind::Json => None,
+        | FieldKind::Json => CursorType::Text,
     }
 }
 
-fn unfit(spec: &StreamSpec, field: &'static str, reason: String) -> RunFailure {
-    RunFailure::Settings { stream: spec.name.clone(), field, reason }
+impl StreamPlan {
+    /// What to load.
+    pub(crate) const fn mode(&self) -> SyncMode {
+        if self.cursor.is_some() { SyncMode::Incremental } else { SyncMode::Full }
+    }
+
+    /// What to ask the source for, given what is remembered of the stream.
+    ///
+    /// A mark of another column says nothing, nor does one of another type: then the read begins where the settings say.
+    pub(crate) fn request(&self, state: Option<&StreamState>, batch: BatchLimits) -> ReadRequest {
+        let mode = match &self.cursor {
+            None => ReadMode::Full,
+            Some(CursorPlan { spec, start }) => {
+                let mark = state
+                    .filter(|it| it.cursor_column.as_ref() == Some(&spec.column))
+                    .and_then(|it| it.cursor_after.as_deref())
+                    .and_then(|it| Cursor::parse(spec.cursor_type, it).ok());
+                let after = mark.or_else(|| start.clone());
+                ReadMode::Incremental { cursor: spec.clone(), after }
+            }
+        };
+        ReadRequest { stream: self.name.clone(), mode, batch }
+    }
 }
