@@ -1,2 +1,20 @@
-//! Linkspan: the connector platform that a team runs itself.
-fn main() {}
+//! Linkspan: the connector platform that a team runs itself. The composition root.
+
+mod admin_key;
+mod cli;
+mod compose;
+mod database_hosts;
+mod logging;
+mod registry;
+mod server;
+mod settings;
+mod world;
+
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    // One TLS stack for the whole process; a second installation can only be of the same.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    cli::run().await
+}

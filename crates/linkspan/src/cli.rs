@@ -1,0 +1,120 @@
+//! The command line.
+
+mod activation;
+mod assign;
+mod check;
+mod client;
+mod connect;
+mod discover;
+mod doctor;
+mod exit;
+mod migrate;
+mod openapi;
+mod output;
+mod progress;
+mod quickstart;
+mod read;
+mod seed;
+mod serve;
+mod session;
+mod sync;
+mod types;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::settings::{Flags, Settings};
+use output::{Format, Output};
+
+/// Linkspan: connects your product to the systems your customers use.
+///
+/// Start with `linkspan quickstart`. Commands that need a platform talk to a running server when LINKSPAN_URL and
+/// LINKSPAN_API_KEY are set; otherwise they open the embedded database of the data directory.
+#[derive(Debug, Parser)]
+#[command(name = "linkspan", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    after_help = "Exit codes: 0 ok, 1 internal error, 2 usage or configuration, 3 the source refused, 4 partial.\n\
+    Settings: linkspan.toml, then LINKSPAN_* in the environment, then flags; see docs/settings.md."
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    flags: Flags,
+    /// Answer for machines: the last line of standard output is one JSON object
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// See it work: an embedded database, a catalog, sample data connected and synced
+    Quickstart(quickstart::Quickstart),
+    /// Run the server: the API, and a worker that syncs
+    Serve(serve::Serve),
+    /// Bring the database to the newest schema
+    Migrate(migrate::Migrate),
+    /// Fill the catalog; what operators edited stays
+    Seed(seed::Seed),
+    /// List the connector types of this program
+    Types(types::Types),
+    /// Activate a connector in the workspace
+    Connect(connect::Connect),
+    /// Find out whether an activation works
+    Check(check::Check),
+    /// List the streams of an activation
+    Discover(discover::Discover),
+    /// Sync an activation, and wait until it is done
+    Sync(sync::Sync),
+    /// Read a stream once, without a platform: records go to a file or to standard output
+    Read(read::Read),
+    /// Print the OpenAPI document of the API
+    Openapi(openapi::Openapi),
+    /// Look for what could be wrong with this installation
+    Doctor(doctor::Doctor),
+}
+
+impl Command {
+    /// What is logged unless somebody says otherwise: a server tells what it does, a command only what went wrong.
+    const fn default_log(&self) -> &'static str {
+        match self {
+            Self::Serve(_) => "info,sqlx=warn,sea_orm_migration=warn",
+            _ => "error",
+        }
+    }
+}
+
+/// Runs the command line, to its end.
+pub(crate) async fn run() -> ExitCode {
+    // Clap ends the process by itself where the command line is wrong: with 2, as documented.
+    let cli = Cli::parse();
+    let output = Output::new(if cli.json { Format::Json } else { Format::Human });
+    match execute(cli, &output).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failed) => {
+            output.failed(&failed);
+            ExitCode::from(failed.exit as u8)
+        }
+    }
+}
+
+async fn execute(cli: Cli, output: &Output) -> Result<(), exit::Failed> {
+    let settings = Settings::read(&cli.flags, cli.command.default_log())
+        .map_err(|error| exit::Failed::usage(error))?;
+    crate::logging::start(&settings).map_err(|error| exit::Failed::usage(error))?;
+    match cli.command {
+        Command::Quickstart(it) => it.run(&settings, output).await,
+        Command::Serve(it) => it.run(&settings, output).await,
+        Command::Migrate(it) => it.run(&settings, output).await,
+        Command::Seed(it) => it.run(&settings, output).await,
+        Command::Types(it) => it.run(output),
+        Command::Connect(it) => it.run(&settings, output).await,
+        Command::Check(it) => it.run(&settings, output).await,
+        Command::Discover(it) => it.run(&settings, output).await,
+        Command::Sync(it) => it.run(&settings, output).await,
+        Command::Read(it) => it.run(&settings, output).await,
+        Command::Openapi(it) => it.run(output),
+        Command::Doctor(it) => it.run(&settings, output).await,
+    }
+}

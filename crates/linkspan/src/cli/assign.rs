@@ -1,0 +1,181 @@
+//! `--set key=value`: settings from the command line.
+
+use std::{fs, path::Path};
+
+use serde_json::{Map, Value, json};
+
+use super::exit::Failed;
+
+/// Settings as flags give them.
+#[derive(clap::Args, Debug, Default)]
+pub(crate) struct Assignments {
+    /// A setting, such as `host=db.example.com` or `auth.token=…`; repeat for more
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// A setting whose value is in an environment variable, such as `password=PGPASSWORD`
+    #[arg(long = "set-env", value_name = "KEY=VARIABLE")]
+    set_env: Vec<String>,
+    /// A setting whose value is in a file, such as `private_key=key.pem`
+    #[arg(long = "set-file", value_name = "KEY=PATH")]
+    set_file: Vec<String>,
+}
+
+/// What the flags set: the settings of the type, and how its streams are synced.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Assigned {
+    /// The settings.
+    pub(crate) config: Map<String, Value>,
+    /// How streams are synced: empty where no flag says.
+    pub(crate) stream: Map<String, Value>,
+}
+
+/// Settings that belong to streams, unless the type has one of that name.
+const STREAM_KEYS: [&str; 4] = ["cursor_column", "cursor_type", "cursor_after", "primary_key"];
+
+impl Assignments {
+    /// Reads the flags against the type's JSON Schema, which says what is a number and what is text.
+    pub(crate) fn read(&self, schema: &Value) -> Result<Assigned, Failed> {
+        let mut assigned = Assigned::default();
+        for (key, text) in self.pairs()? {
+            let known =
+                schema.pointer(&format!("/properties/{}", key.replace('.', "/properties/")));
+            if known.is_none() && STREAM_KEYS.contains(&key.as_str()) {
+                let value = if key == "primary_key" { list(&text) } else { json!(text) };
+                assigned.stream.insert(key, value);
+            } else {
+                put(&mut assigned.config, &key, value(known, &key, text)?)?;
+            }
+        }
+        Ok(assigned)
+    }
+
+    fn pairs(&self) -> Result<Vec<(String, String)>, Failed> {
+        let mut pairs = Vec::new();
+        for flag in &self.set {
+            let (key, value) = split(flag)?;
+            pairs.push((key.to_owned(), value.to_owned()));
+        }
+        for flag in &self.set_env {
+            let (key, variable) = split(flag)?;
+            #[expect(clippy::disallowed_methods, reason = "the person named the variable")]
+            let value = std::env::var(variable).map_err(|_| {
+                Failed::usage(format!("the environment has no variable {variable}"))
+            })?;
+            pairs.push((key.to_owned(), value));
+        }
+        for flag in &self.set_file {
+            let (key, path) = split(flag)?;
+            let value = fs::read_to_string(Path::new(path))
+                .map_err(|error| Failed::usage(format!("{path} cannot be read: {error}")))?;
+            pairs.push((key.to_owned(), value.trim_end().to_owned()));
+        }
+        Ok(pairs)
+    }
+}
+
+fn split(flag: &str) -> Result<(&str, &str), Failed> {
+    // Never the whole flag: what stands behind a missing `=` may be a secret.
+    flag.split_once('=')
+        .filter(|(key, _)| !key.is_empty())
+        .ok_or_else(|| Failed::usage("a setting is written KEY=VALUE"))
+}
+
+fn list(text: &str) -> Value {
+    text.split(',').map(str::trim).collect()
+}
+
+/// `text` as the schema wants it. What the schema does not know is taken as it looks.
+fn value(schema: Option<&Value>, key: &str, text: String) -> Result<Value, Failed> {
+    let kinds = schema.map(|it| it["type"].clone()).unwrap_or_default();
+    let is =
+        |kind: &str| kinds == kind || kinds.as_array().is_some_and(|it| it.contains(&json!(kind)));
+    if is("string") {
+        return Ok(json!(text));
+    }
+    let parsed = serde_json::from_str::<Value>(&text);
+    if is("array") {
+        return Ok(parsed.ok().filter(Value::is_array).unwrap_or_else(|| list(&text)));
+    }
+    let wanted = [
+        ("integer", "a whole number", Value::is_i64 as fn(&Value) -> bool),
+        ("number", "a number", Value::is_number),
+        ("boolean", "true or false", Value::is_boolean),
+        ("object", "a JSON object", Value::is_object),
+    ];
+    match wanted.iter().find(|(kind, ..)| is(kind)) {
+        Some((_, words, fits)) => parsed
+            .ok()
+            .filter(|it| fits(it) || it.is_u64())
+            .ok_or_else(|| Failed::usage(format!("the setting `{key}` takes {words}"))),
+        None => Ok(parsed.unwrap_or(Value::String(text))),
+    }
+}
+
+fn put(config: &mut Map<String, Value>, key: &str, value: Value) -> Result<(), Failed> {
+    match key.split_once('.') {
+        None => {
+            config.insert(key.to_owned(), value);
+            Ok(())
+        }
+        Some((first, rest)) => match config.entry(first).or_insert_with(|| json!({})) {
+            Value::Object(inner) => put(inner, rest, value),
+            _ => Err(Failed::usage(format!(
+                "the setting `{first}` is given both whole and in parts"
+            ))),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(flags: &[&str]) -> Result<Assigned, Failed> {
+        let schema = json!({ "properties": {
+            "host": { "type": "string" }, "password": { "type": ["string", "null"] },
+            "port": { "type": "integer" }, "has_header": { "type": "boolean" },
+            "schemas": { "type": "array" },
+        } });
+        let set = flags.iter().map(|&it| it.to_owned()).collect();
+        Assignments { set, ..Assignments::default() }.read(&schema)
+    }
+
+    #[test]
+    fn the_schema_says_what_is_a_number_and_what_is_text() {
+        let assigned =
+            read(&["host=db", "password=12345", "port=5432", "has_header=false", "schemas=a,b"]);
+        assert_eq!(
+            Value::Object(assigned.unwrap().config),
+            json!({ "host": "db", "password": "12345", "port": 5432, "has_header": false, "schemas": ["a", "b"] })
+        );
+    }
+
+    #[test]
+    fn dots_reach_into_objects() {
+        let assigned = read(&["auth.kind=bearer", "auth.token=t"]).unwrap();
+        assert_eq!(
+            Value::Object(assigned.config),
+            json!({ "auth": { "kind": "bearer", "token": "t" } })
+        );
+        assert!(read(&["auth=x", "auth.token=t"]).is_err());
+    }
+
+    #[test]
+    fn the_cursor_belongs_to_the_streams() {
+        let assigned =
+            read(&["cursor_column=updated_at", "cursor_type=timestamp", "primary_key=a,b"])
+                .unwrap();
+        assert!(assigned.config.is_empty());
+        assert_eq!(
+            Value::Object(assigned.stream),
+            json!({ "cursor_column": "updated_at", "cursor_type": "timestamp", "primary_key": ["a", "b"] })
+        );
+    }
+
+    #[test]
+    fn a_refusal_never_repeats_the_value() {
+        for flag in ["port=hunter2", "hunter2"] {
+            assert!(!read(&[flag]).unwrap_err().message.contains("hunter2"));
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The API as the commands see it, over HTTP.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue, Method, header};
+use linkspan_domain::{
+    Secret,
+    ports::{Outbound, OutboundBody, OutboundError, OutboundRequest},
+};
+use serde_json::Value;
+use url::Url;
+
+use super::exit::{Exit, Failed};
+
+/// Speaks JSON:API to a Linkspan server.
+pub(crate) struct Client {
+    base: Url,
+    key: Secret<String>,
+    outbound: Arc<dyn Outbound>,
+}
+
+impl Client {
+    /// A client of the server at `base`.
+    pub(crate) fn new(base: Url, key: Secret<String>, outbound: Arc<dyn Outbound>) -> Self {
+        Self { base, key, outbound }
+    }
+
+    /// Where the server is, without a slash at the end.
+    pub(crate) fn base(&self) -> &str {
+        self.base.as_str().trim_end_matches('/')
+    }
+
+    /// Reads `path`.
+    pub(crate) async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, Failed> {
+        let mut url = self.url(path)?;
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        self.send(Method::GET, url, None).await
+    }
+
+    /// Posts a document to `path`.
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, Failed> {
+        self.send(Method::POST, self.url(path)?, Some(body)).await
+    }
+
+    fn url(&self, path: &str) -> Result<Url, Failed> {
+        self.base.join(path).map_err(|_| Failed::usage(format!("{path} is not a path")))
+    }
+
+    async fn send(&self, method: Method, url: Url, body: Option<&Value>) -> Result<Value, Failed> {
+        let mut request = OutboundRequest::new(method, url);
+        request.headers = self.headers()?;
+        if let Some(body) = body {
+            request.body = OutboundBody::Bytes(body.to_string().into());
+        }
+        let response = self.outbound.send(request).await.map_err(|it| unreachable_server(&it))?;
+        let status = response.status;
+        let bytes = response.bytes().await.map_err(|it| unreachable_server(&it))?;
+        if status.is_success() && bytes.is_empty() {
+            return Ok(Value::Null);
+        }
+        let document: Value = serde_json::from_slice(&bytes).map_err(|_| {
+            Failed::usage(format!(
+                "{} does not answer as a Linkspan server does ({status}); check LINKSPAN_URL",
+                self.base
+            ))
+        })?;
+        if status.is_success() { Ok(document) } else { Err(refused(&document)) }
+    }
+
+    fn headers(&self) -> Result<HeaderMap, Failed> {
+        const JSON_API: HeaderValue = HeaderValue::from_static("application/vnd.api+json");
+        let bearer = format!("Bearer {}", self.key.expose());
+        let mut bearer = HeaderValue::try_from(bearer)
+            .map_err(|_| Failed::usage("the API key has characters that no key has"))?;
+        bearer.set_sensitive(true);
+        Ok([
+            (header::AUTHORIZATION, bearer),
+            (header::CONTENT_TYPE, JSON_API),
+            (header::ACCEPT, JSON_API),
+        ]
+        .into_iter()
+        .collect())
+    }
+}
+
+fn unreachable_server(error: &OutboundError) -> Failed {
+    Failed::usage(format!("the Linkspan server: {error}"))
+}
+
+/// What the server said, for a person.
+fn refused(document: &Value) -> Failed {
+    let error = &document["errors"][0];
+    let code = error["code"].as_str().unwrap_or_default();
+    let exit = match code {
+        "source.refused" | "source.unavailable" | "workspace_connector.need_reconnect" => {
+            Exit::Source
+        }
+        "platform.internal" | "platform.unavailable" => Exit::Internal,
+        _ => Exit::Usage,
+    };
+    let said = error["detail"].as_str().or_else(|| error["title"].as_str());
+    let said = said.unwrap_or("the server refused without saying why");
+    let place =
+        error["source"]["pointer"].as_str().or_else(|| error["source"]["parameter"].as_str());
+    let place = place.map(|it| format!(" (at {it})")).unwrap_or_default();
+    Failed { exit, message: format!("{said}{place} [{code}]") }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_what_where_and_under_which_code() {
+        let failed = refused(&json!({ "errors": [{
+            "code": "resource.name_taken", "title": "Taken", "detail": "that name is taken",
+            "source": { "pointer": "/data/attributes/name" },
+        }] }));
+        assert_eq!(failed.exit, Exit::Usage);
+        assert_eq!(
+            failed.message,
+            "that name is taken (at /data/attributes/name) [resource.name_taken]"
+        );
+    }
+
+    #[test]
+    fn a_system_that_does_not_answer_has_an_exit_code_of_its_own() {
+        let failed =
+            refused(&json!({ "errors": [{ "code": "source.unavailable", "title": "x" }] }));
+        assert_eq!(failed.exit, Exit::Source);
+    }
+}

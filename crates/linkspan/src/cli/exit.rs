@@ -1,0 +1,62 @@
+//! How a command ends.
+
+use std::fmt;
+
+/// Why a command ended without success: what to say, and the exit code that machines read.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    /// The exit code.
+    pub(crate) exit: Exit,
+    /// What to say.
+    pub(crate) message: String,
+}
+
+/// The exit codes. Success is 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Something went wrong that is not the person's doing.
+    Internal = 1,
+    /// The command line, the settings or the input are wrong.
+    Usage = 2,
+    /// The connected system refused, or did not answer.
+    Source = 3,
+    /// It worked, but not for every record.
+    Partial = 4,
+}
+
+impl Failed {
+    /// The command line, the settings or the input are wrong.
+    pub(crate) fn usage(message: impl fmt::Display) -> Self {
+        Self { exit: Exit::Usage, message: message.to_string() }
+    }
+
+    /// The connected system refused, or did not answer.
+    pub(crate) fn source(message: impl fmt::Display) -> Self {
+        Self { exit: Exit::Source, message: message.to_string() }
+    }
+
+    /// It worked, but not for every record.
+    pub(crate) fn partial(message: impl fmt::Display) -> Self {
+        Self { exit: Exit::Partial, message: message.to_string() }
+    }
+
+    /// Something went wrong that is not the person's doing. The whole chain of causes is told.
+    pub(crate) fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
+        Self { exit: Exit::Internal, message: chain(error) }
+    }
+
+    /// The settings or the place the program runs in are wrong. The whole chain of causes is told.
+    pub(crate) fn setup(error: &(dyn std::error::Error + 'static)) -> Self {
+        Self { exit: Exit::Usage, message: chain(error) }
+    }
+}
+
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        message = format!("{message}: {cause}");
+        source = cause.source();
+    }
+    message
+}

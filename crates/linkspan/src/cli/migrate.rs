@@ -1,0 +1,23 @@
+//! `linkspan migrate`: brings the database to the newest schema.
+
+use serde_json::json;
+
+use super::{exit::Failed, output::Output};
+use crate::{compose, settings::Settings};
+
+/// Bring the database to the newest schema
+///
+/// `serve` does so by itself. Run it on its own where the server's user may not change the schema.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Migrate {}
+
+impl Migrate {
+    /// Runs the command.
+    #[expect(clippy::unused_self, reason = "every command runs the same way")]
+    pub(crate) async fn run(self, settings: &Settings, output: &Output) -> Result<(), Failed> {
+        let database = compose::database(settings).await.map_err(|error| Failed::setup(&error))?;
+        database.close().await;
+        output.answer(|| "The database has the newest schema.".to_owned(), &json!({ "ok": true }));
+        Ok(())
+    }
+}

@@ -1,0 +1,149 @@
+//! Records to a file or to standard output.
+
+use std::{
+    fs::File,
+    io::{self, BufWriter, Write},
+    path::Path,
+};
+
+use arrow_array::RecordBatch;
+use arrow_csv::writer::{Writer as CsvWriter, WriterBuilder};
+use linkspan_domain::StreamSpec;
+use linkspan_engine::RowEncoder;
+use linkspan_sdk::{Rows, arrow_schema};
+use parquet::{
+    arrow::ArrowWriter,
+    basic::{Compression, ZstdLevel},
+    file::properties::WriterProperties,
+};
+
+use crate::cli::exit::Failed;
+
+/// How records are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Encoding {
+    /// One JSON object a line
+    Jsonl,
+    /// Comma-separated values with a header
+    Csv,
+    /// Apache Parquet
+    Parquet,
+}
+
+/// Writes the batches of one stream.
+pub(super) struct RecordWriter {
+    format: Format,
+    written: Written,
+}
+
+/// What was written.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Written {
+    /// Records that are in the file.
+    pub(super) records: u64,
+    /// Records that could not be written.
+    pub(super) rejected: u64,
+}
+
+enum Format {
+    Jsonl(Box<RowEncoder>, Target),
+    Csv(CsvWriter<Target>),
+    Parquet(Box<ArrowWriter<Target>>),
+}
+
+type Target = BufWriter<Box<dyn Write + Send>>;
+
+impl RecordWriter {
+    /// Writes to `path`, or to standard output; in `encoding`, or as the suffix says.
+    pub(super) fn open(
+        path: Option<&Path>,
+        encoding: Option<Encoding>,
+        spec: &StreamSpec,
+    ) -> Result<Self, Failed> {
+        let encoding = encoding.or_else(|| of_suffix(path)).unwrap_or(Encoding::Jsonl);
+        let target: Box<dyn Write + Send> = match path {
+            None => Box::new(io::stdout()),
+            Some(path) => Box::new(File::create(path).map_err(|error| {
+                Failed::usage(format!("{} cannot be written: {error}", path.display()))
+            })?),
+        };
+        let target = BufWriter::with_capacity(1 << 20, target);
+        let schema = arrow_schema(spec);
+        let format = match encoding {
+            Encoding::Jsonl => {
+                let encoder =
+                    RowEncoder::new(schema, &[]).map_err(|error| Failed::internal(&error))?;
+                Format::Jsonl(Box::new(encoder), target)
+            }
+            Encoding::Csv => Format::Csv(WriterBuilder::new().with_header(true).build(target)),
+            Encoding::Parquet => {
+                let properties = WriterProperties::builder()
+                    .set_compression(Compression::ZSTD(ZstdLevel::default()))
+                    .build();
+                let writer = ArrowWriter::try_new(target, schema, Some(properties));
+                Format::Parquet(Box::new(writer.map_err(|error| Failed::internal(&error))?))
+            }
+        };
+        Ok(Self { format, written: Written::default() })
+    }
+
+    /// Adds a batch.
+    pub(super) fn write(&mut self, records: &RecordBatch) -> Result<(), Failed> {
+        let mut lost = 0;
+        match &mut self.format {
+            Format::Jsonl(encoder, target) => lost = lines(encoder, target, records)?,
+            Format::Csv(writer) => {
+                writer.write(records).map_err(|error| Failed::internal(&error))?
+            }
+            Format::Parquet(writer) => {
+                writer.write(records).map_err(|error| Failed::internal(&error))?;
+            }
+        }
+        let count = u64::try_from(records.num_rows()).unwrap_or(u64::MAX);
+        self.written.records += count - lost;
+        self.written.rejected += lost;
+        Ok(())
+    }
+
+    /// Completes the file.
+    pub(super) fn finish(self) -> Result<Written, Failed> {
+        match self.format {
+            Format::Jsonl(_, mut target) => target.flush().map_err(|error| unwritable(&error))?,
+            Format::Csv(writer) => {
+                writer.into_inner().flush().map_err(|error| unwritable(&error))?;
+            }
+            Format::Parquet(writer) => {
+                writer.close().map_err(|error| Failed::internal(&error))?;
+            }
+        }
+        Ok(self.written)
+    }
+}
+
+/// Writes a line for each record that JSON can hold, and counts the others.
+fn lines(
+    encoder: &mut RowEncoder,
+    target: &mut Target,
+    records: &RecordBatch,
+) -> Result<u64, Failed> {
+    let (mut rows, mut rejected) = (Rows::default(), Vec::new());
+    encoder.encode(records, &mut rows, &mut rejected).map_err(|error| Failed::internal(&error))?;
+    for row in rows.iter() {
+        let line = target.write_all(row.payload.as_bytes()).and_then(|()| target.write_all(b"\n"));
+        line.map_err(|error| unwritable(&error))?;
+    }
+    Ok(u64::try_from(rejected.len()).unwrap_or(u64::MAX))
+}
+
+fn unwritable(error: &io::Error) -> Failed {
+    Failed::usage(format!("the records cannot be written: {error}"))
+}
+
+fn of_suffix(path: Option<&Path>) -> Option<Encoding> {
+    match path?.extension()?.to_str()? {
+        "jsonl" | "ndjson" | "json" => Some(Encoding::Jsonl),
+        "csv" => Some(Encoding::Csv),
+        "parquet" => Some(Encoding::Parquet),
+        _ => None,
+    }
+}

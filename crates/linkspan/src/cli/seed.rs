@@ -1,0 +1,83 @@
+//! `linkspan seed`: fills the catalog.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use linkspan_app::SeedOutcome;
+use linkspan_domain::CatalogEntry;
+use serde_json::json;
+
+use super::{
+    exit::Failed,
+    output::{Output, table},
+};
+use crate::{
+    compose::{self, FileReach, Platform},
+    settings::Settings,
+};
+
+/// Fill the catalog; what operators edited stays
+///
+/// Without a folder the catalog of this program is used, as at every start of the server.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Seed {
+    /// A folder of YAML files, one connector each
+    folder: Option<PathBuf>,
+    /// Only look whether the files can be read
+    #[arg(long)]
+    check: bool,
+}
+
+impl Seed {
+    /// Runs the command.
+    pub(crate) async fn run(self, settings: &Settings, output: &Output) -> Result<(), Failed> {
+        let entries = match &self.folder {
+            Some(folder) => read(folder)?,
+            None => compose::catalog().map_err(|error| Failed::internal(&error))?,
+        };
+        if self.check {
+            let count = entries.len();
+            output.answer(
+                || format!("{count} connectors can be seeded."),
+                &json!({ "connectors": count }),
+            );
+            return Ok(());
+        }
+        let platform =
+            Platform::open(settings, FileReach::Roots).await.map_err(|it| Failed::setup(&it))?;
+        let seeded = platform.seed(entries).await.map_err(|it| Failed::internal(&it));
+        platform.close().await;
+        let SeedOutcome { inserted, updated, unchanged, kept } = seeded?;
+        let counts = [inserted, updated, unchanged, kept];
+        let human = || {
+            table(
+                ["inserted", "updated", "unchanged", "kept as edited"],
+                [counts.map(|it| it.to_string())],
+            )
+        };
+        let machine = json!({
+            "inserted": inserted, "updated": updated, "unchanged": unchanged, "kept": kept,
+        });
+        output.answer(human, &machine);
+        Ok(())
+    }
+}
+
+fn read(folder: &Path) -> Result<Vec<CatalogEntry>, Failed> {
+    let unreadable = |path: &Path, error: &dyn std::fmt::Display| {
+        Failed::usage(format!("{} cannot be read: {error}", path.display()))
+    };
+    let files = fs::read_dir(folder).map_err(|error| unreadable(folder, &error))?;
+    let mut paths: Vec<_> = files.filter_map(Result::ok).map(|it| it.path()).collect();
+    paths.retain(|it| it.extension().is_some_and(|it| it == "yaml" || it == "yml"));
+    paths.sort();
+    paths
+        .iter()
+        .map(|path| {
+            let text = fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+            yaml_serde::from_str(&text).map_err(|error| unreadable(path, &error))
+        })
+        .collect()
+}

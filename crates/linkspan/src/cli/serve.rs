@@ -1,0 +1,33 @@
+//! `linkspan serve`: runs the server.
+
+use serde_json::json;
+
+use super::{exit::Failed, output::Output};
+use crate::{
+    compose::{FileReach, Platform},
+    server::{self, Server},
+    settings::Settings,
+};
+
+/// Run the server: the API, and a worker that syncs
+#[derive(Debug, clap::Args)]
+pub(crate) struct Serve {}
+
+impl Serve {
+    /// Runs the command, until somebody stops it.
+    #[expect(clippy::unused_self, reason = "every command runs the same way")]
+    pub(crate) async fn run(self, settings: &Settings, output: &Output) -> Result<(), Failed> {
+        let platform =
+            Platform::open(settings, FileReach::Roots).await.map_err(|it| Failed::setup(&it))?;
+        if let Some(welcome) = platform.welcome() {
+            output.say(&welcome);
+        }
+        let server = Server::start(settings, platform, settings.listen).await;
+        let server = server.map_err(|error| Failed::setup(&error))?;
+        let machine = json!({ "listen": server.address().to_string() });
+        output.answer(|| format!("Linkspan listens on http://{}", server.address()), &machine);
+        server::stop_signal().await;
+        tracing::info!("stopping: requests and checkpoints in flight are finished first");
+        server.stop().await.map_err(|error| Failed::internal(&error))
+    }
+}

@@ -1,0 +1,86 @@
+//! Where a command finds its platform: a running server, or the embedded database.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use linkspan_domain::Secret;
+use linkspan_egress::{EgressPolicy, GuardedClient};
+use url::Url;
+
+use super::{client::Client, exit::Failed};
+use crate::{
+    compose::{FileReach, Platform},
+    server::Server,
+    settings::Settings,
+};
+
+/// A platform to talk to, for as long as a command runs.
+pub(crate) struct Session {
+    client: Client,
+    embedded: Option<Server>,
+}
+
+impl Session {
+    /// The server at `LINKSPAN_URL`, or one of our own over the embedded database.
+    ///
+    /// Either way a command speaks to the API, so there is one way in.
+    pub(crate) async fn open(settings: &Settings) -> Result<Self, Failed> {
+        match (&settings.url, &settings.api_key) {
+            (Some(url), Some(key)) => {
+                Ok(Self { client: client(url.clone(), key.clone())?, embedded: None })
+            }
+            (None, None) => Self::embedded(settings).await,
+            _ => Err(Failed::usage("set LINKSPAN_URL and LINKSPAN_API_KEY together, or neither")),
+        }
+    }
+
+    async fn embedded(settings: &Settings) -> Result<Self, Failed> {
+        // The person at the command line reads files of their own.
+        let platform = Platform::open(settings, FileReach::Operator).await;
+        let platform = platform.map_err(|error| Failed::setup(&error))?;
+        let key = platform.admin_key();
+        let server = Server::start(settings, platform, SocketAddr::from(([127, 0, 0, 1], 0))).await;
+        Self::of(server.map_err(|error| Failed::setup(&error))?, key)
+    }
+
+    /// A session with a server of our own.
+    pub(crate) fn of(server: Server, key: Secret<String>) -> Result<Self, Failed> {
+        let url = format!("http://{}/", server.address());
+        let url = url.parse().map_err(|_| Failed::usage("the server has no address"))?;
+        Ok(Self { client: client(url, key)?, embedded: Some(server) })
+    }
+
+    /// Speaks to the platform.
+    pub(crate) const fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Lets the platform go.
+    pub(crate) async fn close(self) {
+        if let Some(server) = self.embedded
+            && let Err(error) = server.stop().await
+        {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the embedded server did not stop cleanly"
+            );
+        }
+    }
+
+    /// The server of our own, if it is one.
+    pub(crate) const fn server(&self) -> Option<&Server> {
+        self.embedded.as_ref()
+    }
+
+    /// The server of our own, to keep running.
+    pub(crate) fn into_server(self) -> Option<Server> {
+        self.embedded
+    }
+}
+
+/// A client that may go wherever the person who typed the address wants.
+fn client(url: Url, key: Secret<String>) -> Result<Client, Failed> {
+    let everywhere = ["0.0.0.0/0", "::/0"].iter().filter_map(|it| it.parse().ok()).collect();
+    let outbound = GuardedClient::new(EgressPolicy::new(everywhere));
+    let outbound = outbound.map_err(|error| Failed::internal(&error))?;
+    Ok(Client::new(url, key, Arc::new(outbound)))
+}

@@ -1,0 +1,126 @@
+//! `linkspan sync`: syncs an activation, and waits.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::{
+    activation::Activation,
+    client::Client,
+    exit::Failed,
+    output::{Output, table, thousands},
+    progress::Progress,
+    session::Session,
+};
+use crate::settings::Settings;
+
+/// Sync an activation, and wait until it is done
+///
+/// Reads what changed since the last sync where a cursor column is set, and everything otherwise.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Sync {
+    /// The name of the activation, or its identifier
+    name: String,
+    /// Read everything, whatever was read before
+    #[arg(long, conflicts_with = "incremental")]
+    full: bool,
+    /// Read only what changed; needs a cursor column
+    #[arg(long)]
+    incremental: bool,
+    /// Only this stream; repeat for more
+    #[arg(long = "stream", value_name = "STREAM")]
+    streams: Vec<String>,
+}
+
+/// What a run came to.
+#[derive(Debug)]
+pub(crate) struct Synced {
+    /// The attributes of its sync log.
+    log: Value,
+    /// How long it took, in seconds.
+    seconds: f64,
+}
+
+/// How often a run is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+impl Sync {
+    /// A sync of everything that `name` has, in the way the server thinks best.
+    pub(crate) fn of(name: &str) -> Self {
+        Self { name: name.to_owned(), full: false, incremental: false, streams: Vec::new() }
+    }
+
+    /// Runs the command.
+    pub(crate) async fn run(self, settings: &Settings, output: &Output) -> Result<(), Failed> {
+        let session = Session::open(settings).await?;
+        let synced = self.sync(session.client(), output).await;
+        session.close().await;
+        let synced = synced?;
+        output.answer(|| synced.table(), &synced.machine());
+        synced.verdict()
+    }
+
+    /// Starts the run, and follows it to its end.
+    pub(crate) async fn sync(&self, client: &Client, output: &Output) -> Result<Synced, Failed> {
+        let began = Instant::now();
+        let activation = Activation::find(client, &self.name).await?;
+        let mut attributes = json!({ "streams": self.streams });
+        match (self.full, self.incremental) {
+            (true, _) => attributes["mode"] = json!("full"),
+            (_, true) => attributes["mode"] = json!("incremental"),
+            _ => {}
+        }
+        let body =
+            json!({ "data": { "type": "workspace_connector_sync_log", "attributes": attributes } });
+        let path = format!("/v1/workspace-connectors/{}/syncs", activation.id);
+        let started = client.post(&path, &body).await?;
+        let log = started["data"]["id"].as_str().unwrap_or_default();
+        let path = format!("/v1/workspace-connector-sync-logs/{log}");
+        let progress = Progress::start(output, &activation.name);
+        loop {
+            let log = client.get(&path, &[]).await?["data"]["attributes"].take();
+            progress.show(&log);
+            if matches!(log["status"].as_str(), Some("success" | "error")) {
+                return Ok(Synced { log, seconds: began.elapsed().as_secs_f64() });
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+}
+
+impl Synced {
+    /// How many records of `kind` the run counted.
+    pub(crate) fn count(&self, kind: &str) -> u64 {
+        self.log["counts"][kind].as_u64().unwrap_or_default()
+    }
+
+    fn table(&self) -> String {
+        let kinds = ["read", "written", "unchanged", "deleted", "quarantined"];
+        let counts = kinds.map(|kind| thousands(self.count(kind)));
+        let status = self.log["status"].as_str().unwrap_or_default();
+        format!("{}\n{status} in {:.2} s", table(kinds, [counts]), self.seconds)
+    }
+
+    fn machine(&self) -> Value {
+        json!({
+            "status": self.log["status"], "read": self.count("read"), "written": self.count("written"),
+            "unchanged": self.count("unchanged"), "deleted": self.count("deleted"),
+            "quarantined": self.count("quarantined"), "seconds": self.seconds,
+        })
+    }
+
+    /// Success, or the reason why it is none.
+    pub(crate) fn verdict(&self) -> Result<(), Failed> {
+        if self.log["status"] != "success" {
+            let said = self.log["error"].as_str().unwrap_or("the run failed without saying why");
+            return Err(Failed::source(said));
+        }
+        match self.count("quarantined") {
+            0 => Ok(()),
+            some => Err(Failed::partial(format!(
+                "{} records could not be stored and were kept aside",
+                thousands(some)
+            ))),
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! The composition root: which adapter is behind which port.
+
+use std::{
+    fs, io,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use linkspan_api::{Limits, Probes};
+use linkspan_app::{
+    Access, AccessError, ActivationSettings, Activations, ApiKeys, Audit, Catalog, ConnectorTypes,
+    DuplicateConnectorType, Filters, Idempotency, People, ProviderConnectors, Providers, RunConnections, SeedError,
+    SeedOutcome, Seeding, Sessions, Sources, Syncs, Workspaces,
+};
+use linkspan_domain::{
+    Call, CatalogEntry, Secret, Workspace,
+    ports::{Outbound, World},
+};
+use linkspan_egress::{ClientError, DatabaseHosts, EgressPolicy, GuardedClient, InvalidNetworks};
+use linkspan_engine::{Engine, EngineLimits, NoProgress, Worker, WorkerSettings};
+use linkspan_persistence::{ConnectError, Database, MigrateError};
+use linkspan_sdk::{Environment, FileAccess, RecordStore};
+use linkspan_vault::{KeyPolicy, Keyring, KeyringError, KeyringVault};
+
+use crate::{
+    admin_key::{AdminKey, AdminKeyError, Origin},
+    database_hosts::GuardedHosts,
+    registry,
+    settings::{EgressDatabases, Mode, Settings},
+    world::SystemWorld,
+};
+
+/// Everything that the program is made of, put together.
+pub(crate) struct Platform {
+    pub(crate) database: Database,
+    pub(crate) access: Arc<Access>,
+    pub(crate) seeding: Seeding,
+    pub(crate) types: Arc<ConnectorTypes>,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) sources: Arc<Sources>,
+    pub(crate) world: Arc<dyn World>,
+    workspace: Workspace,
+    admin: AdminKey,
+    uploads: PathBuf,
+}
+
+/// Which files connectors may read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FileReach {
+    /// Uploads, and the folders that the operator opened: others use the platform too.
+    Roots,
+    /// Every file that the person at the command line can read.
+    Operator,
+}
+
+/// Why the program cannot be put together. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ComposeError {
+    #[error("the data directory {path} cannot be used; choose another with --data-dir")]
+    DataDir { path: PathBuf, source: io::Error },
+    #[error("a folder of LINKSPAN_FILE_ROOTS cannot be opened")]
+    FileRoots(#[source] io::Error),
+    #[error("the database cannot be opened; check LINKSPAN_DATABASE_URL")]
+    Database(#[source] ConnectError),
+    #[error("the database cannot be brought to the newest schema")]
+    Migrate(#[source] MigrateError),
+    #[error("secrets cannot be sealed")]
+    Keyring(#[source] KeyringError),
+    #[error(transparent)]
+    AdminKey(AdminKeyError),
+    #[error("the admin key cannot be used")]
+    Access(#[source] AccessError),
+    #[error("LINKSPAN_EGRESS_ALLOW cannot be read")]
+    Egress(#[source] InvalidNetworks),
+    #[error("no outbound client can be made")]
+    Outbound(#[source] ClientError),
+    #[error(transparent)]
+    Types(DuplicateConnectorType),
+    #[error("the catalog cannot be seeded")]
+    Seed(#[source] SeedError),
+}
+
+/// How often a worker looks for a run, when nobody tells it.
+const POLL: Duration = Duration::from_millis(200);
+
+/// The catalog of this program, as `cargo xtask codegen` writes it.
+const CATALOG: &str = include_str!("../../../seeds/catalog.json");
+
+/// The entries of the catalog of this program.
+pub(crate) fn catalog() -> Result<Vec<CatalogEntry>, SeedError> {
+    Seeding::parse_index(CATALOG)
+}
+
+/// The database, with the newest schema.
+pub(crate) async fn database(settings: &Settings) -> Result<Database, ComposeError> {
+    make_data_dir(&settings.data_dir)?;
+    let url = settings.database_url();
+    let database = linkspan_persistence::connect(url.expose()).await;
+    let database = database.map_err(ComposeError::Database)?;
+    database.migrate().await.map_err(ComposeError::Migrate)?;
+    Ok(database)
+}
+
+impl Platform {
+    /// Puts everything together, and brings database and catalog up to date.
+    pub(crate) async fn open(settings: &Settings, reach: FileReach) -> Result<Self, ComposeError> {
+        let world: Arc<dyn World> = Arc::new(SystemWorld);
+        let database = database(settings).await?;
+        let uploads = settings.data_dir.join("files");
+        make_data_dir(&uploads)?;
+        let environment = environment(settings, Some(&uploads), reach)?;
+        let types = Arc::new(registry::types().map_err(ComposeError::Types)?);
+        let vault = Arc::new(KeyringVault::new(keyring(settings)?));
+        let activation_settings = Arc::new(ActivationSettings::new(Arc::clone(&types), vault));
+        let sessions = Arc::new(Sessions::new(Arc::clone(&world)));
+        let access = Access::new(
+            database.access(),
+            database.api_keys(),
+            Arc::clone(&sessions),
+            Arc::clone(&world),
+        );
+        let seeding = Seeding::new(database.connectors(), database.access(), Arc::clone(&world));
+        let workspace = seeding.bootstrap().await.map_err(ComposeError::Seed)?;
+        let admin = AdminKey::find(settings.admin_key.as_ref(), &settings.data_dir);
+        let admin = admin.map_err(ComposeError::AdminKey)?;
+        access.ensure_admin_key(&workspace, &admin.key).await.map_err(ComposeError::Access)?;
+        let sources = Sources::new(activation_settings, environment);
+        let platform = Self {
+            database,
+            access: Arc::new(access),
+            seeding,
+            types,
+            sessions,
+            sources: Arc::new(sources),
+            world,
+            workspace,
+            admin,
+            uploads,
+        };
+        platform.seed(catalog().map_err(ComposeError::Seed)?).await?;
+        Ok(platform)
+    }
+
+    /// Brings the catalog up to `entries`.
+    pub(crate) async fn seed(
+        &self,
+        entries: Vec<CatalogEntry>,
+    ) -> Result<SeedOutcome, ComposeError> {
+        let caller = self.access.system(self.workspace.organization_id, None).await;
+        let call = Call {
+            caller: caller.map_err(ComposeError::Access)?,
+            ip_address: None,
+            trace_id: self.world.uuid().simple().to_string(),
+            claim: None,
+        };
+        self.seeding.seed(&call, entries).await.map_err(ComposeError::Seed)
+    }
+
+    /// The key of the first admin.
+    pub(crate) fn admin_key(&self) -> Secret<String> {
+        self.admin.key.clone()
+    }
+
+    /// What the first start says, this once: the key of the first admin, and where it is kept.
+    pub(crate) fn welcome(&self) -> Option<String> {
+        match &self.admin.origin {
+            Origin::Made(path) => Some(format!(
+                "The key of the first admin, shown this once: {}\n(kept in {}, for you alone)",
+                self.admin.key.expose(),
+                path.display()
+            )),
+            Origin::Given | Origin::Kept(_) => None,
+        }
+    }
+
+    /// The folder of uploaded files.
+    pub(crate) fn uploads(&self) -> &Path {
+        &self.uploads
+    }
+
+    /// The records that runs brought in.
+    pub(crate) fn records(&self) -> Arc<dyn RecordStore> {
+        self.database.records()
+    }
+
+    /// Works on runs, `slots` of them at a time.
+    pub(crate) fn worker(&self, slots: usize) -> Worker {
+        let activations = self.database.workspace_connectors();
+        let connections = RunConnections::new(activations, Arc::clone(&self.sources));
+        let engine = Engine {
+            syncs: self.database.syncs(),
+            records: self.database.records(),
+            connections: Arc::new(connections),
+            world: Arc::clone(&self.world),
+            progress: Arc::new(NoProgress),
+            limits: EngineLimits::default(),
+        };
+        let name = format!("worker-{}", self.world.uuid().simple());
+        Worker::new(engine, WorkerSettings { name, slots, poll: POLL })
+    }
+
+    /// Closes the database.
+    pub(crate) async fn close(&self) {
+        self.database.close().await;
+    }
+
+    /// The API over this platform.
+    pub(crate) fn api(&self, probes: Probes, limits: Limits) -> linkspan_api::App {
+        let (db, world, sessions) = (&self.database, &self.world, &self.sessions);
+        let world = || Arc::clone(world);
+        let sessions = || Arc::clone(sessions);
+        linkspan_api::App {
+            access: Arc::clone(&self.access),
+            activations: Arc::new(Activations::new(
+                db.workspace_connectors(),
+                db.connectors(),
+                db.people(),
+                db.connection_tests(),
+                Arc::clone(&self.sources),
+                world(),
+            )),
+            api_keys: Arc::new(ApiKeys::new(
+                db.api_keys(),
+                db.people(),
+                db.workspaces(),
+                sessions(),
+                linkspan_vault::random_token,
+                world(),
+            )),
+            audit: Arc::new(Audit::new(db.audit_events(), world())),
+            catalog: Arc::new(Catalog::new(db.connectors(), world())),
+            filters: Arc::new(Filters::new(db.connector_filters(), db.connectors(), world())),
+            idempotency: Arc::new(Idempotency::new(db.idempotency(), world())),
+            people: Arc::new(People::new(db.people(), db.workspaces(), sessions(), world())),
+            provider_connectors: Arc::new(ProviderConnectors::new(
+                db.provider_connectors(),
+                db.providers(),
+                db.connectors(),
+                world(),
+            )),
+            providers: Arc::new(Providers::new(db.providers(), world())),
+            syncs: Arc::new(Syncs::new(
+                db.syncs(),
+                db.workspace_connectors(),
+                Arc::clone(&self.sources),
+                world(),
+            )),
+            connector_types: Arc::clone(&self.types),
+            workspaces: Arc::new(Workspaces::new(
+                db.workspaces(),
+                db.access(),
+                db.workspace_connectors(),
+                sessions(),
+                world(),
+            )),
+            world: world(),
+            probes,
+            limits,
+        }
+    }
+}
+
+/// Made for the owner alone: keys and the database live there.
+fn make_data_dir(path: &Path) -> Result<(), ComposeError> {
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|source| ComposeError::DataDir { path: path.to_owned(), source })
+}
+
+fn keyring(settings: &Settings) -> Result<Keyring, ComposeError> {
+    let policy = match settings.mode {
+        Mode::Production => KeyPolicy::Required,
+        Mode::Development => KeyPolicy::CreateFile(settings.data_dir.clone()),
+    };
+    let previous: Vec<_> = settings.master_key_previous.iter().cloned().collect();
+    Keyring::open(settings.master_key.as_ref(), &previous, &policy).map_err(ComposeError::Keyring)
+}
+
+/// What connectors work with. `uploads` is the folder of uploaded files, if there is one.
+pub(crate) fn environment(
+    settings: &Settings,
+    uploads: Option<&Path>,
+    reach: FileReach,
+) -> Result<Environment, ComposeError> {
+    let policy: EgressPolicy = settings.egress_allow.parse().map_err(ComposeError::Egress)?;
+    let hosts = match settings.egress_databases {
+        EgressDatabases::Exempt => DatabaseHosts::Exempt,
+        EgressDatabases::Guarded => DatabaseHosts::Guarded,
+    };
+    let outbound: Arc<dyn Outbound> =
+        Arc::new(GuardedClient::new(policy.clone()).map_err(ComposeError::Outbound)?);
+    let mut folders: Vec<_> = uploads.map(Path::to_owned).into_iter().collect();
+    folders.extend(settings.file_roots.split(':').filter(|it| !it.is_empty()).map(PathBuf::from));
+    if reach == FileReach::Operator {
+        folders.extend([PathBuf::from("."), PathBuf::from("/")]);
+    }
+    let files = FileAccess::within(folders).map_err(ComposeError::FileRoots)?;
+    let guard = Arc::new(GuardedHosts::new(policy, hosts));
+    Ok(Environment { files, ..Environment::new(outbound, guard) })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_catalog_of_this_program_can_be_read() {
+        assert!(super::catalog().unwrap().len() >= 290);
+    }
+}

@@ -1,0 +1,142 @@
+//! The server: the API and a worker, over one platform, until somebody stops them.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use futures_util::FutureExt;
+use linkspan_api::{Limits, Probes, ServeError};
+use linkspan_sdk::RecordStore;
+use metrics_exporter_prometheus::PrometheusBuilder;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{compose::Platform, settings::Settings};
+
+/// A server at work.
+pub(crate) struct Server {
+    platform: Arc<Platform>,
+    address: SocketAddr,
+    stop: CancellationToken,
+    api: JoinHandle<Result<(), ServeError>>,
+    worker: JoinHandle<()>,
+    patience: Duration,
+}
+
+/// Why a server did not start, or did not stop as it should.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServerError {
+    /// The address cannot be listened on.
+    #[error("{address} cannot be listened on; choose another with --listen")]
+    Listen {
+        /// Which address.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The API ended with an error.
+    #[error("the API ended with an error")]
+    Api(#[source] ServeError),
+    /// A part of the server did not end in time, or crashed.
+    #[error("the {part} did not stop in time")]
+    Stuck {
+        /// Which part.
+        part: &'static str,
+    },
+}
+
+impl Server {
+    /// Starts on `address`.
+    pub(crate) async fn start(
+        settings: &Settings,
+        platform: Platform,
+        address: SocketAddr,
+    ) -> Result<Self, ServerError> {
+        let failed = |source| ServerError::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let platform = Arc::new(platform);
+        let stop = CancellationToken::new();
+        let patience = Duration::from_secs(settings.shutdown_secs);
+        let worker = platform.worker(settings.worker_concurrency);
+        let limits = Limits { drain: patience, ..Limits::default() };
+        let api = platform.api(probes(&platform, &stop), limits);
+        let api = tokio::spawn(linkspan_api::serve(listener, api, stop.clone().cancelled_owned()));
+        let worker_stop = stop.clone();
+        let worker = tokio::spawn(async move { worker.run(&worker_stop).await });
+        Ok(Self { platform, address, stop, api, worker, patience })
+    }
+
+    /// Where it listens.
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The records that its runs brought in.
+    pub(crate) fn records(&self) -> Arc<dyn RecordStore> {
+        self.platform.records()
+    }
+
+    /// Stops: takes nothing new, finishes requests and checkpoints in flight, and closes the database.
+    pub(crate) async fn stop(self) -> Result<(), ServerError> {
+        self.stop.cancel();
+        // The parts have the same time to finish; what they take beyond it is being stuck.
+        let patience = self.patience + Duration::from_secs(5);
+        let api = tokio::time::timeout(patience, self.api).await;
+        let worker = tokio::time::timeout(patience, self.worker).await;
+        self.platform.close().await;
+        match (api, worker) {
+            (Ok(Ok(ended)), Ok(Ok(()))) => ended.map_err(ServerError::Api),
+            (Ok(Ok(_)), _) => Err(ServerError::Stuck { part: "worker" }),
+            _ => Err(ServerError::Stuck { part: "API" }),
+        }
+    }
+}
+
+/// How often measurements are folded into the histograms that are shown.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// How operators look into the process. Nothing is measured if another part of the process measures already.
+fn probes(platform: &Arc<Platform>, stop: &CancellationToken) -> Probes {
+    let metrics: Arc<dyn Fn() -> String + Send + Sync> =
+        match PrometheusBuilder::new().install_recorder() {
+            Ok(handle) => {
+                let (upkeep, stop) = (handle.clone(), stop.clone());
+                tokio::spawn(stop.run_until_cancelled_owned(async move {
+                    loop {
+                        tokio::time::sleep(UPKEEP).await;
+                        upkeep.run_upkeep();
+                    }
+                }));
+                Arc::new(move || handle.render())
+            }
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "nothing is measured");
+                Arc::new(String::new)
+            }
+        };
+    let platform = Arc::clone(platform);
+    let is_ready = move || {
+        let platform = Arc::clone(&platform);
+        async move { platform.database.ping().await.is_ok() }.boxed()
+    };
+    Probes { metrics, is_ready: Arc::new(is_ready) }
+}
+
+/// Comes when somebody asks the process to stop: Ctrl-C, or the signal of a service manager.
+pub(crate) async fn stop_signal() {
+    let mut terminate = match signal(SignalKind::terminate()) {
+        Ok(terminate) => terminate,
+        Err(error) => {
+            tracing::warn!(%error, "SIGTERM cannot be listened to; only Ctrl-C stops the server");
+            let _ = tokio::signal::ctrl_c().await;
+            return;
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}

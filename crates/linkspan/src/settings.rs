@@ -1,0 +1,245 @@
+//! Settings: `linkspan.toml`, then `LINKSPAN_*` in the environment, then flags.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use figment::{
+    Figment,
+    providers::{Env, Format, Serialized, Toml},
+};
+use linkspan_domain::Secret;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+/// What an operator can set.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// Where the database is. Unset: a SQLite file in the data directory.
+    pub(crate) database_url: Option<Secret<String>>,
+    /// Where the embedded database, keys and uploads are.
+    pub(crate) data_dir: PathBuf,
+    /// Where the HTTP API listens.
+    pub(crate) listen: SocketAddr,
+    /// How the outside reaches the API. Unset: as it listens.
+    pub(crate) public_url: Option<Url>,
+    /// The key of the first admin. Unset: made at the first start.
+    pub(crate) admin_key: Option<Secret<String>>,
+    /// The key that seals secrets: 32 bytes, as 64 hexadecimal digits or base64.
+    pub(crate) master_key: Option<Secret<String>>,
+    /// Keys that sealed secrets before, separated by commas.
+    pub(crate) master_key_previous: Option<Secret<String>>,
+    /// Where the program runs.
+    pub(crate) mode: Mode,
+    /// Networks outside the egress policy, as CIDRs separated by commas.
+    pub(crate) egress_allow: String,
+    /// Whether hosts of databases are under the egress policy.
+    pub(crate) egress_databases: EgressDatabases,
+    /// Folders that file connectors may read, separated by colons. The uploads of the data directory are always among them.
+    pub(crate) file_roots: String,
+    /// How many runs a worker works on at a time.
+    pub(crate) worker_concurrency: usize,
+    /// How many seconds a shutdown waits for requests and checkpoints.
+    pub(crate) shutdown_secs: u64,
+    /// What is logged: a filter in the syntax of `tracing`.
+    pub(crate) log: String,
+    /// How it is logged.
+    pub(crate) log_format: LogFormat,
+    /// Where a running server is, for commands that need one.
+    pub(crate) url: Option<Url>,
+    /// The key to that server.
+    pub(crate) api_key: Option<Secret<String>>,
+}
+
+/// Where the program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Mode {
+    /// On one machine: a missing master key is made and kept in the data directory.
+    Development,
+    /// For others: a missing master key is refused.
+    Production,
+}
+
+/// Whether hosts of databases are under the egress policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum EgressDatabases {
+    /// Any host.
+    Exempt,
+    /// Only hosts that HTTP requests may go to.
+    Guarded,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+/// What flags said. They win over the file and the environment.
+#[derive(Clone, Debug, Default, Serialize, clap::Args)]
+pub(crate) struct Flags {
+    /// The folder of the embedded database, keys and uploads [default: ./linkspan-data]
+    #[arg(long, global = true, value_name = "DIR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_dir: Option<PathBuf>,
+    /// What to log, such as `info` or `linkspan_engine=debug` [default: warn, for `serve` info]
+    #[arg(long, global = true, value_name = "FILTER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log: Option<String>,
+    /// Where the API listens, for `serve` and `quickstart` [default: 127.0.0.1:8787]
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    listen: Option<SocketAddr>,
+}
+
+#[derive(Serialize)]
+struct Defaults {
+    data_dir: &'static str,
+    listen: &'static str,
+    mode: Mode,
+    egress_allow: &'static str,
+    egress_databases: EgressDatabases,
+    file_roots: &'static str,
+    worker_concurrency: usize,
+    shutdown_secs: u64,
+    log: &'static str,
+    log_format: LogFormat,
+}
+
+/// A setting that cannot be read. Names the setting, never its value.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the setting `{name}` cannot be read: {problem}; it comes from linkspan.toml, from {variable} or from a flag"
+)]
+pub(crate) struct InvalidSettings {
+    name: String,
+    variable: String,
+    problem: &'static str,
+}
+
+impl Settings {
+    /// Reads everything there is. `log` is what is logged unless somebody says otherwise.
+    pub(crate) fn read(flags: &Flags, log: &'static str) -> Result<Self, InvalidSettings> {
+        let defaults = Defaults {
+            data_dir: "./linkspan-data",
+            listen: "127.0.0.1:8787",
+            mode: Mode::Development,
+            egress_allow: "",
+            egress_databases: EgressDatabases::Exempt,
+            file_roots: "",
+            worker_concurrency: 2,
+            shutdown_secs: 20,
+            log,
+            log_format: LogFormat::Text,
+        };
+        Figment::from(Serialized::defaults(defaults))
+            .merge(Toml::file("linkspan.toml"))
+            .merge(environment())
+            .merge(Serialized::defaults(flags))
+            .extract()
+            .map_err(|error| InvalidSettings::of(&error))
+    }
+
+    /// Where the database is.
+    pub(crate) fn database_url(&self) -> Secret<String> {
+        self.database_url.clone().unwrap_or_else(|| {
+            let file = self.data_dir.join("linkspan.db");
+            Secret::new(format!("sqlite://{}", file.display()))
+        })
+    }
+
+    /// How the outside reaches the API.
+    pub(crate) fn public_url(&self) -> String {
+        self.public_url.as_ref().map_or_else(
+            || format!("http://{}", self.listen),
+            |it| it.as_str().trim_end_matches('/').to_owned(),
+        )
+    }
+}
+
+/// `LINKSPAN_*`, every value as text: a key that is all digits is still a key.
+fn environment() -> Env {
+    Env::prefixed("LINKSPAN_").ignore(&["test_postgres_url"])
+}
+
+impl InvalidSettings {
+    /// Keeps the name and the kind of the problem: the message of the library quotes the value.
+    fn of(error: &figment::Error) -> Self {
+        use figment::error::Kind;
+        let name = match &error.kind {
+            Kind::UnknownField(name, _) => name.clone(),
+            _ if error.path.is_empty() => "linkspan.toml".to_owned(),
+            _ => error.path.join("."),
+        };
+        let problem = match &error.kind {
+            Kind::UnknownField(..) => "there is no such setting",
+            Kind::UnknownVariant(..) => "it is none of the words it may be",
+            Kind::InvalidType(..) | Kind::InvalidValue(..) => "it has the wrong shape",
+            Kind::MissingField(_) => "it is missing",
+            _ => "it does not parse",
+        };
+        Self { variable: format!("LINKSPAN_{}", name.to_uppercase()), name, problem }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::result_large_err, reason = "figment's test jail answers its own error")]
+mod tests {
+    use figment::Jail;
+
+    use super::*;
+
+    fn read(flags: &Flags) -> Result<Settings, InvalidSettings> {
+        Settings::read(flags, "warn")
+    }
+
+    #[test]
+    fn flags_win_over_the_environment_and_that_over_the_file() {
+        Jail::expect_with(|jail| {
+            jail.create_file(
+                "linkspan.toml",
+                "listen = \"127.0.0.1:1\"\ndata_dir = \"a\"\nlog = \"info\"",
+            )?;
+            jail.set_env("LINKSPAN_LISTEN", "127.0.0.1:2");
+            jail.set_env("LINKSPAN_DATA_DIR", "b");
+            let flags = Flags { data_dir: Some("c".into()), ..Flags::default() };
+            let settings = read(&flags).unwrap();
+            assert_eq!(settings.listen.port(), 2);
+            assert_eq!(settings.data_dir, PathBuf::from("c"));
+            assert_eq!(settings.log, "info");
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn a_misspelled_setting_is_named() {
+        Jail::expect_with(|jail| {
+            jail.set_env("LINKSPAN_LISSEN", "127.0.0.1:2");
+            let refused = read(&Flags::default()).unwrap_err().to_string();
+            assert!(
+                refused.contains("`lissen`") && refused.contains("LINKSPAN_LISSEN"),
+                "{refused}"
+            );
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn a_key_of_digits_stays_a_key_and_no_error_repeats_it() {
+        Jail::expect_with(|jail| {
+            jail.set_env("LINKSPAN_MASTER_KEY", "1".repeat(64));
+            assert_eq!(
+                *read(&Flags::default()).unwrap().master_key.unwrap().expose(),
+                "1".repeat(64)
+            );
+            jail.set_env("LINKSPAN_MODE", "hunter2");
+            assert!(!read(&Flags::default()).unwrap_err().to_string().contains("hunter2"));
+            Ok(())
+        });
+    }
+}

@@ -1,0 +1,207 @@
+//! The commands, as a person or a script uses them.
+
+use std::fs;
+
+use linkspan_testkit::TestPostgres;
+use serde_json::Value;
+
+use crate::program::Program;
+
+const SALES: &str = "id,customer,amount,updated_at\n1,Ada,10.5,2026-01-01T00:00:00Z\n2,Ben,20,2026-01-02T00:00:00Z\n3,Cleo,,2026-01-03T00:00:00Z\n";
+
+fn program() -> Program {
+    let program = Program::new();
+    fs::write(program.path().join("sales.csv"), SALES).unwrap();
+    program
+}
+
+#[test]
+fn quickstart_shows_a_catalog_activations_and_records_without_any_service() {
+    let program = program();
+    let said = program.json(&["quickstart", "--exit"]);
+    assert!(said["connectors"].as_u64().unwrap() >= 290, "{said}");
+    assert_eq!(said["activations"], 3);
+    assert_eq!(said["records"], 600);
+
+    let again = program.run(&["quickstart", "--exit"]);
+    assert_eq!(again.code, 0, "{}", again.stderr);
+    assert!(
+        again.stdout.contains("Sample customers") && again.stdout.contains("••••••••"),
+        "{}",
+        again.stdout
+    );
+    assert!(!again.stdout.contains("a-token-that-is-sealed"));
+}
+
+#[test]
+fn a_file_is_connected_checked_synced_and_synced_again() {
+    let program = program();
+    let made = program.json(&[
+        "connect",
+        "csv",
+        "--name",
+        "sales",
+        "--set",
+        "path=sales.csv",
+        "--set",
+        "primary_key=id",
+    ]);
+    assert_eq!((made["name"].as_str(), made["status"].as_str()), (Some("sales"), Some("enabled")));
+    assert_eq!(program.json(&["check", "sales"])["ok"], true);
+    let discovered = program.json(&["discover", "sales"]);
+    assert_eq!(discovered["streams"][0]["name"], "sales");
+
+    let first = program.json(&["sync", "sales"]);
+    assert_eq!(
+        (&first["status"], &first["read"], &first["written"]),
+        (&"success".into(), &3.into(), &3.into())
+    );
+    let second = program.json(&["sync", "sales", "--full"]);
+    assert_eq!((&second["written"], &second["unchanged"]), (&0.into(), &3.into()));
+
+    fs::write(
+        program.path().join("sales.csv"),
+        SALES.replace("2,Ben,20", "2,Ben,21").replace("1,Ada,10.5,2026-01-01T00:00:00Z\n", ""),
+    )
+    .unwrap();
+    let third = program.json(&["sync", "sales", "--full"]);
+    assert_eq!(
+        (&third["written"], &third["unchanged"], &third["deleted"]),
+        (&1.into(), &1.into(), &1.into())
+    );
+}
+
+#[test]
+fn an_incremental_sync_without_a_cursor_is_refused_and_with_one_reads_on() {
+    let program = program();
+    program.json(&[
+        "connect",
+        "csv",
+        "--name",
+        "sales",
+        "--set",
+        "path=sales.csv",
+        "--set",
+        "primary_key=id",
+    ]);
+    let refused = program.run(&["sync", "sales", "--incremental", "--json"]);
+    assert_eq!(refused.code, 2, "{}", refused.stdout);
+    assert!(refused.stderr.contains("cursor"), "{}", refused.stderr);
+
+    let set = |it: &'static str| ["--set", it];
+    let arguments = [
+        &["connect", "csv", "--name", "marked"][..],
+        &set("path=sales.csv"),
+        &set("primary_key=id"),
+        &set("cursor_column=updated_at"),
+        &set("cursor_type=timestamp"),
+    ]
+    .concat();
+    program.json(&arguments);
+    assert_eq!(program.json(&["sync", "marked"])["written"], 3);
+    let again = program.json(&["sync", "marked"]);
+    assert_eq!(
+        (&again["written"], &again["unchanged"]),
+        (&0.into(), &1.into()),
+        "the boundary is read again"
+    );
+}
+
+#[tokio::test]
+async fn a_postgresql_table_lands_in_the_record_store_of_postgresql() {
+    let (source, store) = (TestPostgres::create().await, TestPostgres::create().await);
+    let mut connection = source.connect().await;
+    let people = "create table people (id int primary key, name text, updated_at timestamptz);
+        insert into people select g, 'Person ' || g, timestamptz '2026-01-01' + g * interval '1 minute' from generate_series(1, 5000) g";
+    sqlx::raw_sql(people).execute(&mut connection).await.unwrap();
+
+    let program =
+        Program::new().with("LINKSPAN_DATABASE_URL", &store.url()).with("SOURCE", &source.url());
+    program.json(&[
+        "connect",
+        "postgresql",
+        "--name",
+        "crm",
+        "--set-env",
+        "connection_string=SOURCE",
+        "--set",
+        "cursor_column=updated_at",
+        "--set",
+        "cursor_type=timestamp",
+    ]);
+    let first = program.json(&["sync", "crm"]);
+    assert_eq!((&first["read"], &first["written"]), (&5000.into(), &5000.into()));
+    sqlx::raw_sql("update people set name = 'New', updated_at = '2027-01-01' where id <= 7")
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    let second = program.json(&["sync", "crm"]);
+    assert_eq!(second["written"], 7, "{second}");
+    drop(connection);
+    source.remove().await;
+    store.remove().await;
+}
+
+#[test]
+fn a_source_that_refuses_has_an_exit_code_of_its_own() {
+    let program = program();
+    let arguments = ["connect", "csv", "--name", "gone", "--set", "path=nowhere.csv"];
+    assert_eq!(program.run(&arguments).code, 0, "a file may come later");
+    let checked = program.run(&["check", "gone", "--json"]);
+    assert_eq!(checked.code, 3, "{}", checked.stdout);
+    assert_eq!(program.run(&["sync", "gone"]).code, 3);
+}
+
+#[test]
+fn bad_input_is_answered_with_what_to_do() {
+    let program = program();
+    for (arguments, says) in [
+        (&["sync", "nobody"][..], "no activation called `nobody`"),
+        (&["connect", "no_such_type"], "no connector `no_such_type`"),
+        (&["connect", "csv", "--set", "hunter2"], "KEY=VALUE"),
+        (&["connect", "csv", "--name", "x", "--set", "colour=red"], "colour"),
+        (&["connect", "csv", "--name", "x", "--set", "api_key=hunter2"], "/api_key"),
+        (&["read", "csv", "--set", "path=sales.csv", "--stream", "other"], "sales"),
+    ] {
+        let ran = program.run(arguments);
+        assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(says), "{arguments:?}: {}", ran.stderr);
+        assert!(
+            !ran.stderr.contains("hunter2") && !ran.stdout.contains("hunter2"),
+            "{arguments:?}"
+        );
+    }
+}
+
+#[test]
+fn a_stream_is_read_without_a_platform_into_each_format() {
+    let program = program();
+    let lines = program.run(&["read", "csv", "--set", "path=sales.csv"]);
+    let records: Vec<Value> =
+        lines.stdout.lines().map(|it| serde_json::from_str(it).unwrap()).collect();
+    assert_eq!(records.len(), 3, "{}{}", lines.stdout, lines.stderr);
+    assert_eq!((&records[0]["id"], &records[0]["customer"]), (&1.into(), &"Ada".into()));
+    for file in ["out.jsonl", "out.csv", "out.parquet"] {
+        let said = program.json(&["read", "csv", "--set", "path=sales.csv", "--to", file]);
+        assert_eq!((&said["stream"], &said["records"]), (&"sales".into(), &3.into()));
+        assert!(fs::metadata(program.path().join(file)).unwrap().len() > 50, "{file}");
+    }
+    assert!(fs::read(program.path().join("out.parquet")).unwrap().starts_with(b"PAR1"));
+    assert!(!program.path().join("linkspan-data").exists(), "no platform was needed");
+}
+
+#[test]
+fn the_other_commands_answer_machines_too() {
+    let program = program();
+    assert_eq!(program.json(&["migrate"])["ok"], true);
+    let seeded = program.json(&["seed"]);
+    assert_eq!(
+        (&seeded["inserted"], &seeded["updated"]),
+        (&0.into(), &0.into()),
+        "seeded already at the start: {seeded}"
+    );
+    assert!(program.json(&["types"])["types"].as_array().unwrap().len() >= 6);
+    assert_eq!(program.json(&["doctor"])["ok"], true);
+    let document: Value = serde_json::from_str(&program.run(&["openapi"]).stdout).unwrap();
+    assert!(document["openapi"].as_str().unwrap().starts_with('3'));
+}

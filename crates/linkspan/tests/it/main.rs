@@ -1,0 +1,7 @@
+//! The program from outside: the commands, the API, a database of each kind.
+#![allow(clippy::unwrap_used)]
+
+mod cli;
+mod program;
+mod secrecy;
+mod server;

@@ -1,0 +1,62 @@
+//! The server as a process.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    time::{Duration, Instant},
+};
+
+use crate::program::{ADMIN_KEY, Program};
+
+#[test]
+fn commands_talk_to_a_running_server_and_it_stops_when_asked() {
+    let program = Program::new();
+    fs::create_dir_all(program.path().join("linkspan-data/files")).unwrap();
+    fs::write(program.path().join("linkspan-data/files/people.csv"), "id,name\n1,Ada\n").unwrap();
+    let served = program.serve();
+    let remote = Program::new()
+        .with("LINKSPAN_URL", &format!("http://{}", served.address))
+        .with("LINKSPAN_API_KEY", ADMIN_KEY);
+    remote.json(&["connect", "csv", "--name", "people", "--set", "path=people.csv"]);
+    assert_eq!(remote.json(&["sync", "people"])["written"], 1);
+    assert!(!remote.path().join("linkspan-data").exists(), "the platform is the server's");
+
+    let wrong = Program::new()
+        .with("LINKSPAN_URL", &format!("http://{}", served.address))
+        .with("LINKSPAN_API_KEY", "lsk_wrong_key_that_nobody_has_made");
+    assert_eq!(wrong.run(&["check", "people"]).code, 2);
+    let began = Instant::now();
+    assert_eq!(served.stop(), 0);
+    assert!(began.elapsed() < Duration::from_secs(20));
+}
+
+#[test]
+fn a_server_reads_no_file_outside_its_folders() {
+    let program = Program::new();
+    let served = program.serve();
+    let remote = Program::new()
+        .with("LINKSPAN_URL", &format!("http://{}", served.address))
+        .with("LINKSPAN_API_KEY", ADMIN_KEY);
+    remote.json(&["connect", "csv", "--name", "passwords", "--set", "path=/etc/passwd"]);
+    let checked = remote.run(&["check", "passwords"]);
+    assert_eq!(checked.code, 3, "{}", checked.stdout);
+    assert_eq!(served.stop(), 0);
+}
+
+#[test]
+fn production_refuses_to_start_without_a_master_key() {
+    let program = Program::new().with("LINKSPAN_MODE", "production");
+    let ran = program.run(&["serve", "--listen", "127.0.0.1:0"]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.stderr.contains("LINKSPAN_MASTER_KEY"), "{}", ran.stderr);
+}
+
+#[test]
+fn the_data_directory_is_for_its_owner_alone() {
+    let program = Program::new();
+    program.json(&["seed"]);
+    let mode =
+        |path: &str| fs::metadata(program.path().join(path)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode("linkspan-data"), 0o700);
+    assert_eq!(mode("linkspan-data/master.key"), 0o600);
+}
