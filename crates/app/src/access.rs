@@ -5,8 +5,9 @@ mod sessions;
 use std::{collections::BTreeSet, sync::Arc};
 
 use linkspan_domain::{
-    Act, Actor, ApiKey, ApiKeyId, AuditEventId, Call, Caller, Code, KeyHash, OrganizationId,
-    Permission, Problem, Revision, Role, Secret, Visible, Within, Workspace, WorkspaceId,
+    Act, Actor, ApiKey, ApiKeyId, AuditEventId, Call, Caller, Code, InvalidText, KeyHash,
+    OrganizationId, Permission, Problem, Revision, Role, Secret, Visible, Within, Workspace,
+    WorkspaceId,
     ports::{AccessStore, Change, Store, StoreError, World},
 };
 use time::Duration;
@@ -145,7 +146,7 @@ impl Access {
                     revision: Revision::FIRST,
                     organization_id: organization,
                     person_id: None,
-                    name: "Platform admin".parse().map_err(|_| AccessError::WeakAdminKey)?,
+                    name: "Platform admin".parse().map_err(unnamed)?,
                     prefix,
                     hash,
                     permissions: Role::Admin.permissions(),
@@ -177,13 +178,14 @@ impl Access {
 
     async fn session(&self, hash: &KeyHash) -> Result<Arc<Session>, AccessError> {
         let now = self.world.now();
-        if let Some(session) = self.sessions.get(hash, now) {
-            return Ok(session);
-        }
+        let era = match self.sessions.get(hash, now) {
+            Ok(session) => return Ok(session),
+            Err(era) => era,
+        };
         let key = self.store.key(hash).await.map_err(AccessError::Store)?;
         let key = key.filter(|it| it.is_valid(now)).ok_or(AccessError::Unauthenticated)?;
         let session = Arc::new(self.open(&key).await?);
-        self.sessions.put(hash.clone(), Arc::clone(&session), now);
+        self.sessions.put(hash.clone(), Arc::clone(&session), era, now);
         self.touch(key).await;
         Ok(session)
     }
@@ -224,6 +226,11 @@ impl Access {
             tracing::debug!(error, key = %key.id, "could not note that a key was used");
         }
     }
+}
+
+/// The name is part of this program, so that this does not happen.
+fn unnamed(error: InvalidText) -> AccessError {
+    AccessError::Store(StoreError::Corrupt(error.into()))
 }
 
 /// Where a caller acts who may act in `allowed`, and what they see from there: all below it too.

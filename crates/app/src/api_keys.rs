@@ -13,8 +13,8 @@ use crate::{
     RecordError, Records, Sessions, Writable, people::require_workspaces, records::require_live,
 };
 
-/// Makes a new key that nobody can guess: [`ApiKey::PREFIX`], then at least 256 random bits.
-pub type Mint = fn() -> Result<Secret<String>, VaultError>;
+/// Makes a token that nobody can guess: the prefix that it is given, then at least 256 random bits.
+pub type Mint = fn(&str) -> Result<Secret<String>, VaultError>;
 
 /// The API keys of an organization. Admins read and write them; the keys themselves are shown once.
 pub struct ApiKeys {
@@ -102,7 +102,7 @@ impl ApiKeys {
     ) -> Result<(ApiKey, Secret<String>), ApiKeysError> {
         self.accept(call, &new).await?;
         let NewApiKey { name, person_id, permissions, workspaces, expires_at } = new;
-        let key = (self.mint)().map_err(ApiKeysError::Mint)?;
+        let key = (self.mint)(ApiKey::PREFIX).map_err(ApiKeysError::Mint)?;
         let now = self.world.now();
         let kept = ApiKey {
             id: ApiKeyId::from_uuid(self.world.uuid()),
@@ -182,7 +182,7 @@ mod tests {
     }
 
     fn keys(kept: &Kept<ApiKey>) -> ApiKeys {
-        let mint = || Ok(key(&format!("lsk_{PLANTED}")));
+        let mint = |prefix: &str| Ok(key(&format!("{prefix}{PLANTED}")));
         let workspaces = keep(vec![workspace(1, None)]).store;
         let store = Arc::clone(&kept.store) as _;
         ApiKeys::new(store, empty(), workspaces, Arc::default(), mint, world())
@@ -227,7 +227,7 @@ mod tests {
     async fn no_randomness_makes_no_key() {
         let kept = keep(Vec::new());
         let mut keys = keys(&kept);
-        keys.mint = || Err(VaultError::NoRandomness);
+        keys.mint = |_| Err(VaultError::NoRandomness);
         assert_eq!(code(keys.create(&call(Role::Admin), new(|_| {})).await), "platform.internal");
         assert!(kept.is_untouched());
     }

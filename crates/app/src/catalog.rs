@@ -181,7 +181,8 @@ mod tests {
         let known = serde_json::to_value(&entry).unwrap();
         let mut known: Vec<_> = known.as_object().unwrap().keys().cloned().collect();
         let mut named = FIELDS.map(str::to_owned);
-        (known.sort(), named.sort());
+        known.sort();
+        named.sort();
         assert_eq!(known, named);
     }
 

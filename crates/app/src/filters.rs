@@ -62,7 +62,7 @@ impl Filters {
     pub async fn effective(
         &self,
         caller: &Caller,
-        activations: &[WorkspaceConnector],
+        activations: &[&WorkspaceConnector],
     ) -> Result<BTreeMap<WorkspaceConnectorId, ConnectorFilter>, RecordError> {
         let mut connectors: Vec<_> = activations.iter().map(|it| it.connector_id.uuid()).collect();
         connectors.sort_unstable();
@@ -213,7 +213,7 @@ mod tests {
             it.workspace_id = lower_workspace();
         });
         let caller = call(Role::Analyst).caller;
-        let effective = filters(kept).effective(&caller, &[own.clone(), below.clone()]).await;
+        let effective = filters(kept).effective(&caller, &[&own, &below]).await;
         let effective = effective.unwrap();
         assert_eq!((effective[&own.id].id, effective[&below.id].id), (id(2), id(1)));
     }

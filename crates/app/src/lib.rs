@@ -8,6 +8,7 @@ mod activations;
 mod api_keys;
 mod audit;
 mod catalog;
+mod connections;
 mod connector_types;
 mod filters;
 mod idempotency;
@@ -28,6 +29,7 @@ pub use activations::{
 pub use api_keys::{ApiKeys, ApiKeysError, Mint, NewApiKey};
 pub use audit::Audit;
 pub use catalog::Catalog;
+pub use connections::RunConnections;
 pub use connector_types::{ConnectorTypes, DuplicateConnectorType};
 pub use filters::{FilterPatch, Filters, NewFilter};
 pub use idempotency::{Begun, Idempotency, IdempotencyError};

@@ -34,7 +34,7 @@ async fn each_role_may_do_what_is_documented() {
                 may.push(what.to_owned() + ":");
             }
             if outcome != "permission.denied" {
-                may[index] += &format!(" {role}");
+                may[index].extend([" ", role.into()]);
             }
         }
     }
@@ -187,7 +187,7 @@ async fn organization(call: &Call) -> Tried {
     let access = Arc::new(MockAccessStore::new());
     let workspaces = Workspaces::new(empty(), access, empty(), Arc::clone(&sessions), world());
     let people = People::new(empty(), empty(), Arc::clone(&sessions), world());
-    let mint = || Ok(key("lsk_new"));
+    let mint = |_: &str| Ok(key("lsk_new"));
     let keys = ApiKeys::new(empty(), empty(), empty(), sessions, mint, world());
     let audit = Audit::new(empty(), world());
     let workspace = NewWorkspace {

@@ -7,8 +7,8 @@ use std::{
 
 use linkspan_domain::{
     AuditEvent, AuditEventId, Call, CatalogEntry, Code, Connector, ConnectorId, Deleted, Direction,
-    ListQuery, OrganizationId, Permission, Platform, Problem, ProviderType, Receipt, Resource,
-    Revision, ServiceId, Workspace, WorkspaceId,
+    InvalidText, ListQuery, OrganizationId, Permission, Platform, Problem, ProviderType, Receipt,
+    Resource, Revision, ServiceId, Workspace, WorkspaceId,
     ports::{AccessStore, Change, Store, StoreError, World},
 };
 use serde_json::json;
@@ -98,14 +98,18 @@ impl Seeding {
     /// The first workspace of this installation, and with it the organization. Makes both if there is none yet.
     pub async fn bootstrap(&self) -> Result<Workspace, SeedError> {
         let now = self.world.now();
-        let text = |_| SeedError::Duplicate("the first workspace".to_owned());
+        // Names that are part of this program, so that this does not happen.
+        let unfit = |error: InvalidText| RecordError::Invalid {
+            attribute: "name",
+            reason: error.to_string(),
+        };
         let first = Workspace {
             id: WorkspaceId::from_uuid(self.world.uuid()),
             revision: Revision::FIRST,
             organization_id: OrganizationId::from_uuid(self.world.uuid()),
             parent_id: None,
-            name: "Main".parse().map_err(text)?,
-            slug: "main".parse().map_err(text)?,
+            name: "Main".parse().map_err(unfit)?,
+            slug: "main".parse().map_err(unfit)?,
             external_workspace_id: None,
             created_at: now,
             updated_at: now,
@@ -183,9 +187,9 @@ impl Seeding {
             }
             match known.map(|it| it.reseeded(seed, now)) {
                 Some(None) => outcome.unchanged += 1,
-                Some(Some(changed)) => {
+                Some(Some(reseeded)) => {
                     outcome.updated += 1;
-                    changes.push(Change::Update(changed));
+                    changes.push(Change::Update(reseeded));
                 }
                 None => {
                     outcome.inserted += 1;

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use linkspan_domain::{Actor, KeyHash, OrganizationId, Permission, Workspace, WorkspaceId};
@@ -14,8 +14,19 @@ use time::{Duration, OffsetDateTime};
 /// when the five seconds are over.
 #[derive(Debug, Default)]
 pub struct Sessions {
-    kept: Mutex<HashMap<KeyHash, Kept>>,
+    memory: Mutex<Memory>,
 }
+
+#[derive(Debug, Default)]
+struct Memory {
+    kept: HashMap<KeyHash, Kept>,
+    /// How often everything was forgotten.
+    era: Era,
+}
+
+/// Between two times that everything was forgotten. What was found out in an earlier era is not remembered in a later one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Era(u64);
 
 /// What a key stands for.
 #[derive(Debug)]
@@ -45,23 +56,30 @@ const LIMIT: usize = 10_000;
 impl Sessions {
     /// Forgets everything.
     pub fn clear(&self) {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let mut memory = self.memory();
+        memory.kept.clear();
+        memory.era.0 += 1;
     }
 
-    pub(super) fn get(&self, hash: &KeyHash, now: OffsetDateTime) -> Option<Arc<Session>> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = kept.get(hash).filter(|it| now < it.until)?;
-        Some(Arc::clone(&found.session))
+    pub(super) fn get(&self, hash: &KeyHash, now: OffsetDateTime) -> Result<Arc<Session>, Era> {
+        let memory = self.memory();
+        let found = memory.kept.get(hash).filter(|it| now < it.until);
+        found.map(|it| Arc::clone(&it.session)).ok_or(memory.era)
     }
 
-    pub(super) fn put(&self, hash: KeyHash, session: Arc<Session>, now: OffsetDateTime) {
+    /// Remembers what was found out since `era`.
+    pub(super) fn put(&self, hash: KeyHash, session: Arc<Session>, era: Era, now: OffsetDateTime) {
         let until = session.expires_at.map_or(now + LASTS, |end| end.min(now + LASTS));
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= LIMIT {
-            kept.retain(|_, it| now < it.until);
+        let mut memory = self.memory();
+        if memory.kept.len() >= LIMIT {
+            memory.kept.retain(|_, it| now < it.until);
         }
-        if kept.len() < LIMIT {
-            kept.insert(hash, Kept { session, until });
+        if memory.era == era && memory.kept.len() < LIMIT {
+            memory.kept.insert(hash, Kept { session, until });
         }
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

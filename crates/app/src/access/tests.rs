@@ -9,6 +9,7 @@ use linkspan_domain::{
     Person, PersonId,
     ports::{Change, MockAccessStore, MockStore, MockWorld},
 };
+use time::OffsetDateTime;
 
 use super::*;
 use crate::fixtures::{NOW, api_key, code, id, keep, key, organization, workspace, world};
@@ -72,6 +73,8 @@ async fn all_that_does_not_work_is_the_same_to_the_caller() {
 
 #[tokio::test]
 async fn a_key_may_do_what_it_and_its_owner_may() {
+    use Permission::{ConnectorManage, ConnectorRead, OrgAdmin};
+
     let owned = |permissions: &[Permission]| {
         let permissions = permissions.iter().copied().collect();
         api_key("lsk_a", |it| {
@@ -84,7 +87,6 @@ async fn a_key_may_do_what_it_and_its_owner_may() {
         assert_eq!(caller.actor, Actor::Person(id(50)));
         caller.permissions.into_iter().collect::<Vec<_>>()
     };
-    use Permission::{ConnectorManage, ConnectorRead, OrgAdmin};
     let all = [ConnectorRead, ConnectorManage, OrgAdmin];
     assert_eq!(may(owned(&all), Role::Admin).await, all);
     assert_eq!(may(owned(&all), Role::Analyst).await, [ConnectorRead]);
@@ -161,21 +163,35 @@ async fn a_burst_of_calls_asks_the_store_once_until_something_changes() {
     assert_eq!(enter().await, 3);
 }
 
-#[tokio::test]
-async fn a_key_that_expires_is_not_remembered_beyond_its_end() {
-    let end = NOW + Duration::SECOND;
-    let session = Session {
+#[test]
+fn what_was_found_out_before_a_change_is_not_remembered_after_it() {
+    let (sessions, hash) = (Sessions::default(), KeyHash::of(&key("lsk_a")));
+    let before = sessions.get(&hash, NOW).unwrap_err();
+    sessions.clear();
+    sessions.put(hash.clone(), Arc::new(session(None)), before, NOW);
+    assert!(sessions.get(&hash, NOW).is_err());
+}
+
+fn session(expires_at: Option<OffsetDateTime>) -> Session {
+    Session {
         actor: Actor::System,
         organization: organization(),
         permissions: BTreeSet::new(),
         workspaces: Vec::new(),
         allowed: Vec::new(),
-        expires_at: Some(end),
-    };
+        expires_at,
+    }
+}
+
+#[test]
+fn a_key_that_expires_is_not_remembered_beyond_its_end() {
+    let end = NOW + Duration::SECOND;
+    let session = session(Some(end));
     let (sessions, hash) = (Sessions::default(), KeyHash::of(&key("lsk_a")));
-    sessions.put(hash.clone(), Arc::new(session), NOW);
-    assert!(sessions.get(&hash, NOW).is_some());
-    assert!(sessions.get(&hash, end).is_none());
+    let era = sessions.get(&hash, NOW).unwrap_err();
+    sessions.put(hash.clone(), Arc::new(session), era, NOW);
+    assert!(sessions.get(&hash, NOW).is_ok());
+    assert!(sessions.get(&hash, end).is_err());
 }
 
 #[tokio::test]
