@@ -1,0 +1,77 @@
+//! What the API serves.
+
+use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use linkspan_app::{
+    Access, Activations, ApiKeys, Audit, Catalog, ConnectorTypes, Filters, Idempotency, People,
+    ProviderConnectors, Providers, Syncs, Workspaces,
+};
+use linkspan_domain::ports::World;
+
+/// The use cases that the API offers, and how much of it.
+#[derive(Clone)]
+#[expect(missing_docs, reason = "the services say themselves what they are")]
+pub struct App {
+    pub access: Arc<Access>,
+    pub activations: Arc<Activations>,
+    pub api_keys: Arc<ApiKeys>,
+    pub audit: Arc<Audit>,
+    pub catalog: Arc<Catalog>,
+    pub connector_types: Arc<ConnectorTypes>,
+    pub filters: Arc<Filters>,
+    pub idempotency: Arc<Idempotency>,
+    pub people: Arc<People>,
+    pub provider_connectors: Arc<ProviderConnectors>,
+    pub providers: Arc<Providers>,
+    pub syncs: Arc<Syncs>,
+    pub workspaces: Arc<Workspaces>,
+    pub world: Arc<dyn World>,
+    pub probes: Probes,
+    pub limits: Limits,
+}
+
+/// How operators look into the running process.
+#[derive(Clone)]
+pub struct Probes {
+    /// The metrics, as Prometheus reads them.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Whether the database answers.
+    pub is_ready: Arc<dyn Fn() -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync>,
+}
+
+/// How much one request may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest body, in bytes.
+    pub body_bytes: usize,
+    /// The most bytes that the target and the headers of a request may have together.
+    pub head_bytes: usize,
+    /// How long a request may take.
+    pub request: Duration,
+    /// How long a request may take that waits for a connected system.
+    pub source: Duration,
+    /// How long a connection may be silent.
+    pub idle: Duration,
+    /// How long requests at work are waited for when the server stops.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    /// 1 MiB of body, 32 KiB of head, 30 s, 60 s with a connected system, 75 s of silence, 20 s to drain.
+    fn default() -> Self {
+        Self {
+            body_bytes: 1 << 20,
+            head_bytes: 32 << 10,
+            request: Duration::from_secs(30),
+            source: Duration::from_secs(60),
+            idle: Duration::from_secs(75),
+            drain: Duration::from_secs(20),
+        }
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,69 @@
+//! What belongs to one request, and who makes it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::header;
+use linkspan_domain::{Call, Code, Secret};
+use poem::Request;
+
+use crate::{App, media_type::Accepted, problem::{Failure, internal}};
+
+/// What belongs to one request, from the door on.
+pub(crate) struct Context {
+    pub(crate) app: Arc<App>,
+    /// Names the request in logs, errors and the audit trail.
+    pub(crate) trace_id: String,
+    /// What the client takes.
+    pub(crate) accepted: Accepted,
+    /// The call that holds a claim on an idempotency key. It is given back if the request fails.
+    claim: Mutex<Option<Call>>,
+}
+
+impl Context {
+    pub(crate) fn new(app: Arc<App>, trace_id: String, accepted: Accepted) -> Self {
+        Self { app, trace_id, accepted, claim: Mutex::new(None) }
+    }
+
+    /// That of a request that came through the door.
+    pub(crate) fn of(request: &Request) -> Result<Arc<Self>, Failure> {
+        request.data::<Arc<Self>>().cloned().ok_or_else(internal)
+    }
+
+    /// Remembers that `call` holds a claim.
+    pub(crate) fn hold(&self, call: Call) {
+        *self.claim.lock().unwrap_or_else(PoisonError::into_inner) = Some(call);
+    }
+
+    /// Gives a claim back whose call failed.
+    pub(crate) async fn release(&self) {
+        let held = self.claim.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(call) = held {
+            self.app.idempotency.release(&call).await;
+        }
+    }
+
+    /// Who makes the request.
+    pub(crate) async fn call(&self, request: &Request) -> Result<Call, Failure> {
+        let bearer = bearer(request).ok_or_else(|| {
+            let detail = "send an API key as a bearer token: `Authorization: Bearer lsk_…`";
+            Failure::new(Code::Unauthenticated, detail).in_header("Authorization")
+        })?;
+        let workspace = request.header("Linkspan-Workspace");
+        let caller = self.app.access.authenticate(&bearer, workspace).await?;
+        let peer = request.remote_addr().as_socket_addr();
+        Ok(Call {
+            caller,
+            ip_address: peer.map(|it| it.ip().to_string()),
+            trace_id: self.trace_id.clone(),
+            claim: None,
+        })
+    }
+}
+
+fn bearer(request: &Request) -> Option<Secret<String>> {
+    let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty())
+        .then(|| Secret::new(token.to_owned()))
+}

@@ -1,0 +1,125 @@
+//! Cursors: places in a list, opaque to clients and good for that list alone.
+
+use std::fmt::Write;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use linkspan_domain::{Caller, Code, ListQuery, Position};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::problem::Failure;
+
+/// What a cursor is bound to: the kind of thing, the tenant, the filters and the order.
+#[derive(Clone)]
+pub(crate) struct Scope(Sha256);
+
+/// How many bytes of the hash a cursor carries.
+const SEAL: usize = 9;
+
+impl Scope {
+    /// The scope of listing things of type `kind` with `query`, seen by `caller`. Where in the list makes no difference.
+    pub(crate) fn new(kind: &str, caller: &Caller, query: &ListQuery) -> Self {
+        let mut text = String::with_capacity(200);
+        // Writing to a string cannot fail.
+        let _ = write!(
+            text,
+            "{kind}|{}|{}|{:?}|{:?}|{:?}",
+            caller.organization,
+            caller.visible.workspace,
+            query.deleted,
+            query.sort.iter().map(|it| (it.attribute.name, it.order)).collect::<Vec<_>>(),
+            query.filters.iter().map(|it| (it.attribute.name, &it.test)).collect::<Vec<_>>(),
+        );
+        Self(Sha256::new_with_prefix(text))
+    }
+
+    /// The cursor of `position`.
+    pub(crate) fn seal(&self, position: &Position) -> String {
+        let mut bytes = vec![0; SEAL];
+        if serde_json::to_writer(&mut bytes, position).is_err() {
+            return String::new();
+        }
+        let seal = self.seal_of(&bytes[SEAL..]);
+        bytes[..SEAL].copy_from_slice(&seal);
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// The position that a cursor of this scope stands for.
+    pub(crate) fn open(&self, query: &ListQuery, parameter: &str, cursor: &str) -> Result<Position, Failure> {
+        let position = self.position(cursor).filter(|it| it.0.len() == query.sort.len() + 1);
+        position.ok_or_else(|| {
+            let detail = "the cursor does not belong to this list; take one from `links` or `meta.page.cursor` of a page \
+                          with the same sort and filters";
+            Failure::new(Code::InvalidCursor, detail).in_parameter(parameter)
+        })
+    }
+
+    fn position(&self, cursor: &str) -> Option<Position> {
+        let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
+        let (seal, place) = bytes.split_at_checked(SEAL)?;
+        let position: Vec<Value> =
+            (seal == self.seal_of(place)).then(|| serde_json::from_slice(place).ok())??;
+        position.iter().all(|it| !it.is_array() && !it.is_object()).then_some(Position(position))
+    }
+
+    fn seal_of(&self, place: &[u8]) -> [u8; SEAL] {
+        let digest = self.0.clone().chain_update(place).finalize();
+        std::array::from_fn(|at| digest[at])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use linkspan_domain::{
+        Connector, Filter, OrganizationId, Resource, Sort, Visible, WorkspaceId,
+    };
+    use serde_json::json;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn query(sort: &str) -> ListQuery {
+        ListQuery { sort: Sort::parse(Connector::ATTRIBUTES, sort).unwrap(), ..ListQuery::default() }
+    }
+
+    fn scope(workspace: u128, query: &ListQuery) -> Scope {
+        let workspace = WorkspaceId::from_uuid(Uuid::from_u128(workspace));
+        let organization = OrganizationId::from_uuid(Uuid::nil());
+        let caller = Caller::system(organization, Visible::only(workspace));
+        Scope::new("connector", &caller, query)
+    }
+
+    #[test]
+    fn a_cursor_opens_in_its_own_list_only() {
+        let by_name = query("name");
+        let position = Position(vec![json!("Stripe"), json!(Uuid::nil())]);
+        let cursor = scope(1, &by_name).seal(&position);
+        assert_eq!(scope(1, &by_name).open(&by_name, "page[after]", &cursor), Ok(position));
+
+        let mut filtered = by_name.clone();
+        filtered.filters.push(Filter::parse(Connector::ATTRIBUTES, "name", "eq", "x").unwrap());
+        for (other, query) in [
+            (scope(2, &by_name), &by_name),
+            (scope(1, &query("-name")), &by_name),
+            (scope(1, &filtered), &filtered),
+        ] {
+            let failure = other.open(query, "page[after]", &cursor).unwrap_err();
+            assert_eq!(failure.code, Code::InvalidCursor);
+        }
+    }
+
+    #[test]
+    fn an_altered_cursor_is_refused() {
+        let by_name = query("name");
+        let scope = scope(1, &by_name);
+        let cursor = scope.seal(&Position(vec![json!("Stripe"), json!(Uuid::nil())]));
+        for at in 0..cursor.len() {
+            let mut altered = cursor.clone().into_bytes();
+            altered[at] = if altered[at] == b'A' { b'B' } else { b'A' };
+            let altered = String::from_utf8(altered).unwrap();
+            assert!(scope.open(&by_name, "page[after]", &altered).is_err(), "{at}");
+        }
+        assert!(scope.open(&by_name, "page[after]", "").is_err());
+        assert!(scope.open(&by_name, "page[after]", "é").is_err());
+    }
+}

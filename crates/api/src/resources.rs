@@ -1,0 +1,57 @@
+//! The resources, one file each.
+
+mod api_keys;
+mod audit_events;
+mod connection_tests;
+mod connector_filters;
+mod connector_types;
+mod connectors;
+mod people;
+mod platform;
+mod provider_connectors;
+mod providers;
+mod streams;
+mod sync_logs;
+mod workspace_connectors;
+mod workspaces;
+
+use poem_openapi::Tags;
+
+pub(crate) use connector_types::TypeCapabilities;
+pub(crate) use workspace_connectors::ActivationCapabilities;
+
+/// All operations of the API.
+pub(crate) type Resources = (
+    connectors::Connectors,
+    connector_types::ConnectorTypes,
+    connector_filters::ConnectorFilters,
+    providers::Providers,
+    provider_connectors::ProviderConnectors,
+    workspace_connectors::Operations,
+    sync_logs::SyncLogs,
+    workspaces::Workspaces,
+    people::People,
+    api_keys::ApiKeys,
+    audit_events::AuditEvents,
+    platform::Platform,
+);
+
+/// How the operations are grouped.
+#[derive(Tags)]
+enum Tag {
+    /// What can be connected.
+    Catalog,
+    /// What is connected, where, and how it went.
+    Activations,
+    /// Who may do what, and what they did.
+    Organization,
+    /// How the platform itself is.
+    Platform,
+}
+
+/// Puts a new value in the place of an old one, if there is a new one.
+fn set<T>(place: &mut T, new: Option<T>) {
+    if let Some(new) = new {
+        *place = new;
+    }
+}

@@ -1,0 +1,118 @@
+//! `/v1/workspace-connector-sync-logs`: runs of syncs.
+
+use linkspan_app::Records;
+use linkspan_domain::{
+    Attribute, Resource, Revision, RunCounts, RunStatus, StreamName, SyncLog, SyncLogId, SyncMode,
+    Trigger, WorkspaceConnectorId, WorkspaceId,
+};
+use poem_openapi::{OpenApi, registry::MetaSchema};
+use time::OffsetDateTime;
+
+use super::Tag;
+use crate::{
+    App,
+    answer::{Collection, Document},
+    include::Found,
+    problem::Failure,
+    request::{Listing, Reading},
+    resource::{Kept, Key, Related, Relationship, Shown, attributes, instant, maybe_instant},
+    schema::{Schema, object, property},
+};
+
+/// The operations.
+#[derive(Default)]
+pub(crate) struct SyncLogs;
+
+#[OpenApi(prefix_path = "/v1/workspace-connector-sync-logs", tag = "Tag::Activations")]
+impl SyncLogs {
+    /// List sync logs
+    #[oai(path = "/", method = "get", operation_id = "list_workspace_connector_sync_logs")]
+    async fn list(&self, request: Listing<SyncLog>) -> Result<Collection<SyncLog>, Failure> {
+        request.answer().await
+    }
+
+    /// Get a sync log
+    #[oai(path = "/:id", method = "get", operation_id = "get_workspace_connector_sync_log")]
+    async fn get(&self, request: Reading<SyncLog>) -> Result<Document<SyncLog>, Failure> {
+        request.answer().await
+    }
+}
+
+attributes! { SyncLog, |it| {
+    /// The same as `id`.
+    workspace_connector_sync_log_id: SyncLogId = it.id;
+    /// Of which activation.
+    workspace_connector_id: WorkspaceConnectorId = it.workspace_connector_id;
+    /// In which workspace.
+    workspace_id: WorkspaceId = it.workspace_id;
+    /// How far it is.
+    status: RunStatus = it.status;
+    /// What started it.
+    trigger_type: Trigger = it.trigger_type;
+    /// What it reads: what changed since the last run, or everything.
+    mode: SyncMode = it.mode;
+    /// The streams asked for. Empty: all.
+    streams: Vec<StreamName> = &it.streams;
+    /// What it did so far.
+    counts: RunCounts = it.counts;
+    /// How long it took, in milliseconds.
+    duration_ms: Option<i64> = it.duration_ms();
+    /// What machines call what went wrong.
+    error_code: Option<String> = &it.error_code;
+    /// What went wrong, for people.
+    error: Option<String> = &it.error;
+    /// When work on it began.
+    started_at: Option<OffsetDateTime> = maybe_instant(it.started_at);
+    /// When it ended.
+    completed_at: Option<OffsetDateTime> = maybe_instant(it.completed_at);
+    /// When it was triggered.
+    created_at: OffsetDateTime = instant(it.created_at);
+    /// When it was last written.
+    updated_at: OffsetDateTime = instant(it.updated_at);
+} }
+
+impl Schema for RunCounts {
+    fn schema() -> MetaSchema {
+        let properties = vec![
+            property::<u64>("read", "Records read from the source."),
+            property::<u64>("written", "Records inserted, or changed."),
+            property::<u64>("unchanged", "Records seen before, with the same content."),
+            property::<u64>("deleted", "Records gone from the source."),
+            property::<u64>("quarantined", "Records kept aside, since they could not be stored."),
+            property::<u64>("bytes", "The size of what was read, as JSON, in bytes."),
+        ];
+        object(properties, &["read", "written", "unchanged", "deleted", "quarantined", "bytes"])
+    }
+}
+
+impl Shown for SyncLog {
+    const TYPE: &'static str = "workspace_connector_sync_log";
+    const NAME: &'static str = "SyncLog";
+    const PATH: Option<&'static str> = Some("/v1/workspace-connector-sync-logs");
+    const RELATIONSHIPS: &'static [Relationship] = &[
+        Relationship::one("workspace_connector", "workspace_connector"),
+        Relationship::one("workspace", "workspace"),
+    ];
+    const LISTED: &'static [Attribute] = <Self as Resource>::ATTRIBUTES;
+
+    fn key(&self) -> Key {
+        Key::of(self.id)
+    }
+
+    fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    fn related(&self, name: &str, _: &Found) -> Related {
+        match name {
+            "workspace_connector" => Related::one(self.workspace_connector_id),
+            _ => Related::one(self.workspace_id),
+        }
+    }
+}
+
+impl Kept for SyncLog {
+    fn records(app: &App) -> &Records<Self> {
+        app.syncs.records()
+    }
+}

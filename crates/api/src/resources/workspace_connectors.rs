@@ -1,0 +1,197 @@
+//! `/v1/workspace-connectors`: activations.
+
+mod body;
+mod shown;
+
+use linkspan_domain::{
+    Code, ConnectionTest, Permission, StreamSpec, SyncLog, WorkspaceConnector,
+};
+use poem_openapi::OpenApi;
+
+use self::body::{ActivationPatchBody, DraftBody, NewActivationBody, Overrides, SyncBody};
+use super::Tag;
+use crate::{
+    answer::{Collection, Document, Gone, Tested},
+    body::{Changed, Maybe, New, Nothing, Plain},
+    problem::Failure,
+    request::{Acting, Asking, Changing, Creating, Deleting, Listing, Reading},
+};
+
+pub(crate) use shown::ActivationCapabilities;
+
+/// The operations.
+#[derive(Default)]
+pub(crate) struct Operations;
+
+#[OpenApi(prefix_path = "/v1/workspace-connectors", tag = "Tag::Activations")]
+impl Operations {
+    /// List activations
+    #[oai(path = "/", method = "get", operation_id = "list_workspace_connectors")]
+    async fn list(
+        &self,
+        request: Listing<WorkspaceConnector>,
+    ) -> Result<Collection<WorkspaceConnector>, Failure> {
+        request.answer().await
+    }
+
+    /// Get an activation
+    #[oai(path = "/:id", method = "get", operation_id = "get_workspace_connector")]
+    async fn get(
+        &self,
+        request: Reading<WorkspaceConnector>,
+    ) -> Result<Document<WorkspaceConnector>, Failure> {
+        request.answer().await
+    }
+
+    /// Activate a connector
+    ///
+    /// Settings that fit are enough: an activation that still lacks some is made, but `to_configure`. What the type's schema
+    /// calls secret is sealed, and shown as `••••••••` from then on.
+    #[oai(path = "/", method = "post", operation_id = "create_workspace_connector")]
+    async fn create(
+        &self,
+        request: Creating<New<NewActivationBody>, Document<WorkspaceConnector, 201>>,
+    ) -> Result<Document<WorkspaceConnector, 201>, Failure> {
+        let Creating { call, context, body: New(new), view, .. } = request;
+        let made = context.app.activations.create(&call, new.into()).await?;
+        Document::of(&context, &call.caller, &view, &made).await
+    }
+
+    /// Change an activation
+    ///
+    /// `config` is a JSON Merge Patch (RFC 7396) of the settings: what it leaves out stays, `null` clears, and a run of bullets
+    /// keeps the secret that is stored there.
+    #[oai(path = "/:id", method = "patch", operation_id = "update_workspace_connector")]
+    async fn update(
+        &self,
+        request: Changing<WorkspaceConnector, Changed<ActivationPatchBody>>,
+    ) -> Result<Document<WorkspaceConnector>, Failure> {
+        let Changing { call, context, id, expected, body: Changed(patch), view } = request;
+        let changed = context.app.activations.update(&call, id, expected, patch.into()).await?;
+        Document::of(&context, &call.caller, &view, &changed).await
+    }
+
+    /// Disconnect an activation
+    ///
+    /// It is switched off and hidden, until it is restored or purged.
+    #[oai(path = "/:id", method = "delete", operation_id = "delete_workspace_connector")]
+    async fn delete(&self, request: Deleting<WorkspaceConnector>) -> Result<Gone, Failure> {
+        let Deleting { call, context, id, expected } = request;
+        context.app.activations.delete(&call, id, expected).await?;
+        Ok(Gone)
+    }
+
+    /// Restore an activation
+    ///
+    /// Brings a disconnected activation back, switched off.
+    #[oai(path = "/:id/restore", method = "post", operation_id = "restore_workspace_connector")]
+    async fn restore(
+        &self,
+        request: Acting<WorkspaceConnector, Document<WorkspaceConnector>>,
+    ) -> Result<Document<WorkspaceConnector>, Failure> {
+        let Acting { call, context, id, expected, view, .. } = request;
+        let restored = context.app.activations.restore(&call, id, expected).await?;
+        Document::of(&context, &call.caller, &view, &restored).await
+    }
+
+    /// Purge an activation
+    ///
+    /// Removes a disconnected activation for good, with its runs, tests and secrets.
+    #[oai(path = "/:id/purge", method = "post", operation_id = "purge_workspace_connector")]
+    async fn purge(&self, request: Acting<WorkspaceConnector, Gone>) -> Result<Gone, Failure> {
+        let Acting { call, context, id, expected, .. } = request;
+        context.app.activations.purge(&call, id, expected).await?;
+        Ok(Gone)
+    }
+
+    /// Activate a connector and schedule it
+    #[oai(
+        path = "/bootstrap",
+        method = "post",
+        operation_id = "bootstrap_workspace_connector",
+        hidden = true
+    )]
+    async fn bootstrap(&self, request: Creating<Nothing, Gone>) -> Result<Gone, Failure> {
+        request.call.caller.require(Permission::ConnectorManage).map_err(Failure::denied)?;
+        let detail = "there are no schedules yet; create the activation, then start its syncs";
+        Err(Failure::new(Code::NotImplemented, detail))
+    }
+
+    /// Test settings before they are kept
+    ///
+    /// That they do not work is an answer, not an error.
+    #[oai(path = "/test", method = "post", operation_id = "test_draft")]
+    async fn test_draft(
+        &self,
+        request: Creating<Plain<DraftBody>, Tested>,
+    ) -> Result<Tested, Failure> {
+        let Creating { call, context, body: Plain(draft), .. } = request;
+        Tested::of(&context.app.activations.test_draft(&call, draft.read()?).await?)
+    }
+
+    /// Test an activation
+    ///
+    /// With its settings, and whatever `config` changes about them for this test. That they do not work is an answer, not an
+    /// error.
+    #[oai(path = "/:id/test", method = "post", operation_id = "test_workspace_connector")]
+    async fn test(
+        &self,
+        request: Acting<WorkspaceConnector, Tested, Maybe<Plain<Overrides>>>,
+    ) -> Result<Tested, Failure> {
+        let Acting { call, context, id, body: Maybe(overrides), .. } = request;
+        let config = overrides.map(|Plain(it)| it.config).unwrap_or_default();
+        Tested::of(&context.app.activations.test(&call, id, config).await?)
+    }
+
+    /// List the tests of an activation
+    #[oai(path = "/:id/tests", method = "get", operation_id = "list_connection_tests")]
+    async fn tests(
+        &self,
+        request: Listing<ConnectionTest>,
+    ) -> Result<Collection<ConnectionTest>, Failure> {
+        let id = request.parent()?;
+        let activations = &request.context.app.activations;
+        let page = activations.list_tests(&request.call.caller, id, &request.list).await?;
+        request.show(&page).await
+    }
+
+    /// List the streams of an activation
+    ///
+    /// As its system has them now.
+    #[oai(path = "/:id/models", method = "get", operation_id = "list_streams")]
+    async fn models(&self, request: Asking<StreamSpec>) -> Result<Collection<StreamSpec>, Failure> {
+        let activations = &request.context.app.activations;
+        let streams = activations.models(&request.call.caller, request.id()?).await?;
+        Collection::whole(&streams, &request.path)
+    }
+
+    /// Start a sync
+    ///
+    /// A worker takes it from there: follow the sync log that is answered. Without `mode`, it reads what is new where a
+    /// cursor is known, else everything.
+    #[oai(path = "/:id/syncs", method = "post", operation_id = "start_sync")]
+    async fn sync(
+        &self,
+        request: Acting<WorkspaceConnector, Document<SyncLog, 202>, Maybe<Plain<SyncBody>>>,
+    ) -> Result<Document<SyncLog, 202>, Failure> {
+        let Acting { call, context, id, body: Maybe(sync), view, .. } = request;
+        let sync = sync.map(|Plain(it)| it).unwrap_or_default().into();
+        let run = context.app.syncs.start(&call, id, sync).await?;
+        Document::of(&context, &call.caller, &view, &run).await
+    }
+
+    /// Get what an activation can do
+    #[oai(
+        path = "/:id/capabilities",
+        method = "get",
+        operation_id = "get_workspace_connector_capabilities"
+    )]
+    async fn capabilities(
+        &self,
+        request: Asking<ActivationCapabilities>,
+    ) -> Result<Document<ActivationCapabilities>, Failure> {
+        let caller = &request.call.caller;
+        let activation = request.context.app.activations.records().get(caller, request.id()?).await?;
+        request.show(&ActivationCapabilities::of(&request.context.app, caller, activation)?)
+    }
+}
