@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use linkspan_domain::{
     ApiKey, AuditEvent, ConnectionTest, ConnectorFilter, Person, Provider, ProviderConnector,
-    Workspace, WorkspaceConnector,
-    ports::{AccessStore, CatalogStore, IdempotencyStore, Store, StoreError},
+    SyncLog, Workspace, WorkspaceConnector,
+    ports::{AccessStore, CatalogStore, IdempotencyStore, Store, StoreError, SyncStore},
 };
 use linkspan_migration::{Migrator, MigratorTrait};
 use linkspan_sdk::RecordStore;
@@ -198,6 +198,11 @@ impl Database {
     /// Idempotency keys.
     pub fn idempotency(&self) -> Arc<dyn IdempotencyStore> {
         Arc::new(SqlIdempotencyStore::new(self.clone()))
+    }
+
+    /// Runs of syncs.
+    pub fn syncs(&self) -> Arc<dyn SyncStore> {
+        Arc::new(SqlStore::<SyncLog>::new(self.clone()))
     }
 
     /// The records that runs bring in.

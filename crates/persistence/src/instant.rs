@@ -1,6 +1,9 @@
 //! Instants as both databases keep them: microseconds, and on SQLite text that sorts.
 
+use linkspan_domain::ports::StoreError;
 use time::{OffsetDateTime, UtcOffset, macros::datetime};
+
+use crate::error::corrupt;
 
 /// The first and the last instant that both databases can keep.
 const FIRST: OffsetDateTime = datetime!(0000-01-01 00:00 UTC);
@@ -23,6 +26,16 @@ pub(crate) fn sqlite_text(instant: OffsetDateTime) -> String {
 pub(crate) fn whole_microseconds(instant: OffsetDateTime) -> OffsetDateTime {
     let rest = instant.nanosecond() % 1_000;
     instant - time::Duration::nanoseconds(i64::from(rest))
+}
+
+/// An instant in microseconds since 1970, for columns that are compared and never shown.
+pub(crate) fn microseconds(instant: OffsetDateTime) -> i64 {
+    i64::try_from(instant.unix_timestamp_nanos().div_euclid(1_000)).unwrap_or(i64::MAX)
+}
+
+/// An instant out of microseconds since 1970.
+pub(crate) fn from_microseconds(microseconds: i64) -> Result<OffsetDateTime, StoreError> {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(microseconds) * 1_000).map_err(corrupt)
 }
 
 #[cfg(test)]

@@ -11,10 +11,12 @@ mod field;
 mod idempotency;
 mod instant;
 mod list;
+mod number;
 mod receipt;
 mod records;
 mod session;
 mod store;
+mod syncs;
 mod table;
 
 pub use database::{Database, PoolSizes, connect, connect_with};

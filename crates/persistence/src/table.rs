@@ -11,5 +11,6 @@ pub(crate) mod person_workspace;
 pub(crate) mod provider;
 pub(crate) mod provider_connector;
 pub(crate) mod setting;
+pub(crate) mod sync_log;
 pub(crate) mod workspace;
 pub(crate) mod workspace_connector;

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use linkspan_domain::{RunCounts, SyncMode};
 use linkspan_sdk::{Rejected, Rows};
 
+use crate::number::signed;
+
 /// What a stream holds under the key of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Existing {
@@ -148,16 +150,6 @@ impl Unique {
 pub(super) fn refused(rows: &Rows, index: usize, reason: String) -> Rejected {
     let row = rows.row(index);
     Rejected { key: Some(row.key.to_owned()), payload: row.payload.to_owned(), reason }
-}
-
-/// A count for a column; no count comes near the limit.
-pub(super) fn signed(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-/// A count from a column; none is below zero.
-pub(super) fn unsigned(count: i64) -> u64 {
-    u64::try_from(count).unwrap_or(0)
 }
 
 #[cfg(test)]

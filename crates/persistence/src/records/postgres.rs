@@ -17,10 +17,10 @@ use time::OffsetDateTime;
 
 use self::copy::{CopyFault, NewRecords, Target, copy};
 use super::{
-    merge::{Plan, Unique, refused, signed},
-    stream::{self, Leftovers, StreamColumns, StreamRow, count_columns, microseconds},
+    merge::{Plan, Unique, refused},
+    stream::{self, Leftovers, StreamColumns, StreamRow, count_columns},
 };
-use crate::error::sqlx_error;
+use crate::{error::sqlx_error, instant::microseconds, number::signed};
 
 /// Keeps records on PostgreSQL. New ones arrive by COPY straight into their table; changed ones by COPY into a
 /// temporary table and one statement. Statements are unnamed and every call is one transaction, so PgBouncer may

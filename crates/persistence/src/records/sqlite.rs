@@ -14,10 +14,14 @@ use time::OffsetDateTime;
 
 use self::writing::{Common, INSERT, REPLACE, STAGE, existing, write};
 use super::{
-    merge::{Plan, Unique, signed},
-    stream::{self, Leftovers, StreamColumns, StreamRow, count_columns, microseconds},
+    merge::{Plan, Unique},
+    stream::{self, Leftovers, StreamColumns, StreamRow, count_columns},
 };
-use crate::{error::sqlx_error, instant::sqlite_text};
+use crate::{
+    error::sqlx_error,
+    instant::{microseconds, sqlite_text},
+    number::signed,
+};
 
 /// Keeps records on SQLite, many to a statement: the cost is in the statements, not in the rows.
 pub(crate) struct SqliteRecords {

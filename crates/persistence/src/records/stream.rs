@@ -2,10 +2,7 @@
 
 use linkspan_domain::{RunCounts, SyncMode, ports::StoreError};
 use linkspan_sdk::{Load, Opening};
-use time::OffsetDateTime;
-
-use super::merge::signed;
-use crate::error::corrupt;
+use crate::{error::corrupt, number::signed};
 
 /// What is known of a stream, and on whose account it is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -215,16 +212,6 @@ pub(super) fn count_columns(counts: &RunCounts) -> [i64; 6] {
 /// The key of a stream as records have it.
 pub(super) fn small(pk: i64) -> Result<i32, StoreError> {
     i32::try_from(pk).map_err(corrupt)
-}
-
-/// An instant in microseconds since 1970.
-pub(super) fn microseconds(at: OffsetDateTime) -> i64 {
-    i64::try_from(at.unix_timestamp_nanos() / 1_000).unwrap_or(i64::MAX)
-}
-
-/// An instant out of microseconds since 1970.
-pub(super) fn instant(microseconds: i64) -> Result<OffsetDateTime, StoreError> {
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(microseconds) * 1_000).map_err(corrupt)
 }
 
 #[cfg(test)]

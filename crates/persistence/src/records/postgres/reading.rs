@@ -7,10 +7,11 @@ use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::super::stream::{self, instant, small};
+use super::super::stream::{self, small};
 use crate::{
     error::{corrupt, sqlx_error},
-    records::merge::unsigned,
+    instant::from_microseconds,
+    number::unsigned,
 };
 
 type RecordColumns =
@@ -43,7 +44,7 @@ pub(super) async fn page(pool: &PgPool, query: &RecordQuery) -> Result<Vec<Recor
     }
     let found: Vec<RecordColumns> =
         statement.persistent(false).fetch_all(&mut *tx).await.map_err(sqlx_error)?;
-    let met_all_at = met_all_at.map(instant).transpose()?;
+    let met_all_at = met_all_at.map(from_microseconds).transpose()?;
     found.into_iter().map(|columns| record(columns, met_all_at)).collect()
 }
 
@@ -92,8 +93,8 @@ pub(super) async fn quarantined(
                 payload,
                 reason,
                 run: run.map(SyncLogId::from_uuid),
-                first_seen_at: instant(first)?,
-                last_seen_at: instant(last)?,
+                first_seen_at: from_microseconds(first)?,
+                last_seen_at: from_microseconds(last)?,
             })
         })
         .collect()

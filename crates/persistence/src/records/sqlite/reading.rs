@@ -3,14 +3,15 @@
 use linkspan_domain::{Deleted, SyncLogId, WorkspaceConnectorId, ports::StoreError};
 use linkspan_sdk::{ContentHash, QuarantineQuery, Quarantined, Record, RecordQuery, StreamCounts};
 use serde_json::value::RawValue;
-use sqlx::{AssertSqlSafe, SqlitePool};
+use sqlx::{AssertSqlSafe, SqliteConnection, SqlitePool};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::super::stream::{self, instant, small};
+use super::super::stream::{self, small};
 use crate::{
     error::{corrupt, sqlx_error},
-    records::merge::unsigned,
+    instant::from_microseconds,
+    number::unsigned,
 };
 
 type RecordColumns = (String, String, Vec<u8>, Option<Uuid>, i64, i64, Option<i64>);
@@ -19,8 +20,9 @@ pub(super) async fn page(
     pool: &SqlitePool,
     query: &RecordQuery,
 ) -> Result<Vec<Record>, StoreError> {
+    let mut tx = pool.begin().await.map_err(sqlx_error)?;
     let Some((pk, generation, met_all_at)) =
-        look(pool, query.activation, query.stream.as_str()).await?
+        look(&mut tx, query.activation, query.stream.as_str()).await?
     else {
         return Ok(Vec::new());
     };
@@ -42,8 +44,8 @@ pub(super) async fn page(
     if let Some(after) = &query.after {
         statement = statement.bind(after);
     }
-    let found: Vec<RecordColumns> = statement.fetch_all(pool).await.map_err(sqlx_error)?;
-    let met_all_at = met_all_at.map(instant).transpose()?;
+    let found: Vec<RecordColumns> = statement.fetch_all(&mut *tx).await.map_err(sqlx_error)?;
+    let met_all_at = met_all_at.map(from_microseconds).transpose()?;
     found.into_iter().map(|columns| record(columns, met_all_at)).collect()
 }
 
@@ -52,7 +54,7 @@ fn record(
     met_all_at: Option<OffsetDateTime>,
 ) -> Result<Record, StoreError> {
     let (key, payload, hash, run, first_seen_at, last_seen_at, deleted_at) = columns;
-    let last_seen_at = instant(last_seen_at)?;
+    let last_seen_at = from_microseconds(last_seen_at)?;
     let met_at = met_all_at.filter(|_| deleted_at.is_none()).unwrap_or(last_seen_at);
     Ok(Record {
         key,
@@ -61,9 +63,9 @@ fn record(
             hash.try_into().map_err(|_| corrupt("a content hash of another length"))?,
         ),
         run: run.map(SyncLogId::from_uuid),
-        first_seen_at: instant(first_seen_at)?,
+        first_seen_at: from_microseconds(first_seen_at)?,
         last_seen_at: last_seen_at.max(met_at),
-        deleted_at: deleted_at.map(instant).transpose()?,
+        deleted_at: deleted_at.map(from_microseconds).transpose()?,
     })
 }
 
@@ -72,14 +74,15 @@ pub(super) async fn quarantined(
     query: &QuarantineQuery,
 ) -> Result<Vec<Quarantined>, StoreError> {
     type Columns = (i64, Option<String>, String, String, Option<Uuid>, i64, i64);
-    let Some((pk, ..)) = look(pool, query.activation, query.stream.as_str()).await? else {
+    let mut tx = pool.begin().await.map_err(sqlx_error)?;
+    let Some((pk, ..)) = look(&mut tx, query.activation, query.stream.as_str()).await? else {
         return Ok(Vec::new());
     };
     let found: Vec<Columns> = sqlx::query_as(stream::QUARANTINED)
         .bind(small(pk)?)
         .bind(query.after.unwrap_or(0))
         .bind(i64::from(query.limit))
-        .fetch_all(pool)
+        .fetch_all(&mut *tx)
         .await
         .map_err(sqlx_error)?;
     found
@@ -91,8 +94,8 @@ pub(super) async fn quarantined(
                 payload,
                 reason,
                 run: run.map(SyncLogId::from_uuid),
-                first_seen_at: instant(first)?,
-                last_seen_at: instant(last)?,
+                first_seen_at: from_microseconds(first)?,
+                last_seen_at: from_microseconds(last)?,
             })
         })
         .collect()
@@ -121,14 +124,14 @@ pub(super) async fn counts(
 
 /// Key, generation that readers see, and when all records were last met.
 async fn look(
-    pool: &SqlitePool,
+    connection: &mut SqliteConnection,
     activation: WorkspaceConnectorId,
     name: &str,
 ) -> Result<Option<(i64, i32, Option<i64>)>, StoreError> {
     sqlx::query_as(stream::LOOK)
         .bind(activation.uuid())
         .bind(name)
-        .fetch_optional(pool)
+        .fetch_optional(connection)
         .await
         .map_err(sqlx_error)
 }

@@ -1,0 +1,253 @@
+//! Starting runs, handing them out and ending them.
+
+use async_trait::async_trait;
+use linkspan_domain::{
+    Event, Fence, Receipt, RunOutcome, Status, StreamName, StreamState, SyncLog, SyncLogId,
+    WorkspaceConnectorId,
+    ports::{StoreError, SyncStore},
+};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryResult,
+    QuerySelect, Statement, Value,
+    sea_query::{Expr, ExprTrait},
+};
+use time::OffsetDateTime;
+
+use crate::{
+    error::{corrupt, store_error},
+    instant::{from_microseconds, microseconds},
+    number::unsigned,
+    receipt,
+    session::Session,
+    store::{SqlStore, insert, select, stale_unless},
+    table::{sync_log, workspace_connector},
+};
+
+#[async_trait]
+impl SyncStore for SqlStore<SyncLog> {
+    async fn start(&self, run: &SyncLog, receipt: &Receipt) -> Result<(), StoreError> {
+        let session = self.db().write().await?;
+        let activation = activation(&session, run.workspace_connector_id).await?;
+        // Before a look at the status: an activation that is processing has a run already.
+        insert(&session, run).await?;
+        if activation.deleted_at.is_some() {
+            return Err(StoreError::Stale);
+        }
+        let status: Status = activation.status.parse().map_err(corrupt)?;
+        let status = status.after(Event::RunStarted).map_err(|_| StoreError::Stale)?;
+        move_to(&session, activation.pk, status, run.created_at).await?;
+        receipt::keep(&session, receipt).await?;
+        session.commit().await
+    }
+
+    async fn claim(
+        &self,
+        worker: &str,
+        only: Option<SyncLogId>,
+        now: OffsetDateTime,
+        until: OffsetDateTime,
+    ) -> Result<Option<SyncLog>, StoreError> {
+        let session = self.db().write().await?;
+        let values: Vec<Value> = vec![
+            worker.into(),
+            microseconds(until).into(),
+            now.into(),
+            microseconds(now).into(),
+            only.map(SyncLogId::uuid).into(),
+        ];
+        let claim = match session.get_database_backend() {
+            DbBackend::Postgres => CLAIM_POSTGRES,
+            _ => CLAIM_SQLITE,
+        };
+        let Some(claimed) = query_one(&session, claim, values).await? else { return Ok(None) };
+        let pk: i64 = claimed.try_get("", "pk").map_err(store_error)?;
+        let run = select(&session, Condition::all(), sync_log::Column::Pk.eq(pk)).await?.pop();
+        session.commit().await?;
+        Ok(run)
+    }
+
+    async fn extend(
+        &self,
+        run: SyncLogId,
+        fence: Fence,
+        until: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let session = self.db().write().await?;
+        let update = sync_log::Entity::update_many()
+            .col_expr(sync_log::Column::LeaseUntil, Expr::val(microseconds(until)))
+            .filter(held(run, fence));
+        stale_unless(update.exec(&session).await.map_err(store_error)?.rows_affected)?;
+        session.commit().await
+    }
+
+    async fn finish(
+        &self,
+        run: SyncLogId,
+        fence: Fence,
+        outcome: &RunOutcome,
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        use sync_log::Column;
+        let session = self.db().write().await?;
+        let held = held(run, fence);
+        let row = sync_log::Entity::find().filter(held.clone()).one(&session).await;
+        let row = row.map_err(store_error)?.ok_or(StoreError::Stale)?;
+        let owner = workspace_connector::Column::Pk.eq(row.workspace_connector_pk);
+        let activation = lock(&session, owner).await?;
+        let (code, message) = outcome.error.clone().unzip();
+        let nobody = Expr::val(Option::<String>::None);
+        let update = sync_log::Entity::update_many()
+            .col_expr(Column::Status, Expr::val(outcome.status().to_string()))
+            .col_expr(Column::ErrorCode, Expr::val(code))
+            .col_expr(Column::Error, Expr::val(message))
+            .col_expr(Column::Worker, nobody)
+            .col_expr(Column::LeaseUntil, Expr::val(Option::<i64>::None))
+            .col_expr(Column::CompletedAt, Expr::val(now))
+            .col_expr(Column::UpdatedAt, Expr::val(now))
+            .col_expr(Column::Revision, Expr::col(Column::Revision).add(1))
+            .filter(held);
+        stale_unless(update.exec(&session).await.map_err(store_error)?.rows_affected)?;
+        let status: Status = activation.status.parse().map_err(corrupt)?;
+        // In a status where the end of a run means nothing, it means nothing.
+        if let Ok(next) = status.after(Event::RunEnded(outcome.end))
+            && next != status
+        {
+            move_to(&session, activation.pk, next, now).await?;
+        }
+        session.commit().await
+    }
+
+    async fn failures(&self, activation: WorkspaceConnectorId) -> Result<u64, StoreError> {
+        let session = self.db().read().await?;
+        let row = query_one(&session, FAILURES, vec![activation.uuid().into()]).await?;
+        let row = row.ok_or_else(|| corrupt("a count without a row"))?;
+        row.try_get_by_index(0).map(unsigned).map_err(store_error)
+    }
+
+    async fn stream(
+        &self,
+        activation: WorkspaceConnectorId,
+        stream: &StreamName,
+    ) -> Result<Option<StreamState>, StoreError> {
+        Ok(self.streams(activation).await?.into_iter().find(|it| it.stream == *stream))
+    }
+
+    async fn streams(
+        &self,
+        activation: WorkspaceConnectorId,
+    ) -> Result<Vec<StreamState>, StoreError> {
+        let session = self.db().read().await?;
+        let statement = Statement::from_sql_and_values(
+            session.get_database_backend(),
+            STREAMS,
+            [activation.uuid().into()],
+        );
+        let rows = session.query_all_raw(statement).await.map_err(store_error)?;
+        rows.iter().map(|row| state(activation, row)).collect()
+    }
+}
+
+/// The oldest run that waits, or whose worker is silent: worker, until, now as instant and in microseconds, and maybe
+/// which run alone. Runs that another worker is just claiming are passed over.
+const CLAIM_POSTGRES: &str = "\
+    WITH next AS (\
+        SELECT pk FROM workspace_connector_sync_logs \
+        WHERE (status = 'scheduled' OR (status = 'in_progress' AND lease_until <= $4)) \
+            AND ($5::uuid IS NULL OR workspace_connector_sync_log_id = $5) \
+        ORDER BY created_at, pk LIMIT 1 FOR UPDATE SKIP LOCKED) \
+    UPDATE workspace_connector_sync_logs l SET status = 'in_progress', worker = $1, \
+        lease_until = $2, fence = l.fence + 1, revision = l.revision + 1, \
+        started_at = coalesce(l.started_at, $3), updated_at = $3 \
+    FROM next WHERE l.pk = next.pk RETURNING l.pk AS pk";
+
+const CLAIM_SQLITE: &str = "\
+    UPDATE workspace_connector_sync_logs SET status = 'in_progress', worker = $1, \
+        lease_until = $2, fence = fence + 1, revision = revision + 1, \
+        started_at = coalesce(started_at, $3), updated_at = $3 \
+    WHERE pk = (\
+        SELECT pk FROM workspace_connector_sync_logs \
+        WHERE (status = 'scheduled' OR (status = 'in_progress' AND lease_until <= $4)) \
+            AND ($5 IS NULL OR workspace_connector_sync_log_id = $5) \
+        ORDER BY created_at, pk LIMIT 1) \
+    RETURNING pk";
+
+/// Runs that a person stopped are no failures.
+const FAILURES: &str = "\
+    SELECT count(*) FROM workspace_connector_sync_logs l \
+    JOIN workspace_connectors w ON w.pk = l.workspace_connector_pk \
+    WHERE w.workspace_connector_id = $1 AND l.status = 'error' \
+        AND coalesce(l.error_code, '') NOT IN ('sync.cancelled', 'source.cancelled') \
+        AND NOT EXISTS (SELECT 1 FROM workspace_connector_sync_logs s \
+            WHERE s.workspace_connector_pk = l.workspace_connector_pk \
+                AND s.status = 'success' AND s.created_at > l.created_at)";
+
+const STREAMS: &str = "\
+    SELECT s.stream, s.cursor_column, s.cursor_after, s.generation, s.records, s.synced_at \
+    FROM workspace_connector_streams s \
+    JOIN workspace_connectors w ON w.pk = s.workspace_connector_pk \
+    WHERE w.workspace_connector_id = $1 ORDER BY s.stream";
+
+async fn query_one(
+    session: &Session,
+    sql: &'static str,
+    values: Vec<Value>,
+) -> Result<Option<QueryResult>, StoreError> {
+    let statement = Statement::from_sql_and_values(session.get_database_backend(), sql, values);
+    session.query_one_raw(statement).await.map_err(store_error)
+}
+
+/// The activation, which nobody else changes until the session ends.
+async fn activation(
+    session: &Session,
+    id: WorkspaceConnectorId,
+) -> Result<workspace_connector::Model, StoreError> {
+    lock(session, workspace_connector::Column::WorkspaceConnectorId.eq(id.uuid())).await
+}
+
+async fn lock(session: &Session, which: Expr) -> Result<workspace_connector::Model, StoreError> {
+    let found = workspace_connector::Entity::find().filter(which).lock_exclusive();
+    found.one(session).await.map_err(store_error)?.ok_or(StoreError::Dangling)
+}
+
+/// Who reads the activation anew sees another revision: its status is part of it.
+async fn move_to(
+    session: &Session,
+    pk: i64,
+    status: Status,
+    now: OffsetDateTime,
+) -> Result<(), StoreError> {
+    use workspace_connector::Column;
+    let status = Column::Status.save_as(Expr::val(status.to_string()));
+    let update = workspace_connector::Entity::update_many()
+        .col_expr(Column::Status, status)
+        .col_expr(Column::UpdatedAt, Expr::val(now))
+        .col_expr(Column::Revision, Expr::col(Column::Revision).add(1))
+        .filter(Column::Pk.eq(pk));
+    update.exec(session).await.map_err(store_error)?;
+    Ok(())
+}
+
+fn held(run: SyncLogId, fence: Fence) -> Condition {
+    Condition::all()
+        .add(sync_log::Column::WorkspaceConnectorSyncLogId.eq(run.uuid()))
+        .add(sync_log::Column::Fence.eq(fence.0))
+        .add(sync_log::Column::Status.eq("in_progress"))
+}
+
+fn state(
+    activation: WorkspaceConnectorId,
+    row: &QueryResult,
+) -> Result<StreamState, StoreError> {
+    let stream: String = row.try_get("", "stream").map_err(store_error)?;
+    let generation: i32 = row.try_get("", "generation").map_err(store_error)?;
+    let synced_at: Option<i64> = row.try_get("", "synced_at").map_err(store_error)?;
+    Ok(StreamState {
+        workspace_connector_id: activation,
+        stream: stream.parse().map_err(corrupt)?,
+        cursor_column: row.try_get("", "cursor_column").map_err(store_error)?,
+        cursor_after: row.try_get("", "cursor_after").map_err(store_error)?,
+        generation: i64::from(generation),
+        records: row.try_get("", "records").map(unsigned).map_err(store_error)?,
+        synced_at: synced_at.map(from_microseconds).transpose()?,
+    })
+}
