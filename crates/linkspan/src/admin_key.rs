@@ -111,11 +111,11 @@ mod tests {
     #[test]
     fn a_key_is_made_once_and_kept_for_its_owner_alone() {
         let dir = tempfile::tempdir().unwrap();
-        let made = AdminKey::find(None, dir.path()).unwrap();
+        let first = AdminKey::find(None, dir.path()).unwrap();
         let kept = AdminKey::find(None, dir.path()).unwrap();
-        assert!(matches!(made.origin, Origin::Made(_)));
+        assert!(matches!(first.origin, Origin::Made(_)));
         assert!(matches!(kept.origin, Origin::Kept(_)));
-        assert_eq!(made.key, kept.key);
+        assert_eq!(first.key, kept.key);
         let mode = fs::metadata(dir.path().join(FILE)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }

@@ -11,8 +11,8 @@ use std::{
 use linkspan_api::{Limits, Probes};
 use linkspan_app::{
     Access, AccessError, ActivationSettings, Activations, ApiKeys, Audit, Catalog, ConnectorTypes,
-    DuplicateConnectorType, Filters, Idempotency, People, ProviderConnectors, Providers, RunConnections, SeedError,
-    SeedOutcome, Seeding, Sessions, Sources, Syncs, Workspaces,
+    DuplicateConnectorType, Filters, Idempotency, People, ProviderConnectors, Providers,
+    RunConnections, SeedError, SeedOutcome, Seeding, Sessions, Sources, Syncs, Workspaces,
 };
 use linkspan_domain::{
     Call, CatalogEntry, Secret, Workspace,
@@ -114,7 +114,7 @@ impl Platform {
         let types = Arc::new(registry::types().map_err(ComposeError::Types)?);
         let vault = Arc::new(KeyringVault::new(keyring(settings)?));
         let activation_settings = Arc::new(ActivationSettings::new(Arc::clone(&types), vault));
-        let sessions = Arc::new(Sessions::new(Arc::clone(&world)));
+        let sessions = Arc::new(Sessions::default());
         let access = Access::new(
             database.access(),
             database.api_keys(),

@@ -37,8 +37,7 @@ impl Assignments {
     pub(crate) fn read(&self, schema: &Value) -> Result<Assigned, Failed> {
         let mut assigned = Assigned::default();
         for (key, text) in self.pairs()? {
-            let known =
-                schema.pointer(&format!("/properties/{}", key.replace('.', "/properties/")));
+            let known = field(schema, &key);
             if known.is_none() && STREAM_KEYS.contains(&key.as_str()) {
                 let value = if key == "primary_key" { list(&text) } else { json!(text) };
                 assigned.stream.insert(key, value);
@@ -78,6 +77,19 @@ fn split(flag: &str) -> Result<(&str, &str), Failed> {
     flag.split_once('=')
         .filter(|(key, _)| !key.is_empty())
         .ok_or_else(|| Failed::usage("a setting is written KEY=VALUE"))
+}
+
+/// What the schema says of `key`, which may reach into objects and into the variants of a choice.
+fn field<'a>(schema: &'a Value, key: &str) -> Option<&'a Value> {
+    let (first, rest) =
+        key.split_once('.').map_or((key, None), |(first, rest)| (first, Some(rest)));
+    let choices = ["oneOf", "anyOf"].into_iter().filter_map(|it| schema[it].as_array()).flatten();
+    let found = schema["properties"].get(first);
+    match (found, rest) {
+        (Some(found), None) => Some(found),
+        (Some(found), Some(rest)) => field(found, rest),
+        (None, _) => choices.into_iter().find_map(|it| field(it, key)),
+    }
 }
 
 fn list(text: &str) -> Value {
@@ -135,6 +147,7 @@ mod tests {
             "host": { "type": "string" }, "password": { "type": ["string", "null"] },
             "port": { "type": "integer" }, "has_header": { "type": "boolean" },
             "schemas": { "type": "array" },
+            "auth": { "oneOf": [{ "type": "null" }, { "properties": { "token": { "type": "string" } } }] },
         } });
         let set = flags.iter().map(|&it| it.to_owned()).collect();
         Assignments { set, ..Assignments::default() }.read(&schema)
@@ -152,10 +165,10 @@ mod tests {
 
     #[test]
     fn dots_reach_into_objects() {
-        let assigned = read(&["auth.kind=bearer", "auth.token=t"]).unwrap();
+        let assigned = read(&["auth.type=bearer", "auth.token=123"]).unwrap();
         assert_eq!(
             Value::Object(assigned.config),
-            json!({ "auth": { "kind": "bearer", "token": "t" } })
+            json!({ "auth": { "type": "bearer", "token": "123" } })
         );
         assert!(read(&["auth=x", "auth.token=t"]).is_err());
     }

@@ -36,7 +36,7 @@ pub(crate) struct Quickstart {
 /// What is activated.
 struct Sample {
     name: &'static str,
-    service: &'static str,
+    connector_type: &'static str,
     assigned: Assigned,
     /// Whether it has records to sync.
     synced: Synced,
@@ -128,7 +128,7 @@ impl Quickstart {
         };
         let file = |name: &'static str, path: &str, key: &str, cursor: &str| Sample {
             name,
-            service: "csv",
+            connector_type: "csv",
             assigned: Assigned {
                 config: object(json!({ "path": format!("samples/{path}") })),
                 stream: object(json!({
@@ -139,11 +139,11 @@ impl Quickstart {
         };
         let api = Sample {
             name: "Sample API",
-            service: "http",
+            connector_type: "http",
             assigned: Assigned {
                 config: object(json!({
                     "base_url": "https://api.example.com",
-                    "auth": { "kind": "bearer", "token": "a-token-that-is-sealed" },
+                    "auth": { "type": "bearer", "token": "a-token-that-is-sealed" },
                 })),
                 stream: Map::new(),
             },
@@ -156,7 +156,7 @@ impl Quickstart {
         ];
         samples.extend(self.postgres.as_ref().map(|url| Sample {
             name: "Your PostgreSQL",
-            service: "postgresql",
+            connector_type: "postgresql",
             assigned: Assigned {
                 config: object(json!({ "connection_string": url })),
                 stream: Map::new(),
@@ -179,8 +179,7 @@ async fn activate(client: &Client, sample: &Sample) -> Result<Value, Failed> {
     if let Some(activation) = found["data"].get(0) {
         return Ok(activation.clone());
     }
-    let query =
-        [("filter[service_id]", sample.service), ("filter[connector_type]", sample.service)];
+    let query = [("filter[connector_type]", sample.connector_type)];
     let connector = client.get("/v1/connectors", &query).await?;
     let Assigned { config, stream } = &sample.assigned;
     let assigned = Assigned { config: config.clone(), stream: stream.clone() };
@@ -219,7 +218,7 @@ async fn landed(session: &Session, activations: &[Value]) -> Result<Vec<Landed>,
                     .unwrap_or_default()
                     .to_owned(),
                 stream: counts.stream.to_string(),
-                records: counts.live,
+                records: counts.records,
                 example: example.first().map(|it| shortened(it.payload.get())).unwrap_or_default(),
             });
         }

@@ -1,6 +1,6 @@
 //! A planted secret is found nowhere: not in the database, not in the log, not in an answer.
 
-use std::{fs, path::Path};
+use std::{fmt::Write, fs, path::Path};
 
 use linkspan_domain::{
     Secret,
@@ -40,19 +40,20 @@ impl Api {
             request.body = OutboundBody::Bytes(body.to_string().into());
         }
         let response = self.client.send(request).await.unwrap();
-        self.answers += &format!("{method} {path} {} {:?}\n", response.status, response.headers);
+        writeln!(self.answers, "{method} {path} {} {:?}", response.status, response.headers)
+            .unwrap();
         let bytes = response.bytes().await.unwrap();
         self.answers += &String::from_utf8_lossy(&bytes);
         serde_json::from_slice(&bytes).unwrap_or_default()
     }
 }
 
-fn activation(connector: &Value, name: &str, config: &Value) -> Option<Value> {
-    Some(json!({ "data": {
+fn activation(connector: &Value, name: &str, config: &Value) -> Value {
+    json!({ "data": {
         "type": "workspace_connector",
         "attributes": { "name": name, "config": config },
         "relationships": { "connector": { "data": { "type": "connector", "id": connector } } },
-    } }))
+    } })
 }
 
 /// Everything that the API does with an activation's secrets, some of it wrong.
@@ -61,28 +62,34 @@ async fn use_secrets(api: &mut Api) {
     let http = found["data"][0]["id"].clone();
     let found = api.send("GET", "/v1/connectors?filter[service_id]=postgresql", None).await;
     let postgresql = found["data"][0]["id"].clone();
-    let bearer = json!({ "base_url": "https://api.example.com", "auth": { "kind": "bearer", "token": PLANTED } });
-    let made =
-        api.send("POST", "/v1/workspace-connectors", activation(&http, "planted", &bearer)).await;
+    let bearer = json!({ "base_url": "https://api.example.com", "auth": { "type": "bearer", "token": PLANTED } });
+    let made = api
+        .send("POST", "/v1/workspace-connectors", Some(activation(&http, "planted", &bearer)))
+        .await;
     assert_eq!(made["data"]["attributes"]["config"]["auth"]["token"], "••••••••", "{made}");
     let id = made["data"]["id"].as_str().unwrap().to_owned();
     let path = format!("/v1/workspace-connectors/{id}");
     let text = format!("postgresql://ann:{PLANTED}@127.0.0.1:1/nothing");
     let database = json!({ "connection_string": text });
     let second = api
-        .send("POST", "/v1/workspace-connectors", activation(&postgresql, "database", &database))
+        .send(
+            "POST",
+            "/v1/workspace-connectors",
+            Some(activation(&postgresql, "database", &database)),
+        )
         .await;
     let second = format!("/v1/workspace-connectors/{}", second["data"]["id"].as_str().unwrap());
 
     // Right, and wrong in every way that could make somebody quote the secret.
-    api.send("POST", "/v1/workspace-connectors", activation(&http, "planted", &bearer)).await;
+    api.send("POST", "/v1/workspace-connectors", Some(activation(&http, "planted", &bearer))).await;
     for config in [
-        json!({ "base_url": PLANTED, "auth": { "kind": "bearer", "token": [PLANTED] } }),
+        json!({ "base_url": PLANTED, "auth": { "type": "bearer", "token": [PLANTED] } }),
         json!({ "base_url": "https://x", "api_key": PLANTED }),
-        json!({ "base_url": "https://x", "auth": { "kind": PLANTED, "token": PLANTED } }),
+        json!({ "base_url": "https://x", "auth": { "type": PLANTED, "token": PLANTED } }),
         json!(PLANTED),
     ] {
-        api.send("POST", "/v1/workspace-connectors", activation(&http, "other", &config)).await;
+        api.send("POST", "/v1/workspace-connectors", Some(activation(&http, "other", &config)))
+            .await;
     }
     for target in [&path, &second] {
         api.send("GET", &format!("{target}?include=connector,workspace"), None).await;
@@ -95,7 +102,7 @@ async fn use_secrets(api: &mut Api) {
         )
         .await;
         let masked = json!({ "data": { "type": "workspace_connector", "id": target.rsplit('/').next(), "attributes": { "config": {
-            "auth": { "kind": "bearer", "token": "••••••••" } } } } });
+            "auth": { "type": "bearer", "token": "••••••••" } } } } });
         api.send("PATCH", target, Some(masked)).await;
     }
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
