@@ -10,7 +10,7 @@ use linkspan_domain::{
     WorkspaceId,
     ports::{AccessStore, Change, Store, StoreError, World},
 };
-use time::Duration;
+use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 pub use sessions::Sessions;
@@ -185,8 +185,9 @@ impl Access {
         let key = self.store.key(hash).await.map_err(AccessError::Store)?;
         let key = key.filter(|it| it.is_valid(now)).ok_or(AccessError::Unauthenticated)?;
         let session = Arc::new(self.open(&key).await?);
-        self.sessions.put(hash.clone(), Arc::clone(&session), era, now);
-        self.touch(key).await;
+        if self.sessions.put(hash.clone(), Arc::clone(&session), era, now) {
+            self.touch(key, now);
+        }
         Ok(session)
     }
 
@@ -214,17 +215,19 @@ impl Access {
         Ok(Session { actor, organization, permissions, workspaces, allowed, expires_at })
     }
 
-    /// Notes that a key was used, once a minute.
-    async fn touch(&self, mut key: ApiKey) {
-        let now = self.world.now();
+    /// Notes that a key was used, once a minute. Nobody waits for it: writers may be busy.
+    fn touch(&self, mut key: ApiKey, now: OffsetDateTime) {
         if key.last_used_at.is_some_and(|it| now - it < Duration::MINUTE) {
             return;
         }
         key.last_used_at = Some(now);
-        if let Err(error) = self.store.touch(&key).await {
-            let error = &error as &dyn std::error::Error;
-            tracing::debug!(error, key = %key.id, "could not note that a key was used");
-        }
+        let store = Arc::clone(&self.store);
+        tokio::spawn(async move {
+            if let Err(error) = store.touch(&key).await {
+                let error = &error as &dyn std::error::Error;
+                tracing::debug!(error, key = %key.id, "could not note that a key was used");
+            }
+        });
     }
 }
 

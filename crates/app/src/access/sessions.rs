@@ -67,16 +67,25 @@ impl Sessions {
         found.map(|it| Arc::clone(&it.session)).ok_or(memory.era)
     }
 
-    /// Remembers what was found out since `era`.
-    pub(super) fn put(&self, hash: KeyHash, session: Arc<Session>, era: Era, now: OffsetDateTime) {
+    /// Remembers what was found out since `era`. Answers whether that is news: of many calls that found it out
+    /// at the same time, for the first one only.
+    pub(super) fn put(
+        &self,
+        hash: KeyHash,
+        session: Arc<Session>,
+        era: Era,
+        now: OffsetDateTime,
+    ) -> bool {
         let until = session.expires_at.map_or(now + LASTS, |end| end.min(now + LASTS));
         let mut memory = self.memory();
         if memory.kept.len() >= LIMIT {
             memory.kept.retain(|_, it| now < it.until);
         }
-        if memory.era == era && memory.kept.len() < LIMIT {
-            memory.kept.insert(hash, Kept { session, until });
+        if memory.era != era || memory.kept.len() >= LIMIT {
+            return false;
         }
+        let before = memory.kept.insert(hash, Kept { session, until });
+        before.is_none_or(|it| it.until <= now)
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
