@@ -38,8 +38,8 @@ const ORGANIZATION: &str = "organization";
 impl AccessStore for SqlAccessStore {
     async fn key(&self, hash: &KeyHash) -> Result<Option<ApiKey>, StoreError> {
         let session = self.db.read().await?;
-        let named = Condition::all().add(api_key::Column::Hash.eq(hash.as_str()));
-        let found = select(&session, named).await?.pop();
+        let named = api_key::Column::Hash.eq(hash.as_str());
+        let found = select(&session, Condition::all(), named).await?.pop();
         session.commit().await?;
         Ok(found)
     }
@@ -67,10 +67,10 @@ impl AccessStore for SqlAccessStore {
         id: PersonId,
     ) -> Result<Option<Person>, StoreError> {
         let session = self.db.read().await?;
-        let live = Person::scope(&Within(organization))
+        let live = Condition::all()
             .add(person::Column::PersonId.eq(id.uuid()))
             .add(person::Column::DeletedAt.is_null());
-        let found = select(&session, live).await?.pop();
+        let found = select(&session, Person::scope(&Within(organization)), live).await?.pop();
         session.commit().await?;
         Ok(found)
     }
@@ -123,8 +123,9 @@ async fn workspaces(
     session: &Session,
     organization: OrganizationId,
 ) -> Result<Vec<Workspace>, StoreError> {
-    let live = Workspace::scope(&Within(organization)).add(workspace::Column::DeletedAt.is_null());
-    let mut found: Vec<Workspace> = select(session, live).await?;
+    let live = workspace::Column::DeletedAt.is_null();
+    let scope = Workspace::scope(&Within(organization));
+    let mut found: Vec<Workspace> = select(session, scope, live).await?;
     found.sort_by_key(|it| (it.created_at, it.id));
     Ok(found)
 }

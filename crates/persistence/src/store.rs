@@ -10,7 +10,7 @@ use linkspan_domain::{
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, Condition, ConnectionTrait, EntityTrait,
     FromQueryResult, QueryFilter, QueryTrait, Select,
-    sea_query::{LockType, Query, SelectStatement},
+    sea_query::{IntoCondition, LockType, Query, SelectStatement},
 };
 use uuid::Uuid;
 
@@ -105,7 +105,7 @@ impl<R: Table> Store<R> for SqlStore<R> {
         let mut found = Vec::with_capacity(ids.len());
         for ids in ids.chunks(MOST_IDS) {
             let named = R::KEY.is_in(ids.iter().map(|it| it.uuid()));
-            found.extend(select(&session, R::scope(tenancy).add(named)).await?);
+            found.extend(select(&session, R::scope(tenancy), named).await?);
         }
         session.commit().await?;
         Ok(found)
@@ -132,12 +132,14 @@ impl<R: Table> Store<R> for SqlStore<R> {
     }
 }
 
-/// The things that fit `condition`.
+/// The things in `scope` that fit `condition`.
 pub(crate) async fn select<R: Table>(
     session: &Session,
-    condition: Condition,
+    scope: Condition,
+    condition: impl IntoCondition,
 ) -> Result<Vec<R>, StoreError> {
-    let query = R::select().filter(condition).into_query();
+    // Two filters: a scope may be a choice, and must not become one with the condition.
+    let query = R::select().filter(scope).filter(condition).into_query();
     let rows = session.query_all(&query).await.map_err(store_error)?;
     let rows = rows.iter().map(|row| R::Row::from_query_result(row, ""));
     read(session, rows.collect::<Result<_, _>>().map_err(store_error)?).await

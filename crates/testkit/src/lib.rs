@@ -1,5 +1,7 @@
 //! Fixtures, in-memory stores and port contracts, for tests only.
 
+pub mod contract;
+pub mod fixtures;
 mod outbound;
 mod postgres;
 

@@ -1,0 +1,13 @@
+//! What every adapter of a port must keep to: one suite for each port, run against each adapter.
+
+mod access;
+mod catalog;
+mod idempotency;
+mod oracle;
+mod random;
+mod store;
+
+pub use access::{access_store, bootstrap};
+pub use catalog::catalog_store;
+pub use idempotency::idempotency_store;
+pub use store::{Subject, store};
