@@ -18,6 +18,7 @@ const EXPOSURE: &str = concat!(".expose", "()");
 /// The crates that hand a secret to the system it belongs to, and the domain, which splits secrets
 /// off settings.
 const EXPOSING: &[&str] = &[
+    "linkspan-api",
     "linkspan",
     "linkspan-app",
     "linkspan-builtin",

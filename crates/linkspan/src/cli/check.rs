@@ -18,8 +18,7 @@ impl Check {
         let session = Session::open(settings).await?;
         let checked = self.check(&session).await;
         session.close().await;
-        let checked = checked?;
-        let found = &checked["data"]["attributes"];
+        let found = checked?;
         let message = found["message"].as_str().unwrap_or_default();
         let machine = json!({
             "ok": found["ok"], "latency_ms": found["latency_ms"], "message": message,

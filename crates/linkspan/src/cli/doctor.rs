@@ -50,7 +50,8 @@ impl Doctor {
     /// Runs the command.
     #[expect(clippy::unused_self, reason = "every command runs the same way")]
     pub(crate) async fn run(self, settings: &Settings, output: &Output) -> Result<(), Failed> {
-        let mut findings = vec![mode(settings), data_dir(settings), egress(settings)];
+        let mut findings =
+            vec![mode(settings), data_dir(settings), egress(settings), public_url(settings)];
         match Platform::open(settings, FileReach::Roots).await {
             Ok(platform) => {
                 findings.extend(platform_findings(&platform).await);
@@ -116,6 +117,17 @@ fn egress(settings: &Settings) -> Finding {
         "" => Finding::ok("egress", format!("public addresses only; {databases}")),
         allowed => Finding::note("egress", format!("also {allowed}; {databases}")),
     }
+}
+
+fn public_url(settings: &Settings) -> Finding {
+    let url = settings.public_url();
+    if settings.public_url.is_none() {
+        return Finding::note(
+            "public URL",
+            format!("{url}, as the API listens; others may need LINKSPAN_PUBLIC_URL"),
+        );
+    }
+    Finding::ok("public URL", url)
 }
 
 async fn platform_findings(platform: &Platform) -> Vec<Finding> {
