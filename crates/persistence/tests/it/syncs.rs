@@ -1,0 +1,213 @@
+//! Runs: one at a time, held by one worker, and what their ends mean.
+
+use linkspan_domain::{
+    Event, ListQuery, RunEnd, RunStatus, Status, SyncMode, WorkspaceConnector,
+    ports::{Change, StoreError},
+};
+use linkspan_testkit::fixtures::{Specimen, receipt};
+use time::Duration;
+
+use crate::{
+    activation::{Bench, LEASE, rows},
+    place::keep,
+    scratch::on_both,
+};
+
+on_both! {
+    one_run_of_an_activation_is_active
+    an_activation_that_may_not_run_does_not
+    a_run_is_claimed_by_one_worker_at_a_time
+    a_silent_workers_run_is_taken_over
+    a_run_that_is_given_back_is_free_at_once
+    the_end_of_a_run_moves_the_activation
+    failures_count_until_a_success
+    a_purged_activation_takes_runs_and_records_along
+    runs_are_listed
+}
+
+async fn one_run_of_an_activation_is_active(url: &str) {
+    let bench = Bench::new(url).await;
+    let (first, started) = bench.next_run(SyncMode::Full);
+    bench.syncs.start(&first, &started).await.unwrap();
+    assert_eq!(bench.status().await, Status::Processing);
+    assert_eq!(bench.log(first.id).await, first);
+
+    let (second, receipt) = bench.next_run(SyncMode::Full);
+    let refused = bench.syncs.start(&second, &receipt).await;
+    assert!(matches!(refused, Err(StoreError::Taken)), "{refused:?}");
+    assert_eq!(bench.syncs.find(&bench.visible(), second.id).await.unwrap(), None);
+
+    let held = bench.take(first.id, first.created_at).await;
+    bench.end(held, RunEnd::Clean).await.unwrap();
+    bench.syncs.start(&second, &receipt).await.unwrap();
+
+    // Of many that start at once, one wins.
+    let held = bench.take(second.id, second.created_at).await;
+    bench.end(held, RunEnd::Clean).await.unwrap();
+    let runs: Vec<_> = (0..8).map(|_| bench.next_run(SyncMode::Full)).collect();
+    let starts = runs.iter().map(|(run, receipt)| bench.syncs.start(run, receipt));
+    let started = futures_util::future::join_all(starts).await;
+    assert_eq!(started.iter().filter(|it| it.is_ok()).count(), 1, "{started:?}");
+    let lost = started.iter().filter(|it| matches!(it, Err(StoreError::Taken))).count();
+    assert_eq!(lost, 7, "{started:?}");
+}
+
+async fn an_activation_that_may_not_run_does_not(url: &str) {
+    let bench = Bench::new(url).await;
+    let store = bench.db.workspace_connectors();
+    let mut activation = bench.stored().await;
+    activation.apply(Event::Suspended).unwrap();
+    store.write(&[Change::Update(activation)], &receipt(1, None)).await.unwrap();
+    let (run, receipt) = bench.next_run(SyncMode::Full);
+    let refused = bench.syncs.start(&run, &receipt).await;
+    assert!(matches!(refused, Err(StoreError::Stale)), "{refused:?}");
+    assert_eq!(bench.status().await, Status::Suspended);
+
+    let deleted = WorkspaceConnector {
+        status: Status::Enabled,
+        deleted_at: Some(Bench::at(1)),
+        ..bench.stored().await
+    };
+    let again = linkspan_testkit::fixtures::receipt(2, None);
+    store.write(&[Change::Update(deleted)], &again).await.unwrap();
+    let refused = bench.syncs.start(&run, &receipt).await;
+    assert!(matches!(refused, Err(StoreError::Stale)), "{refused:?}");
+}
+
+async fn a_run_is_claimed_by_one_worker_at_a_time(url: &str) {
+    let bench = Bench::new(url).await;
+    let now = Bench::at(50);
+    assert_eq!(bench.syncs.claim("a", None, now, now + LEASE).await.unwrap(), None);
+    let (run, receipt) = bench.next_run(SyncMode::Full);
+    bench.syncs.start(&run, &receipt).await.unwrap();
+    let claims = ["a", "b", "c", "d"].map(|it| bench.syncs.claim(it, None, now, now + LEASE));
+    let claimed = futures_util::future::join_all(claims).await;
+    let claimed: Vec<_> = claimed.into_iter().filter_map(Result::unwrap).collect();
+    let [claimed] = &claimed[..] else { panic!("{claimed:?}") };
+    assert_eq!((claimed.id, claimed.status), (run.id, RunStatus::InProgress));
+    assert_eq!(claimed.started_at, Some(now));
+    assert_eq!(claimed.lease.as_ref().unwrap().until, now + LEASE);
+    assert_eq!(claimed.fence.0, 1);
+    assert_eq!(*claimed, bench.log(run.id).await);
+}
+
+async fn a_silent_workers_run_is_taken_over(url: &str) {
+    let bench = Bench::new(url).await;
+    let (run, receipt) = bench.next_run(SyncMode::Full);
+    bench.syncs.start(&run, &receipt).await.unwrap();
+    let now = run.created_at;
+    let first = bench.take(run.id, now).await;
+    let early = now + LEASE - Duration::MICROSECOND;
+    assert_eq!(bench.syncs.claim("b", None, early, early + LEASE).await.unwrap(), None);
+
+    bench.syncs.extend(first.id, first.fence, now + LEASE * 2).await.unwrap();
+    assert_eq!(bench.syncs.claim("b", None, now + LEASE, now + LEASE * 3).await.unwrap(), None);
+    let second = bench.take(run.id, now + LEASE * 2).await;
+    assert!(second.fence > first.fence);
+    assert_eq!(bench.log(run.id).await.started_at, Some(now));
+
+    let stale = bench.syncs.extend(first.id, first.fence, now + LEASE * 9).await;
+    assert!(matches!(stale, Err(StoreError::Stale)), "{stale:?}");
+    let stale = bench.end(first, RunEnd::Clean).await;
+    assert!(matches!(stale, Err(StoreError::Stale)), "{stale:?}");
+    assert_eq!(bench.status().await, Status::Processing);
+    bench.end(second, RunEnd::Clean).await.unwrap();
+    let over = bench.end(second, RunEnd::Clean).await;
+    assert!(matches!(over, Err(StoreError::Stale)), "{over:?}");
+}
+
+async fn a_run_that_is_given_back_is_free_at_once(url: &str) {
+    let bench = Bench::new(url).await;
+    let first = bench.begin(SyncMode::Full).await;
+    let now = Bench::at(9);
+    bench.syncs.extend(first.id, first.fence, now).await.unwrap();
+    let second = bench.take(first.id, now).await;
+    assert!(second.fence > first.fence);
+}
+
+async fn the_end_of_a_run_moves_the_activation(url: &str) {
+    let bench = Bench::new(url).await;
+    for (end, status) in [
+        (RunEnd::Lossy, Status::Degraded),
+        (RunEnd::Clean, Status::Enabled),
+        (RunEnd::Unhealthy, Status::Degraded),
+        (RunEnd::Failed, Status::Enabled),
+        (RunEnd::Cancelled, Status::Enabled),
+        (RunEnd::Unauthorized, Status::NeedReconnect),
+    ] {
+        let before = bench.stored().await.revision;
+        let held = bench.begin(SyncMode::Full).await;
+        assert_eq!(bench.status().await, Status::Processing);
+        bench.end(held, end).await.unwrap();
+        assert_eq!(bench.status().await, status, "{end:?}");
+        assert_eq!(bench.stored().await.revision, before.next().next());
+        let log = bench.log(held.id).await;
+        let is_success = matches!(end, RunEnd::Clean | RunEnd::Lossy);
+        assert_eq!(log.status == RunStatus::Success, is_success);
+        assert_eq!(log.error_code.is_none(), is_success);
+        assert_eq!((log.duration_ms(), log.lease), (Some(60_000), None));
+    }
+}
+
+async fn failures_count_until_a_success(url: &str) {
+    let bench = Bench::new(url).await;
+    let failures = async || bench.syncs.failures(bench.activation.id).await.unwrap();
+    assert_eq!(failures().await, 0);
+    for (end, count) in [
+        (RunEnd::Failed, 1),
+        (RunEnd::Failed, 2),
+        (RunEnd::Clean, 0),
+        (RunEnd::Failed, 1),
+    ] {
+        let held = bench.begin(SyncMode::Full).await;
+        bench.end(held, end).await.unwrap();
+        assert_eq!(failures().await, count);
+    }
+}
+
+async fn a_purged_activation_takes_runs_and_records_along(url: &str) {
+    let bench = Bench::new(url).await;
+    bench.full(&[("1", "{}")]).await;
+    assert_eq!(rows(url, "records").await, 1);
+    let store = bench.db.workspace_connectors();
+    let activation = bench.stored().await;
+    store.write(&[Change::Purge(activation)], &receipt(1, None)).await.unwrap();
+    for table in ["records", "workspace_connector_streams", "workspace_connector_sync_logs"] {
+        assert_eq!(rows(url, table).await, 0, "{table}");
+    }
+}
+
+async fn runs_are_listed(url: &str) {
+    let bench = Bench::new(url).await;
+    let other = WorkspaceConnector {
+        status: Status::Enabled,
+        workspace_id: bench.place.foreign_workspace,
+        person_id: None,
+        ..WorkspaceConnector::specimen(2, &bench.place)
+    };
+    keep(&*bench.db.workspace_connectors(), [other]).await;
+    let held = bench.begin(SyncMode::Incremental).await;
+    bench.end(held, RunEnd::Failed).await.unwrap();
+    let newest = bench.begin(SyncMode::Full).await;
+    let page = bench.syncs.list(&bench.visible(), &ListQuery::default()).await.unwrap();
+    let ids: Vec<_> = page.into_resources().into_iter().map(|it| it.id).collect();
+    assert_eq!(ids, [newest.id, held.id]);
+
+    let filter = |name: &str, value: &str| {
+        let attributes = <linkspan_domain::SyncLog as linkspan_domain::Resource>::ATTRIBUTES;
+        linkspan_domain::Filter::parse(attributes, name, "eq", value).unwrap()
+    };
+    for (name, value) in [
+        ("status", "error"),
+        ("mode", "incremental"),
+        ("workspace_connector_sync_log_id", &held.id.to_string()),
+    ] {
+        let query = ListQuery { filters: vec![filter(name, value)], ..ListQuery::default() };
+        let page = bench.syncs.list(&bench.visible(), &query).await.unwrap();
+        assert_eq!(page.total, 1, "{name}");
+        assert_eq!(page.into_resources()[0].id, held.id);
+    }
+    let activation = filter("workspace_connector_id", &bench.activation.id.to_string());
+    let query = ListQuery { filters: vec![activation], ..ListQuery::default() };
+    assert_eq!(bench.syncs.list(&bench.visible(), &query).await.unwrap().total, 2);
+}
