@@ -109,7 +109,9 @@ fn one<R: Shown>(status: u16, thing: &R, body: Vec<u8>) -> Response {
         .header(header::ETAG, tag)
         .body(body);
     let place = document::place::<R>(&thing.key());
-    if matches!(status, 201 | 202) && let Ok(place) = HeaderValue::from_str(&place) {
+    if matches!(status, 201 | 202)
+        && let Ok(place) = HeaderValue::from_str(&place)
+    {
         response.headers_mut().insert(header::LOCATION, place);
     }
     if status == 202 {
@@ -164,7 +166,8 @@ impl Tested {
     /// Shows what came of testing a connection.
     pub(crate) fn of(test: &ConnectionTest) -> Result<Self, Failure> {
         let ConnectionTest { id, ok, latency_ms, message, error, .. } = test;
-        let mut body = serde_json::json!({ "id": id, "ok": ok, "latency_ms": latency_ms, "message": message });
+        let mut body =
+            serde_json::json!({ "id": id, "ok": ok, "latency_ms": latency_ms, "message": message });
         if let Some(error) = error {
             body["error"] = error.as_str().into();
         }
@@ -251,7 +254,10 @@ impl<R: Shown, const STATUS: u16> ApiResponse for Document<R, STATUS> {
             202 => "It will be done; look at `Location` for how far it is.",
             _ => "Here it is.",
         };
-        let mut headers = vec![text_header("ETag", "Names this representation, for `If-None-Match` and `If-Match`.")];
+        let mut headers = vec![text_header(
+            "ETag",
+            "Names this representation, for `If-None-Match` and `If-Match`.",
+        )];
         if matches!(STATUS, 201 | 202) {
             headers.push(text_header("Location", "Where it lives."));
         }
@@ -277,7 +283,13 @@ impl<R: Shown> ApiResponse for Collection<R> {
 impl ApiResponse for Gone {
     fn meta() -> MetaResponses {
         let description = "It is done, and there is nothing to show.";
-        let response = MetaResponse { description, status: Some(204), status_range: None, content: vec![], headers: vec![] };
+        let response = MetaResponse {
+            description,
+            status: Some(204),
+            status_range: None,
+            content: vec![],
+            headers: vec![],
+        };
         MetaResponses { responses: vec![response] }
     }
 
@@ -287,8 +299,15 @@ impl ApiResponse for Gone {
 impl ApiResponse for Tested {
     fn meta() -> MetaResponses {
         let content = vec![MetaMediaType { content_type: JSON, schema: named("TestResult") }];
-        let description = "What came of the test. That settings do not work is an answer, not an error.";
-        let response = MetaResponse { description, status: Some(200), status_range: None, content, headers: vec![] };
+        let description =
+            "What came of the test. That settings do not work is an answer, not an error.";
+        let response = MetaResponse {
+            description,
+            status: Some(200),
+            status_range: None,
+            content,
+            headers: vec![],
+        };
         MetaResponses { responses: vec![response] }
     }
 
@@ -308,10 +327,17 @@ impl ApiResponse for Failure {
     }
 }
 
-fn meta(status: u16, description: &'static str, headers: Vec<MetaHeader>, schema: &MetaSchemaRef) -> MetaResponses {
-    let content = [JSON_API, JSON].map(|content_type| MetaMediaType { content_type, schema: schema.clone() });
+fn meta(
+    status: u16,
+    description: &'static str,
+    headers: Vec<MetaHeader>,
+    schema: &MetaSchemaRef,
+) -> MetaResponses {
+    let content =
+        [JSON_API, JSON].map(|content_type| MetaMediaType { content_type, schema: schema.clone() });
     let content = content.into();
-    let response = MetaResponse { description, status: Some(status), status_range: None, content, headers };
+    let response =
+        MetaResponse { description, status: Some(status), status_range: None, content, headers };
     MetaResponses { responses: vec![response] }
 }
 

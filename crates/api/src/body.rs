@@ -89,7 +89,10 @@ pub(crate) async fn receive(
     limit: usize,
 ) -> Result<Bytes, Failure> {
     let too_large = || {
-        Failure::new(Code::TooLarge, format!("the body is larger than the {limit} bytes that are taken here"))
+        Failure::new(
+            Code::TooLarge,
+            format!("the body is larger than the {limit} bytes that are taken here"),
+        )
     };
     let announced = request.header("Content-Length").and_then(|it| it.parse::<u64>().ok());
     if announced.is_some_and(|it| it > limit as u64) {
@@ -118,7 +121,8 @@ pub(crate) fn parse<I: Input>(
 
 /// The request body of an operation that takes `I`, for the OpenAPI document.
 pub(crate) fn request_meta<I: Input>() -> Option<MetaRequest> {
-    let content = |content_type| MetaMediaType { content_type, schema: named(I::NAME.unwrap_or_default()) };
+    let content =
+        |content_type| MetaMediaType { content_type, schema: named(I::NAME.unwrap_or_default()) };
     I::NAME.map(|_| MetaRequest {
         description: None,
         content: vec![content(JSON_API), content(JSON)],
@@ -189,7 +193,10 @@ pub(crate) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
 
 fn not_json(error: &serde_json::Error) -> Failure {
     let (line, column) = (error.line(), error.column());
-    Failure::new(Code::RequestMalformed, format!("the body is not JSON: see line {line}, column {column}"))
+    Failure::new(
+        Code::RequestMalformed,
+        format!("the body is not JSON: see line {line}, column {column}"),
+    )
 }
 
 /// Reads `attributes`, which stand at `place` in the body.
@@ -235,19 +242,23 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
     })
 }
 
-/// Takes the envelope off: what is left are the attributes, relationships among them.
-fn unwrap<W: Written>(body: &[u8]) -> Result<(Option<String>, W), Failure> {
+/// Takes the envelope off: what is left are the attributes, relationships among them. `identify` is given the identifier.
+fn unwrap<W: Written>(
+    body: &[u8],
+    identify: impl FnOnce(Option<String>) -> Result<(), Failure>,
+) -> Result<W, Failure> {
     let Envelope { data } = json(body)?;
     let expected = W::Of::TYPE;
     if data.r#type != expected {
         let detail = format!("the type has to be `{expected}` here");
         return Err(Failure::new(Code::TypeMismatch, detail).at("/data/type"));
     }
+    identify(data.id)?;
     let mut all = data.attributes.unwrap_or_default();
     for (name, relationship) in data.relationships.unwrap_or_default() {
         link::<W>(&mut all, &name, &relationship)?;
     }
-    Ok((data.id, attributes(all, "/data/attributes")?))
+    attributes(all, "/data/attributes")
 }
 
 /// Adds what a relationship says to the attributes.
@@ -279,7 +290,8 @@ fn link<W: Written>(
     };
     match attributes.insert(link.attribute.to_owned(), value.clone()) {
         Some(other) if other != value => {
-            let detail = format!("contradicts the attribute `{}`; give only one of the two", link.attribute);
+            let detail =
+                format!("contradicts the attribute `{}`; give only one of the two", link.attribute);
             Err(Failure::new(Code::Invalid, detail).at(place))
         }
         _ => Ok(()),
@@ -294,12 +306,14 @@ impl<W: Written> Input for New<W> {
     }
 
     fn read(body: &[u8], _: Option<&str>) -> Result<Self, Failure> {
-        let (id, written) = unwrap(body)?;
-        if id.is_some() {
-            let detail = "the server chooses the identifier; leave `id` out";
-            return Err(Failure::new(Code::ClientIdForbidden, detail).at("/data/id"));
-        }
-        Ok(Self(written))
+        let written = unwrap(body, |id| match id {
+            Some(_) => {
+                let detail = "the server chooses the identifier; leave `id` out";
+                Err(Failure::new(Code::ClientIdForbidden, detail).at("/data/id"))
+            }
+            None => Ok(()),
+        });
+        written.map(Self)
     }
 }
 
@@ -311,15 +325,17 @@ impl<W: Written> Input for Changed<W> {
     }
 
     fn read(body: &[u8], path: Option<&str>) -> Result<Self, Failure> {
-        let (id, written) = unwrap(body)?;
-        let id = id.ok_or_else(|| {
-            Failure::new(Code::RequestMalformed, "missing field `id`").at("/data")
-        })?;
-        if path.is_some_and(|path| !path.eq_ignore_ascii_case(&id)) {
-            let detail = "the identifier has to be the one in the path";
-            return Err(Failure::new(Code::TypeMismatch, detail).at("/data/id"));
-        }
-        Ok(Self(written))
+        let written = unwrap(body, |id| match (id, path) {
+            (None, _) => {
+                Err(Failure::new(Code::RequestMalformed, "missing field `id`").at("/data"))
+            }
+            (Some(id), Some(path)) if !path.eq_ignore_ascii_case(&id) => {
+                let detail = "the identifier has to be the one in the path";
+                Err(Failure::new(Code::TypeMismatch, detail).at("/data/id"))
+            }
+            (Some(_), _) => Ok(()),
+        });
+        written.map(Self)
     }
 }
 
@@ -327,10 +343,7 @@ impl<B: PlainBody> Input for Plain<B> {
     const NAME: Option<&'static str> = Some(B::NAME);
 
     fn schema() -> MetaSchema {
-        let data = vec![
-            ("type", inline(one_of(&[B::TYPE]))),
-            ("attributes", inline(B::schema())),
-        ];
+        let data = vec![("type", inline(one_of(&[B::TYPE]))), ("attributes", inline(B::schema()))];
         let data = MetaSchema { additional_properties: None, ..object(data, &["type"]) };
         let envelope = object(vec![("data", inline(data))], &["data"]);
         MetaSchema { any_of: vec![inline(B::schema()), inline(envelope)], ..MetaSchema::ANY }
@@ -411,10 +424,7 @@ fn envelope<W: Written>(has_id: bool) -> MetaSchema {
         properties.push(("relationships", inline(object(links.collect(), &[]))));
     }
     let data = MetaSchema { additional_properties: None, ..object(properties, &required) };
-    MetaSchema {
-        additional_properties: None,
-        ..object(vec![("data", inline(data))], &["data"])
-    }
+    MetaSchema { additional_properties: None, ..object(vec![("data", inline(data))], &["data"]) }
 }
 
 /// Reads a field that may be `null`, and tells that from one that is absent.
@@ -450,7 +460,10 @@ mod tests {
     fn a_failure_says_what_was_expected_and_repeats_no_value() {
         let wrong = refused(r#"{"port": "sk_live_123, expected x", "name": "n"}"#);
         assert!(!wrong.contains("sk_live"), "{wrong}");
-        assert!(wrong.contains("expected u16") && wrong.contains("/data/attributes/port"), "{wrong}");
+        assert!(
+            wrong.contains("expected u16") && wrong.contains("/data/attributes/port"),
+            "{wrong}"
+        );
         assert!(refused(r#"{"name": "n"}"#).contains("missing field `port`"));
         assert!(refused(r#"{"port": 1, "name": ""}"#).contains("must be 1 to 200 characters"));
         assert!(!refused(r#"{"port": 1, "name": "n", "sk_live": 1}"#).contains("field `sk_live"));

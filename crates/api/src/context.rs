@@ -6,7 +6,11 @@ use http::header;
 use linkspan_domain::{Call, Code, Secret};
 use poem::Request;
 
-use crate::{App, media_type::Accepted, problem::{Failure, internal}};
+use crate::{
+    App,
+    media_type::Accepted,
+    problem::{Failure, internal},
+};
 
 /// What belongs to one request, from the door on.
 pub(crate) struct Context {

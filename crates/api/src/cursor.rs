@@ -45,7 +45,12 @@ impl Scope {
     }
 
     /// The position that a cursor of this scope stands for.
-    pub(crate) fn open(&self, query: &ListQuery, parameter: &str, cursor: &str) -> Result<Position, Failure> {
+    pub(crate) fn open(
+        &self,
+        query: &ListQuery,
+        parameter: &str,
+        cursor: &str,
+    ) -> Result<Position, Failure> {
         let position = self.position(cursor).filter(|it| it.0.len() == query.sort.len() + 1);
         position.ok_or_else(|| {
             let detail = "the cursor does not belong to this list; take one from `links` or `meta.page.cursor` of a page \
@@ -79,7 +84,10 @@ mod tests {
     use super::*;
 
     fn query(sort: &str) -> ListQuery {
-        ListQuery { sort: Sort::parse(Connector::ATTRIBUTES, sort).unwrap(), ..ListQuery::default() }
+        ListQuery {
+            sort: Sort::parse(Connector::ATTRIBUTES, sort).unwrap(),
+            ..ListQuery::default()
+        }
     }
 
     fn scope(workspace: u128, query: &ListQuery) -> Scope {

@@ -1,7 +1,10 @@
 //! JSON:API documents, written straight into the answer.
 
 use linkspan_domain::{Page, Position};
-use serde::{Serialize, Serializer, ser::{Error, SerializeMap, SerializeSeq}};
+use serde::{
+    Serialize, Serializer,
+    ser::{Error, SerializeMap, SerializeSeq},
+};
 use serde_json::value::RawValue;
 
 use crate::{
@@ -72,7 +75,10 @@ pub(crate) fn collection<R: Shown>(
         ("next", beside(page.has_after, "page[after]", cursors.last())),
     ];
     let data = Objects { things: &page.items, cursors: &cursors, view, found };
-    write(2_048 * (page.items.len() + 1), &Document { links: &links, data, included, total: Some(page.total) })
+    write(
+        2_048 * (page.items.len() + 1),
+        &Document { links: &links, data, included, total: Some(page.total) },
+    )
 }
 
 /// A document about all there is of something, which has no pages.
@@ -81,7 +87,10 @@ pub(crate) fn whole<R: Shown>(things: &[R], path: &str) -> Result<Vec<u8>, Failu
     let (view, found) = (View::default(), Found::default());
     let data: Vec<_> = things.iter().map(|it| ResourceObject::new(it, &view, &found)).collect();
     let total = u64::try_from(things.len()).ok();
-    write(2_048 * (things.len() + 1), &Document { links: &links, data, included: &Included(None), total })
+    write(
+        2_048 * (things.len() + 1),
+        &Document { links: &links, data, included: &Included(None), total },
+    )
 }
 
 /// Where a thing lives.
@@ -217,7 +226,10 @@ impl<R: Shown> Serialize for RelationshipsOf<'_, R> {
         for (at, relationship) in R::RELATIONSHIPS.iter().enumerate() {
             if selection.has(R::ATTRIBUTES.len() + at) {
                 let related = thing.related(relationship.name, found);
-                map.serialize_entry(relationship.name, &RelationshipObject { relationship, related })?;
+                map.serialize_entry(
+                    relationship.name,
+                    &RelationshipObject { relationship, related },
+                )?;
             }
         }
         map.end()

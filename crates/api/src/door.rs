@@ -1,6 +1,10 @@
 //! The door that every request comes through and every answer leaves by.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::{Duration, Instant}};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
@@ -11,7 +15,9 @@ use poem_openapi::OperationId;
 use tracing::Instrument;
 
 use crate::{
-    App, context::Context, etag,
+    App,
+    context::Context,
+    etag,
     media_type::{Accepted, JSON, JSON_API},
     problem::{Failure, foreign, internal},
     routes::Routes,
@@ -31,7 +37,8 @@ impl<E: Endpoint<Output = Response>> Endpoint for Door<E> {
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
         let began = Instant::now();
-        let trace_id = trace_id(request.headers()).unwrap_or_else(|| self.app.world.uuid().simple().to_string());
+        let trace_id = trace_id(request.headers())
+            .unwrap_or_else(|| self.app.world.uuid().simple().to_string());
         let accepted = Accepted::of(request.headers());
         let context = Arc::new(Context::new(Arc::clone(&self.app), trace_id, accepted));
         let method = request.method().clone();
@@ -43,7 +50,11 @@ impl<E: Endpoint<Output = Response>> Endpoint for Door<E> {
 }
 
 impl<E: Endpoint<Output = Response>> Door<E> {
-    async fn respond(&self, mut request: Request, context: &Arc<Context>) -> (Response, &'static str) {
+    async fn respond(
+        &self,
+        mut request: Request,
+        context: &Arc<Context>,
+    ) -> (Response, &'static str) {
         let is_api = request.uri().path().starts_with("/v1/");
         if let Err(failure) = self.admit(&request, context, is_api) {
             return (failure.render(context.accepted.errors, &context.trace_id), "none");
@@ -76,7 +87,10 @@ impl<E: Endpoint<Output = Response>> Door<E> {
             }
             // Whether it had its effect is not known, so its idempotency key stays claimed until the claim runs out.
             Err(_) => {
-                let detail = format!("the request took longer than the {} s it may take", deadline.as_secs());
+                let detail = format!(
+                    "the request took longer than the {} s it may take",
+                    deadline.as_secs()
+                );
                 (Failure::new(Code::TimedOut, detail), "none")
             }
         };
@@ -92,10 +106,14 @@ impl<E: Endpoint<Output = Response>> Door<E> {
         let head = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
         let target = request.uri().path_and_query().map_or(0, |it| it.as_str().len());
         if target + head.sum::<usize>() > self.app.limits.head_bytes {
-            return Err(Failure::new(Code::TooLarge, "the target and the headers of the request are too long"));
+            return Err(Failure::new(
+                Code::TooLarge,
+                "the target and the headers of the request are too long",
+            ));
         }
         if is_api && context.accepted.documents.is_none() {
-            let detail = "answers are application/vnd.api+json without parameters, or application/json";
+            let detail =
+                "answers are application/vnd.api+json without parameters, or application/json";
             return Err(Failure::new(Code::NotAcceptable, detail).in_header("Accept"));
         }
         Ok(())
@@ -160,7 +178,8 @@ fn measure(method: &Method, operation: &'static str, status: u16, lasted: Durati
     let status = status.to_string();
     counter!("linkspan_http_requests_total", "operation" => operation, "method" => method, "status" => status)
         .increment(1);
-    histogram!("linkspan_http_request_duration_seconds", "operation" => operation).record(lasted.as_secs_f64());
+    histogram!("linkspan_http_request_duration_seconds", "operation" => operation)
+        .record(lasted.as_secs_f64());
 }
 
 #[cfg(test)]
@@ -176,7 +195,10 @@ mod tests {
     fn a_request_keeps_the_name_its_client_gave_it() {
         let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         assert_eq!(id("traceparent", trace).unwrap(), "4bf92f3577b34da6a3ce929d0e0e4736");
-        assert_eq!(id("traceparent", "00-00000000000000000000000000000000-00f067aa0ba902b7-01"), None);
+        assert_eq!(
+            id("traceparent", "00-00000000000000000000000000000000-00f067aa0ba902b7-01"),
+            None
+        );
         assert_eq!(id("x-request-id", "order-7").unwrap(), "order-7");
         assert_eq!(id("x-request-id", "a b"), None);
     }

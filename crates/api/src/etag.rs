@@ -85,8 +85,11 @@ fn one(item: &str) -> Option<Tag<'_>> {
 
 fn malformed(name: &HeaderName) -> Failure {
     let header = if *name == header::IF_MATCH { "If-Match" } else { "If-None-Match" };
-    Failure::new(Code::InvalidHeader, "give `*`, or the `ETag` of an earlier answer with its quotes")
-        .in_header(header)
+    Failure::new(
+        Code::InvalidHeader,
+        "give `*`, or the `ETag` of an earlier answer with its quotes",
+    )
+    .in_header(header)
 }
 
 #[cfg(test)]

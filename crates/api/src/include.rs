@@ -13,7 +13,7 @@ use crate::{
     App,
     document::ResourceObject,
     problem::Failure,
-    resource::{Key, Kept, Relationship, Shown},
+    resource::{Kept, Key, Relationship, Shown},
     resources::{ActivationCapabilities, TypeCapabilities},
     view::View,
 };
@@ -143,7 +143,8 @@ impl Library<'_> {
                 self.json.push(b',');
             }
             let object = ResourceObject::new(*thing, &self.view, found);
-            serde_json::to_writer(&mut self.json, &object).map_err(|_| crate::problem::internal())?;
+            serde_json::to_writer(&mut self.json, &object)
+                .map_err(|_| crate::problem::internal())?;
         }
         Ok(())
     }

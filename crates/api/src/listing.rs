@@ -1,8 +1,6 @@
 //! What a client wants of a list: filters, order, page.
 
-use linkspan_domain::{
-    Caller, Deleted, Filter, InvalidFilter, ListQuery, PageSize, Sort,
-};
+use linkspan_domain::{Caller, Deleted, Filter, InvalidFilter, ListQuery, PageSize, Sort};
 
 use crate::{
     cursor::Scope,
@@ -67,12 +65,7 @@ pub(crate) fn can_be_deleted<R: Shown>() -> bool {
     R::LISTED.iter().any(|it| it.name == "deleted_at")
 }
 
-fn filter<R: Shown>(
-    name: &str,
-    key: &str,
-    operator: &str,
-    value: &str,
-) -> Result<Filter, Failure> {
+fn filter<R: Shown>(name: &str, key: &str, operator: &str, value: &str) -> Result<Filter, Failure> {
     let parsed = Filter::parse(R::LISTED, key, operator, value);
     parsed.map_err(|error| refused(name, &error))
 }
@@ -107,9 +100,7 @@ fn refused(parameter: &str, error: &InvalidFilter) -> Failure {
 
 fn size(value: &str) -> Result<PageSize, Failure> {
     let size = value.parse().ok().and_then(PageSize::new);
-    size.ok_or_else(|| {
-        invalid("page[size]", format!("a page has 1 to {} things", PageSize::MAX))
-    })
+    size.ok_or_else(|| invalid("page[size]", format!("a page has 1 to {} things", PageSize::MAX)))
 }
 
 fn deleted<R: Shown>(value: &str) -> Result<Deleted, Failure> {

@@ -15,26 +15,34 @@ pub(crate) fn page<T: Clone>(
         let keys = query.sort.iter().map(|sort| value(it, sort.attribute.name));
         keys.chain([value(it, "key")]).collect::<Vec<_>>()
     };
-    let passes = |it: &T| query.filters.iter().all(|filter| holds(filter, &value(it, filter.attribute.name)));
+    let passes = |it: &T| {
+        query.filters.iter().all(|filter| holds(filter, &value(it, filter.attribute.name)))
+    };
     let mut found: Vec<(&T, Vec<Value>)> =
         all.iter().filter(|it| passes(it)).map(|it| (*it, place(it))).collect();
     found.sort_by(|(_, one), (_, other)| compare(&query.sort, one, other));
 
     let total = u64::try_from(found.len()).unwrap_or(u64::MAX);
-    let is_behind = |place: &[Value], position: &Position| compare(&query.sort, place, &position.0).is_gt();
-    let is_before = |place: &[Value], position: &Position| compare(&query.sort, place, &position.0).is_lt();
-    let first = query.page.after.as_ref().map_or(0, |after| {
-        found.partition_point(|(_, place)| !is_behind(place, after))
-    });
-    let end = query.page.before.as_ref().map_or(found.len(), |before| {
-        found.partition_point(|(_, place)| is_before(place, before))
-    });
+    let is_behind =
+        |place: &[Value], position: &Position| compare(&query.sort, place, &position.0).is_gt();
+    let is_before =
+        |place: &[Value], position: &Position| compare(&query.sort, place, &position.0).is_lt();
+    let first = query
+        .page
+        .after
+        .as_ref()
+        .map_or(0, |after| found.partition_point(|(_, place)| !is_behind(place, after)));
+    let end =
+        query.page.before.as_ref().map_or(found.len(), |before| {
+            found.partition_point(|(_, place)| is_before(place, before))
+        });
     let size = usize::from(query.page.size.get());
     let (first, end) = match (&query.page.after, &query.page.before) {
         (None, Some(_)) => (end.saturating_sub(size), end),
         _ => (first, end.min(first + size).max(first)),
     };
-    let items = found[first..end].iter().map(|(it, place)| ((*it).clone(), Position(place.clone())));
+    let items =
+        found[first..end].iter().map(|(it, place)| ((*it).clone(), Position(place.clone())));
     Page { items: items.collect(), total, has_before: first > 0, has_after: end < found.len() }
 }
 
@@ -110,13 +118,24 @@ mod tests {
         };
         let sort = Sort::parse(ATTRIBUTES, "-title").unwrap();
         let size = PageSize::new(2).unwrap();
-        let mut query = ListQuery { sort, page: PageRequest { size, ..PageRequest::default() }, ..ListQuery::default() };
+        let mut query = ListQuery {
+            sort,
+            page: PageRequest { size, ..PageRequest::default() },
+            ..ListQuery::default()
+        };
         let first = page(&all, &query, value);
-        assert_eq!((keys(&first).as_str(), first.total, first.has_before, first.has_after), ("bc", 5, false, true));
+        assert_eq!(
+            (keys(&first).as_str(), first.total, first.has_before, first.has_after),
+            ("bc", 5, false, true)
+        );
         query.page.after = first.items.last().map(|it| it.1.clone());
         let second = page(&all, &query, value);
-        assert_eq!((keys(&second).as_str(), second.has_before, second.has_after), ("ad", true, true));
-        query.page = PageRequest { size, after: None, before: second.items.first().map(|it| it.1.clone()) };
+        assert_eq!(
+            (keys(&second).as_str(), second.has_before, second.has_after),
+            ("ad", true, true)
+        );
+        query.page =
+            PageRequest { size, after: None, before: second.items.first().map(|it| it.1.clone()) };
         assert_eq!(keys(&page(&all, &query, value)), "bc");
 
         query.page = PageRequest::default();

@@ -8,7 +8,10 @@ use std::{collections::HashMap, sync::OnceLock};
 
 use bytes::Bytes;
 use http::Method;
-use poem::{Endpoint, Response, endpoint::{BoxEndpoint, make_sync}};
+use poem::{
+    Endpoint, Response,
+    endpoint::{BoxEndpoint, make_sync},
+};
 use poem_openapi::{
     LicenseObject, OpenApi, OpenApiService,
     registry::{MetaApi, MetaSecurityScheme, Registry},
@@ -128,10 +131,7 @@ impl<A: OpenApi> OpenApi for Documented<A> {
         register_failures(registry);
     }
 
-    fn add_routes(
-        self,
-        routes: &mut HashMap<String, HashMap<Method, BoxEndpoint<'static>>>,
-    ) {
+    fn add_routes(self, routes: &mut HashMap<String, HashMap<Method, BoxEndpoint<'static>>>) {
         self.0.add_routes(routes);
     }
 }

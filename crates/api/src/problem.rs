@@ -31,7 +31,8 @@ enum Source {
 }
 
 /// What callers are told when it is our fault.
-const OURS: &str = "something went wrong on our side; the operator finds it in the log under this id";
+const OURS: &str =
+    "something went wrong on our side; the operator finds it in the log under this id";
 const AWAY: &str = "a part of the platform does not answer; try again in a moment";
 
 /// The HTTP status of each code. A code without one does not compile.

@@ -79,7 +79,11 @@ impl<'a> ParameterName<'a> {
     /// Takes `name` apart. None if its brackets do not match.
     pub(crate) fn parse(name: &'a str) -> Option<Self> {
         let Some((family, rest)) = name.split_once('[') else {
-            return (!name.contains(']')).then_some(Self { family: name, key: None, operator: None });
+            return (!name.contains(']')).then_some(Self {
+                family: name,
+                key: None,
+                operator: None,
+            });
         };
         let rest = rest.strip_suffix(']')?;
         let (key, operator) = match rest.split_once("][") {

@@ -197,8 +197,10 @@ async fn once<A: Answer>(
     fingerprint.update(request.uri().query().unwrap_or_default());
     fingerprint.update([0]);
     fingerprint.update(body);
-    let fingerprint = fingerprint.finalize().iter().fold(String::new(), |hex, it| format!("{hex}{it:02x}"));
-    let begun = frame.context.app.idempotency.begin(frame.call.clone(), &route, key, &fingerprint).await;
+    let fingerprint =
+        fingerprint.finalize().iter().fold(String::new(), |hex, it| format!("{hex}{it:02x}"));
+    let begun =
+        frame.context.app.idempotency.begin(frame.call.clone(), &route, key, &fingerprint).await;
     let begun = begun.map_err(|error| Failure::from(error).in_header("Idempotency-Key"))?;
     match begun {
         Begun::Fresh(call) => {

@@ -13,13 +13,18 @@ impl Routes {
 
     fn from_meta(apis: &[MetaApi]) -> Self {
         let paths = apis.iter().flat_map(|it| &it.paths);
-        Self(paths.map(|it| {
-            let mut methods: Vec<_> = it.operations.iter().map(|it| it.method.to_string()).collect();
-            if methods.iter().any(|it| it == "GET") {
-                methods.push("HEAD".to_owned());
-            }
-            (it.path.split('/').map(fixed).collect(), methods.join(", "))
-        }).collect())
+        Self(
+            paths
+                .map(|it| {
+                    let mut methods: Vec<_> =
+                        it.operations.iter().map(|it| it.method.to_string()).collect();
+                    if methods.iter().any(|it| it == "GET") {
+                        methods.push("HEAD".to_owned());
+                    }
+                    (it.path.split('/').map(fixed).collect(), methods.join(", "))
+                })
+                .collect(),
+        )
     }
 
     /// The methods that `path` takes, as `Allow` lists them.

@@ -15,12 +15,20 @@ use crate::{App, door::Door, openapi, resources::Resources, routes::Routes};
 /// The API as an endpoint, for a server or a test.
 pub fn endpoint(app: App) -> impl Endpoint<Output = Response> {
     let app = Arc::new(app);
-    let service = OpenApiService::new(openapi::Documented(Resources::default()), "Linkspan", openapi::VERSION);
+    let service = OpenApiService::new(
+        openapi::Documented(Resources::default()),
+        "Linkspan",
+        openapi::VERSION,
+    );
     let route = Route::new()
         .at("/openapi.json", openapi::document_endpoint())
         .at("/docs", openapi::docs_endpoint())
         .nest("/", service);
-    Door { app, routes: Routes::of::<Resources>(), inner: route.with(Compression::new()).map_to_response() }
+    Door {
+        app,
+        routes: Routes::of::<Resources>(),
+        inner: route.with(Compression::new()).map_to_response(),
+    }
 }
 
 /// Serves `app` on `listener` until `shutdown` ends, then finishes the requests at work, as far as
@@ -35,7 +43,8 @@ pub async fn serve(
     let address = acceptor.local_addr().first().map(ToString::to_string);
     tracing::info!(address, "serving");
     let server = Server::new_with_acceptor(acceptor).name("api").idle_timeout(limits.idle);
-    let served = server.run_with_graceful_shutdown(endpoint(app), shutdown, Some(limits.drain)).await;
+    let served =
+        server.run_with_graceful_shutdown(endpoint(app), shutdown, Some(limits.drain)).await;
     served.map_err(ServeError)
 }
 

@@ -37,9 +37,9 @@ impl View {
                 Ok(true)
             }
             Some(ParameterName { family: "fields", key: Some(kind), operator: None }) => {
-                let kind = shown_with::<R>().find(|it| it.name == kind).ok_or_else(|| {
-                    invalid(name, "no resource of that type is in this answer")
-                })?;
+                let kind = shown_with::<R>()
+                    .find(|it| it.name == kind)
+                    .ok_or_else(|| invalid(name, "no resource of that type is in this answer"))?;
                 self.fields.push((kind.name, selection(kind, name, value)?));
                 Ok(true)
             }
@@ -60,7 +60,8 @@ impl View {
     /// Whether the relationship of `R` by that name is shown or included.
     pub(crate) fn needs<R: Shown>(&self, relationship: &str) -> bool {
         let index = R::RELATIONSHIPS.iter().position(|it| it.name == relationship);
-        let selected = index.is_some_and(|at| self.selection(R::TYPE).has(R::ATTRIBUTES.len() + at));
+        let selected =
+            index.is_some_and(|at| self.selection(R::TYPE).has(R::ATTRIBUTES.len() + at));
         selected || self.includes(relationship)
     }
 

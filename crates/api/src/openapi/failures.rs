@@ -2,7 +2,8 @@
 
 use http::Method;
 use poem_openapi::registry::{
-    MetaHeader, MetaMediaType, MetaOperation, MetaOperationParam, MetaResponse, MetaSchema, Registry,
+    MetaHeader, MetaMediaType, MetaOperation, MetaOperationParam, MetaResponse, MetaSchema,
+    Registry,
 };
 
 use crate::{
@@ -71,13 +72,17 @@ fn failure(status: u16) -> MetaResponse {
         403 => "The caller may not do that.",
         404 => "It is not there, or not the caller's.",
         406 => "The client accepts no representation that there is.",
-        409 => "It does not fit what is there: a name is taken, something is in use or at work, a type is wrong.",
+        409 => {
+            "It does not fit what is there: a name is taken, something is in use or at work, a type is wrong."
+        }
         412 => "It was changed since the `ETag` was read.",
         413 => "The request is too large, or nests too deep.",
         415 => "The body is of a media type that is not understood.",
         422 => "The body can be read, but what it says is not possible.",
         424 => "The connected system refused, or did not answer.",
-        503 => "It took too long, or a part of the platform does not answer; try again in a moment.",
+        503 => {
+            "It took too long, or a part of the platform does not answer; try again in a moment."
+        }
         _ => "Something went wrong on our side.",
     };
     let content = |content_type, name| MetaMediaType { content_type, schema: named(name) };
@@ -100,24 +105,36 @@ fn source() -> MetaSchema {
         property::<String>("parameter", "A query parameter."),
         property::<String>("header", "A header."),
     ];
-    MetaSchema { description: Some("Which part of the request it is about."), ..object(properties, &[]) }
+    MetaSchema {
+        description: Some("Which part of the request it is about."),
+        ..object(properties, &[])
+    }
 }
 
 fn errors() -> MetaSchema {
     let links = object(vec![property::<String>("type", "Names the kind of problem.")], &["type"]);
-    let meta = object(vec![property::<bool>("retryable", "Whether the same request may succeed later.")], &["retryable"]);
+    let meta = object(
+        vec![property::<bool>("retryable", "Whether the same request may succeed later.")],
+        &["retryable"],
+    );
     let properties = vec![
         property::<String>("id", "Names the request in the log."),
         ("links", inline(links)),
         property::<String>("status", "The HTTP status."),
-        property::<String>("code", "What machines call it: `noun.situation`. Codes are only ever added."),
+        property::<String>(
+            "code",
+            "What machines call it: `noun.situation`. Codes are only ever added.",
+        ),
         property::<String>("title", "What kind of problem it is."),
         property::<String>("detail", "What went wrong this time, and what to do."),
         ("source", inline(source())),
         ("meta", inline(meta)),
     ];
     let error = object(properties, &["id", "links", "status", "code", "title", "detail", "meta"]);
-    object(vec![("jsonapi", inline(open_object())), ("errors", inline(list(inline(error))))], &["jsonapi", "errors"])
+    object(
+        vec![("jsonapi", inline(open_object())), ("errors", inline(list(inline(error))))],
+        &["jsonapi", "errors"],
+    )
 }
 
 fn details() -> MetaSchema {
@@ -127,16 +144,17 @@ fn details() -> MetaSchema {
         property::<i64>("status", "The HTTP status."),
         property::<String>("detail", "What went wrong this time, and what to do."),
         property::<String>("instance", "Names the request."),
-        property::<String>("code", "What machines call it: `noun.situation`. Codes are only ever added."),
+        property::<String>(
+            "code",
+            "What machines call it: `noun.situation`. Codes are only ever added.",
+        ),
         property::<String>("trace_id", "Names the request in the log."),
         property::<bool>("retryable", "Whether the same request may succeed later."),
         ("errors", inline(list(inline(source())))),
     ];
-    let required = ["type", "title", "status", "detail", "instance", "code", "trace_id", "retryable"];
-    MetaSchema {
-        description: Some("Problem details (RFC 9457)."),
-        ..object(properties, &required)
-    }
+    let required =
+        ["type", "title", "status", "detail", "instance", "code", "trace_id", "retryable"];
+    MetaSchema { description: Some("Problem details (RFC 9457)."), ..object(properties, &required) }
 }
 
 #[cfg(test)]

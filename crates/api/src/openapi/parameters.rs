@@ -38,7 +38,11 @@ pub(crate) fn list_parameters<R: Shown>() -> Vec<MetaSchemaRef> {
     let about = "Keys to order by, most significant first; `-` turns one around.";
     let example = names.first().map(|it| format!("-{it}").into());
     let key = format!("-?({})", names.join("|"));
-    let sort = MetaSchema { pattern: Some(format!("^{key}(,{key}){{0,7}}$")), example, ..String::schema() };
+    let sort = MetaSchema {
+        pattern: Some(format!("^{key}(,{key}){{0,7}}$")),
+        example,
+        ..String::schema()
+    };
     all.push(parameter(QUERY, "sort", about, sort));
     let size = MetaSchema {
         minimum: Some(1.0),
@@ -118,7 +122,8 @@ fn parameter(place: &str, name: &str, about: &'static str, schema: MetaSchema) -
 }
 
 fn if_match() -> MetaSchemaRef {
-    let about = "The `ETag` of the representation that was read: refused with 412 if it changed meanwhile.";
+    let about =
+        "The `ETag` of the representation that was read: refused with 412 if it changed meanwhile.";
     parameter(HEADER, "If-Match", about, entity_tags())
 }
 
@@ -179,7 +184,9 @@ fn operand(operator: &str, kind: AttributeKind) -> (&'static str, MetaSchema) {
         "lt" => ("Only those with a lesser value.", value),
         "lte" => ("Only those with this value or a lesser one.", value),
         "in" => ("Only those that have one of these values, separated by commas.", list_of(kind)),
-        "is_null" => ("Only those that have no value, or only those that have one.", bool::schema()),
+        "is_null" => {
+            ("Only those that have no value, or only those that have one.", bool::schema())
+        }
         "starts_with" => ("Only those that start with this text.", value),
         "ends_with" => ("Only those that end with this text.", value),
         _ => ("Only those that contain this text.", value),

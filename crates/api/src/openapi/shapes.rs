@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::{
     resource::{Count, Relationship, Shown},
-    schema::{Schema, Property, inline, list, named, object, one_of, open_object, property},
+    schema::{Property, Schema, inline, list, named, object, one_of, open_object, property},
 };
 
 /// What the document calls a document about one `R`.
@@ -40,7 +40,10 @@ pub(crate) fn register_collection<R: Shown>(registry: &mut Registry) {
     struct Collection<R>(std::marker::PhantomData<R>);
     register_resource::<R>(registry);
     registry.create_schema::<Collection<R>, _>(collection_name::<R>(), |_| {
-        let total = object(vec![property::<u64>("total", "How many things the whole list has.")], &["total"]);
+        let total = object(
+            vec![property::<u64>("total", "How many things the whole list has.")],
+            &["total"],
+        );
         let meta = object(vec![("page", inline(total))], &["page"]);
         let links = links(&["self", "first"], &["prev", "next"]);
         let links = MetaSchema { required: vec!["self", "next"], ..links };
@@ -81,14 +84,18 @@ fn register_resource<R: Shown>(registry: &mut Registry) {
         let mut attributes = R::attributes_schema();
         attributes.properties.extend(R::EXTRA.map(|(name, about)| property::<String>(name, about)));
         let id = if R::HAS_UUID { Uuid::schema() } else { String::schema() };
-        let cursor = object(vec![property::<String>("cursor", "The place of this thing in the list.")], &["cursor"]);
+        let cursor = object(
+            vec![property::<String>("cursor", "The place of this thing in the list.")],
+            &["cursor"],
+        );
         let mut properties = vec![
             ("type", inline(one_of(&[R::TYPE]))),
             ("id", inline(id)),
             ("attributes", inline(attributes)),
         ];
         if !R::RELATIONSHIPS.is_empty() {
-            let relationships = R::RELATIONSHIPS.iter().map(|it| (it.name, inline(relationship(it))));
+            let relationships =
+                R::RELATIONSHIPS.iter().map(|it| (it.name, inline(relationship(it))));
             properties.push(("relationships", inline(object(relationships.collect(), &[]))));
         }
         if R::PATH.is_some() {
@@ -124,18 +131,14 @@ fn included() -> Property {
 }
 
 fn relationship(relationship: &Relationship) -> MetaSchema {
-    let properties = vec![
-        ("data", inline(linkage(relationship))),
-        ("links", inline(links(&["related"], &[]))),
-    ];
+    let properties =
+        vec![("data", inline(linkage(relationship))), ("links", inline(links(&["related"], &[])))];
     object(properties, &[])
 }
 
 fn linkage(relationship: &Relationship) -> MetaSchema {
-    let properties = vec![
-        ("type", inline(one_of(&[relationship.target]))),
-        ("id", inline(String::schema())),
-    ];
+    let properties =
+        vec![("type", inline(one_of(&[relationship.target]))), ("id", inline(String::schema()))];
     let identifier = object(properties, &["type", "id"]);
     match relationship.count {
         Count::One => MetaSchema { nullable: true, ..identifier },

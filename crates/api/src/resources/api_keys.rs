@@ -97,10 +97,8 @@ impl Shown for ApiKey {
     const TYPE: &'static str = "api_key";
     const NAME: &'static str = "ApiKey";
     const PATH: Option<&'static str> = Some("/v1/api-keys");
-    const RELATIONSHIPS: &'static [Relationship] = &[
-        Relationship::one("person", "person"),
-        Relationship::many("workspaces", "workspace"),
-    ];
+    const RELATIONSHIPS: &'static [Relationship] =
+        &[Relationship::one("person", "person"), Relationship::many("workspaces", "workspace")];
     const LISTED: &'static [Attribute] = <Self as Resource>::ATTRIBUTES;
     const EXTRA: Option<(&'static str, &'static str)> =
         Some(("key", "The key itself. Only in the answer that makes it."));

@@ -29,13 +29,19 @@ pub(crate) struct ConnectorFilters;
 impl ConnectorFilters {
     /// List connector filters
     #[oai(path = "/", method = "get", operation_id = "list_connector_filters")]
-    async fn list(&self, request: Listing<ConnectorFilter>) -> Result<Collection<ConnectorFilter>, Failure> {
+    async fn list(
+        &self,
+        request: Listing<ConnectorFilter>,
+    ) -> Result<Collection<ConnectorFilter>, Failure> {
         request.answer().await
     }
 
     /// Get a connector filter
     #[oai(path = "/:id", method = "get", operation_id = "get_connector_filter")]
-    async fn get(&self, request: Reading<ConnectorFilter>) -> Result<Document<ConnectorFilter>, Failure> {
+    async fn get(
+        &self,
+        request: Reading<ConnectorFilter>,
+    ) -> Result<Document<ConnectorFilter>, Failure> {
         request.answer().await
     }
 
@@ -120,10 +126,8 @@ impl Shown for ConnectorFilter {
     const TYPE: &'static str = "connector_filter";
     const NAME: &'static str = "ConnectorFilter";
     const PATH: Option<&'static str> = Some("/v1/connector-filters");
-    const RELATIONSHIPS: &'static [Relationship] = &[
-        Relationship::one("connector", "connector"),
-        Relationship::one("workspace", "workspace"),
-    ];
+    const RELATIONSHIPS: &'static [Relationship] =
+        &[Relationship::one("connector", "connector"), Relationship::one("workspace", "workspace")];
     const LISTED: &'static [Attribute] = <Self as Resource>::ATTRIBUTES;
 
     fn key(&self) -> Key {
@@ -177,7 +181,9 @@ impl NewFilterBody {
         let Self { connector_id, workspace_id, template, config, natural_language } = self;
         let scope = match (template, workspace_id) {
             (true, None) => FilterScope::Template,
-            (false, workspace) => FilterScope::Custom(workspace.unwrap_or(caller.visible.workspace)),
+            (false, workspace) => {
+                FilterScope::Custom(workspace.unwrap_or(caller.visible.workspace))
+            }
             (true, Some(_)) => {
                 let detail = "a template belongs to no workspace; leave one of the two out";
                 return Err(Failure::new(Code::Invalid, detail).at("/data/attributes/template"));

@@ -118,9 +118,7 @@ impl Shown for Person {
     const TYPE: &'static str = "person";
     const NAME: &'static str = "Person";
     const PATH: Option<&'static str> = Some("/v1/people");
-    const RELATIONSHIPS: &'static [Relationship] = &[
-        Relationship::many("workspaces", "workspace"),
-    ];
+    const RELATIONSHIPS: &'static [Relationship] = &[Relationship::many("workspaces", "workspace")];
     const LISTED: &'static [Attribute] = <Self as Resource>::ATTRIBUTES;
 
     fn key(&self) -> Key {

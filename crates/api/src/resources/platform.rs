@@ -18,7 +18,7 @@ impl Platform {
     /// Ask whether the process is up
     #[oai(path = "/healthz", method = "get", operation_id = "get_health")]
     async fn health(&self) -> Healthy {
-        Healthy::Up(Json(Health { status: "ok" .to_owned() }))
+        Healthy::Up(Json(Health { status: "ok".to_owned() }))
     }
 
     /// Ask whether the process can work

@@ -27,13 +27,19 @@ pub(crate) struct ProviderConnectors;
 impl ProviderConnectors {
     /// List provider connectors
     #[oai(path = "/", method = "get", operation_id = "list_provider_connectors")]
-    async fn list(&self, request: Listing<ProviderConnector>) -> Result<Collection<ProviderConnector>, Failure> {
+    async fn list(
+        &self,
+        request: Listing<ProviderConnector>,
+    ) -> Result<Collection<ProviderConnector>, Failure> {
         request.answer().await
     }
 
     /// Get a provider connector
     #[oai(path = "/:id", method = "get", operation_id = "get_provider_connector")]
-    async fn get(&self, request: Reading<ProviderConnector>) -> Result<Document<ProviderConnector>, Failure> {
+    async fn get(
+        &self,
+        request: Reading<ProviderConnector>,
+    ) -> Result<Document<ProviderConnector>, Failure> {
         request.answer().await
     }
 
@@ -57,7 +63,8 @@ impl ProviderConnectors {
         request: Changing<ProviderConnector, Changed<PairingPatch>>,
     ) -> Result<Document<ProviderConnector>, Failure> {
         let Changing { call, context, id, expected, body: Changed(patch), view } = request;
-        let changed = context.app.provider_connectors.update(&call, id, expected, patch.into()).await?;
+        let changed =
+            context.app.provider_connectors.update(&call, id, expected, patch.into()).await?;
         Document::of(&context, &call.caller, &view, &changed).await
     }
 
@@ -112,10 +119,8 @@ impl Shown for ProviderConnector {
     const TYPE: &'static str = "provider_connector";
     const NAME: &'static str = "ProviderConnector";
     const PATH: Option<&'static str> = Some("/v1/provider-connectors");
-    const RELATIONSHIPS: &'static [Relationship] = &[
-        Relationship::one("provider", "provider"),
-        Relationship::one("connector", "connector"),
-    ];
+    const RELATIONSHIPS: &'static [Relationship] =
+        &[Relationship::one("provider", "provider"), Relationship::one("connector", "connector")];
     const LISTED: &'static [Attribute] = <Self as Resource>::ATTRIBUTES;
 
     fn key(&self) -> Key {

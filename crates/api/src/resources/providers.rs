@@ -128,9 +128,8 @@ impl Shown for Provider {
     const TYPE: &'static str = "provider";
     const NAME: &'static str = "Provider";
     const PATH: Option<&'static str> = Some("/v1/providers");
-    const RELATIONSHIPS: &'static [Relationship] = &[
-        Relationship::many("provider_connectors", "provider_connector"),
-    ];
+    const RELATIONSHIPS: &'static [Relationship] =
+        &[Relationship::many("provider_connectors", "provider_connector")];
     const LISTED: &'static [Attribute] = <Self as Resource>::ATTRIBUTES;
 
     fn key(&self) -> Key {
@@ -144,7 +143,9 @@ impl Shown for Provider {
     fn related(&self, _: &str, found: &Found) -> Related {
         match &found.pairings_of_provider {
             Some(pairings) => Related::many(pairings.get(&self.id).into_iter().flatten().copied()),
-            None => Related::At(format!("/v1/provider-connectors?filter%5Bprovider_id%5D={}", self.id)),
+            None => {
+                Related::At(format!("/v1/provider-connectors?filter%5Bprovider_id%5D={}", self.id))
+            }
         }
     }
 }
@@ -164,7 +165,8 @@ impl Kept for Provider {
             return Ok(Found::default());
         }
         let ids = things.iter().map(|it| FilterValue::Id(it.id.uuid())).collect();
-        let filter = Filter { attribute: Attribute::id("provider_id"), test: FilterTest::OneOf(ids) };
+        let filter =
+            Filter { attribute: Attribute::id("provider_id"), test: FilterTest::OneOf(ids) };
         let pairings = app.provider_connectors.records().list_all(caller, vec![filter]).await?;
         let mut of_provider = HashMap::<_, Vec<_>>::new();
         for ProviderConnector { id, provider_id, .. } in pairings {

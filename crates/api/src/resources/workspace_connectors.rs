@@ -3,9 +3,7 @@
 mod body;
 mod shown;
 
-use linkspan_domain::{
-    Code, ConnectionTest, Permission, StreamSpec, SyncLog, WorkspaceConnector,
-};
+use linkspan_domain::{Code, ConnectionTest, Permission, StreamSpec, SyncLog, WorkspaceConnector};
 use poem_openapi::OpenApi;
 
 use self::body::{ActivationPatchBody, DraftBody, NewActivationBody, Overrides, SyncBody};
@@ -191,7 +189,8 @@ impl Operations {
         request: Asking<ActivationCapabilities>,
     ) -> Result<Document<ActivationCapabilities>, Failure> {
         let caller = &request.call.caller;
-        let activation = request.context.app.activations.records().get(caller, request.id()?).await?;
+        let activation =
+            request.context.app.activations.records().get(caller, request.id()?).await?;
         request.show(&ActivationCapabilities::of(&request.context.app, caller, activation)?)
     }
 }

@@ -118,9 +118,7 @@ impl Shown for Workspace {
     const TYPE: &'static str = "workspace";
     const NAME: &'static str = "Workspace";
     const PATH: Option<&'static str> = Some("/v1/workspaces");
-    const RELATIONSHIPS: &'static [Relationship] = &[
-        Relationship::one("parent", "workspace"),
-    ];
+    const RELATIONSHIPS: &'static [Relationship] = &[Relationship::one("parent", "workspace")];
     const LISTED: &'static [Attribute] = <Self as Resource>::ATTRIBUTES;
 
     fn key(&self) -> Key {

@@ -124,13 +124,19 @@ fn text(pattern: &str, min_length: usize, max_length: usize) -> MetaSchema {
 
 fn auth_config() -> MetaSchema {
     let properties = vec![
-        property::<String>("oauth_metadata_url", "The discovery document of the authorization server."),
+        property::<String>(
+            "oauth_metadata_url",
+            "The discovery document of the authorization server.",
+        ),
         property::<String>(
             "authorization_endpoint",
             "Takes the place of the discovered authorization endpoint.",
         ),
         property::<OauthConfig>("oauth_config", "The endpoints of a server without discovery."),
-        property::<String>("mcp_server_url", "The MCP server. May hold placeholders such as `{subdomain}`."),
+        property::<String>(
+            "mcp_server_url",
+            "The MCP server. May hold placeholders such as `{subdomain}`.",
+        ),
         property::<McpTransport>("mcp_transport", "How the MCP server is spoken to."),
         property::<String>("token_test_url", "Polled to see whether a token still works."),
         property::<bool>("cimd_supported", "Whether the server takes client metadata documents."),
@@ -156,7 +162,10 @@ fn stream_settings() -> MetaSchema {
         property::<String>("cursor_column", "The column that grows with each change of a row."),
         property::<CursorType>("cursor_type", "How cursor values compare."),
         property::<String>("cursor_after", "Where the first incremental sync starts."),
-        property::<Vec<String>>("primary_key", "The columns that name a row, where the source does not say."),
+        property::<Vec<String>>(
+            "primary_key",
+            "The columns that name a row, where the source does not say.",
+        ),
     ];
     object(properties, &[])
 }

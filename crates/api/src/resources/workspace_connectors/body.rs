@@ -18,8 +18,7 @@ use crate::{
 };
 
 const PERSON: Link = Link { name: "person", target: "person", attribute: "person_id" };
-const CONNECTOR: Link =
-    Link { name: "connector", target: "connector", attribute: "connector_id" };
+const CONNECTOR: Link = Link { name: "connector", target: "connector", attribute: "connector_id" };
 
 /// What a new activation is made of.
 #[derive(Deserialize)]
@@ -174,8 +173,14 @@ impl PlainBody for DraftBody {
 
     fn schema() -> MetaSchema {
         let properties = vec![
-            property::<Option<ConnectorId>>("connector_id", "The connector whose settings they are. Either this…"),
-            property::<Option<ConnectorTypeKey>>("connector_type", "…or the type whose settings they are."),
+            property::<Option<ConnectorId>>(
+                "connector_id",
+                "The connector whose settings they are. Either this…",
+            ),
+            property::<Option<ConnectorTypeKey>>(
+                "connector_type",
+                "…or the type whose settings they are.",
+            ),
             property::<Map<String, Value>>("config", "The settings, secrets included."),
         ];
         object(properties, &[])
@@ -209,7 +214,8 @@ impl PlainBody for Overrides {
     const TYPE: &'static str = "connection_test";
 
     fn schema() -> MetaSchema {
-        let about = "What to change about the settings for this test, as a JSON Merge Patch (RFC 7396).";
+        let about =
+            "What to change about the settings for this test, as a JSON Merge Patch (RFC 7396).";
         object(vec![property::<Map<String, Value>>("config", about)], &[])
     }
 }
@@ -230,7 +236,10 @@ impl PlainBody for SyncBody {
 
     fn schema() -> MetaSchema {
         let properties = vec![
-            property::<Option<SyncMode>>("mode", "What to read. Without it: what is new where a cursor is known, else everything."),
+            property::<Option<SyncMode>>(
+                "mode",
+                "What to read. Without it: what is new where a cursor is known, else everything.",
+            ),
             property::<Vec<StreamName>>("streams", "Which streams. Empty: all."),
         ];
         object(properties, &[])

@@ -1,0 +1,133 @@
+//! Failures: their shape, and that they tell nothing they should not.
+
+use std::time::Duration;
+
+use linkspan_api::Limits;
+use poem::http::Method;
+use serde_json::json;
+
+use crate::{
+    contract::JSON_API,
+    platform::{PLANTED, Platform},
+};
+
+#[tokio::test]
+async fn what_nobody_here_wrote_has_the_same_shape() {
+    let platform = Platform::start().await;
+    let admin = platform.admin();
+    admin.get("/v1/nothing").await.refused(404, "request.no_route");
+    admin.get("/nothing").await.refused(404, "request.no_route");
+    admin.get("/v1/connectors/not-a-uuid").await.refused(400, "request.malformed");
+    admin
+        .post("/v1/workspace-connectors/not-a-uuid/test", json!({}))
+        .await
+        .refused(400, "request.malformed");
+    admin.get("/v1/workspace-connectors/not-a-uuid/tests").await.refused(400, "request.malformed");
+    admin.get("/v1/workspace-connectors/not-a-uuid/models").await.refused(400, "request.malformed");
+    for (path, allow) in [
+        ("/v1/connectors", "GET, POST, HEAD"),
+        ("/v1/connectors/00000000-0000-0000-0000-000000000000", "GET, PATCH, DELETE, HEAD"),
+        ("/v1/workspace-connectors/test", "POST"),
+        ("/healthz", "GET, HEAD"),
+    ] {
+        let answer = admin.send(Method::PUT, path, None).await;
+        assert_eq!(answer.header("allow"), allow, "{path}");
+        answer.refused(405, "request.method_not_allowed");
+    }
+    let head = admin.send(Method::HEAD, "/v1/connectors", None).await.expect(200);
+    assert!(head.text.is_empty());
+}
+
+#[tokio::test]
+async fn malformed_bodies_are_refused_without_quoting_them() {
+    let platform = Platform::start().await;
+    let admin = platform.admin().with("Content-Type", JSON_API);
+    for body in [
+        "",
+        "{",
+        "[]",
+        "null",
+        &format!("\"{PLANTED}\""),
+        &format!("{{\"data\": \"{PLANTED}\"}}"),
+        &format!("{{\"data\": {{\"type\": \"{PLANTED}\"}}"),
+        "{\"data\": {\"type\": \"connector\"}} trailing",
+        "{\"data\": {\"type\": \"connector\", \"attributes\": 5}}",
+        "{\"data\": {\"type\": \"connector\", \"attributes\": {}, \"relationships\": []}}",
+        "\u{0}",
+    ] {
+        let error = admin
+            .send(Method::POST, "/v1/connectors", Some(body.to_owned()))
+            .await
+            .refused(400, "request.malformed");
+        assert!(!error.to_string().contains("serde"), "{error}");
+    }
+    let wrong = json!({ "data": { "type": PLANTED } });
+    admin.post("/v1/connectors", wrong).await.refused(409, "resource.type_mismatch");
+    let wrong = json!({ "data": { "type": "connector", "attributes": { "name": "x", "provider": PLANTED } } });
+    admin.post("/v1/connectors", wrong).await.refused(422, "resource.invalid");
+    admin
+        .get(&format!("/v1/connectors?filter[status]={PLANTED}"))
+        .await
+        .refused(400, "request.invalid_parameter");
+}
+
+#[tokio::test]
+async fn too_much_is_refused() {
+    let limits = Limits { body_bytes: 1_000, head_bytes: 2_000, ..Limits::default() };
+    let platform = Platform::with(limits).await;
+    let admin = platform.admin();
+    let large = json!({ "data": { "type": "provider", "attributes": { "name": "A", "slug": "a", "skill": "x".repeat(2_000) } } });
+    admin.post("/v1/providers", large).await.refused(413, "request.too_large");
+    let mut deep = json!(1);
+    for _ in 0..70 {
+        deep = json!([deep]);
+    }
+    let deep = json!({ "data": { "type": "provider", "attributes": { "name": "A", "slug": "a", "blueprint": deep } } });
+    admin.post("/v1/providers", deep).await.refused(413, "request.too_large");
+    admin
+        .get(&format!("/v1/connectors?sort={}", "a".repeat(2_000)))
+        .await
+        .refused(413, "request.too_large");
+    admin
+        .with("X-Long", &"x".repeat(2_000))
+        .get("/v1/connectors")
+        .await
+        .refused(413, "request.too_large");
+}
+
+#[tokio::test]
+async fn what_takes_too_long_ends() {
+    let limits = Limits { source: Duration::from_millis(200), ..Limits::default() };
+    let platform = Platform::with(limits).await;
+    let admin = platform.admin();
+    let draft = json!({ "connector_type": "shop", "config": { "host": "slow", "password": "x" } });
+    let answer = admin.post("/v1/workspace-connectors/test", draft).await;
+    assert_eq!(answer.header("retry-after"), "1");
+    answer.refused(503, "request.timed_out");
+}
+
+#[tokio::test]
+async fn who_does_not_say_who_they_are_gets_in_nowhere() {
+    let platform = Platform::start().await;
+    for client in [
+        platform.anybody(),
+        platform.client("lsk_wrong"),
+        platform.anybody().with("Authorization", "Basic YTpi"),
+        platform.anybody().with("Authorization", "Bearer "),
+        platform.anybody().with("Authorization", "Bearer é"),
+    ] {
+        let answer = client.get("/v1/connectors").await;
+        assert_eq!(answer.header("www-authenticate"), "Bearer");
+        answer.refused(401, "request.unauthenticated");
+        // Who is not let in is not told what a body should look like either.
+        client.post("/v1/connectors", json!({})).await.refused(401, "request.unauthenticated");
+    }
+}
+
+#[tokio::test]
+async fn schedules_are_not_there_yet() {
+    let platform = Platform::start().await;
+    let answer = platform.admin().post("/v1/workspace-connectors/bootstrap", json!({})).await;
+    assert_eq!(answer.status, 501);
+    answer.refused(501, "request.not_implemented");
+}
