@@ -75,3 +75,8 @@ pub use workspace_connector::{
     Event, LogLevel, Readiness, RunEnd, SealedSecrets, Status, StreamSettings, UnexpectedEvent,
     WorkspaceConnector,
 };
+
+/// The guide's examples are tested with the code they are about.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guides/embedding-the-domain.md")]
+struct EmbeddingGuide;

@@ -87,7 +87,7 @@ pub(crate) struct Flags {
     #[arg(long, global = true, value_name = "DIR")]
     #[serde(skip_serializing_if = "Option::is_none")]
     data_dir: Option<PathBuf>,
-    /// What to log, such as `info` or `linkspan_engine=debug` [default: warn, for `serve` info]
+    /// What to log, such as `info` or `linkspan_engine=debug` [default: error, for `serve` info]
     #[arg(long, global = true, value_name = "FILTER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     log: Option<String>,
@@ -162,9 +162,43 @@ impl Settings {
     }
 }
 
-/// `LINKSPAN_*`, every value as text: a key that is all digits is still a key.
+/// Every setting, as files and the environment call it.
+pub(crate) const NAMES: [&str; 17] = [
+    "admin_key",
+    "api_key",
+    "data_dir",
+    "database_url",
+    "egress_allow",
+    "egress_databases",
+    "file_roots",
+    "listen",
+    "log",
+    "log_format",
+    "master_key",
+    "master_key_previous",
+    "mode",
+    "public_url",
+    "shutdown_secs",
+    "url",
+    "worker_concurrency",
+];
+
+/// What every variable of ours begins with.
+const PREFIX: &str = "LINKSPAN_";
+
+/// `LINKSPAN_*`. Others are left alone: where a service is called `linkspan`, Kubernetes sets some of its own.
 fn environment() -> Env {
-    Env::prefixed("LINKSPAN_").ignore(&["test_postgres_url"])
+    Env::prefixed(PREFIX).only(&NAMES)
+}
+
+/// Variables that begin like ours, but are no settings: misspelled, maybe.
+pub(crate) fn unknown_variables() -> Vec<String> {
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let unknown = |name: &String| {
+        let setting = name.strip_prefix(PREFIX).map(str::to_lowercase);
+        setting.is_some_and(|it| !NAMES.contains(&it.as_str()))
+    };
+    names.filter(unknown).collect()
 }
 
 impl InvalidSettings {
@@ -217,16 +251,39 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelled_setting_is_named() {
+    fn a_misspelled_setting_of_the_file_is_named() {
         Jail::expect_with(|jail| {
-            jail.set_env("LINKSPAN_LISSEN", "127.0.0.1:2");
+            jail.create_file("linkspan.toml", "lissen = \"127.0.0.1:2\"")?;
             let refused = read(&Flags::default()).unwrap_err().to_string();
-            assert!(
-                refused.contains("`lissen`") && refused.contains("LINKSPAN_LISSEN"),
-                "{refused}"
-            );
+            assert!(refused.contains("`lissen`"), "{refused}");
             Ok(())
         });
+    }
+
+    #[test]
+    fn variables_that_are_no_settings_are_left_alone_but_known() {
+        Jail::expect_with(|jail| {
+            jail.set_env("LINKSPAN_PORT_8787_TCP", "tcp://10.0.0.1:8787");
+            assert!(read(&Flags::default()).is_ok());
+            assert_eq!(unknown_variables(), ["LINKSPAN_PORT_8787_TCP"]);
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn every_setting_can_be_read_and_is_documented() {
+        let page = include_str!("../../../docs/settings.md");
+        for name in NAMES {
+            let variable = format!("{PREFIX}{}", name.to_uppercase());
+            assert!(page.contains(&format!("| `{name}` | `{variable}` |")), "{name}");
+            Jail::expect_with(|jail| {
+                jail.set_env(&variable, "[]");
+                // What is no text is refused; the rest may hold anything.
+                let problem = read(&Flags::default()).err().map(|it| it.problem);
+                assert_ne!(problem, Some("there is no such setting"), "{name}");
+                Ok(())
+            });
+        }
     }
 
     #[test]

@@ -39,6 +39,15 @@ impl Client {
         self.send(Method::GET, url, None).await
     }
 
+    /// Reads `path`, where there may be nothing.
+    pub(crate) async fn find(&self, path: &str) -> Result<Option<Value>, Failed> {
+        match self.send(Method::GET, self.url(path)?, None).await {
+            Ok(found) => Ok(Some(found)),
+            Err(failed) if failed.message.ends_with("[resource.not_found]") => Ok(None),
+            Err(failed) => Err(failed),
+        }
+    }
+
     /// Posts a document to `path`.
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, Failed> {
         self.send(Method::POST, self.url(path)?, Some(body)).await

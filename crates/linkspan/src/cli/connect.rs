@@ -26,6 +26,9 @@ pub(crate) struct Connect {
     /// What to call the activation [default: the connector's name]
     #[arg(long)]
     name: Option<String>,
+    /// The provider, where several offer the service
+    #[arg(long)]
+    provider: Option<String>,
     #[command(flatten)]
     settings: Assignments,
 }
@@ -36,59 +39,71 @@ impl Connect {
         let session = Session::open(settings).await?;
         let made = self.connect(session.client()).await;
         session.close().await;
-        let made = made?;
+        let (made, reads) = made?;
         let attributes = &made["data"]["attributes"];
         let machine = json!({
             "id": made["data"]["id"], "name": attributes["name"], "status": attributes["status"],
         });
         let human = || {
-            let name = attributes["name"].as_str().unwrap_or_default();
-            let status = attributes["status"].as_str().unwrap_or_default();
-            format!(
-                "{name} is {status}. Next: linkspan check \"{name}\", then linkspan sync \"{name}\""
-            )
+            let text = |it: &Value| it.as_str().unwrap_or_default().to_owned();
+            let (name, status) = (text(&attributes["name"]), text(&attributes["status"]));
+            let sync =
+                if reads { format!(", then linkspan sync \"{name}\"") } else { String::new() };
+            format!("{name} is {status}. Next: linkspan check \"{name}\"{sync}")
         };
         output.answer(human, &machine);
         Ok(())
     }
 
-    /// Makes the activation, and answers the server's document.
-    pub(crate) async fn connect(&self, client: &Client) -> Result<Value, Failed> {
+    /// Makes the activation, and answers the server's document and whether it has records to sync.
+    async fn connect(&self, client: &Client) -> Result<(Value, bool), Failed> {
         let connector = self.find(client).await?;
         let key = connector["attributes"]["connector_type"].as_str().unwrap_or_default();
-        let kind = client.get(&format!("/v1/connector-types/{key}"), &[]).await?;
-        let assigned = self.settings.read(&kind["data"]["attributes"]["config_schema"])?;
-        create(client, &connector["id"], self.name.as_deref(), assigned).await
+        let Some(kind) = client.find(&format!("/v1/connector-types/{key}")).await? else {
+            return Err(Failed::usage(format!(
+                "`{}` is served by the connector type `{key}`, which this version of Linkspan does not have; see `linkspan types`",
+                self.connector
+            )));
+        };
+        let kind = &kind["data"]["attributes"];
+        let reads = kind["capabilities"].as_array().is_some_and(|it| it.contains(&json!("read")));
+        let assigned = self.settings.read(&kind["config_schema"])?;
+        let made = create(client, &connector["id"], self.name.as_deref(), assigned).await?;
+        Ok((made, reads))
     }
 
     /// The catalog entry that is meant: by service first, then by connector type.
     async fn find(&self, client: &Client) -> Result<Value, Failed> {
         for filter in ["filter[service_id]", "filter[connector_type]"] {
-            let query = [(filter, self.connector.as_str()), ("page[size]", "50")];
+            let mut query = vec![(filter, self.connector.as_str()), ("page[size]", "50")];
+            query.extend(self.provider.as_deref().map(|it| ("filter[provider]", it)));
             let found = client.get("/v1/connectors", &query).await?;
-            let found = found["data"].as_array().cloned().unwrap_or_default();
-            let own =
-                |it: &&Value| it["attributes"]["service_id"] == it["attributes"]["connector_type"];
-            match found.as_slice() {
-                [] => {}
-                [only] => return Ok(only.clone()),
-                several => {
-                    return several.iter().find(own).cloned().ok_or_else(|| {
-                        let service =
-                            |it: &Value| it["attributes"]["service_id"].as_str().map(str::to_owned);
-                        let services: Vec<_> = several.iter().filter_map(service).collect();
-                        Failed::usage(format!(
-                            "`{}` serves several services; name one of {}",
-                            self.connector,
-                            services.join(", ")
-                        ))
-                    });
-                }
+            match found["data"].as_array().map(Vec::as_slice) {
+                None | Some([]) => {}
+                Some([only]) => return Ok(only.clone()),
+                Some(several) => return self.choose(several),
             }
         }
         Err(Failed::usage(format!(
             "there is no connector `{}`; see `linkspan types`, or GET /v1/connectors for the whole catalog",
             self.connector
+        )))
+    }
+
+    /// Of several entries the one of our own, if there is one.
+    fn choose(&self, several: &[Value]) -> Result<Value, Failed> {
+        let mut own = several.iter().filter(|it| it["attributes"]["provider"] == "well");
+        if let (Some(only), None) = (own.next(), own.next()) {
+            return Ok(only.clone());
+        }
+        let text = |it: &Value| it.as_str().unwrap_or_default().to_owned();
+        let names = several.iter().map(|it| &it["attributes"]);
+        let names =
+            names.map(|it| format!("{} of {}", text(&it["service_id"]), text(&it["provider"])));
+        Err(Failed::usage(format!(
+            "`{}` means several connectors: {}; name the service, and its provider with --provider",
+            self.connector,
+            names.collect::<Vec<_>>().join(", ")
         )))
     }
 }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     compose::{FileReach, Platform},
-    settings::{EgressDatabases, Mode, Settings},
+    settings::{self, EgressDatabases, Mode, Settings},
 };
 
 /// Look for what could be wrong with this installation
@@ -52,6 +52,9 @@ impl Doctor {
     pub(crate) async fn run(self, settings: &Settings, output: &Output) -> Result<(), Failed> {
         let mut findings =
             vec![mode(settings), data_dir(settings), egress(settings), public_url(settings)];
+        findings.extend(settings::unknown_variables().into_iter().map(|it| {
+            Finding::note("environment", format!("{it} is no setting of Linkspan; misspelled?"))
+        }));
         match Platform::open(settings, FileReach::Roots).await {
             Ok(platform) => {
                 findings.extend(platform_findings(&platform).await);

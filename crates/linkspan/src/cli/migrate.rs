@@ -7,7 +7,7 @@ use crate::{compose, settings::Settings};
 
 /// Bring the database to the newest schema
 ///
-/// `serve` does so by itself. Run it on its own where the server's user may not change the schema.
+/// `serve` does so by itself at its start. Run it on its own to see that it works before the server is replaced.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Migrate {}
 
