@@ -65,7 +65,11 @@ pub(super) fn canonical(field: &Field, array: &ArrayRef) -> Result<ArrayRef, Arr
         (FieldKind::Number, _) => DataType::Float64,
         (FieldKind::Date, _) => DataType::Date32,
         (FieldKind::Time, _) => DataType::Time64(TimeUnit::Microsecond),
-        (FieldKind::Timestamp, _) => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        // Instants are in UTC whatever zone they are shown in; those without a zone are taken to be.
+        (FieldKind::Timestamp, DataType::Timestamp(_, zone)) => {
+            DataType::Timestamp(TimeUnit::Microsecond, zone.clone())
+        }
+        (FieldKind::Timestamp, _) => DataType::Timestamp(TimeUnit::Microsecond, None),
         (FieldKind::Binary, _) => DataType::Binary,
         (FieldKind::Decimal | FieldKind::Text | FieldKind::Uuid | FieldKind::Json, _) => {
             DataType::Utf8

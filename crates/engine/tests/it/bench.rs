@@ -1,0 +1,286 @@
+//! An engine over a real database, with one activation.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use linkspan_domain::{
+    Connector, CursorType, Deleted, Fence, Revision, RunCounts, RunOutcome, RunStatus, Status,
+    StreamName, StreamSettings, SyncLog, SyncLogId, SyncMode, Trigger, Visible, Workspace,
+    WorkspaceConnector,
+    ports::{Change, World},
+};
+use linkspan_engine::{
+    Connection, Connections, Ended, Engine, EngineLimits, Progress, RunEvent, Stop, SyncError,
+};
+use linkspan_persistence::{Database, connect};
+use linkspan_sdk::{BatchLimits, Definition, Environment, OpenHosts, Record, RecordQuery};
+use linkspan_testkit::{
+    Answers, TestPostgres,
+    fixtures::{Place, Specimen, id, receipt},
+};
+use serde_json::json;
+use tempfile::TempDir;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+/// The time as it is, and identifiers as they come.
+pub(crate) struct RealWorld;
+
+impl World for RealWorld {
+    #[expect(clippy::disallowed_methods, reason = "this is the port")]
+    fn now(&self) -> OffsetDateTime {
+        let now = OffsetDateTime::now_utc();
+        now.replace_nanosecond(now.nanosecond() / 1_000 * 1_000).unwrap()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the port")]
+    fn uuid(&self) -> Uuid {
+        Uuid::now_v7()
+    }
+}
+
+/// Opens the one activation, with a definition that tests set.
+pub(crate) struct Opener {
+    db: Database,
+    pub(crate) definition: Mutex<Definition>,
+}
+
+#[async_trait]
+impl Connections for Opener {
+    async fn open(&self, run: &SyncLog) -> Result<Connection, SyncError> {
+        let store = self.db.workspace_connectors();
+        let found = store.find(&Visible::only(run.workspace_id), run.workspace_connector_id).await;
+        let activation = found.map_err(SyncError::Store)?.ok_or(SyncError::Gone)?;
+        let definition = self.definition.lock().unwrap().clone();
+        let environment = Environment::new(Arc::new(Answers::always(linkspan_testkit::Answer::Unreachable)), Arc::new(OpenHosts));
+        Ok(Connection { activation, definition, settings: json!({}), environment })
+    }
+}
+
+/// Remembers what it was told.
+#[derive(Default)]
+pub(crate) struct Told(pub(crate) Mutex<Vec<RunEvent>>);
+
+impl Progress for Told {
+    fn report(&self, _: SyncLogId, event: &RunEvent) {
+        self.0.lock().unwrap().push(event.clone());
+    }
+}
+
+pub(crate) struct Bench {
+    pub(crate) db: Database,
+    pub(crate) engine: Engine,
+    pub(crate) opener: Arc<Opener>,
+    pub(crate) told: Arc<Told>,
+    pub(crate) activation: WorkspaceConnector,
+}
+
+/// Small and quick.
+pub(crate) const LIMITS: EngineLimits = EngineLimits {
+    lease: time::Duration::milliseconds(600),
+    batch: BatchLimits { rows: 100, bytes: 1 << 20 },
+    checkpoint_rows: 10,
+    checkpoint_bytes: 1 << 20,
+    checkpoint_age: Duration::from_millis(50),
+    retries: 2,
+    retry_wait: Duration::from_millis(1),
+    quarantine_floor: 10,
+    quarantine_percent: 50,
+};
+
+impl Bench {
+    /// A new database at `url`, with an activation that `definition` serves.
+    pub(crate) async fn new(url: &str, definition: Definition) -> Self {
+        let db = connect(url).await.unwrap();
+        db.migrate().await.unwrap();
+        let place = Place {
+            organization: id(1),
+            stranger: id(2),
+            workspace: id(1),
+            lower_workspace: id(1),
+            foreign_workspace: id(3),
+            person: id(1),
+            connectors: vec![id(1)],
+            provider: id(1),
+            activation: id(4),
+        };
+        let first = Workspace { parent_id: None, ..Workspace::specimen(1, &place) };
+        let first = db.access().bootstrap(&first).await.unwrap();
+        let place = Place { workspace: first.id, lower_workspace: first.id, ..place };
+        let connector = Connector::specimen(1, &place);
+        let connectors = db.connectors();
+        connectors.write(&[Change::Insert(connector)], &receipt(1, None)).await.unwrap();
+        let activation = WorkspaceConnector {
+            status: Status::Enabled,
+            person_id: None,
+            output_schemas: Vec::new(),
+            streams: vec![settings(None)],
+            ..WorkspaceConnector::specimen(4, &place)
+        };
+        let store = db.workspace_connectors();
+        store.write(&[Change::Insert(activation.clone())], &receipt(2, None)).await.unwrap();
+        Self::over(db, activation, definition)
+    }
+
+    /// What was set up before, by another process.
+    pub(crate) async fn again(url: &str, definition: Definition) -> Self {
+        let db = connect(url).await.unwrap();
+        // Everything but the identifiers is read from the database.
+        let place = Place {
+            organization: id(1),
+            stranger: id(2),
+            workspace: id(1),
+            lower_workspace: id(1),
+            foreign_workspace: id(3),
+            person: id(1),
+            connectors: vec![id(1)],
+            provider: id(1),
+            activation: id(4),
+        };
+        Self::over(db, WorkspaceConnector::specimen(4, &place), definition)
+    }
+
+    fn over(db: Database, activation: WorkspaceConnector, definition: Definition) -> Self {
+        let opener = Opener { db: db.clone(), definition: Mutex::new(definition) };
+        let (opener, told) = (Arc::new(opener), Arc::new(Told::default()));
+        let engine = Engine {
+            syncs: db.syncs(),
+            records: db.records(),
+            connections: Arc::clone(&opener) as _,
+            world: Arc::new(RealWorld),
+            progress: Arc::clone(&told) as _,
+            limits: LIMITS,
+        };
+        Self { db, engine, opener, told, activation }
+    }
+
+    /// From now on `definition` serves the activation.
+    pub(crate) fn serve(&self, definition: Definition) {
+        *self.opener.definition.lock().unwrap() = definition;
+    }
+
+    /// Starts a run. A worker is still to claim it.
+    pub(crate) async fn start(&self, mode: SyncMode, streams: &[&str]) -> SyncLogId {
+        let now = self.engine.world.now();
+        let run = SyncLog {
+            id: SyncLogId::from_uuid(self.engine.world.uuid()),
+            revision: Revision::FIRST,
+            workspace_connector_id: self.activation.id,
+            workspace_id: self.activation.workspace_id,
+            status: RunStatus::Scheduled,
+            trigger_type: Trigger::Manual,
+            mode,
+            streams: streams.iter().map(|it| it.parse().unwrap()).collect(),
+            counts: RunCounts::default(),
+            error_code: None,
+            error: None,
+            lease: None,
+            fence: Fence::default(),
+            started_at: None,
+            completed_at: None,
+            created_at: now,
+            updated_at: now,
+        };
+        let mut receipt = receipt(3, None);
+        receipt.audit.id = linkspan_domain::AuditEventId::from_uuid(self.engine.world.uuid());
+        self.engine.syncs.start(&run, &receipt).await.unwrap();
+        run.id
+    }
+
+    /// Claims a run.
+    pub(crate) async fn claim(&self, run: SyncLogId) -> SyncLog {
+        self.engine.claim("worker", Some(run)).await.unwrap().unwrap()
+    }
+
+    /// A whole run.
+    pub(crate) async fn sync(&self, mode: SyncMode) -> RunOutcome {
+        let run = self.start(mode, &[]).await;
+        let run = self.claim(run).await;
+        let id = run.id;
+        let ended = self.engine.run(run, &Stop::default()).await;
+        let Ended::Finished(outcome) = ended else { panic!("{ended:?}") };
+        let log = self.log(id).await;
+        assert_eq!(log.status, outcome.status());
+        assert_eq!(log.error_code.zip(log.error), outcome.error);
+        assert_eq!(log.counts, outcome.counts, "the log counts what the engine counts");
+        outcome
+    }
+
+    pub(crate) async fn log(&self, run: SyncLogId) -> SyncLog {
+        let visible = Visible::only(self.activation.workspace_id);
+        self.engine.syncs.find(&visible, run).await.unwrap().unwrap()
+    }
+
+    pub(crate) async fn stored(&self) -> WorkspaceConnector {
+        let visible = Visible::only(self.activation.workspace_id);
+        let store = self.db.workspace_connectors();
+        store.find(&visible, self.activation.id).await.unwrap().unwrap()
+    }
+
+    pub(crate) async fn status(&self) -> Status {
+        self.stored().await.status
+    }
+
+    /// All records of a stream, or the live ones.
+    pub(crate) async fn records(&self, stream: &str, deleted: Deleted) -> Vec<Record> {
+        let stream: StreamName = stream.parse().unwrap();
+        let mut all: Vec<Record> = Vec::new();
+        loop {
+            let query = RecordQuery {
+                activation: self.activation.id,
+                stream: stream.clone(),
+                after: all.last().map(|it| it.key.clone()),
+                limit: 500,
+                deleted,
+            };
+            let page = self.engine.records.page(&query).await.unwrap();
+            if page.is_empty() {
+                return all;
+            }
+            all.extend(page);
+        }
+    }
+
+    /// What the live records of a stream say.
+    pub(crate) async fn texts(&self, stream: &str) -> Vec<String> {
+        let records = self.records(stream, Deleted::Hidden).await;
+        let text = |record: &Record| -> String {
+            let payload: serde_json::Value = serde_json::from_str(record.payload.get()).unwrap();
+            payload["text"].as_str().unwrap().to_owned()
+        };
+        records.iter().map(text).collect()
+    }
+
+    /// The mark of a stream.
+    pub(crate) async fn mark(&self, stream: &str) -> Option<String> {
+        let state = self.engine.syncs.stream(self.activation.id, &stream.parse().unwrap()).await;
+        state.unwrap().and_then(|it| it.cursor_after)
+    }
+}
+
+/// Settings that make `at` the cursor.
+pub(crate) fn settings(cursor_after: Option<&str>) -> StreamSettings {
+    StreamSettings {
+        stream: None,
+        cursor_column: Some("at".to_owned()),
+        cursor_type: Some(CursorType::Int),
+        cursor_after: cursor_after.map(str::to_owned),
+        primary_key: Vec::new(),
+    }
+}
+
+/// Runs `test` on an empty SQLite database.
+pub(crate) async fn on_sqlite<F: Future<Output = ()>>(test: impl FnOnce(String) -> F) {
+    let folder = TempDir::new().unwrap();
+    test(format!("sqlite://{}", folder.path().join("linkspan.db").display())).await;
+}
+
+/// Runs `test` on an empty PostgreSQL database.
+pub(crate) async fn on_postgres<F: Future<Output = ()>>(test: impl FnOnce(String) -> F) {
+    let database = TestPostgres::create().await;
+    test(database.url()).await;
+    database.remove().await;
+}

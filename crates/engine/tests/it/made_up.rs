@@ -1,0 +1,118 @@
+//! Sources that do as they are told.
+
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use futures_util::{FutureExt, future::BoxFuture};
+use linkspan_domain::{
+    Category, ConfigSchema, ConnectorTypeManifest, Cursor, ExecutionModel, FieldKind, StreamField,
+    StreamSpec,
+};
+use linkspan_sdk::{
+    Batch, BatchSink, CheckOutcome, Definition, Failure, ReadMode, ReadRequest, Runners,
+    SourceRunners, arrow_schema,
+};
+use serde_json::json;
+
+/// One row of a made-up stream: key, cursor and content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Item {
+    pub(crate) id: i64,
+    pub(crate) at: Option<i64>,
+    pub(crate) text: String,
+}
+
+impl Item {
+    pub(crate) fn new(id: i64, at: Option<i64>, text: &str) -> Self {
+        Self { id, at, text: text.to_owned() }
+    }
+
+    /// What a record of it says.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        json!({ "id": self.id, "at": self.at, "text": self.text })
+    }
+}
+
+/// A stream of [`Item`]s that `id` names and `at` orders.
+pub(crate) fn spec(name: &str) -> StreamSpec {
+    let field = |name: &str, kind| StreamField { name: name.to_owned(), kind, nullable: true };
+    StreamSpec {
+        name: name.parse().unwrap(),
+        fields: vec![
+            field("id", FieldKind::Integer),
+            field("at", FieldKind::Integer),
+            field("text", FieldKind::Text),
+        ],
+        primary_key: vec!["id".to_owned()],
+        cursor_candidates: vec!["at".to_owned()],
+        supports_incremental: true,
+    }
+}
+
+/// The items as a batch of the stream.
+pub(crate) fn batch(items: &[Item]) -> RecordBatch {
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(Int64Array::from_iter_values(items.iter().map(|it| it.id))),
+        Arc::new(Int64Array::from_iter(items.iter().map(|it| it.at))),
+        Arc::new(StringArray::from_iter_values(items.iter().map(|it| it.text.as_str()))),
+    ];
+    RecordBatch::try_new(arrow_schema(&spec("items")), columns).unwrap()
+}
+
+/// Sends what `request` asks for out of `items`, as a source keeps its contract, `size` at a time.
+pub(crate) async fn send(
+    mut items: Vec<Item>,
+    request: &ReadRequest,
+    size: usize,
+    out: &mut BatchSink,
+) -> Result<(), Failure> {
+    let is_incremental = matches!(request.mode, ReadMode::Incremental { .. });
+    if let ReadMode::Incremental { after, .. } = &request.mode {
+        let after = after.as_ref().map(|it| it.to_string().parse::<i64>().unwrap());
+        items.retain(|it| it.at.is_none() || it.at >= after);
+        // Nulls first, which `None` is.
+        items.sort_by_key(|it| it.at);
+    }
+    for part in items.chunks(size) {
+        let cursor = part.last().and_then(|it| it.at).filter(|_| is_incremental);
+        let cursor = cursor.map(Cursor::Int);
+        out.send(Batch { records: batch(part), cursor }).await?;
+    }
+    Ok(())
+}
+
+type Discover = dyn Fn() -> Result<Vec<StreamSpec>, Failure> + Send + Sync;
+type Read = dyn Fn(ReadRequest, BatchSink) -> BoxFuture<'static, Result<(), Failure>> + Send + Sync;
+
+/// A connector type that discovers and reads so.
+pub(crate) fn definition(discover: Arc<Discover>, read: Arc<Read>) -> Definition {
+    let manifest = ConnectorTypeManifest {
+        key: "made_up".parse().unwrap(),
+        aliases: Vec::new(),
+        version: semver::Version::new(1, 0, 0),
+        title: "Made up".to_owned(),
+        description: String::new(),
+        category: Category::Core,
+        tags: Vec::new(),
+        icon: None,
+        docs_url: None,
+        config_schema: ConfigSchema::new(json!({ "type": "object" })).unwrap(),
+        capabilities: Vec::new(),
+        commands: Vec::new(),
+        is_queryable: false,
+        is_mock: false,
+        execution_model: ExecutionModel::BuiltIn,
+    };
+    let runners = Runners {
+        check: Arc::new(|_, _| async { Ok(CheckOutcome::ok("fine")) }.boxed()),
+        source: Some(SourceRunners {
+            discover: Arc::new(move |_, _| {
+                let found = discover();
+                async { found }.boxed()
+            }),
+            read: Arc::new(move |_, request, _, out| read(request, out)),
+        }),
+        commands: std::collections::BTreeMap::new(),
+    };
+    Definition::new(manifest, runners)
+}

@@ -1,0 +1,8 @@
+//! The engine over real stores, with sources made up for the purpose.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod bench;
+mod kill;
+mod made_up;
+mod stories;
+mod working;
