@@ -63,7 +63,7 @@ impl Default for Limits {
             body_bytes: 1 << 20,
             head_bytes: 32 << 10,
             request: Duration::from_secs(30),
-            source: Duration::from_secs(60),
+            source: Duration::from_mins(1),
             idle: Duration::from_secs(75),
             drain: Duration::from_secs(20),
         }

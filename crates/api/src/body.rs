@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use linkspan_app::Patch;
 use linkspan_domain::Code;
 use poem::{Request, RequestBody, error::ReadBodyError};
 use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSchema, Registry};
@@ -231,7 +232,10 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
 
     path.iter().fold(String::new(), |mut pointer, segment| {
         match segment {
-            Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
+            Segment::Seq { index } => {
+                pointer.push('/');
+                pointer.push_str(&index.to_string());
+            }
             Segment::Map { key } => {
                 pointer.push('/');
                 pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
@@ -427,7 +431,17 @@ fn envelope<W: Written>(has_id: bool) -> MetaSchema {
     MetaSchema { additional_properties: None, ..object(vec![("data", inline(data))], &["data"]) }
 }
 
-/// Reads a field that may be `null`, and tells that from one that is absent.
+/// Reads a field that empties what it says `null` of.
+pub(crate) fn patch<'de, D, T>(deserializer: D) -> Result<Patch<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    let value = Option::<T>::deserialize(deserializer)?;
+    Ok(value.map_or(Patch::Clear, Patch::Set))
+}
+
+/// Reads a field that cannot be `null`.
 pub(crate) fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: serde::Deserializer<'de>,

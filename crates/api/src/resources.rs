@@ -15,6 +15,7 @@ mod sync_logs;
 mod workspace_connectors;
 mod workspaces;
 
+use linkspan_app::Patch;
 use poem_openapi::Tags;
 
 pub(crate) use connector_types::TypeCapabilities;
@@ -53,5 +54,14 @@ enum Tag {
 fn set<T>(place: &mut T, new: Option<T>) {
     if let Some(new) = new {
         *place = new;
+    }
+}
+
+/// Puts a new value in the place of an old one, or empties it.
+fn empty_or_set<T>(place: &mut Option<T>, patch: Patch<T>) {
+    match patch {
+        Patch::Keep => {}
+        Patch::Clear => *place = None,
+        Patch::Set(new) => *place = Some(new),
     }
 }

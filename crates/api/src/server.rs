@@ -43,9 +43,9 @@ pub async fn serve(
     let address = acceptor.local_addr().first().map(ToString::to_string);
     tracing::info!(address, "serving");
     let server = Server::new_with_acceptor(acceptor).name("api").idle_timeout(limits.idle);
-    let served =
+    let outcome =
         server.run_with_graceful_shutdown(endpoint(app), shutdown, Some(limits.drain)).await;
-    served.map_err(ServeError)
+    outcome.map_err(ServeError)
 }
 
 /// The server could not go on.

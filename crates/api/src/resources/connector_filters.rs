@@ -14,7 +14,7 @@ use super::Tag;
 use crate::{
     App,
     answer::{Collection, Document, Gone},
-    body::{Changed, Link, New, Written, present},
+    body::{Changed, Link, New, Written, patch, present},
     include::Found,
     problem::Failure,
     request::{Acting, Changing, Creating, Deleting, Listing, Reading},
@@ -199,8 +199,8 @@ impl NewFilterBody {
 struct FilterPatchBody {
     #[serde(default, deserialize_with = "present")]
     config: Option<Value>,
-    #[serde(default, deserialize_with = "present")]
-    natural_language: Option<Option<String>>,
+    #[serde(default, deserialize_with = "patch")]
+    natural_language: Patch<String>,
 }
 
 impl Written for FilterPatchBody {
@@ -211,7 +211,7 @@ impl Written for FilterPatchBody {
 impl FilterPatchBody {
     fn read(self) -> Result<FilterPatch, Failure> {
         let config = self.config.as_ref().map(condition).transpose()?;
-        Ok(FilterPatch { config, natural_language: Patch::from(self.natural_language) })
+        Ok(FilterPatch { config, natural_language: self.natural_language })
     }
 }
 

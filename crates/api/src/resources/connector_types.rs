@@ -24,6 +24,7 @@ use crate::{
 #[derive(Default)]
 pub(crate) struct ConnectorTypes;
 
+#[expect(clippy::unused_async, reason = "the framework wants it of all operations")]
 #[OpenApi(prefix_path = "/v1/connector-types", tag = "Tag::Catalog")]
 impl ConnectorTypes {
     /// List connector types

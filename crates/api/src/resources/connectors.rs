@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use linkspan_app::Records;
+use linkspan_app::{Patch, Records};
 use linkspan_domain::{
     Attribute, AuthConfig, AuthorizationFlow, Availability, Caller, CatalogEntry, Connector,
     ConnectorFilter, ConnectorId, ConnectorTypeKey, Direction, Filter, FilterTest, FilterValue,
@@ -14,11 +14,11 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 use url::Url;
 
-use super::{Tag, set};
+use super::{Tag, empty_or_set, set};
 use crate::{
     App,
     answer::{Collection, Document, Gone},
-    body::{Changed, New, Written, present},
+    body::{Changed, New, Written, patch, present},
     include::Found,
     problem::Failure,
     request::{Acting, Changing, Creating, Deleting, Listing, Reading},
@@ -241,10 +241,10 @@ struct EntryPatch {
     category_id: Option<Slug>,
     #[serde(default, deserialize_with = "present")]
     service_id: Option<ServiceId>,
-    #[serde(default, deserialize_with = "present")]
-    external_connector_id: Option<Option<String>>,
-    #[serde(default, deserialize_with = "present")]
-    slug: Option<Option<Slug>>,
+    #[serde(default, deserialize_with = "patch")]
+    external_connector_id: Patch<String>,
+    #[serde(default, deserialize_with = "patch")]
+    slug: Patch<Slug>,
     #[serde(default, deserialize_with = "present")]
     status: Option<Availability>,
     #[serde(default, deserialize_with = "present")]
@@ -253,26 +253,26 @@ struct EntryPatch {
     authorization_flow: Option<AuthorizationFlow>,
     #[serde(default, deserialize_with = "present")]
     transport: Option<Transport>,
-    #[serde(default, deserialize_with = "present")]
-    auth_config: Option<Option<AuthConfig>>,
+    #[serde(default, deserialize_with = "patch")]
+    auth_config: Patch<AuthConfig>,
     #[serde(default, deserialize_with = "present")]
     supported_target_models: Option<BTreeSet<TargetModel>>,
     #[serde(default, deserialize_with = "present")]
     connector_type: Option<ConnectorTypeKey>,
-    #[serde(default, deserialize_with = "present")]
-    description: Option<Option<String>>,
+    #[serde(default, deserialize_with = "patch")]
+    description: Patch<String>,
     #[serde(default, deserialize_with = "present")]
     tags: Option<BTreeSet<String>>,
-    #[serde(default, deserialize_with = "present")]
-    logo_url: Option<Option<Url>>,
-    #[serde(default, deserialize_with = "present")]
-    docs_url: Option<Option<Url>>,
+    #[serde(default, deserialize_with = "patch")]
+    logo_url: Patch<Url>,
+    #[serde(default, deserialize_with = "patch")]
+    docs_url: Patch<Url>,
     #[serde(default, deserialize_with = "present")]
     data_domains: Option<BTreeSet<String>>,
-    #[serde(default, deserialize_with = "present")]
-    version: Option<Option<Version>>,
-    #[serde(default, deserialize_with = "present")]
-    notes: Option<Option<String>>,
+    #[serde(default, deserialize_with = "patch")]
+    version: Patch<Version>,
+    #[serde(default, deserialize_with = "patch")]
+    notes: Patch<String>,
 }
 
 impl Written for EntryPatch {
@@ -308,21 +308,21 @@ impl EntryPatch {
         set(&mut entry.provider, provider);
         set(&mut entry.category_id, category_id);
         set(&mut entry.service_id, service_id);
-        set(&mut entry.external_connector_id, external_connector_id);
-        set(&mut entry.slug, slug);
+        empty_or_set(&mut entry.external_connector_id, external_connector_id);
+        empty_or_set(&mut entry.slug, slug);
         set(&mut entry.status, status);
         set(&mut entry.direction, direction);
         set(&mut entry.authorization_flow, authorization_flow);
         set(&mut entry.transport, transport);
-        set(&mut entry.auth_config, auth_config);
+        empty_or_set(&mut entry.auth_config, auth_config);
         set(&mut entry.supported_target_models, supported_target_models);
         set(&mut entry.connector_type, connector_type);
-        set(&mut entry.description, description);
+        empty_or_set(&mut entry.description, description);
         set(&mut entry.tags, tags);
-        set(&mut entry.logo_url, logo_url);
-        set(&mut entry.docs_url, docs_url);
+        empty_or_set(&mut entry.logo_url, logo_url);
+        empty_or_set(&mut entry.docs_url, docs_url);
         set(&mut entry.data_domains, data_domains);
-        set(&mut entry.version, version);
-        set(&mut entry.notes, notes);
+        empty_or_set(&mut entry.version, version);
+        empty_or_set(&mut entry.notes, notes);
     }
 }

@@ -13,6 +13,7 @@ use crate::context::Context;
 #[derive(Default)]
 pub(crate) struct Platform;
 
+#[expect(clippy::unused_async, reason = "the framework wants it of all operations")]
 #[OpenApi(tag = "Tag::Platform")]
 impl Platform {
     /// Ask whether the process is up

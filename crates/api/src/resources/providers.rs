@@ -17,7 +17,7 @@ use super::Tag;
 use crate::{
     App,
     answer::{Collection, Document, Gone},
-    body::{Changed, New, Written, present},
+    body::{Changed, New, Written, patch, present},
     include::Found,
     problem::Failure,
     request::{Acting, Changing, Creating, Deleting, Listing, Reading},
@@ -225,18 +225,18 @@ struct ProviderPatchBody {
     name: Option<Name>,
     #[serde(default, deserialize_with = "present")]
     slug: Option<Slug>,
-    #[serde(default, deserialize_with = "present")]
-    url: Option<Option<Url>>,
-    #[serde(default, deserialize_with = "present")]
-    logo_url: Option<Option<Url>>,
-    #[serde(default, deserialize_with = "present")]
-    category: Option<Option<Slug>>,
+    #[serde(default, deserialize_with = "patch")]
+    url: Patch<Url>,
+    #[serde(default, deserialize_with = "patch")]
+    logo_url: Patch<Url>,
+    #[serde(default, deserialize_with = "patch")]
+    category: Patch<Slug>,
     #[serde(default, deserialize_with = "present")]
     countries: Option<Vec<String>>,
-    #[serde(default, deserialize_with = "present")]
-    blueprint: Option<Option<Value>>,
-    #[serde(default, deserialize_with = "present")]
-    skill: Option<Option<String>>,
+    #[serde(default, deserialize_with = "patch")]
+    blueprint: Patch<Value>,
+    #[serde(default, deserialize_with = "patch")]
+    skill: Patch<String>,
 }
 
 impl Written for ProviderPatchBody {
@@ -251,12 +251,12 @@ impl From<ProviderPatchBody> for ProviderPatch {
         Self {
             name,
             slug,
-            url: Patch::from(url),
-            logo_url: Patch::from(logo_url),
-            category: Patch::from(category),
+            url,
+            logo_url,
+            category,
             countries,
-            blueprint: Patch::from(blueprint),
-            skill: Patch::from(skill),
+            blueprint,
+            skill,
         }
     }
 }

@@ -12,7 +12,7 @@ use super::Tag;
 use crate::{
     App,
     answer::{Collection, Document, Gone},
-    body::{Changed, Link, New, Written, present},
+    body::{Changed, Link, New, Written, patch, present},
     include::Found,
     problem::Failure,
     request::{Acting, Changing, Creating, Deleting, Listing, Reading},
@@ -176,10 +176,10 @@ struct WorkspacePatchBody {
     name: Option<Name>,
     #[serde(default, deserialize_with = "present")]
     slug: Option<Slug>,
-    #[serde(default, deserialize_with = "present")]
-    parent_id: Option<Option<WorkspaceId>>,
-    #[serde(default, deserialize_with = "present")]
-    external_workspace_id: Option<Option<String>>,
+    #[serde(default, deserialize_with = "patch")]
+    parent_id: Patch<WorkspaceId>,
+    #[serde(default, deserialize_with = "patch")]
+    external_workspace_id: Patch<String>,
 }
 
 impl Written for WorkspacePatchBody {
@@ -194,8 +194,8 @@ impl From<WorkspacePatchBody> for WorkspacePatch {
         Self {
             name,
             slug,
-            parent_id: Patch::from(parent_id),
-            external_workspace_id: Patch::from(external_workspace_id),
+            parent_id,
+            external_workspace_id,
         }
     }
 }

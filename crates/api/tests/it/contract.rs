@@ -117,12 +117,12 @@ fn every_operation_wants_a_key() {
 #[test]
 fn every_operation_has_a_name_a_summary_and_its_parameters() {
     let mut names = Vec::new();
-    for (path, method, operation) in operations() {
-        let name = operation["operationId"].as_str().unwrap_or_else(|| panic!("{method} {path}"));
+    for (path, method, item) in operations() {
+        let name = item["operationId"].as_str().unwrap_or_else(|| panic!("{method} {path}"));
         assert!(name.split('_').count() >= 2 && !names.contains(&name), "{name}");
         names.push(name);
-        assert!(operation["summary"].as_str().is_some_and(|it| !it.is_empty()), "{name}");
-        let parameters = operation["parameters"].as_array().into_iter().flatten();
+        assert!(item["summary"].as_str().is_some_and(|it| !it.is_empty()), "{name}");
+        let parameters = item["parameters"].as_array().into_iter().flatten();
         let named: Vec<_> = parameters
             .filter(|it| it["in"] == "path")
             .map(|it| it["name"].as_str().unwrap())
@@ -131,7 +131,7 @@ fn every_operation_has_a_name_a_summary_and_its_parameters() {
             path.split('/').filter_map(|it| it.strip_prefix('{')?.strip_suffix('}')).collect();
         assert_eq!(named, wanted, "{name}");
         let takes = |parameter: &str| {
-            let mut all = operation["parameters"].as_array().into_iter().flatten();
+            let mut all = item["parameters"].as_array().into_iter().flatten();
             all.any(|it| it["name"] == parameter)
         };
         assert_eq!(takes("Idempotency-Key"), method == "post", "{name}");

@@ -1,5 +1,7 @@
 //! The whole API over a temporary SQLite database, with every answer held against the OpenAPI document.
 
+#![allow(clippy::unwrap_used, clippy::needless_pass_by_value, clippy::similar_names)]
+
 mod contract;
 mod documents;
 mod errors;

@@ -123,7 +123,7 @@ async fn every_operation_takes_its_role() {
                 };
                 match expected {
                     Some(status) => {
-                        assert_eq!(answer.status, status, "{role} {name}: {}", answer.text)
+                        assert_eq!(answer.status, status, "{role} {name}: {}", answer.text);
                     }
                     None => assert!(
                         !matches!(answer.status, 401 | 403),

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::{
-    body::{Link, PlainBody, Written, present},
+    body::{Link, PlainBody, Written, patch, present},
     problem::Failure,
     schema::{object, property},
 };
@@ -86,10 +86,10 @@ impl From<NewActivationBody> for NewActivation {
 pub(super) struct ActivationPatchBody {
     #[serde(default, deserialize_with = "present")]
     name: Option<Name>,
-    #[serde(default, deserialize_with = "present")]
-    description: Option<Option<String>>,
-    #[serde(default, deserialize_with = "present")]
-    person_id: Option<Option<PersonId>>,
+    #[serde(default, deserialize_with = "patch")]
+    description: Patch<String>,
+    #[serde(default, deserialize_with = "patch")]
+    person_id: Patch<PersonId>,
     #[serde(default, deserialize_with = "present")]
     config: Option<Map<String, Value>>,
     #[serde(default, deserialize_with = "present")]
@@ -142,8 +142,8 @@ impl From<ActivationPatchBody> for ActivationPatch {
         });
         Self {
             name,
-            description: Patch::from(description),
-            person_id: Patch::from(person_id),
+            description,
+            person_id,
             config,
             streams,
             output_schemas,
