@@ -81,11 +81,15 @@ impl RowEncoder {
         let schema = Arc::clone(&self.schema);
         let fields = schema.fields();
         let arrays = fields.iter().zip(batch.columns());
-        let arrays: Vec<_> =
-            arrays.map(|(field, array)| canonical(field, array)).collect::<Result<_, _>>().map_err(unencodable)?;
+        let arrays: Vec<_> = arrays
+            .map(|(field, array)| canonical(field, array))
+            .collect::<Result<_, _>>()
+            .map_err(unencodable)?;
         let fields = fields.iter().zip(&arrays);
-        let mut columns: Vec<_> =
-            fields.map(|(field, array)| Cells::of(field, array)).collect::<Result<_, _>>().map_err(unencodable)?;
+        let mut columns: Vec<_> = fields
+            .map(|(field, array)| Cells::of(field, array))
+            .collect::<Result<_, _>>()
+            .map_err(unencodable)?;
         for row in 0..batch.num_rows() {
             match Self::payload(&mut self.payload, &self.labels, &mut columns, row) {
                 None => self.keep(&mut columns, row, rows, rejected),

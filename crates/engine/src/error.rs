@@ -69,7 +69,9 @@ pub enum SyncError {
         quarantined: u64,
     },
     /// The store could not do it.
-    #[error("the store of the platform did not do its part; the next run goes on from the last checkpoint")]
+    #[error(
+        "the store of the platform did not do its part; the next run goes on from the last checkpoint"
+    )]
     Store(#[source] StoreError),
     /// Someone stopped it.
     #[error("the run was cancelled")]
@@ -115,11 +117,12 @@ impl SyncError {
 
     /// Whether it stands in the way of every stream of the run, so that there is no use in trying the others.
     pub(crate) const fn is_general(&self) -> bool {
-        match self {
-            Self::Source(Failure::Unauthorized | Failure::Cancelled) | Self::Cancelled => true,
-            Self::Store(_) => true,
-            _ => false,
-        }
+        matches!(
+            self,
+            Self::Source(Failure::Unauthorized | Failure::Cancelled)
+                | Self::Cancelled
+                | Self::Store(_)
+        )
     }
 
     /// What the end of a run that fails so means to its activation, after `failures` others in a row.

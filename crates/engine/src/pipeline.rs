@@ -17,7 +17,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     SyncError,
-    encoder::{MissingColumn, RowEncoder},
+    encoder::{MissingColumn, RowEncoder, Unencodable},
 };
 
 /// What goes into one checkpoint.
@@ -110,14 +110,14 @@ impl Run {
         loop {
             let batch = match due {
                 None => batches.next().await,
-                Some(at) => match timeout_at(at, batches.next()).await {
-                    Ok(batch) => batch,
-                    Err(_) => {
+                Some(at) => {
+                    let Ok(batch) = timeout_at(at, batches.next()).await else {
                         piece = self.exchange(piece, returned).await?;
                         due = None;
                         continue;
-                    }
-                },
+                    };
+                    batch
+                }
             };
             match batch {
                 Some(Ok(batch)) => {
@@ -172,17 +172,15 @@ impl Run {
             )?,
         };
         let Batch { records, cursor } = batch;
-        let encode = move || {
+        let work = move || {
             let Piece { mut rows, mut rejected, mark } = piece;
-            let encoded = encoder.encode(&records, &mut rows, &mut rejected);
-            let mark = cursor.or(mark);
-            encoded.map(|()| (encoder, Piece { rows, rejected, mark }))
+            encoder.encode(&records, &mut rows, &mut rejected)?;
+            Ok::<_, Unencodable>((encoder, Piece { rows, rejected, mark: cursor.or(mark) }))
         };
-        let encoded = spawn_blocking(encode).await.map_err(|error| SyncError::Defect {
-            doing: "encode records",
-            source: error.into(),
-        })?;
-        let (encoder, piece) = encoded.map_err(|error| SyncError::Defect {
+        let done = spawn_blocking(work)
+            .await
+            .map_err(|error| SyncError::Defect { doing: "encode records", source: error.into() })?;
+        let (encoder, piece) = done.map_err(|error| SyncError::Defect {
             doing: "encode the columns of a source",
             source: error.into(),
         })?;

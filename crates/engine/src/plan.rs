@@ -92,10 +92,9 @@ fn cursor(settings: Option<&StreamSettings>, spec: &StreamSpec) -> Result<Cursor
     }
     let cursor_type = settings.cursor_type.unwrap_or_else(|| likely_type(field.kind));
     let start = settings.cursor_after.as_deref().map(|it| Cursor::parse(cursor_type, it));
-    let start = start.transpose().map_err(|source| SyncError::InvalidCursor {
-        stream: spec.name.clone(),
-        source,
-    })?;
+    let start = start
+        .transpose()
+        .map_err(|source| SyncError::InvalidCursor { stream: spec.name.clone(), source })?;
     Ok(CursorPlan { spec: CursorSpec { column, cursor_type }, start })
 }
 

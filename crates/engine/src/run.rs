@@ -66,7 +66,7 @@ pub(crate) struct Report {
 
 pub(crate) struct Run<'a> {
     engine: &'a Engine,
-    run: &'a SyncLog,
+    log: &'a SyncLog,
     held: HeldRun,
     signals: &'a Signals,
     report: Report,
@@ -75,11 +75,11 @@ pub(crate) struct Run<'a> {
 impl<'a> Run<'a> {
     pub(crate) fn new(
         engine: &'a Engine,
-        run: &'a SyncLog,
+        log: &'a SyncLog,
         held: HeldRun,
         signals: &'a Signals,
     ) -> Self {
-        Self { engine, run, held, signals, report: Report::default() }
+        Self { engine, log, held, signals, report: Report::default() }
     }
 
     pub(crate) fn into_report(self) -> Report {
@@ -89,7 +89,7 @@ impl<'a> Run<'a> {
     /// Reads all streams. One that fails does not keep the others from being read; the first error is the run's.
     pub(crate) async fn all(&mut self) -> Result<(), Halt> {
         let connections = Arc::clone(&self.engine.connections);
-        let connection = self.signals.interrupt(connections.open(self.run)).await??;
+        let connection = self.signals.interrupt(connections.open(self.log)).await??;
         if connection.activation.deleted_at.is_some() {
             return Err(SyncError::Gone.into());
         }
@@ -98,7 +98,7 @@ impl<'a> Run<'a> {
             other => return Err(SyncError::UnexpectedStatus(other).into()),
         }
         let specs = self.discover(&connection).await?;
-        let run = self.run;
+        let run = self.log;
         let plans = plan(&connection.activation, run.mode, &run.streams, &specs)?;
         let streams = plans.iter().map(|it| it.name.clone()).collect();
         self.tell(&RunEvent::Started { mode: run.mode, streams });
@@ -160,7 +160,7 @@ impl<'a> Run<'a> {
             };
             let Some(wait) = retries.next(&error) else { return Err(error.into()) };
             tracing::info!(
-                run = %self.run.id, stream = %plan.name, code = error.name(),
+                run = %self.log.id, stream = %plan.name, code = error.name(),
                 error = &error as &dyn std::error::Error, "a stream broke off, and is tried again"
             );
             self.tell(&RunEvent::Retrying {
@@ -182,7 +182,7 @@ impl<'a> Run<'a> {
         let state = self
             .engine
             .syncs
-            .stream(self.run.workspace_connector_id, &plan.name)
+            .stream(self.log.workspace_connector_id, &plan.name)
             .await
             .map_err(SyncError::Store)?;
         let limits = self.engine.limits;
@@ -198,8 +198,7 @@ impl<'a> Run<'a> {
         let load = self.store(load, encoding, counts).await?;
 
         let finish = Finish { load, now: self.engine.world.now() };
-        let deleted =
-            self.engine.records.finish_stream(&finish).await.map_err(SyncError::Store)?;
+        let deleted = self.engine.records.finish_stream(&finish).await.map_err(SyncError::Store)?;
         self.count(counts, RunCounts { deleted, ..RunCounts::default() });
         Ok(())
     }
@@ -207,7 +206,7 @@ impl<'a> Run<'a> {
     async fn open(&self, plan: &StreamPlan) -> Result<Load, Halt> {
         let opening = Opening {
             run: self.held,
-            activation: self.run.workspace_connector_id,
+            activation: self.log.workspace_connector_id,
             stream: plan.name.clone(),
             mode: plan.mode(),
             cursor_column: plan.cursor.as_ref().map(|it| it.spec.column.clone()),
@@ -273,7 +272,7 @@ impl<'a> Run<'a> {
     }
 
     fn tell(&self, event: &RunEvent) {
-        self.engine.progress.report(self.run.id, event);
+        self.engine.progress.report(self.log.id, event);
     }
 }
 
@@ -285,7 +284,7 @@ struct Retries {
 
 impl Retries {
     /// A source that asks for more patience is not waited for within the run.
-    const LONGEST: Duration = Duration::from_secs(60);
+    const LONGEST: Duration = Duration::from_mins(1);
 
     const fn new(engine: &Engine) -> Self {
         Self { left: engine.limits.retries, wait: engine.limits.retry_wait }

@@ -65,7 +65,8 @@ impl Worker {
                 }
                 Ok(None) => {}
                 Err(error) => tracing::warn!(
-                    error = &error as &dyn std::error::Error, "no run could be claimed"
+                    error = &error as &dyn std::error::Error,
+                    "no run could be claimed"
                 ),
             }
             drop(slot);

@@ -234,10 +234,7 @@ fn held(run: SyncLogId, fence: Fence) -> Condition {
         .add(sync_log::Column::Status.eq("in_progress"))
 }
 
-fn state(
-    activation: WorkspaceConnectorId,
-    row: &QueryResult,
-) -> Result<StreamState, StoreError> {
+fn state(activation: WorkspaceConnectorId, row: &QueryResult) -> Result<StreamState, StoreError> {
     let stream: String = row.try_get("", "stream").map_err(store_error)?;
     let generation: i32 = row.try_get("", "generation").map_err(store_error)?;
     let synced_at: Option<i64> = row.try_get("", "synced_at").map_err(store_error)?;

@@ -55,7 +55,10 @@ impl Connections for Opener {
         let found = store.find(&Visible::only(run.workspace_id), run.workspace_connector_id).await;
         let activation = found.map_err(SyncError::Store)?.ok_or(SyncError::Gone)?;
         let definition = self.definition.lock().unwrap().clone();
-        let environment = Environment::new(Arc::new(Answers::always(linkspan_testkit::Answer::Unreachable)), Arc::new(OpenHosts));
+        let environment = Environment::new(
+            Arc::new(Answers::always(linkspan_testkit::Answer::Unreachable)),
+            Arc::new(OpenHosts),
+        );
         Ok(Connection { activation, definition, settings: json!({}), environment })
     }
 }

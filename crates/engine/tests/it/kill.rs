@@ -35,7 +35,7 @@ fn items(stream: &str, version: i64) -> Vec<Item> {
     (0..2_000 + 300 * version)
         .filter(|id| stream == "log" || (id + version) % 29 != 0)
         .map(|id| {
-            let last = changes(id).last().unwrap_or(0).max(id.saturating_sub(1_700) / 300);
+            let last = changes(id).next_back().unwrap_or(0).max(id.saturating_sub(1_700) / 300);
             // Five share each value.
             let at = (id % 97 != 0).then_some(last * 1_000_000 + id / 5);
             Item::new(id, at, &format!("item {id} as of {last}, {}", "x".repeat(200)))
@@ -99,7 +99,8 @@ struct Dice(u64);
 
 impl Dice {
     fn up_to(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % limit
     }
 }
@@ -115,13 +116,11 @@ async fn killed_workers_lose_nothing(url: &str, seed: u64) {
             let mut killed_here = 0;
             while bench.log(run).await.status.is_active() {
                 let mut child = start(url, version);
-                let may_live = kills >= KILLS
-                    || (mode == SyncMode::Full && killed_here == KILLS_PER_FULL_RUN);
-                if !may_live {
-                    if let Some(killed) = kill_at_work(&bench, run, &mut child, &mut dice).await {
-                        kills += u32::from(killed);
-                        killed_here += u32::from(killed);
-                    }
+                let may_live =
+                    kills >= KILLS || (mode == SyncMode::Full && killed_here == KILLS_PER_FULL_RUN);
+                if !may_live && kill_at_work(&bench, run, &mut child, &mut dice).await {
+                    kills += 1;
+                    killed_here += 1;
                 }
                 let status = child.wait().unwrap();
                 assert!(status.success() || !may_live, "{status}");
@@ -132,13 +131,13 @@ async fn killed_workers_lose_nothing(url: &str, seed: u64) {
     }
 }
 
-/// Waits until the worker has the run, and a while longer, and kills it. None if it was done before.
+/// Waits until the worker has the run, and a while longer, and kills it. Answers whether it was still at work.
 async fn kill_at_work(
     bench: &Bench,
     run: linkspan_domain::SyncLogId,
     child: &mut Child,
     dice: &mut Dice,
-) -> Option<bool> {
+) -> bool {
     let fence = bench.log(run).await.fence;
     let patience = Instant::now();
     while bench.log(run).await.fence == fence {
@@ -148,7 +147,7 @@ async fn kill_at_work(
     tokio::time::sleep(Duration::from_millis(dice.up_to(260))).await;
     let was_alive = child.try_wait().unwrap().is_none();
     child.kill().unwrap();
-    Some(was_alive)
+    was_alive
 }
 
 async fn contents(bench: &Bench, stream: &str) -> BTreeMap<String, serde_json::Value> {
@@ -178,7 +177,11 @@ async fn check(
     let RunCounts { read, written, unchanged, deleted, quarantined, .. } = log.counts;
     let changed = expected.iter().filter(|(key, it)| before.get(*key) != Some(it)).count();
     let gone = before.keys().filter(|it| !expected.contains_key(*it)).count();
-    assert_eq!((written, deleted), (changed as u64, gone as u64), "{stream}: each change counts once");
+    assert_eq!(
+        (written, deleted),
+        (changed as u64, gone as u64),
+        "{stream}: each change counts once"
+    );
     assert_eq!((read, quarantined), (written + unchanged, 0));
     let counts = bench.engine.records.counts(bench.activation.id).await.unwrap();
     let counts = counts.iter().find(|it| it.stream.as_str() == stream).unwrap();

@@ -53,7 +53,7 @@ pub(crate) fn spec(name: &str) -> StreamSpec {
 pub(crate) fn batch(items: &[Item]) -> RecordBatch {
     let columns: Vec<ArrayRef> = vec![
         Arc::new(Int64Array::from_iter_values(items.iter().map(|it| it.id))),
-        Arc::new(Int64Array::from_iter(items.iter().map(|it| it.at))),
+        Arc::new(items.iter().map(|it| it.at).collect::<Int64Array>()),
         Arc::new(StringArray::from_iter_values(items.iter().map(|it| it.text.as_str()))),
     ];
     RecordBatch::try_new(arrow_schema(&spec("items")), columns).unwrap()

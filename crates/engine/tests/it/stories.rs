@@ -34,10 +34,7 @@ fn numbered(range: std::ops::Range<i64>) -> Vec<Item> {
 }
 
 /// A source that fails so, after the first `sent` items.
-fn failing(
-    sent: i64,
-    failure: impl Fn() -> Failure + Send + Sync + Clone + 'static,
-) -> Definition {
+fn failing(sent: i64, failure: impl Fn() -> Failure + Send + Sync + Clone + 'static) -> Definition {
     let read = move |request, mut out| {
         let failure = failure.clone();
         async move {
@@ -64,7 +61,10 @@ async fn a_full_sync_brings_everything_in_and_buries_what_went() {
 
         bench.serve(items(&["a", "b"], numbered(5..26)));
         let counts = bench.sync(SyncMode::Full).await.counts;
-        assert_eq!((counts.read, counts.written, counts.unchanged, counts.deleted), (42, 2, 40, 10));
+        assert_eq!(
+            (counts.read, counts.written, counts.unchanged, counts.deleted),
+            (42, 2, 40, 10)
+        );
         assert_eq!(bench.records("a", Deleted::Hidden).await.len(), 21);
         assert_eq!(bench.records("a", Deleted::Shown).await.len(), 26);
     })
@@ -78,17 +78,24 @@ async fn a_run_tells_what_it_does() {
         let outcome = bench.sync(SyncMode::Incremental).await;
         let told = bench.told.0.lock().unwrap();
         let stream = "a".parse().unwrap();
-        assert_eq!(told[0], RunEvent::Started { mode: SyncMode::Incremental, streams: vec!["a".parse().unwrap()] });
+        assert_eq!(
+            told[0],
+            RunEvent::Started { mode: SyncMode::Incremental, streams: vec!["a".parse().unwrap()] }
+        );
         assert_eq!(told[1], RunEvent::StreamStarted { stream });
         let reads: Vec<_> = told
             .iter()
             .filter_map(|it| match it {
-                RunEvent::Advanced { counts, mark, .. } => Some((counts.read, mark.clone().unwrap())),
+                RunEvent::Advanced { counts, mark, .. } => {
+                    Some((counts.read, mark.clone().unwrap()))
+                }
                 _ => None,
             })
             .collect();
         assert_eq!(reads, [(12, "11".to_owned()), (24, "23".to_owned()), (25, "24".to_owned())]);
-        let [.., RunEvent::StreamFinished { counts, .. }, RunEvent::Ended { status, .. }] = &told[..] else {
+        let [.., RunEvent::StreamFinished { counts, .. }, RunEvent::Ended { status, .. }] =
+            &told[..]
+        else {
             panic!("{told:?}")
         };
         assert_eq!((*counts, *status), (outcome.counts, RunStatus::Success));
@@ -145,7 +152,8 @@ async fn settings_that_do_not_fit_are_told_before_anything_is_read() {
     on_sqlite(|url| async move {
         let bench = Bench::new(&url, items(&["a"], numbered(0..10))).await;
         let set = async |streams, number| {
-            let activation = linkspan_domain::WorkspaceConnector { streams, ..bench.stored().await };
+            let activation =
+                linkspan_domain::WorkspaceConnector { streams, ..bench.stored().await };
             let store = bench.db.workspace_connectors();
             store.write(&[Change::Update(activation)], &receipt(number, None)).await.unwrap();
         };
@@ -156,7 +164,9 @@ async fn settings_that_do_not_fit_are_told_before_anything_is_read() {
 
         let run = bench.start(SyncMode::Full, &["a", "z"]).await;
         let run = bench.claim(run).await;
-        let Ended::Finished(outcome) = bench.engine.run(run, &Stop::default()).await else { panic!() };
+        let Ended::Finished(outcome) = bench.engine.run(run, &Stop::default()).await else {
+            panic!()
+        };
         let (code, message) = outcome.error.unwrap();
         assert_eq!(code, "stream.not_found");
         assert!(message.contains("`z`"), "{message}");
@@ -223,7 +233,11 @@ async fn three_failures_in_a_row_are_an_illness_and_a_clean_run_heals_it() {
             assert_eq!(outcome.error.unwrap().0, "source.unavailable");
         }
         assert_eq!(bench.status().await, Status::Degraded);
-        assert_eq!(bench.records("items", Deleted::Shown).await.len(), 0, "half a load is not seen");
+        assert_eq!(
+            bench.records("items", Deleted::Shown).await.len(),
+            0,
+            "half a load is not seen"
+        );
         bench.serve(items(&["items"], numbered(0..2)));
         assert_eq!(bench.sync(SyncMode::Full).await.end, RunEnd::Clean);
         assert_eq!(bench.status().await, Status::Enabled);
@@ -374,7 +388,10 @@ async fn a_person_can_stop_a_run() {
         reached.notified().await;
         stop.cancel.cancel();
         let Ended::Finished(outcome) = working.await.unwrap() else { panic!() };
-        assert_eq!((outcome.end, outcome.error.unwrap().0), (RunEnd::Cancelled, "sync.cancelled".to_owned()));
+        assert_eq!(
+            (outcome.end, outcome.error.unwrap().0),
+            (RunEnd::Cancelled, "sync.cancelled".to_owned())
+        );
         assert_eq!(bench.status().await, Status::Enabled);
         assert_eq!(bench.engine.syncs.failures(bench.activation.id).await.unwrap(), 0);
     })
@@ -403,7 +420,9 @@ async fn a_run_that_is_given_back_goes_on_elsewhere() {
 
         bench.serve(items(&["items"], numbered(0..12)));
         let run = bench.claim(id).await;
-        let Ended::Finished(outcome) = bench.engine.run(run, &Stop::default()).await else { panic!() };
+        let Ended::Finished(outcome) = bench.engine.run(run, &Stop::default()).await else {
+            panic!()
+        };
         assert_eq!(outcome.end, RunEnd::Clean);
         let counts = bench.log(id).await.counts;
         assert_eq!(outcome.counts, counts, "counts go on with the run");
@@ -467,7 +486,9 @@ async fn a_paused_activation_is_left_alone() {
         let store = bench.db.workspace_connectors();
         store.write(&[Change::Update(activation)], &receipt(9, None)).await.unwrap();
         let run = bench.claim(id).await;
-        let Ended::Finished(outcome) = bench.engine.run(run, &Stop::default()).await else { panic!() };
+        let Ended::Finished(outcome) = bench.engine.run(run, &Stop::default()).await else {
+            panic!()
+        };
         assert_eq!(outcome.end, RunEnd::Cancelled);
         assert_eq!(bench.status().await, Status::Disabled);
         assert_eq!(bench.records("items", Deleted::Shown).await.len(), 0);

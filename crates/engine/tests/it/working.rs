@@ -28,7 +28,8 @@ async fn a_worker_does_what_is_there_and_gives_back_what_it_cannot_end() {
         };
         let discover = || Ok(vec![spec("short"), spec("endless")]);
         let bench = Bench::new(&url, definition(Arc::new(discover), Arc::new(read))).await;
-        let settings = WorkerSettings { poll: Duration::from_secs(60), ..WorkerSettings::named("w") };
+        let settings =
+            WorkerSettings { poll: Duration::from_mins(1), ..WorkerSettings::named("w") };
         let worker = Arc::new(Worker::new(bench.engine.clone(), settings));
         let (wake, shutdown) = (worker.wake(), CancellationToken::new());
         let working = tokio::spawn({

@@ -11,13 +11,13 @@ use crate::number::signed;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Existing {
     /// Whether readers see its generation.
-    pub(super) is_visible: bool,
+    pub(super) visible: bool,
     /// Whether it is a tombstone.
-    pub(super) is_deleted: bool,
+    pub(super) deleted: bool,
     /// Whether it says the same as the row.
-    pub(super) is_same: bool,
+    pub(super) same: bool,
     /// Whether what waits for the swap says the same. None if nothing waits.
-    pub(super) is_staged_same: Option<bool>,
+    pub(super) staged_same: Option<bool>,
 }
 
 /// What to do with the rows of a commit, by their indices.
@@ -41,8 +41,8 @@ pub(super) struct Plan {
 
 impl Existing {
     /// Whether writing it makes one record more.
-    pub(super) const fn appears(&self) -> bool {
-        self.is_deleted && self.is_staged_same.is_none()
+    pub(super) const fn appears(self) -> bool {
+        self.deleted && self.staged_same.is_none()
     }
 }
 
@@ -74,17 +74,17 @@ impl Plan {
             self.written += 1;
             return;
         };
-        let is_live_same = existing.is_same && !existing.is_deleted;
-        let waits_for_swap = mode == SyncMode::Full && existing.is_visible;
-        match (waits_for_swap, existing.is_staged_same) {
-            (false, _) if is_live_same => self.unchanged += 1,
+        let live_same = existing.same && !existing.deleted;
+        let waits_for_swap = mode == SyncMode::Full && existing.visible;
+        match (waits_for_swap, existing.staged_same) {
+            (false, _) if live_same => self.unchanged += 1,
             (false, _) => {
                 self.replace.push(index);
                 self.appearing += i64::from(existing.appears());
                 self.written += 1;
             }
             (true, Some(true)) => self.unchanged += 1,
-            (true, None) if is_live_same => {
+            (true, None) if live_same => {
                 self.see.push(index);
                 self.unchanged += 1;
             }
@@ -177,7 +177,7 @@ mod tests {
     }
 
     const SAME: Existing =
-        Existing { is_visible: true, is_deleted: false, is_same: true, is_staged_same: None };
+        Existing { visible: true, deleted: false, same: true, staged_same: None };
 
     fn plan(mode: SyncMode, existing: Option<Existing>) -> Plan {
         let rows = rows(&[("a", "1")]);
@@ -189,8 +189,8 @@ mod tests {
 
     #[test]
     fn an_incremental_load_overwrites_at_once_and_only_what_changed() {
-        let changed = Existing { is_same: false, ..SAME };
-        let deleted = Existing { is_deleted: true, ..SAME };
+        let changed = Existing { same: false, ..SAME };
+        let deleted = Existing { deleted: true, ..SAME };
         assert_eq!(plan(SyncMode::Incremental, None).insert, [0]);
         assert_eq!(plan(SyncMode::Incremental, Some(SAME)).unchanged, 1);
         let overwritten = plan(SyncMode::Incremental, Some(changed));
@@ -201,8 +201,8 @@ mod tests {
 
     #[test]
     fn a_full_load_leaves_alone_what_readers_see() {
-        let changed = Existing { is_same: false, ..SAME };
-        let deleted = Existing { is_deleted: true, ..SAME };
+        let changed = Existing { same: false, ..SAME };
+        let deleted = Existing { deleted: true, ..SAME };
         assert_eq!(plan(SyncMode::Full, None).insert, [0]);
         assert_eq!(plan(SyncMode::Full, Some(SAME)).see, [0]);
         assert_eq!(plan(SyncMode::Full, Some(changed)).stage, [0]);
@@ -212,16 +212,15 @@ mod tests {
 
     #[test]
     fn a_load_that_goes_on_meets_its_own_work() {
-        let mine = Existing { is_visible: false, ..SAME };
+        let mine = Existing { visible: false, ..SAME };
         assert_eq!(plan(SyncMode::Full, Some(mine)).unchanged, 1);
-        assert_eq!(plan(SyncMode::Full, Some(Existing { is_same: false, ..mine })).replace, [0]);
+        assert_eq!(plan(SyncMode::Full, Some(Existing { same: false, ..mine })).replace, [0]);
 
-        let staged =
-            Existing { is_same: false, is_deleted: true, is_staged_same: Some(true), ..SAME };
+        let staged = Existing { same: false, deleted: true, staged_same: Some(true), ..SAME };
         assert_eq!(plan(SyncMode::Full, Some(staged)).unchanged, 1);
-        let again = plan(SyncMode::Full, Some(Existing { is_staged_same: Some(false), ..staged }));
+        let again = plan(SyncMode::Full, Some(Existing { staged_same: Some(false), ..staged }));
         assert_eq!((again.stage, again.appearing), (vec![0], 0));
-        let back = Existing { is_staged_same: Some(false), ..SAME };
+        let back = Existing { staged_same: Some(false), ..SAME };
         assert_eq!(plan(SyncMode::Full, Some(back)).stage, [0], "what was staged is taken back");
     }
 }

@@ -1,8 +1,8 @@
 //! The row of a stream, which every write locks first, and the statements about it that both databases understand.
 
+use crate::{error::corrupt, number::signed};
 use linkspan_domain::{RunCounts, SyncMode, ports::StoreError};
 use linkspan_sdk::{Load, Opening};
-use crate::{error::corrupt, number::signed};
 
 /// What is known of a stream, and on whose account it is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -66,7 +66,7 @@ impl ActiveModelBehavior for ActiveModel {}
 #[derive(Debug, FromQueryResult)]
 pub(crate) struct Row {
     #[sea_orm(nested)]
-    row: Model,
+    model: Model,
     workspace_id: Uuid,
     workspace_connector_id: Uuid,
 }
@@ -161,7 +161,7 @@ impl TryFrom<Row> for SyncLog {
     type Error = StoreError;
 
     fn try_from(row: Row) -> Result<Self, StoreError> {
-        let Row { row, workspace_id, workspace_connector_id } = row;
+        let Row { model: row, workspace_id, workspace_connector_id } = row;
         let lease = match row.worker.zip(row.lease_until) {
             Some((worker, until)) => Some(Lease { worker, until: from_microseconds(until)? }),
             None => None,

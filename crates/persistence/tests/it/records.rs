@@ -291,7 +291,8 @@ async fn what_cannot_be_kept_is_kept_aside(url: &str) {
     let run = bench.begin(SyncMode::Full).await;
     let load = bench.open(run, SyncMode::Full).await.unwrap();
     let mut odd = checkpoint(&load, &[A]);
-    odd.rejected = vec![reject(None, "{\"x\":1}"), reject(Some("2"), "{\"x\":2}"), reject(None, "{\"x\":1}")];
+    odd.rejected =
+        vec![reject(None, "{\"x\":1}"), reject(Some("2"), "{\"x\":2}"), reject(None, "{\"x\":1}")];
     assert_eq!(did(bench.records.commit(&odd).await.unwrap().counts), (0, 1, 3));
     assert_eq!(bench.finish(load).await.unwrap(), 0, "a record that is there is not buried");
     bench.end(run, RunEnd::Clean).await.unwrap();
@@ -321,16 +322,15 @@ async fn many_rows_go_in_at_once(url: &str) {
     let bench = Bench::new(url).await;
     let rows: Vec<(String, String)> =
         (0..2_345).map(|it| (format!("{it:05}"), format!("{{\"n\":{it}}}"))).collect();
-    let borrowed = |rows: &[(String, String)], from: usize| -> Vec<(String, String)> {
-        rows[from..].to_vec()
-    };
+    let borrowed =
+        |rows: &[(String, String)], from: usize| -> Vec<(String, String)> { rows[from..].to_vec() };
     let all: Vec<(&str, &str)> = rows.iter().map(|(k, p)| (k.as_str(), p.as_str())).collect();
     let load = incremental(&bench).await;
     assert_eq!(did(bench.commit(&load, &all[..1_100]).await.unwrap().counts), (1_100, 0, 0));
     assert_eq!(did(bench.commit(&load, &all).await.unwrap().counts), (1_245, 1_100, 0));
     let mut changed = borrowed(&rows, 0);
     for (_, payload) in changed.iter_mut().step_by(3) {
-        *payload = "{\"n\":-1}".to_owned();
+        "{\"n\":-1}".clone_into(payload);
     }
     let changed: Vec<_> = changed.iter().map(|(k, p)| (k.as_str(), p.as_str())).collect();
     assert_eq!(did(bench.commit(&load, &changed).await.unwrap().counts), (782, 1_563, 0));

@@ -153,12 +153,9 @@ async fn failures_count_until_a_success(url: &str) {
     let bench = Bench::new(url).await;
     let failures = async || bench.syncs.failures(bench.activation.id).await.unwrap();
     assert_eq!(failures().await, 0);
-    for (end, count) in [
-        (RunEnd::Failed, 1),
-        (RunEnd::Failed, 2),
-        (RunEnd::Clean, 0),
-        (RunEnd::Failed, 1),
-    ] {
+    for (end, count) in
+        [(RunEnd::Failed, 1), (RunEnd::Failed, 2), (RunEnd::Clean, 0), (RunEnd::Failed, 1)]
+    {
         let held = bench.begin(SyncMode::Full).await;
         bench.end(held, end).await.unwrap();
         assert_eq!(failures().await, count);

@@ -36,9 +36,9 @@ pub(super) async fn existing(
         .map_err(sqlx_error)?;
     found
         .into_iter()
-        .map(|(ordinal, is_visible, is_deleted, is_same, is_staged_same)| {
+        .map(|(ordinal, visible, deleted, same, staged_same)| {
             let position = usize::try_from(ordinal - 1).map_err(corrupt)?;
-            let existing = Existing { is_visible, is_deleted, is_same, is_staged_same };
+            let existing = Existing { visible, deleted, same, staged_same };
             Ok((indices[position], existing))
         })
         .collect()

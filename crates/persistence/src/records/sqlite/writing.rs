@@ -1,6 +1,6 @@
 //! Rows into SQLite, many to a statement.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt::Write};
 
 use linkspan_domain::ports::StoreError;
 use linkspan_sdk::Rows;
@@ -56,12 +56,9 @@ impl Statement {
         for row in 0..rows {
             let first = 5 + row * 3;
             let separator = if row == 0 { "" } else { "," };
-            sql.push_str(&format!(
-                "{separator}({}${first},${},${})",
-                self.common,
-                first + 1,
-                first + 2
-            ));
+            let (second, third) = (first + 1, first + 2);
+            // Writing to memory does not fail.
+            let _ = write!(sql, "{separator}({}${first},${second},${third})", self.common);
         }
         sql.push_str(self.tail);
         sql
@@ -108,25 +105,23 @@ pub(super) async fn existing(
     rows: &Rows,
     indices: &[usize],
 ) -> Result<HashMap<usize, Existing>, StoreError> {
+    /// Ordinal, whether it is visible, whether it is deleted, its hash, and that of what waits for the swap.
+    type Found = (i64, bool, bool, Vec<u8>, Option<Vec<u8>>);
     let mut existing = HashMap::new();
     for part in indices.chunks(ROWS) {
-        let found: Vec<(i64, bool, bool, Vec<u8>, Option<Vec<u8>>)> = sqlx::query_as(LOOKUP)
+        let found: Vec<Found> = sqlx::query_as(LOOKUP)
             .bind(row.pk)
             .bind(row.generation)
             .bind(json_array(part.iter().map(|&index| rows.row(index).key)))
             .fetch_all(&mut *connection)
             .await
             .map_err(sqlx_error)?;
-        for (position, is_visible, is_deleted, hash, staged) in found {
+        for (position, visible, deleted, hash, staged) in found {
             let index = part[usize::try_from(position).map_err(corrupt)?];
             let new = rows.row(index).hash;
-            let is_same = |hash: Vec<u8>| hash == new.as_bytes();
-            let found = Existing {
-                is_visible,
-                is_deleted,
-                is_same: is_same(hash),
-                is_staged_same: staged.map(is_same),
-            };
+            let same = |hash: Vec<u8>| hash == new.as_bytes();
+            let found =
+                Existing { visible, deleted, same: same(hash), staged_same: staged.map(same) };
             existing.insert(index, found);
         }
     }
@@ -135,5 +130,5 @@ pub(super) async fn existing(
 
 /// Keys as the JSON array that `json_each` takes apart.
 pub(super) fn json_array<'k>(keys: impl Iterator<Item = &'k str>) -> String {
-    Value::from_iter(keys).to_string()
+    keys.collect::<Value>().to_string()
 }
