@@ -10,7 +10,7 @@ use crate::Id;
 pub trait Resource: Clone + fmt::Debug + PartialEq + Send + Sync + 'static {
     /// Its identifier.
     type Id: Id;
-    /// What of it a caller may see: see [`Visible`] and [`Platform`](crate::Platform).
+    /// What of it a caller may see: see [`Visible`](crate::Visible) and [`Platform`](crate::Platform).
     type Tenancy: Clone + fmt::Debug + PartialEq + Send + Sync + 'static;
     /// Its JSON:API type.
     const TYPE: ResourceType;
