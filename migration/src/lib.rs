@@ -1,6 +1,6 @@
 //! Append-only migrations of the Linkspan database, for SQLite and PostgreSQL.
 //!
-//! Each is one SQL text per table, [rendered](dialect) for the database at hand. A migration that was released is
+//! Each is one SQL text per table, rendered for the database at hand. A migration that was released is
 //! history: it is never edited, and it imports nothing that may change under it but the dialect.
 
 mod dialect;
