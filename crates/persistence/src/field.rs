@@ -88,7 +88,7 @@ impl Field {
 
     fn equals(&self, value: &FilterValue) -> Expr {
         match value {
-            FilterValue::Text(text) => self.text(text, |it, text| it.eq(text)),
+            FilterValue::Text(text) => self.text(text, ExprTrait::eq),
             FilterValue::Word(word) => match &self.native {
                 Some(native) => self.expr().eq(Expr::val(*word).as_enum(native.clone())),
                 None => self.expr().eq(*word),

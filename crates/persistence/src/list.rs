@@ -147,6 +147,20 @@ impl Key {
         })
     }
 
+    fn not_before(&self, value: sea_query::Value) -> Expr {
+        match self.order {
+            Order::Ascending => self.expr.clone().gte(value),
+            Order::Descending => self.expr.clone().lte(value),
+        }
+    }
+
+    fn not_behind(&self, value: sea_query::Value) -> Expr {
+        match self.order {
+            Order::Ascending => self.expr.clone().lte(value),
+            Order::Descending => self.expr.clone().gte(value),
+        }
+    }
+
     fn at(&self, value: Option<&sea_query::Value>) -> Expr {
         match value.cloned() {
             None => self.expr.clone().is_null(),
@@ -230,17 +244,23 @@ impl<'a> Window<'a> {
     fn within(&self) -> Condition {
         let mut within = Condition::all();
         if let Some(place) = &self.after {
-            within = within.add(self.behind(place));
+            within = within.add(self.behind(place)).add_option(self.bound(place, Key::not_before));
         }
         if let Some(place) = &self.before {
-            within = within.add(self.ahead(place));
+            within = within.add(self.ahead(place)).add_option(self.bound(place, Key::not_behind));
         }
         within
     }
 
+    /// What the first key alone says of a part, in words that an index understands.
+    fn bound(&self, place: &Place, bound: fn(&Key, sea_query::Value) -> Expr) -> Option<Expr> {
+        let (key, value) = (self.keys.first()?, place.first()?.clone()?);
+        (!key.nullable).then(|| bound(key, value))
+    }
+
     /// What is behind `place`: equal in the first keys, and behind in the next.
     fn behind(&self, place: &Place) -> Condition {
-        self.compare(place, |key, value| key.behind(value))
+        self.compare(place, Key::behind)
     }
 
     /// What is before `place`.

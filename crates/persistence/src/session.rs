@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use linkspan_domain::ports::StoreError;
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement, Value};
+use sea_orm::{
+    ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement, Value, Values,
+};
 use sea_query_sqlx::SqlxValues;
 use sqlx::{
     AssertSqlSafe, PgConnection, Postgres, Sqlite, SqliteConnection, Transaction,
@@ -77,7 +79,7 @@ enum Driver<'a> {
     Postgres(&'a mut PgConnection),
 }
 
-impl<'a> Connection<'a> {
+impl Connection<'_> {
     fn driver(&mut self) -> Driver<'_> {
         match self {
             Connection::Reading(it) => Driver::Sqlite(&mut *it),
@@ -159,6 +161,6 @@ fn postgres(statement: Statement) -> Query<'static, Postgres, SqlxValues> {
 }
 
 fn values(statement: &Statement, keep: impl Fn(Value) -> Value) -> SqlxValues {
-    let values = statement.values.iter().flat_map(|it| it.iter()).cloned().map(keep).collect();
-    SqlxValues(sea_orm::sea_query::Values(values))
+    let values = statement.values.iter().flat_map(Values::iter).cloned().map(keep).collect();
+    SqlxValues(Values(values))
 }

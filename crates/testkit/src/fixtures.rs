@@ -177,24 +177,20 @@ fn parsed<T: FromStr<Err: Debug>>(text: &str) -> T {
     text.parse().unwrap()
 }
 
-fn word<T: Into<&'static str>>(it: T) -> Option<FilterValue> {
-    Some(FilterValue::Word(it.into()))
+fn word<T: Into<&'static str>>(it: T) -> FilterValue {
+    FilterValue::Word(it.into())
 }
 
-fn words(it: impl ToString) -> Option<FilterValue> {
-    Some(FilterValue::Text(it.to_string()))
+fn words(it: &impl ToString) -> FilterValue {
+    FilterValue::Text(it.to_string())
 }
 
-fn maybe<T>(it: Option<T>, value: impl Fn(T) -> Option<FilterValue>) -> Option<FilterValue> {
-    it.and_then(value)
+fn named(it: impl Id) -> FilterValue {
+    FilterValue::Id(it.uuid())
 }
 
-fn named(it: impl Id) -> Option<FilterValue> {
-    Some(FilterValue::Id(it.uuid()))
-}
-
-fn date(it: OffsetDateTime) -> Option<FilterValue> {
-    Some(FilterValue::Date(it))
+fn date(it: OffsetDateTime) -> FilterValue {
+    FilterValue::Date(it)
 }
 
 fn unknown(name: &str) -> ! {

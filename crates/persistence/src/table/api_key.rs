@@ -53,7 +53,7 @@ impl ActiveModelBehavior for ActiveModel {}
 #[derive(Debug, FromQueryResult)]
 pub(crate) struct Row {
     #[sea_orm(nested)]
-    row: Model,
+    model: Model,
     organization_id: Uuid,
     person_id: Option<Uuid>,
 }
@@ -130,7 +130,7 @@ impl TryFrom<Row> for ApiKey {
     type Error = StoreError;
 
     fn try_from(row: Row) -> Result<Self, StoreError> {
-        let Row { row, organization_id, person_id } = row;
+        let Row { model: row, organization_id, person_id } = row;
         Ok(Self {
             id: ApiKeyId::from_uuid(row.api_key_id),
             revision: Revision::from_number(row.revision),

@@ -46,7 +46,7 @@ impl ActiveModelBehavior for ActiveModel {}
 #[derive(Debug, FromQueryResult)]
 pub(crate) struct Row {
     #[sea_orm(nested)]
-    row: Model,
+    model: Model,
     workspace_id: Uuid,
     workspace_connector_id: Option<Uuid>,
 }
@@ -119,7 +119,7 @@ impl TryFrom<Row> for ConnectionTest {
     type Error = StoreError;
 
     fn try_from(row: Row) -> Result<Self, StoreError> {
-        let Row { row, workspace_id, workspace_connector_id } = row;
+        let Row { model: row, workspace_id, workspace_connector_id } = row;
         Ok(Self {
             id: ConnectionTestId::from_uuid(row.connection_test_id),
             workspace_id: WorkspaceId::from_uuid(workspace_id),

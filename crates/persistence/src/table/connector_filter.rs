@@ -50,7 +50,7 @@ impl ActiveModelBehavior for ActiveModel {}
 #[derive(Debug, FromQueryResult)]
 pub(crate) struct Row {
     #[sea_orm(nested)]
-    row: Model,
+    model: Model,
     connector_id: Uuid,
     workspace_id: Option<Uuid>,
 }
@@ -131,7 +131,7 @@ impl TryFrom<Row> for ConnectorFilter {
     type Error = StoreError;
 
     fn try_from(row: Row) -> Result<Self, StoreError> {
-        let Row { row, connector_id, workspace_id } = row;
+        let Row { model: row, connector_id, workspace_id } = row;
         let scope = match (row.template, workspace_id) {
             (true, None) => FilterScope::Template,
             (false, Some(workspace)) => FilterScope::Custom(WorkspaceId::from_uuid(workspace)),

@@ -45,7 +45,7 @@ impl ActiveModelBehavior for ActiveModel {}
 #[derive(Debug, FromQueryResult)]
 pub(crate) struct Row {
     #[sea_orm(nested)]
-    row: Model,
+    model: Model,
     organization_id: Uuid,
     /// Read afterwards: a person has many.
     #[sea_orm(skip)]
@@ -79,10 +79,10 @@ impl Table for Person {
         if rows.is_empty() {
             return Ok(());
         }
-        let people = rows.iter().map(|it| it.row.pk);
+        let people = rows.iter().map(|it| it.model.pk);
         let mut workspaces = person_workspace::workspaces_of(session, people).await?;
         for row in rows {
-            row.workspaces = workspaces.remove(&row.row.pk).unwrap_or_default();
+            row.workspaces = workspaces.remove(&row.model.pk).unwrap_or_default();
         }
         Ok(())
     }
@@ -131,7 +131,7 @@ impl TryFrom<Row> for Person {
     type Error = StoreError;
 
     fn try_from(row: Row) -> Result<Self, StoreError> {
-        let Row { row, organization_id, workspaces } = row;
+        let Row { model: row, organization_id, workspaces } = row;
         Ok(Self {
             id: PersonId::from_uuid(row.person_id),
             revision: Revision::from_number(row.revision),

@@ -44,7 +44,7 @@ impl ActiveModelBehavior for ActiveModel {}
 #[derive(Debug, FromQueryResult)]
 pub(crate) struct Row {
     #[sea_orm(nested)]
-    row: Model,
+    model: Model,
     provider_id: Uuid,
     connector_id: Uuid,
 }
@@ -108,7 +108,7 @@ impl TryFrom<Row> for ProviderConnector {
     type Error = StoreError;
 
     fn try_from(row: Row) -> Result<Self, StoreError> {
-        let Row { row, provider_id, connector_id } = row;
+        let Row { model: row, provider_id, connector_id } = row;
         Ok(Self {
             id: ProviderConnectorId::from_uuid(row.provider_connector_id),
             revision: Revision::from_number(row.revision),

@@ -48,7 +48,7 @@ impl ActiveModelBehavior for ActiveModel {}
 #[derive(Debug, FromQueryResult)]
 pub(crate) struct Row {
     #[sea_orm(nested)]
-    row: Model,
+    model: Model,
     organization_id: Uuid,
     parent_id: Option<Uuid>,
 }
@@ -143,7 +143,7 @@ impl TryFrom<Row> for Workspace {
     type Error = StoreError;
 
     fn try_from(row: Row) -> Result<Self, StoreError> {
-        let Row { row, organization_id, parent_id } = row;
+        let Row { model: row, organization_id, parent_id } = row;
         Ok(Self {
             id: WorkspaceId::from_uuid(row.workspace_id),
             revision: Revision::from_number(row.revision),

@@ -66,7 +66,7 @@ impl ActiveModelBehavior for ActiveModel {}
 #[derive(Debug, FromQueryResult)]
 pub(crate) struct Row {
     #[sea_orm(nested)]
-    row: Model,
+    model: Model,
     connector_id: Uuid,
     workspace_id: Uuid,
     person_id: Option<Uuid>,
@@ -222,7 +222,7 @@ impl TryFrom<Row> for WorkspaceConnector {
     type Error = StoreError;
 
     fn try_from(row: Row) -> Result<Self, StoreError> {
-        let Row { row, connector_id, workspace_id, person_id } = row;
+        let Row { model: row, connector_id, workspace_id, person_id } = row;
         let secrets = match (row.secrets, row.secret_pointers) {
             (Some(blob), Some(pointers)) => Some(SealedSecrets {
                 blob: Sealed::from_bytes(blob),

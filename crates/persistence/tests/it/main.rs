@@ -3,5 +3,11 @@
 //! PostgreSQL is looked for at `LINKSPAN_TEST_POSTGRES_URL`, else at 127.0.0.1:5432 as `postgres`.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod access;
+mod activation;
+mod contracts;
+mod migrations;
+mod operation;
+mod place;
+mod records;
 mod scratch;
+mod syncs;

@@ -3,9 +3,8 @@
 use std::future::Future;
 
 use linkspan_persistence::{Database, connect};
-use sqlx::{Connection, Executor, PgConnection};
+use linkspan_testkit::TestPostgres;
 use tempfile::TempDir;
-use uuid::Uuid;
 
 /// Runs `test` on an empty SQLite database.
 pub(crate) async fn on_sqlite<F: Future<Output = ()>>(test: impl FnOnce(String) -> F) {
@@ -13,16 +12,11 @@ pub(crate) async fn on_sqlite<F: Future<Output = ()>>(test: impl FnOnce(String) 
     test(format!("sqlite://{}", folder.path().join("linkspan.db").display())).await;
 }
 
-/// Runs `test` on an empty PostgreSQL database, which is dropped if the test passes.
+/// Runs `test` on an empty PostgreSQL database.
 pub(crate) async fn on_postgres<F: Future<Output = ()>>(test: impl FnOnce(String) -> F) {
-    let server = server();
-    let name = format!("linkspan_test_{}", Uuid::new_v4().simple());
-    let mut admin = admin(&server).await;
-    admin.execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
-    test(with_database(&server, &name)).await;
-    let drop = format!("DROP DATABASE {name} WITH (FORCE)");
-    admin.execute(sqlx::AssertSqlSafe(drop)).await.unwrap();
-    admin.close().await.unwrap();
+    let database = TestPostgres::create().await;
+    test(database.url()).await;
+    database.remove().await;
 }
 
 /// Opens the database at `url`, with the newest schema.
@@ -32,29 +26,19 @@ pub(crate) async fn open(url: &str) -> Database {
     db
 }
 
-fn server() -> String {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "where the tests' server is, is not a setting of the program"
-    )]
-    let url = std::env::var("LINKSPAN_TEST_POSTGRES_URL");
-    url.unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres".to_owned())
-}
-
-async fn admin(server: &str) -> PgConnection {
-    match PgConnection::connect(server).await {
-        Ok(connection) => connection,
-        Err(error) => panic!(
-            "no PostgreSQL for the tests ({error}); start one, and type:\n  export LINKSPAN_TEST_POSTGRES_URL=postgres://USER:PASSWORD@HOST:PORT/postgres"
-        ),
+/// Runs statements on the database at `url`, past the stores.
+pub(crate) async fn run(url: &str, sql: &str) -> Result<(), sqlx::Error> {
+    use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection, raw_sql};
+    let sql = raw_sql(AssertSqlSafe(sql.to_owned()));
+    if url.starts_with("sqlite") {
+        let mut connection = SqliteConnection::connect(url).await?;
+        sql.execute(&mut connection).await?;
+        connection.close().await
+    } else {
+        let mut connection = PgConnection::connect(url).await?;
+        sql.execute(&mut connection).await?;
+        connection.close().await
     }
-}
-
-fn with_database(server: &str, name: &str) -> String {
-    let (server, parameters) = server.split_once('?').unwrap_or((server, ""));
-    let (host, _) = server.rsplit_once('/').unwrap();
-    let mark = if parameters.is_empty() { "" } else { "?" };
-    format!("{host}/{name}{mark}{parameters}")
 }
 
 /// One test on each database.

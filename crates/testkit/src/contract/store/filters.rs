@@ -83,7 +83,7 @@ fn values<R: Specimen>(things: &[R], attribute: Attribute, operator: &str) -> Ve
             texts.push("9999-12-31T23:59:59.999999999-23:59".to_owned());
         }
         (_, AttributeKind::Number) => {
-            texts.extend([i64::MIN, -1, i64::MAX].map(|it| it.to_string()))
+            texts.extend([i64::MIN, -1, i64::MAX].map(|it| it.to_string()));
         }
         (_, AttributeKind::Boolean) => texts = vec!["true".to_owned(), "false".to_owned()],
         (_, AttributeKind::Id) => texts.push("00000000-0000-0000-0000-000000000000".to_owned()),
@@ -96,7 +96,7 @@ fn values<R: Specimen>(things: &[R], attribute: Attribute, operator: &str) -> Ve
 fn parts(texts: &[String]) -> Vec<String> {
     let mut parts: Vec<String> =
         ["%", "_", "\\", "", "[", "ü", "\0", "no such text"].map(ToOwned::to_owned).into();
-    for text in texts {
+    for text in texts.iter().take(2) {
         let chars: Vec<_> = text.chars().collect();
         let half = chars.len() / 2;
         parts.push(chars[..half].iter().collect::<String>().to_ascii_uppercase());

@@ -13,6 +13,9 @@ use crate::{
     fixtures::Specimen,
 };
 
+/// The numbers of what comes and goes while pages are read: nothing refers to them.
+const OURS: std::ops::Range<u32> = 60..180;
+
 /// Each attribute up and down, and some pairs.
 fn sorts<R: Specimen>(random: &mut Random) -> Vec<Vec<Sort>> {
     let mut sorts = vec![Vec::new()];
@@ -137,7 +140,8 @@ async fn between<R: Specimen>(
 }
 
 pub(super) async fn pages_hold_still_while_others_write<R: Specimen>(subject: &Subject<'_, R>) {
-    let mut next = 60;
+    let ours: BTreeSet<_> = OURS.map(|number| subject.specimen(number).id()).collect();
+    let mut next = OURS.start;
     for seed in 0..6 {
         let mut random = Random::from_seed(seed);
         let sort = random.pick(&sorts::<R>(&mut Random::from_seed(seed))).clone();
@@ -153,7 +157,7 @@ pub(super) async fn pages_hold_still_while_others_write<R: Specimen>(subject: &S
             if after.is_none() {
                 break;
             }
-            meddle(subject, &mut random, &mut next, &mut throughout).await;
+            meddle(subject, &mut random, &ours, &mut next, &mut throughout).await;
         }
         let once: BTreeSet<_> = seen.iter().map(R::id).collect();
         assert_eq!(once.len(), seen.len(), "{query:?}: nothing comes twice");
@@ -170,27 +174,23 @@ pub(super) async fn pages_hold_still_while_others_write<R: Specimen>(subject: &S
 async fn meddle<R: Specimen>(
     subject: &Subject<'_, R>,
     random: &mut Random,
+    ours: &BTreeSet<R::Id>,
     next: &mut u32,
     throughout: &mut Vec<R>,
 ) {
     let added = subject.specimen(*next);
-    let removable = throughout.iter().position(|it| is_ours(it, subject));
+    let removable = throughout.iter().position(|it| ours.contains(&it.id()));
     match removable {
         Some(index) if random.below(3) == 0 && added.clone().parts().is_some() => {
             let gone = throughout.remove(index);
             subject.write(&[Change::Purge(gone)]).await.unwrap();
         }
-        _ if *next < 180 => {
+        _ if OURS.contains(next) => {
             *next += 1;
             subject.insert(&added).await;
         }
         _ => {}
     }
-}
-
-/// Whether nothing of the place refers to it.
-fn is_ours<R: Specimen>(thing: &R, subject: &Subject<'_, R>) -> bool {
-    (60..180).any(|number| subject.specimen(number).id() == thing.id())
 }
 
 fn ids<R: Specimen>(things: &[R]) -> Vec<R::Id> {
