@@ -73,7 +73,7 @@ const suite = {
     const params = { fields: { connector: 'name,status' }, page: { size: 3 } }
     const { data } = await api.get('connectors', { params })
     for (const connector of data) {
-      const fields = Object.keys(connector).filter((it) => !['id', 'type', 'links'].includes(it))
+      const fields = Object.keys(connector).filter((it) => !['id', 'type', 'links', 'meta'].includes(it))
       assert.deepEqual(fields.sort(), ['name', 'status'])
     }
   },
@@ -130,7 +130,17 @@ const suite = {
     assert.deepEqual(listed.data.map((it) => it.id), [id])
 
     await api.request({ method: 'DELETE', url: `workspace-connectors/${id}` })
-    await assert.rejects(api.get(`workspace-connectors/${id}`), (error) => error.response.status === 404)
+    await assert.rejects(api.get(`workspace-connectors/${id}`), isNotFound)
+
+    const act = (act) =>
+      api.request({ method: 'POST', url: `workspace-connectors/${id}/${act}`, type: 'workspace_connector', body: { id } })
+    const restored = await act('restore')
+    assert.equal(restored.data.name, renamed.data.name)
+    await assert.rejects(act('purge'), (error) => error.response.status === 409)
+    await api.request({ method: 'DELETE', url: `workspace-connectors/${id}` })
+    const purged = await act('purge')
+    assert.equal(purged.status, 204)
+    await assert.rejects(act('restore'), isNotFound)
   },
 
   async 'a second activation of the same name is refused' () {
@@ -146,6 +156,10 @@ const suite = {
     })
     await api.request({ method: 'DELETE', url: `workspace-connectors/${data.id}` })
   },
+}
+
+function isNotFound (error) {
+  return error.response.status === 404
 }
 
 async function serviceOf (service) {
