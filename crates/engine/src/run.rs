@@ -53,6 +53,11 @@ impl Signals {
             done = work => Ok(done),
         }
     }
+
+    /// What it means that something below was cancelled: on the way down, the program cancels everything.
+    fn why_cancelled(&self) -> Halt {
+        if self.drain.is_cancelled() { Halt::Drained } else { Halt::Cancelled }
+    }
 }
 
 /// What a run has done.
@@ -135,6 +140,7 @@ impl<'a> Run<'a> {
             let found = connection.definition.discover(settings, environment);
             match self.signals.interrupt(found).await? {
                 Ok(specs) => return Ok(specs),
+                Err(Failure::Cancelled) => return Err(self.signals.why_cancelled()),
                 Err(failure) => {
                     let error = SyncError::Source(failure);
                     let Some(wait) = retries.next(&error) else { return Err(error.into()) };
@@ -246,7 +252,9 @@ impl<'a> Run<'a> {
             self.weigh(&load.stream, counts)?;
         }
         encoding.end().await.map_err(|error| match error {
-            SyncError::Source(Failure::Cancelled) | SyncError::Cancelled => Halt::Cancelled,
+            SyncError::Source(Failure::Cancelled) | SyncError::Cancelled => {
+                self.signals.why_cancelled()
+            }
             other => other.into(),
         })?;
         Ok(load)

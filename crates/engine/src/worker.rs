@@ -32,9 +32,9 @@ pub struct WorkerSettings {
 }
 
 impl WorkerSettings {
-    /// Four runs at a time, and a look every second.
+    /// Four runs at a time, and a look twice a second.
     pub fn named(name: impl Into<String>) -> Self {
-        Self { name: name.into(), slots: 4, poll: Duration::from_secs(1) }
+        Self { name: name.into(), slots: 4, poll: Duration::from_millis(500) }
     }
 }
 

@@ -1,26 +1,27 @@
 //! Records on SQLite.
 
+mod commit;
 mod reading;
+mod swap;
 mod writing;
 
 use async_trait::async_trait;
 use linkspan_domain::{RunCounts, SyncMode, WorkspaceConnectorId, ports::StoreError};
 use linkspan_sdk::{
-    Checkpoint, Committed, ContentHash, Finish, Held, HeldRun, Load, Opening, QuarantineQuery,
-    Quarantined, Record, RecordQuery, RecordStore, Rejected, Rows, StreamCounts,
+    Checkpoint, Committed, Finish, Held, HeldRun, Load, Opening, QuarantineQuery, Quarantined,
+    Record, RecordQuery, RecordStore, StreamCounts,
 };
-use sqlx::{Acquire, Sqlite, SqliteConnection, SqlitePool, Transaction};
+use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
 use time::OffsetDateTime;
 
-use self::writing::{Common, INSERT, REPLACE, STAGE, existing, write};
-use super::{
-    merge::{Plan, Unique},
-    stream::{self, Leftovers, StreamColumns, StreamRow, count_columns},
+use self::{
+    commit::Commit,
+    swap::{discard, swap},
 };
+use super::stream::{self, Leftovers, StreamColumns, StreamRow, count_columns};
 use crate::{
     error::sqlx_error,
     instant::{microseconds, sqlite_text},
-    number::signed,
 };
 
 /// Keeps records on SQLite, many to a statement: the cost is in the statements, not in the rows.
@@ -157,93 +158,6 @@ impl RecordStore for SqliteRecords {
     }
 }
 
-/// One commit at work.
-struct Commit<'a> {
-    tx: &'a mut SqliteConnection,
-    row: &'a StreamRow,
-    load: &'a Load,
-    generation: i32,
-    now: OffsetDateTime,
-}
-
-impl Commit<'_> {
-    /// Adds all rows, unless one of them is there already.
-    async fn add_all(&mut self, rows: &Rows) -> Result<Option<Plan>, StoreError> {
-        let plan = Plan::all_new(rows);
-        let common = self.common();
-        let mut attempt = self.tx.begin().await.map_err(sqlx_error)?;
-        match write(&mut attempt, &INSERT, &common, rows, &plan.insert).await {
-            Ok(()) => {
-                attempt.commit().await.map_err(sqlx_error)?;
-                Ok(Some(plan))
-            }
-            Err(error) if is_collision(&error) => {
-                attempt.rollback().await.map_err(sqlx_error)?;
-                Ok(None)
-            }
-            Err(error) => Err(sqlx_error(error)),
-        }
-    }
-
-    /// Looks what is there, and writes only what is new or changed.
-    async fn merge(&mut self, rows: &Rows) -> Result<Plan, StoreError> {
-        let unique = Unique::of(rows);
-        let existing = existing(self.tx, self.row, rows, &unique.indices).await?;
-        let plan = Plan::of(self.load.mode, &unique, &existing);
-        let common = self.common();
-        let parts = [(&INSERT, &plan.insert), (&REPLACE, &plan.replace), (&STAGE, &plan.stage)];
-        for (statement, indices) in parts {
-            write(self.tx, statement, &common, rows, indices).await.map_err(sqlx_error)?;
-        }
-        let seen: Vec<&str> = plan.see.iter().map(|&index| rows.row(index).key).collect();
-        self.see(&seen).await?;
-        Ok(plan)
-    }
-
-    /// Remembers until the swap that the source still has these.
-    async fn see(&mut self, keys: &[&str]) -> Result<(), StoreError> {
-        if keys.is_empty() || self.load.mode == SyncMode::Incremental || !self.row.has_readers() {
-            return Ok(());
-        }
-        sqlx::query("INSERT INTO seen_records (stream_pk, keys) VALUES ($1, $2)")
-            .bind(self.row.pk)
-            .bind(writing::json_array(keys.iter().copied()))
-            .execute(&mut *self.tx)
-            .await
-            .map_err(sqlx_error)?;
-        Ok(())
-    }
-
-    /// Keeps aside what the source's reader rejected. Answers how many.
-    async fn set_aside(&mut self, rejected: &[Rejected]) -> Result<u64, StoreError> {
-        for it in rejected {
-            sqlx::query(stream::QUARANTINE)
-                .bind(self.row.run_pk)
-                .bind(microseconds(self.now))
-                .bind(self.row.pk)
-                .bind(ContentHash::of(&it.payload).as_bytes().as_slice())
-                .bind(&it.key)
-                .bind(&it.payload)
-                .bind(&it.reason)
-                .execute(&mut *self.tx)
-                .await
-                .map_err(sqlx_error)?;
-        }
-        let keys: Vec<&str> = rejected.iter().filter_map(|it| it.key.as_deref()).collect();
-        self.see(&keys).await?;
-        Ok(rejected.len() as u64)
-    }
-
-    fn common(&self) -> Common {
-        Common {
-            stream_pk: self.row.pk,
-            run_pk: self.row.run_pk,
-            generation: self.generation,
-            now: microseconds(self.now),
-        }
-    }
-}
-
 async fn find(
     tx: &mut SqliteConnection,
     run: HeldRun,
@@ -274,95 +188,4 @@ async fn count(
     }
     let done = statement.bind(sqlite_text(now)).execute(tx).await.map_err(sqlx_error)?;
     if done.rows_affected() == 1 { Ok(()) } else { Err(StoreError::Stale) }
-}
-
-/// Removes what an unfinished load of another run left: nobody has seen it.
-async fn discard(
-    tx: &mut SqliteConnection,
-    row: &StreamRow,
-    beyond: i32,
-) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM records WHERE stream_pk = $1 AND generation > $2")
-        .bind(row.pk)
-        .bind(beyond)
-        .execute(&mut *tx)
-        .await
-        .map_err(sqlx_error)?;
-    clear(tx, row).await?;
-    run_on_stream(tx, row, stream::FORGET_LOADED).await
-}
-
-/// Forgets what waited for a swap.
-async fn clear(tx: &mut SqliteConnection, row: &StreamRow) -> Result<(), StoreError> {
-    for statement in [
-        "DELETE FROM staged_records WHERE stream_pk = $1",
-        "DELETE FROM seen_records WHERE stream_pk = $1",
-    ] {
-        run_on_stream(tx, row, statement).await?;
-    }
-    Ok(())
-}
-
-async fn run_on_stream(
-    tx: &mut SqliteConnection,
-    row: &StreamRow,
-    statement: &'static str,
-) -> Result<(), StoreError> {
-    sqlx::query(statement).bind(row.pk).execute(tx).await.map_err(sqlx_error)?;
-    Ok(())
-}
-
-/// Lets readers see `generation`, and buries what it does not have.
-async fn swap(
-    tx: &mut SqliteConnection,
-    row: &StreamRow,
-    generation: i32,
-    now: OffsetDateTime,
-) -> Result<u64, StoreError> {
-    let mut deleted = 0;
-    if row.has_readers() {
-        // What is buried is counted: it comes last.
-        for statement in [APPLY, BURY] {
-            let done = sqlx::query(statement)
-                .bind(row.pk)
-                .bind(row.run_pk)
-                .bind(generation)
-                .bind(microseconds(now))
-                .execute(&mut *tx)
-                .await
-                .map_err(sqlx_error)?;
-            deleted = done.rows_affected();
-        }
-        clear(tx, row).await?;
-    }
-    sqlx::query(stream::RELEASE)
-        .bind(row.pk)
-        .bind(row.run_pk)
-        .execute(&mut *tx)
-        .await
-        .map_err(sqlx_error)?;
-    sqlx::query(stream::SWAP)
-        .bind(row.pk)
-        .bind(generation)
-        .bind(signed(deleted))
-        .bind(microseconds(now))
-        .execute(&mut *tx)
-        .await
-        .map_err(sqlx_error)?;
-    Ok(deleted)
-}
-
-const APPLY: &str = "\
-    UPDATE records SET payload = c.payload, hash = c.hash, run_pk = $2, generation = $3, \
-        last_seen_at = $4, deleted_at = NULL \
-    FROM staged_records c \
-    WHERE c.stream_pk = $1 AND records.stream_pk = $1 AND records.key = c.key";
-
-const BURY: &str = "\
-    UPDATE records SET deleted_at = $4, run_pk = $2 \
-    WHERE stream_pk = $1 AND generation < $3 AND deleted_at IS NULL AND key NOT IN (\
-        SELECT seen.value FROM seen_records s, json_each(s.keys) seen WHERE s.stream_pk = $1)";
-
-fn is_collision(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }

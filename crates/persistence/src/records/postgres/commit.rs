@@ -1,0 +1,167 @@
+//! One commit: new rows by COPY, changed ones by way of a temporary table.
+
+use std::mem::take;
+
+use linkspan_domain::{SyncMode, ports::StoreError};
+use linkspan_sdk::{ContentHash, Load, Rejected, Rows};
+use sqlx::{Acquire, PgConnection};
+use time::OffsetDateTime;
+
+use super::{
+    super::{
+        merge::{Plan, Unique, refused},
+        stream::{self, StreamRow},
+    },
+    copy::{CopyFault, NewRecords, Target, copy},
+    lookup,
+};
+use crate::{error::sqlx_error, instant::microseconds};
+
+/// One commit at work.
+pub(super) struct Commit<'a> {
+    pub(super) tx: &'a mut PgConnection,
+    pub(super) row: &'a StreamRow,
+    pub(super) load: &'a Load,
+    pub(super) generation: i32,
+    pub(super) now: OffsetDateTime,
+    /// Rows that the database refused.
+    pub(super) aside: Vec<Rejected>,
+}
+
+impl Commit<'_> {
+    /// Adds all rows, unless one of them is there already.
+    pub(super) async fn add_all(&mut self, rows: &Rows) -> Result<Option<Plan>, StoreError> {
+        let mut plan = Plan::all_new(rows);
+        let target = self.records();
+        let mut attempt = self.tx.begin().await.map_err(sqlx_error)?;
+        match copy(&mut attempt, &target, rows, &plan.insert).await {
+            Ok(culprits) => {
+                attempt.commit().await.map_err(sqlx_error)?;
+                plan.refuse(culprits.len(), culprits.len());
+                self.put_aside(rows, culprits);
+                Ok(Some(plan))
+            }
+            Err(CopyFault::Collision(_)) => {
+                attempt.rollback().await.map_err(sqlx_error)?;
+                Ok(None)
+            }
+            Err(CopyFault::Failed(error)) => Err(sqlx_error(error)),
+        }
+    }
+
+    /// Looks what is there, and writes only what is new or changed.
+    pub(super) async fn merge(&mut self, rows: &Rows) -> Result<Plan, StoreError> {
+        let unique = Unique::of(rows);
+        let existing = lookup::existing(self.tx, self.row, rows, &unique.indices).await?;
+        let mut plan = Plan::of(self.load.mode, &unique, &existing);
+
+        let target = self.records();
+        let culprits = copy(self.tx, &target, rows, &plan.insert).await.map_err(failed)?;
+        plan.refuse(culprits.len(), culprits.len());
+        self.put_aside(rows, culprits);
+        let changed = [(take(&mut plan.replace), REPLACE), (take(&mut plan.stage), STAGE)];
+        for (indices, statement) in changed.into_iter().filter(|(it, _)| !it.is_empty()) {
+            let culprits = self.take_on(rows, &indices, statement).await?;
+            let appearing = culprits.iter().filter(|(index, _)| existing[index].appears()).count();
+            plan.refuse(culprits.len(), appearing);
+            self.put_aside(rows, culprits);
+        }
+        let seen: Vec<&str> = plan.see.iter().map(|&index| rows.row(index).key).collect();
+        self.see(&seen).await?;
+        Ok(plan)
+    }
+
+    /// Copies rows into a table of their own, and runs a statement that takes them on from there.
+    async fn take_on(
+        &mut self,
+        rows: &Rows,
+        indices: &[usize],
+        statement: &'static str,
+    ) -> Result<Vec<(usize, String)>, StoreError> {
+        sqlx::raw_sql(CHANGED).execute(&mut *self.tx).await.map_err(sqlx_error)?;
+        let culprits = copy(self.tx, &Target::Changed, rows, indices).await.map_err(failed)?;
+        sqlx::query(statement)
+            .bind(self.row.pk)
+            .bind(self.row.run_pk)
+            .bind(self.generation)
+            .bind(self.now)
+            .persistent(false)
+            .execute(&mut *self.tx)
+            .await
+            .map_err(sqlx_error)?;
+        Ok(culprits)
+    }
+
+    /// Remembers until the swap that the source still has these.
+    async fn see(&mut self, keys: &[&str]) -> Result<(), StoreError> {
+        if keys.is_empty() || self.load.mode == SyncMode::Incremental || !self.row.has_readers() {
+            return Ok(());
+        }
+        sqlx::query("INSERT INTO seen_records (stream_pk, keys) VALUES ($1, $2)")
+            .bind(self.row.pk)
+            .bind(keys)
+            .persistent(false)
+            .execute(&mut *self.tx)
+            .await
+            .map_err(sqlx_error)?;
+        Ok(())
+    }
+
+    /// Keeps aside what the source's reader rejected and what the database refused. Answers how many.
+    pub(super) async fn set_aside(&mut self, rejected: &[Rejected]) -> Result<u64, StoreError> {
+        let refused = take(&mut self.aside);
+        let all = || rejected.iter().chain(&refused);
+        for it in all() {
+            sqlx::query(stream::QUARANTINE)
+                .bind(self.row.run_pk)
+                .bind(microseconds(self.now))
+                .bind(self.row.pk)
+                .bind(ContentHash::of(&it.payload).as_bytes().as_slice())
+                .bind(&it.key)
+                .bind(&it.payload)
+                .bind(&it.reason)
+                .persistent(false)
+                .execute(&mut *self.tx)
+                .await
+                .map_err(sqlx_error)?;
+        }
+        let keys: Vec<&str> = all().filter_map(|it| it.key.as_deref()).collect();
+        self.see(&keys).await?;
+        Ok(all().count() as u64)
+    }
+
+    fn put_aside(&mut self, rows: &Rows, culprits: Vec<(usize, String)>) {
+        let refused = culprits.into_iter().map(|(index, reason)| refused(rows, index, reason));
+        self.aside.extend(refused);
+    }
+
+    const fn records(&self) -> Target {
+        Target::Records(NewRecords {
+            stream_pk: self.row.pk,
+            run_pk: self.row.run_pk,
+            generation: self.generation,
+            now: self.now,
+        })
+    }
+}
+
+const CHANGED: &str = "\
+    CREATE TEMPORARY TABLE IF NOT EXISTS changed_records \
+        (hash bytea, key text COLLATE \"C\", payload jsonb) ON COMMIT DROP; \
+    TRUNCATE changed_records";
+
+const REPLACE: &str = "\
+    UPDATE records r SET payload = c.payload, hash = c.hash, run_pk = $2, generation = $3, \
+        last_seen_at = $4, deleted_at = NULL \
+    FROM changed_records c WHERE r.stream_pk = $1 AND r.key = c.key";
+
+const STAGE: &str = "\
+    INSERT INTO staged_records (stream_pk, hash, key, payload) \
+    SELECT $1, c.hash, c.key, c.payload FROM changed_records c \
+    ON CONFLICT (stream_pk, key) DO UPDATE SET hash = excluded.hash, payload = excluded.payload";
+
+fn failed(fault: CopyFault) -> StoreError {
+    match fault {
+        CopyFault::Collision(error) | CopyFault::Failed(error) => sqlx_error(error),
+    }
+}

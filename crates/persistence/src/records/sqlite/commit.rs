@@ -1,0 +1,106 @@
+//! One commit: what is new, what changed, and what is still there.
+
+use linkspan_domain::{SyncMode, ports::StoreError};
+use linkspan_sdk::{ContentHash, Load, Rejected, Rows};
+use sqlx::{Acquire, SqliteConnection};
+use time::OffsetDateTime;
+
+use super::{
+    super::{
+        merge::{Plan, Unique},
+        stream::{self, StreamRow},
+    },
+    writing::{self, Common, INSERT, REPLACE, STAGE, existing, write},
+};
+use crate::{error::sqlx_error, instant::microseconds};
+
+/// One commit at work.
+pub(super) struct Commit<'a> {
+    pub(super) tx: &'a mut SqliteConnection,
+    pub(super) row: &'a StreamRow,
+    pub(super) load: &'a Load,
+    pub(super) generation: i32,
+    pub(super) now: OffsetDateTime,
+}
+
+impl Commit<'_> {
+    /// Adds all rows, unless one of them is there already.
+    pub(super) async fn add_all(&mut self, rows: &Rows) -> Result<Option<Plan>, StoreError> {
+        let plan = Plan::all_new(rows);
+        let common = self.common();
+        let mut attempt = self.tx.begin().await.map_err(sqlx_error)?;
+        match write(&mut attempt, &INSERT, &common, rows, &plan.insert).await {
+            Ok(()) => {
+                attempt.commit().await.map_err(sqlx_error)?;
+                Ok(Some(plan))
+            }
+            Err(error) if is_collision(&error) => {
+                attempt.rollback().await.map_err(sqlx_error)?;
+                Ok(None)
+            }
+            Err(error) => Err(sqlx_error(error)),
+        }
+    }
+
+    /// Looks what is there, and writes only what is new or changed.
+    pub(super) async fn merge(&mut self, rows: &Rows) -> Result<Plan, StoreError> {
+        let unique = Unique::of(rows);
+        let existing = existing(self.tx, self.row, rows, &unique.indices).await?;
+        let plan = Plan::of(self.load.mode, &unique, &existing);
+        let common = self.common();
+        let parts = [(&INSERT, &plan.insert), (&REPLACE, &plan.replace), (&STAGE, &plan.stage)];
+        for (statement, indices) in parts {
+            write(self.tx, statement, &common, rows, indices).await.map_err(sqlx_error)?;
+        }
+        let seen: Vec<&str> = plan.see.iter().map(|&index| rows.row(index).key).collect();
+        self.see(&seen).await?;
+        Ok(plan)
+    }
+
+    /// Remembers until the swap that the source still has these.
+    async fn see(&mut self, keys: &[&str]) -> Result<(), StoreError> {
+        if keys.is_empty() || self.load.mode == SyncMode::Incremental || !self.row.has_readers() {
+            return Ok(());
+        }
+        sqlx::query("INSERT INTO seen_records (stream_pk, keys) VALUES ($1, $2)")
+            .bind(self.row.pk)
+            .bind(writing::json_array(keys.iter().copied()))
+            .execute(&mut *self.tx)
+            .await
+            .map_err(sqlx_error)?;
+        Ok(())
+    }
+
+    /// Keeps aside what the source's reader rejected. Answers how many.
+    pub(super) async fn set_aside(&mut self, rejected: &[Rejected]) -> Result<u64, StoreError> {
+        for it in rejected {
+            sqlx::query(stream::QUARANTINE)
+                .bind(self.row.run_pk)
+                .bind(microseconds(self.now))
+                .bind(self.row.pk)
+                .bind(ContentHash::of(&it.payload).as_bytes().as_slice())
+                .bind(&it.key)
+                .bind(&it.payload)
+                .bind(&it.reason)
+                .execute(&mut *self.tx)
+                .await
+                .map_err(sqlx_error)?;
+        }
+        let keys: Vec<&str> = rejected.iter().filter_map(|it| it.key.as_deref()).collect();
+        self.see(&keys).await?;
+        Ok(rejected.len() as u64)
+    }
+
+    fn common(&self) -> Common {
+        Common {
+            stream_pk: self.row.pk,
+            run_pk: self.row.run_pk,
+            generation: self.generation,
+            now: microseconds(self.now),
+        }
+    }
+}
+
+fn is_collision(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+}
