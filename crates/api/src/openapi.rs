@@ -16,7 +16,7 @@ use poem_openapi::{
     LicenseObject, OpenApi, OpenApiService,
     registry::{MetaApi, MetaSecurityScheme, Registry},
 };
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 pub(crate) use failures::register_failures;
 pub(crate) use parameters::{
@@ -45,12 +45,19 @@ read and sent as `application/json`. Errors have stable `code`s of the form `nou
 `application/problem+json` where a client accepts that and not JSON:API.
 
 Every `POST` takes an `Idempotency-Key`: sent again within 24 hours, the request has no second effect, and its answer \
-is given again. Reads have strong `ETag`s, and writes take them in `If-Match`.";
+is given again. Reads have strong `ETag`s, and writes take them in `If-Match`.
+
+A call acts in one workspace: the first that its key works in, or the one that the header `Linkspan-Workspace` names by \
+identifier or slug. It reads that workspace and all below it. What belongs to others is not there: 404.
+
+Answers carry `X-Request-Id`, the name of the request in the log and the audit trail: the trace of the client's \
+`traceparent`, else its own `X-Request-Id`, else a new one.";
 
 /// The OpenAPI document, as pretty JSON. It is the same at every call.
 pub fn openapi() -> String {
     let mut document: Value = serde_json::from_str(&service().spec()).unwrap_or_default();
     finish(&mut document);
+    share(&mut document);
     serde_json::to_string_pretty(&document).unwrap_or_default()
 }
 
@@ -73,6 +80,41 @@ fn finish(value: &mut Value) {
         }
         Value::Array(items) => items.iter_mut().for_each(finish),
         _ => {}
+    }
+}
+
+/// What operations have in common is said once: their failures and most of their parameters.
+fn share(document: &mut Value) {
+    let (mut responses, mut parameters) = (Map::new(), Map::new());
+    let operations = document.get_mut("paths").and_then(Value::as_object_mut);
+    let operations = operations.into_iter().flat_map(Map::values_mut);
+    for operation in operations.filter_map(Value::as_object_mut).flat_map(Map::values_mut) {
+        for (status, response) in
+            operation["responses"].as_object_mut().into_iter().flat_map(Map::iter_mut)
+        {
+            // What succeeds is about the thing itself.
+            if status.as_str() >= "300" {
+                refer(&mut responses, "responses", &format!("Failure{status}"), response);
+            }
+        }
+        for parameter in
+            operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten()
+        {
+            let name = parameter["name"].as_str().unwrap_or_default();
+            let name = name.replace(['[', ']', '-'], "_");
+            let name = name.trim_end_matches('_').replace("__", "_");
+            refer(&mut parameters, "parameters", &name, parameter);
+        }
+    }
+    document["components"]["responses"] = responses.into();
+    document["components"]["parameters"] = parameters.into();
+}
+
+/// Moves `value` among the components called `kind` and refers to it there, unless the name stands for another already.
+fn refer(components: &mut Map<String, Value>, kind: &str, name: &str, value: &mut Value) {
+    let known = components.entry(name).or_insert_with(|| value.clone());
+    if known == value {
+        *value = json!({ "$ref": format!("#/components/{kind}/{name}") });
     }
 }
 
@@ -100,7 +142,9 @@ pub(crate) fn register_security(registry: &mut Registry) {
         BEARER,
         MetaSecurityScheme {
             ty: "http",
-            description: Some("An API key, such as `lsk_…`."),
+            description: Some(
+                "An API key, such as `lsk_…`. The header `Linkspan-Workspace` chooses the workspace to act in.",
+            ),
             name: None,
             key_in: None,
             scheme: Some("bearer"),

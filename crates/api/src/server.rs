@@ -3,9 +3,7 @@
 use std::{future::Future, io, sync::Arc};
 
 use poem::{
-    Endpoint, EndpointExt, Response, Route, Server,
-    listener::{Acceptor, TcpAcceptor},
-    middleware::Compression,
+    Endpoint, EndpointExt, Response, Route, Server, listener::TcpAcceptor, middleware::Compression,
 };
 use poem_openapi::OpenApiService;
 use tokio::net::TcpListener;
@@ -40,8 +38,6 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     let limits = app.limits;
     let acceptor = TcpAcceptor::from_tokio(listener).map_err(ServeError)?;
-    let address = acceptor.local_addr().first().map(ToString::to_string);
-    tracing::info!(address, "serving");
     let server = Server::new_with_acceptor(acceptor).name("api").idle_timeout(limits.idle);
     let outcome =
         server.run_with_graceful_shutdown(endpoint(app), shutdown, Some(limits.drain)).await;

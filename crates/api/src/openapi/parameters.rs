@@ -213,10 +213,6 @@ pub(super) fn expand(path: &str, operation: &mut MetaOperation) {
             _ => expanded.push(param),
         }
     }
-    if !operation.security.is_empty() {
-        let about = "The workspace to act in, by identifier or slug. Unless told: the first one that the key works in.";
-        expanded.extend(one(&parameter(HEADER, "Linkspan-Workspace", about, String::schema())));
-    }
     operation.params = expanded;
 }
 

@@ -248,15 +248,6 @@ impl From<ProviderPatchBody> for ProviderPatch {
     fn from(body: ProviderPatchBody) -> Self {
         let ProviderPatchBody { name, slug, url, logo_url, category, countries, blueprint, skill } =
             body;
-        Self {
-            name,
-            slug,
-            url,
-            logo_url,
-            category,
-            countries,
-            blueprint,
-            skill,
-        }
+        Self { name, slug, url, logo_url, category, countries, blueprint, skill }
     }
 }

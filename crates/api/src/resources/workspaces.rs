@@ -191,11 +191,6 @@ impl Written for WorkspacePatchBody {
 impl From<WorkspacePatchBody> for WorkspacePatch {
     fn from(body: WorkspacePatchBody) -> Self {
         let WorkspacePatchBody { name, slug, parent_id, external_workspace_id } = body;
-        Self {
-            name,
-            slug,
-            parent_id,
-            external_workspace_id,
-        }
+        Self { name, slug, parent_id, external_workspace_id }
     }
 }

@@ -32,7 +32,7 @@ pub(crate) fn check(method: &Method, path: &str, answer: &Answer) {
     assert!(answer.headers.contains_key("x-request-id"), "{method} {path} has no X-Request-Id");
     let Some(operation) = operation(method, path) else { return };
     let place = format!("{method} {path} {}", answer.status);
-    let response = &operation["responses"][answer.status.to_string()];
+    let response = resolved(&operation["responses"][answer.status.to_string()]);
     assert!(response.is_object(), "{place} is not documented: {}", answer.text);
     for (name, header) in response["headers"].as_object().into_iter().flatten() {
         let is_there = answer.headers.contains_key(name.as_str());
@@ -50,8 +50,14 @@ pub(crate) fn check(method: &Method, path: &str, answer: &Answer) {
     }
 }
 
+/// What is said here, or where this refers to.
+pub(crate) fn resolved(value: &'static Value) -> &'static Value {
+    let place = value["$ref"].as_str().and_then(|it| it.strip_prefix('#'));
+    place.map_or(value, |place| DOCUMENT.pointer(place).unwrap())
+}
+
 /// The operation that answers `method` on `path`.
-fn operation<'a>(method: &Method, path: &str) -> Option<&'a Value> {
+fn operation(method: &Method, path: &str) -> Option<&'static Value> {
     let paths = DOCUMENT["paths"].as_object().unwrap();
     let fits = |pattern: &str| {
         let (mut pattern, mut path) = (pattern.split('/'), path.split('/'));
@@ -122,7 +128,7 @@ fn every_operation_has_a_name_a_summary_and_its_parameters() {
         assert!(name.split('_').count() >= 2 && !names.contains(&name), "{name}");
         names.push(name);
         assert!(item["summary"].as_str().is_some_and(|it| !it.is_empty()), "{name}");
-        let parameters = item["parameters"].as_array().into_iter().flatten();
+        let parameters = item["parameters"].as_array().into_iter().flatten().map(resolved);
         let named: Vec<_> = parameters
             .filter(|it| it["in"] == "path")
             .map(|it| it["name"].as_str().unwrap())
@@ -131,7 +137,7 @@ fn every_operation_has_a_name_a_summary_and_its_parameters() {
             path.split('/').filter_map(|it| it.strip_prefix('{')?.strip_suffix('}')).collect();
         assert_eq!(named, wanted, "{name}");
         let takes = |parameter: &str| {
-            let mut all = item["parameters"].as_array().into_iter().flatten();
+            let mut all = item["parameters"].as_array().into_iter().flatten().map(resolved);
             all.any(|it| it["name"] == parameter)
         };
         assert_eq!(takes("Idempotency-Key"), method == "post", "{name}");

@@ -206,6 +206,7 @@ async fn every_list_can_be_ordered_by_all_it_lists() {
     let mut seen = BTreeSet::new();
     for (path, item) in paths {
         for parameter in item["get"]["parameters"].as_array().into_iter().flatten() {
+            let parameter = crate::contract::resolved(parameter);
             if parameter["name"] != "sort" {
                 continue;
             }

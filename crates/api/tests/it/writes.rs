@@ -269,6 +269,15 @@ async fn a_key_is_shown_once_and_works_until_it_is_revoked() {
 }
 
 #[tokio::test]
+async fn nobody_locks_themself_out() {
+    let platform = Platform::start().await;
+    let admin = platform.admin();
+    let own = admin.get("/v1/api-keys").await.body["data"][0]["id"].as_str().unwrap().to_owned();
+    admin.delete(&format!("/v1/api-keys/{own}")).await.refused(409, "resource.dangling");
+    admin.get("/v1/api-keys").await.expect(200);
+}
+
+#[tokio::test]
 async fn what_was_done_is_in_the_audit_trail() {
     let platform = Platform::start().await;
     let admin = platform.admin();
