@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use linkspan_domain::{
-    ApiKey, ApiKeyId, Call, Code, KeyHash, Name, Permission, Person, PersonId, Problem, Revision,
-    Secret, Workspace, WorkspaceId,
+    Actor, ApiKey, ApiKeyId, Call, Code, KeyHash, Name, Permission, Person, PersonId, Problem,
+    ResourceType, Revision, Secret, Workspace, WorkspaceId,
     ports::{Store, VaultError, World},
 };
 use time::OffsetDateTime;
@@ -123,7 +123,7 @@ impl ApiKeys {
         Ok((self.records.insert(call, kept).await?, key))
     }
 
-    /// Revokes a key, for good.
+    /// Revokes a key, for good. A service key cannot revoke itself: nobody locks themself out by a slip.
     #[tracing::instrument(skip_all, fields(%id), err(level = "debug"))]
     pub async fn revoke(
         &self,
@@ -131,6 +131,15 @@ impl ApiKeys {
         id: ApiKeyId,
         expected: Option<Revision>,
     ) -> Result<(), RecordError> {
+        self.records.live(call, id, expected).await?;
+        if call.caller.actor == Actor::ApiKey(id) {
+            let reason = "this call is made with it; revoke it with another key";
+            return Err(RecordError::InUse {
+                resource: ResourceType::ApiKey,
+                id: id.to_string(),
+                reason,
+            });
+        }
         let revoked = self.records.delete(call, id, expected).await;
         self.sessions.clear();
         revoked
