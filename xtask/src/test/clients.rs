@@ -1,6 +1,8 @@
 //! Clients that others wrote, against a live server with a fresh, seeded SQLite database.
 
-use std::{fs, process::Command};
+mod schemathesis;
+
+use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context, Result};
 use tempfile::TempDir;
@@ -12,35 +14,7 @@ use crate::{
     test::tools,
 };
 
-/// What Schemathesis must never see: see its documentation of checks.
-const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
-    response_headers_conformance,response_schema_conformance";
-
-/// Streams have no end for Schemathesis to wait for.
-const STREAMS: &str = "/events$";
-
-/// Generates requests from the OpenAPI document and checks every answer against it.
-pub(crate) fn schemathesis(project: &Project) -> Result<()> {
-    let programs = tools::python(project)?;
-    let home = project.cache("schemathesis");
-    fs::create_dir_all(&home)?;
-    against_server(project, |url| {
-        process::run(
-            Command::new(programs.join("schemathesis"))
-                .arg("run")
-                .arg(format!("{url}/openapi.json"))
-                .args(["--url", url])
-                .args(["--header", &format!("Authorization: Bearer {ADMIN_KEY}")])
-                .args(["--checks", CHECKS])
-                .args(["--exclude-path-regex", STREAMS])
-                .args(["--max-examples", "15", "--workers", "2", "--seed", "1"])
-                .args(["--request-timeout", "30", "--no-shrink"])
-                .env("NO_COLOR", "1")
-                .env("PYTHONWARNINGS", "ignore")
-                .current_dir(&home),
-        )
-    })
-}
+pub(crate) use schemathesis::schemathesis;
 
 /// Reads and writes with kitsu.
 pub(crate) fn kitsu(project: &Project) -> Result<()> {
@@ -49,7 +23,7 @@ pub(crate) fn kitsu(project: &Project) -> Result<()> {
     // Node looks for packages beside the script, so the script joins them.
     fs::copy(tools::script(project, script), home.join(script))
         .with_context(|| format!("cannot copy {script}"))?;
-    against_server(project, |url| {
+    against_server(project, |url, _| {
         process::run(Command::new("node").arg(home.join(script)).args([url, ADMIN_KEY]))
     })
 }
@@ -57,7 +31,7 @@ pub(crate) fn kitsu(project: &Project) -> Result<()> {
 /// Reads and writes with jsonapi-client.
 pub(crate) fn jsonapi_client(project: &Project) -> Result<()> {
     let programs = tools::python(project)?;
-    against_server(project, |url| {
+    against_server(project, |url, _| {
         process::run(
             Command::new(programs.join("python"))
                 .arg("-B")
@@ -67,13 +41,14 @@ pub(crate) fn jsonapi_client(project: &Project) -> Result<()> {
     })
 }
 
-/// Builds the product, starts its server and gives its address to `suite`.
-fn against_server(project: &Project, suite: impl FnOnce(&str) -> Result<()>) -> Result<()> {
+/// Builds the product, starts its server, and gives its address and its data folder to `suite`.
+fn against_server(project: &Project, suite: impl FnOnce(&str, &Path) -> Result<()>) -> Result<()> {
     process::run(process::cargo().args(["build", "--quiet", "--workspace"]))?;
     let home = TempDir::with_prefix("linkspan-suite-")?;
-    let mut server = Server::start(&project.binary("debug"), &home.path().join("data"))?;
+    let data = home.path().join("data");
+    let mut server = Server::start(&project.binary("debug"), &data)?;
     server.wait_for("/readyz")?;
-    suite(&format!("http://{}", server.address()))
+    suite(&format!("http://{}", server.address()), &data)
         .with_context(|| format!("the server said last:\n{}", server.said()))?;
     server.stop()
 }

@@ -103,8 +103,10 @@ const HOMES: &[(&str, &[&str])] = &[
 
 /// What tests may know beyond the homes: an eye on the result from outside, settings of a made-up
 /// connector type.
-const DEV_GUESTS: &[(&str, &[&str])] =
-    &[("schemars", &["linkspan-api", "linkspan-app", "linkspan-engine"]), ("sqlx", &["linkspan"])];
+const DEV_GUESTS: &[(&str, &[&str])] = &[
+    ("schemars", &["linkspan-api", "linkspan-app", "linkspan-engine"]),
+    ("sqlx", &["linkspan", "linkspan-api"]),
+];
 
 /// What a pure crate must not even wait with: it has no I/O, no clock and no framework.
 const IMPURE: &[&str] = &["tokio", "tokio-util", "tracing", "rand", "getrandom", "chrono"];
