@@ -25,6 +25,7 @@ on_both! {
     what_cannot_be_kept_is_kept_aside
     many_rows_go_in_at_once
     keys_compare_byte_by_byte
+    a_large_load_ends_in_good_time
 }
 
 const A: (&str, &str) = ("1", "{\"a\":1}");
@@ -349,6 +350,25 @@ async fn keys_compare_byte_by_byte(url: &str) {
     bench.full(&rows).await;
     assert_eq!(bench.seen().await.into_iter().map(|it| it.0).collect::<Vec<_>>(), keys);
     assert_eq!(did(bench.full(&rows).await.0), (0, 6, 0));
+}
+
+/// Statements that compare each with each would take minutes.
+async fn a_large_load_ends_in_good_time(url: &str) {
+    let bench = Bench::new(url).await;
+    let rows: Vec<(String, &str)> = (0..30_000).map(|it| (format!("{it:06}"), "{}")).collect();
+    let rows: Vec<(&str, &str)> =
+        rows.iter().map(|(key, payload)| (key.as_str(), *payload)).collect();
+    let loads = async {
+        bench.full(&rows).await;
+        let (counts, deleted) = bench.full(&rows[100..]).await;
+        assert_eq!((did(counts), deleted), ((0, 29_900, 0), 100));
+        let changed: Vec<_> = rows.iter().map(|(key, _)| (*key, "[]")).collect();
+        assert_eq!(did(bench.full(&changed).await.0), (30_000, 0, 0));
+        let load = incremental(&bench).await;
+        assert_eq!(did(bench.commit(&load, &rows).await.unwrap().counts), (30_000, 0, 0));
+        assert_eq!(bench.records.counts(bench.activation.id).await.unwrap()[0].records, 30_000);
+    };
+    tokio::time::timeout(std::time::Duration::from_mins(1), loads).await.unwrap();
 }
 
 /// PostgreSQL is stricter about what JSON is than a parser needs to be.

@@ -150,10 +150,14 @@ const CHANGED: &str = "\
         (hash bytea, key text COLLATE \"C\", payload jsonb) ON COMMIT DROP; \
     TRUNCATE changed_records";
 
+/// An insert whose rows are all there: unlike an update it is no join, which the planner could get wrong.
 const REPLACE: &str = "\
-    UPDATE records r SET payload = c.payload, hash = c.hash, run_pk = $2, generation = $3, \
-        last_seen_at = $4, deleted_at = NULL \
-    FROM changed_records c WHERE r.stream_pk = $1 AND r.key = c.key";
+    INSERT INTO records \
+        (run_pk, first_seen_at, last_seen_at, stream_pk, generation, hash, key, payload) \
+    SELECT $2, $4, $4, $1, $3, c.hash, c.key, c.payload FROM changed_records c \
+    ON CONFLICT (stream_pk, key) DO UPDATE SET payload = excluded.payload, hash = excluded.hash, \
+        run_pk = excluded.run_pk, generation = excluded.generation, \
+        last_seen_at = excluded.last_seen_at, deleted_at = NULL";
 
 const STAGE: &str = "\
     INSERT INTO staged_records (stream_pk, hash, key, payload) \

@@ -9,11 +9,15 @@ use sqlx::PgConnection;
 use super::super::{merge::Existing, stream::StreamRow};
 use crate::error::{corrupt, sqlx_error};
 
+/// One probe of the index for each key: the limits keep the planner from joining in another way, which it might do when
+/// its statistics are from before the stream grew.
 const LOOKUP: &str = "\
     SELECT i.ordinal, r.generation <= $2, r.deleted_at IS NOT NULL, r.hash = i.hash, c.hash = i.hash \
     FROM unnest($3::text[], $4::bytea[]) WITH ORDINALITY AS i (key, hash, ordinal) \
-    JOIN records r ON r.stream_pk = $1 AND r.key = i.key \
-    LEFT JOIN staged_records c ON c.stream_pk = $1 AND c.key = i.key";
+    CROSS JOIN LATERAL (SELECT generation, deleted_at, hash FROM records \
+        WHERE stream_pk = $1 AND key = i.key LIMIT 1) r \
+    LEFT JOIN LATERAL (SELECT hash FROM staged_records \
+        WHERE stream_pk = $1 AND key = i.key LIMIT 1) c ON true";
 
 /// What is there under the keys of the rows at `indices`, by index.
 pub(super) async fn existing(

@@ -16,6 +16,7 @@ pub(super) async fn swap(
 ) -> Result<u64, StoreError> {
     let mut deleted = 0;
     if row.has_readers() {
+        sqlx::raw_sql(NO_NESTED_LOOPS).execute(&mut *tx).await.map_err(sqlx_error)?;
         // What is buried is counted: it comes last.
         for statement in [APPLY, BURY] {
             let done = sqlx::query(statement)
@@ -50,10 +51,18 @@ pub(super) async fn swap(
     Ok(deleted)
 }
 
+/// The planner takes a list of keys in an array for a short one, and would go through it again for each record.
+const NO_NESTED_LOOPS: &str = "SET LOCAL enable_nestloop = off";
+
+/// An insert whose rows are all there: unlike an update it is no join, which the planner could get wrong.
 const APPLY: &str = "\
-    UPDATE records r SET payload = c.payload, hash = c.hash, run_pk = $2, generation = $3, \
-        last_seen_at = $4, deleted_at = NULL \
-    FROM staged_records c WHERE c.stream_pk = $1 AND r.stream_pk = $1 AND r.key = c.key";
+    INSERT INTO records \
+        (run_pk, first_seen_at, last_seen_at, stream_pk, generation, hash, key, payload) \
+    SELECT $2, $4, $4, $1, $3, c.hash, c.key, c.payload \
+    FROM staged_records c WHERE c.stream_pk = $1 \
+    ON CONFLICT (stream_pk, key) DO UPDATE SET payload = excluded.payload, hash = excluded.hash, \
+        run_pk = excluded.run_pk, generation = excluded.generation, \
+        last_seen_at = excluded.last_seen_at, deleted_at = NULL";
 
 const BURY: &str = "\
     UPDATE records r SET deleted_at = $4, run_pk = $2 \
