@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::header;
+use linkspan_app::AccessError;
 use linkspan_domain::{Call, Code, Secret};
 use poem::Request;
 
@@ -53,7 +54,7 @@ impl Context {
             Failure::new(Code::Unauthenticated, detail).in_header("Authorization")
         })?;
         let workspace = request.header("Linkspan-Workspace");
-        let caller = self.app.access.authenticate(&bearer, workspace).await?;
+        let caller = self.app.access.authenticate(&bearer, workspace).await.map_err(refused)?;
         let peer = request.remote_addr().as_socket_addr();
         Ok(Call {
             caller,
@@ -61,6 +62,16 @@ impl Context {
             trace_id: self.trace_id.clone(),
             claim: None,
         })
+    }
+}
+
+/// Of all that can be wrong with a caller, only the workspace can be not found.
+fn refused(error: AccessError) -> Failure {
+    let failure = Failure::from(error);
+    match failure.code {
+        Code::NotFound => failure.in_header("Linkspan-Workspace"),
+        Code::Unauthenticated => failure.in_header("Authorization"),
+        _ => failure,
     }
 }
 

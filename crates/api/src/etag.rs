@@ -44,7 +44,12 @@ pub(crate) fn is_known(headers: &HeaderMap, tag: &str) -> bool {
 /// Tags that are not ours name no revision that a thing could have, so that the write ends as one that came too late.
 pub(crate) fn expected(headers: &HeaderMap) -> Result<Option<Revision>, Failure> {
     let tags = tags(headers, &header::IF_MATCH)?;
-    if tags.is_empty() || tags.contains(&Tag::Any) {
+    if tags.is_empty() {
+        // A client whose tag got lost on the way here meant to guard its write.
+        let is_absent = !headers.contains_key(header::IF_MATCH);
+        return if is_absent { Ok(None) } else { Err(malformed(&header::IF_MATCH)) };
+    }
+    if tags.contains(&Tag::Any) {
         return Ok(None);
     }
     let revisions = tags.iter().filter_map(|it| match it {
@@ -114,7 +119,9 @@ mod tests {
             assert_eq!(expected.map(Revision::number), revision, "{value}");
         }
         assert_eq!(expected(&HeaderMap::new()), Ok(None));
-        assert!(expected(&headers(header::IF_MATCH, "7")).is_err());
+        for malformed in ["7", "", " , "] {
+            assert!(expected(&headers(header::IF_MATCH, malformed)).is_err(), "{malformed}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use linkspan_domain::{
 };
 use poem_openapi::OpenApi;
 use serde::Deserialize;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::Tag;
@@ -147,6 +148,14 @@ impl Written for NewKey {
         Link { name: "person", target: "person", attribute: "person_id" },
         Link { name: "workspaces", target: "workspace", attribute: "workspaces" },
     ];
+
+    fn example() -> Option<Value> {
+        Some(json!({ "data": { "type": "api_key", "attributes": {
+            "name": "Nightly import",
+            "permissions": ["connector:read", "connector:manage"],
+            "expires_at": "2030-01-01T00:00:00Z",
+        } } }))
+    }
 }
 
 impl From<NewKey> for NewApiKey {

@@ -7,7 +7,7 @@ use linkspan_domain::{
 };
 use poem_openapi::OpenApi;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::Tag;
@@ -174,6 +174,14 @@ impl Written for NewFilterBody {
         Link { name: "connector", target: "connector", attribute: "connector_id" },
         Link { name: "workspace", target: "workspace", attribute: "workspace_id" },
     ];
+
+    fn example() -> Option<Value> {
+        Some(json!({ "data": { "type": "connector_filter", "attributes": {
+            "connector_id": "012c387a-75c8-50c9-b1e3-c573571b4068",
+            "config": { "total": { "_gte": 100 }, "status": { "_in": ["open", "paid"] } },
+            "natural_language": "Only open and paid invoices of 100 or more",
+        } } }))
+    }
 }
 
 impl NewFilterBody {

@@ -11,6 +11,7 @@ use linkspan_domain::{
 use poem_openapi::OpenApi;
 use semver::Version;
 use serde::Deserialize;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 use url::Url;
 
@@ -227,6 +228,18 @@ impl Written for CatalogEntry {
     const NAME: &'static str = "NewConnector";
     const REQUIRED: &'static [&'static str] =
         &["name", "provider", "category_id", "service_id", "connector_type"];
+
+    fn example() -> Option<Value> {
+        Some(json!({ "data": { "type": "connector", "attributes": {
+            "name": "Our warehouse",
+            "provider": "well",
+            "category_id": "database",
+            "service_id": "our-warehouse",
+            "status": "available",
+            "authorization_flow": "external-api-key",
+            "connector_type": "postgresql",
+        } } }))
+    }
 }
 
 /// What changes about an entry.

@@ -151,3 +151,15 @@ fn the_document_is_the_same_at_every_call() {
     assert_eq!(DOCUMENT["openapi"], "3.0.0");
     assert!(!DOCUMENT.to_string().contains("no other properties"), "a mark was left");
 }
+
+#[test]
+fn examples_are_what_they_are_examples_of() {
+    let schemas = DOCUMENT["components"]["schemas"].as_object().unwrap();
+    let examples = schemas.iter().filter_map(|(name, it)| Some((name, it.get("example")?)));
+    let mut count = 0;
+    for (name, example) in examples {
+        validate(&json!({ "$ref": format!("#/components/schemas/{name}") }), example, name);
+        count += 1;
+    }
+    assert!(count >= 5, "only {count} examples");
+}

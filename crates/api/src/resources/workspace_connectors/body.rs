@@ -9,7 +9,7 @@ use linkspan_domain::{
 };
 use poem_openapi::registry::MetaSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::{
     body::{Link, PlainBody, Written, patch, present},
@@ -49,6 +49,20 @@ impl Written for NewActivationBody {
     type Of = WorkspaceConnector;
     const NAME: &'static str = "NewWorkspaceConnector";
     const LINKS: &'static [Link] = &[CONNECTOR, PERSON];
+
+    fn example() -> Option<Value> {
+        let connector =
+            json!({ "type": "connector", "id": "012c387a-75c8-50c9-b1e3-c573571b4068" });
+        Some(json!({ "data": {
+            "type": "workspace_connector",
+            "attributes": {
+                "name": "Production database",
+                "config": { "host": "db.example.com", "database": "crm", "username": "reader", "password": "…" },
+                "streams": [{ "stream": "public.orders", "cursor_column": "updated_at", "cursor_type": "timestamp" }],
+            },
+            "relationships": { "connector": { "data": connector } },
+        } }))
+    }
 }
 
 impl From<NewActivationBody> for NewActivation {
@@ -184,6 +198,13 @@ impl PlainBody for DraftBody {
             property::<Map<String, Value>>("config", "The settings, secrets included."),
         ];
         object(properties, &[])
+    }
+
+    fn example() -> Option<Value> {
+        Some(json!({
+            "connector_type": "csv_url",
+            "config": { "url": "https://example.com/people.csv" },
+        }))
     }
 }
 
