@@ -3,9 +3,8 @@
 use std::{future::Future, io, sync::Arc};
 
 use poem::{
-    Endpoint, EndpointExt, Response, Route, Server,
-    listener::TcpAcceptor,
-    middleware::{Compression, CompressionAlgo},
+    Endpoint, EndpointExt, Response, Route, Server, listener::TcpAcceptor, middleware::Compression,
+    web::CompressionAlgo,
 };
 use tokio::net::TcpListener;
 
