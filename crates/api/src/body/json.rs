@@ -1,0 +1,167 @@
+//! Reading JSON from outside, without repeating what it says.
+
+use std::borrow::Cow;
+
+use linkspan_app::Patch;
+use linkspan_domain::Code;
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde_json::{Map, Value};
+
+use crate::problem::Failure;
+
+/// How deep bodies may nest.
+const DEPTH: usize = 64;
+
+/// Refuses bodies that nest too deep, before anything is built of them.
+pub(super) fn check_depth(body: &[u8]) -> Result<(), Failure> {
+    let (mut depth, mut in_text, mut is_escaped) = (0_usize, false, false);
+    for byte in body {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if in_text => is_escaped = true,
+            b'"' => in_text = !in_text,
+            _ if in_text => {}
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > DEPTH {
+            let detail = format!("the body nests deeper than {DEPTH} levels");
+            return Err(Failure::new(Code::TooLarge, detail));
+        }
+    }
+    Ok(())
+}
+
+/// Reads `body` as a `T`. What the parser says is not repeated as it is: it quotes values.
+pub(super) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let parsed = serde_path_to_error::deserialize(&mut reader);
+    let value = parsed.map_err(|error| {
+        let pointer = pointer(error.path());
+        let inner = error.into_inner();
+        if inner.is_data() {
+            Failure::new(Code::RequestMalformed, expectation(&inner)).at(pointer)
+        } else {
+            not_json(&inner)
+        }
+    })?;
+    reader.end().map_err(|error| not_json(&error))?;
+    Ok(value)
+}
+
+fn not_json(error: &serde_json::Error) -> Failure {
+    let (line, column) = (error.line(), error.column());
+    Failure::new(
+        Code::RequestMalformed,
+        format!("the body is not JSON: see line {line}, column {column}"),
+    )
+}
+
+/// Reads `attributes`, which stand at `place` in the body.
+pub(super) fn attributes<T: DeserializeOwned>(
+    attributes: Map<String, Value>,
+    place: &str,
+) -> Result<T, Failure> {
+    serde_path_to_error::deserialize(Value::Object(attributes)).map_err(|error| {
+        let pointer = format!("{place}{}", pointer(error.path()));
+        Failure::new(Code::Invalid, expectation(error.inner())).at(pointer)
+    })
+}
+
+/// What the parser expected, without what it found.
+fn expectation(error: &serde_json::Error) -> Cow<'static, str> {
+    let said = error.to_string();
+    let said = said.rsplit_once(" at line ").map_or(said.as_str(), |(said, _)| said);
+    if said.starts_with("missing field `") || said.starts_with("must be ") {
+        return Cow::Owned(said.to_owned());
+    }
+    if said.starts_with("unknown field `") {
+        return Cow::Borrowed("cannot be written, or does not exist");
+    }
+    match said.rsplit_once(", expected ") {
+        Some((_, expected)) => Cow::Owned(format!("expected {expected}")),
+        None => Cow::Borrowed("is not a value that fits here"),
+    }
+}
+
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+
+    path.iter().fold(String::new(), |mut pointer, segment| {
+        match segment {
+            Segment::Seq { index } => {
+                pointer.push('/');
+                pointer.push_str(&index.to_string());
+            }
+            Segment::Map { key } => {
+                pointer.push('/');
+                pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+            }
+            Segment::Enum { .. } | Segment::Unknown => {}
+        }
+        pointer
+    })
+}
+
+/// Reads a field that empties what it says `null` of.
+pub(crate) fn patch<'de, D, T>(deserializer: D) -> Result<Patch<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    let value = Option::<T>::deserialize(deserializer)?;
+    Ok(value.map_or(Patch::Clear, Patch::Set))
+}
+
+/// Reads a field that cannot be `null`.
+pub(crate) fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only the failures matter")]
+    struct Some {
+        port: u16,
+        name: linkspan_domain::Name,
+    }
+
+    fn refused(body: &str) -> String {
+        let map: Map<String, Value> = serde_json::from_str(body).unwrap();
+        let failure = attributes::<Some>(map, "/data/attributes").unwrap_err();
+        let response = failure.render(crate::media_type::PROBLEM, "t");
+        assert_eq!(response.status(), 422);
+        format!("{failure:?}")
+    }
+
+    #[test]
+    fn a_failure_says_what_was_expected_and_repeats_no_value() {
+        let wrong = refused(r#"{"port": "sk_live_123, expected x", "name": "n"}"#);
+        assert!(!wrong.contains("sk_live"), "{wrong}");
+        assert!(
+            wrong.contains("expected u16") && wrong.contains("/data/attributes/port"),
+            "{wrong}"
+        );
+        assert!(refused(r#"{"name": "n"}"#).contains("missing field `port`"));
+        assert!(refused(r#"{"port": 1, "name": ""}"#).contains("must be 1 to 200 characters"));
+        assert!(!refused(r#"{"port": 1, "name": "n", "sk_live": 1}"#).contains("field `sk_live"));
+    }
+
+    #[test]
+    fn deep_bodies_are_refused_and_brackets_in_texts_do_not_count() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(check_depth(nested(DEPTH).as_bytes()).is_ok());
+        assert!(check_depth(nested(DEPTH + 1).as_bytes()).is_err());
+        let text = format!(r#"["{}\"{}"]"#, "[".repeat(100), "{".repeat(100));
+        assert!(check_depth(text.as_bytes()).is_ok());
+    }
+}
