@@ -100,9 +100,9 @@ pub(crate) async fn run() -> ExitCode {
 }
 
 async fn execute(cli: Cli, output: &Output) -> Result<(), exit::Failed> {
-    let settings = Settings::read(&cli.flags, cli.command.default_log())
-        .map_err(|error| exit::Failed::usage(error))?;
-    crate::logging::start(&settings).map_err(|error| exit::Failed::usage(error))?;
+    let settings =
+        Settings::read(&cli.flags, cli.command.default_log()).map_err(exit::Failed::usage)?;
+    crate::logging::start(&settings).map_err(exit::Failed::usage)?;
     match cli.command {
         Command::Quickstart(it) => it.run(&settings, output).await,
         Command::Serve(it) => it.run(&settings, output).await,
@@ -114,7 +114,10 @@ async fn execute(cli: Cli, output: &Output) -> Result<(), exit::Failed> {
         Command::Discover(it) => it.run(&settings, output).await,
         Command::Sync(it) => it.run(&settings, output).await,
         Command::Read(it) => it.run(&settings, output).await,
-        Command::Openapi(it) => it.run(output),
+        Command::Openapi(it) => {
+            it.run();
+            Ok(())
+        }
         Command::Doctor(it) => it.run(&settings, output).await,
     }
 }

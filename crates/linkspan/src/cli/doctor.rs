@@ -48,7 +48,6 @@ impl Finding {
 
 impl Doctor {
     /// Runs the command.
-    #[expect(clippy::unused_self, reason = "every command runs the same way")]
     pub(crate) async fn run(self, settings: &Settings, output: &Output) -> Result<(), Failed> {
         let mut findings =
             vec![mode(settings), data_dir(settings), egress(settings), public_url(settings)];

@@ -13,7 +13,6 @@ pub(crate) struct Migrate {}
 
 impl Migrate {
     /// Runs the command.
-    #[expect(clippy::unused_self, reason = "every command runs the same way")]
     pub(crate) async fn run(self, settings: &Settings, output: &Output) -> Result<(), Failed> {
         let database = compose::database(settings).await.map_err(|error| Failed::setup(&error))?;
         database.close().await;

@@ -1,6 +1,6 @@
 //! `linkspan openapi`: prints the OpenAPI document.
 
-use super::{exit::Failed, output::Output};
+use super::output;
 
 /// Print the OpenAPI document of the API
 #[derive(Debug, clap::Args)]
@@ -9,9 +9,7 @@ pub(crate) struct Openapi {}
 impl Openapi {
     /// Runs the command.
     #[expect(clippy::unused_self, reason = "every command runs the same way")]
-    pub(crate) fn run(self, output: &Output) -> Result<(), Failed> {
-        let document = linkspan_api::openapi();
-        output.document(&document);
-        Ok(())
+    pub(crate) fn run(self) {
+        output::document(&linkspan_api::openapi());
     }
 }

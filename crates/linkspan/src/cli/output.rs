@@ -57,11 +57,6 @@ impl Output {
         }
     }
 
-    /// A document, as it is, whoever reads it.
-    pub(crate) fn document(&self, text: &str) {
-        line(&mut io::stdout().lock(), text.trim_end());
-    }
-
     /// Why it did not work.
     pub(crate) fn failed(&self, failed: &Failed) {
         line(&mut io::stderr().lock(), &format!("linkspan: {}", failed.message));
@@ -70,6 +65,11 @@ impl Output {
             line(&mut io::stdout().lock(), &machine.to_string());
         }
     }
+}
+
+/// Says a document as it is, whoever reads it.
+pub(crate) fn document(text: &str) {
+    line(&mut io::stdout().lock(), text.trim_end());
 }
 
 /// Writes a line. A reader that went away, as `head` does, is no reason to fail.

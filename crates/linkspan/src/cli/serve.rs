@@ -15,7 +15,6 @@ pub(crate) struct Serve {}
 
 impl Serve {
     /// Runs the command, until somebody stops it.
-    #[expect(clippy::unused_self, reason = "every command runs the same way")]
     pub(crate) async fn run(self, settings: &Settings, output: &Output) -> Result<(), Failed> {
         let platform =
             Platform::open(settings, FileReach::Roots).await.map_err(|it| Failed::setup(&it))?;

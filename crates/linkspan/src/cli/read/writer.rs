@@ -47,7 +47,7 @@ pub(super) struct Written {
 
 enum Format {
     Jsonl(Box<RowEncoder>, Target),
-    Csv(CsvWriter<Target>),
+    Csv(Box<CsvWriter<Target>>),
     Parquet(Box<ArrowWriter<Target>>),
 }
 
@@ -75,7 +75,9 @@ impl RecordWriter {
                     RowEncoder::new(schema, &[]).map_err(|error| Failed::internal(&error))?;
                 Format::Jsonl(Box::new(encoder), target)
             }
-            Encoding::Csv => Format::Csv(WriterBuilder::new().with_header(true).build(target)),
+            Encoding::Csv => {
+                Format::Csv(Box::new(WriterBuilder::new().with_header(true).build(target)))
+            }
             Encoding::Parquet => {
                 let properties = WriterProperties::builder()
                     .set_compression(Compression::ZSTD(ZstdLevel::default()))
@@ -93,7 +95,7 @@ impl RecordWriter {
         match &mut self.format {
             Format::Jsonl(encoder, target) => lost = lines(encoder, target, records)?,
             Format::Csv(writer) => {
-                writer.write(records).map_err(|error| Failed::internal(&error))?
+                writer.write(records).map_err(|error| Failed::internal(&error))?;
             }
             Format::Parquet(writer) => {
                 writer.write(records).map_err(|error| Failed::internal(&error))?;
