@@ -60,7 +60,8 @@ impl Default for EngineLimits {
     fn default() -> Self {
         Self {
             lease: time::Duration::seconds(60),
-            batch: BatchLimits::default(),
+            // A handful of them is on its way at any time.
+            batch: BatchLimits { rows: 5_000, bytes: 4 * 1024 * 1024 },
             checkpoint_rows: 50_000,
             checkpoint_bytes: 16 * 1024 * 1024,
             checkpoint_age: Duration::from_secs(5),
