@@ -2,6 +2,7 @@
 
 use std::marker::PhantomData;
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use linkspan_domain::{Call, Caller, ConnectionTest, Id, ListQuery, Page};
 use poem::{IntoResponse, Response};
@@ -29,7 +30,7 @@ use crate::{
 pub(crate) struct Document<R, const STATUS: u16 = 200>(Response, PhantomData<fn() -> R>);
 
 /// A page of things.
-pub(crate) struct Collection<R>(Response, PhantomData<fn() -> R>);
+pub(crate) struct Collection<R>(Bytes, PhantomData<fn() -> R>);
 
 /// No content.
 pub(crate) struct Gone;
@@ -149,16 +150,22 @@ impl<R: Shown> Collection<R> {
     ) -> Result<Self, Failure> {
         let scope = Scope::new(R::TYPE, caller, list);
         let listed = Listed { page, path, query, scope: &scope };
-        Ok(Self::from_body(document::collection(&listed, view, found, included)?))
+        Ok(Self::again(document::collection(&listed, view, found, included)?.into()))
     }
 
     /// Shows all things there are.
     pub(crate) fn whole(things: &[R], path: &str) -> Result<Self, Failure> {
-        Ok(Self::from_body(document::whole(things, path)?))
+        Ok(Self::again(document::whole(things, path)?.into()))
     }
 
-    fn from_body(body: Vec<u8>) -> Self {
-        Self(Response::builder().content_type(JSON_API).body(body), PhantomData)
+    /// Shows a page that was written before.
+    pub(crate) const fn again(page: Bytes) -> Self {
+        Self(page, PhantomData)
+    }
+
+    /// The page, as it is written.
+    pub(crate) const fn body(&self) -> &Bytes {
+        &self.0
     }
 }
 
@@ -231,7 +238,7 @@ impl<R, const STATUS: u16> IntoResponse for Document<R, STATUS> {
 
 impl<R> IntoResponse for Collection<R> {
     fn into_response(self) -> Response {
-        self.0
+        Response::builder().content_type(JSON_API).body(self.0)
     }
 }
 

@@ -6,7 +6,7 @@ use linkspan_app::{
     Access, Activations, ApiKeys, Audit, Catalog, ConnectorTypes, Filters, Idempotency, People,
     ProviderConnectors, Providers, Syncs, Workspaces,
 };
-use linkspan_domain::ports::World;
+use linkspan_domain::ports::{Snapshots, World};
 
 /// The use cases that the API offers, and how much of it.
 #[derive(Clone)]
@@ -25,6 +25,7 @@ pub struct App {
     pub providers: Arc<Providers>,
     pub syncs: Arc<Syncs>,
     pub workspaces: Arc<Workspaces>,
+    pub snapshots: Arc<dyn Snapshots>,
     pub world: Arc<dyn World>,
     pub probes: Probes,
     pub limits: Limits,

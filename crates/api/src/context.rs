@@ -10,12 +10,15 @@ use poem::Request;
 use crate::{
     App,
     media_type::Accepted,
+    pages::Pages,
     problem::{Failure, internal},
 };
 
 /// What belongs to one request, from the door on.
 pub(crate) struct Context {
     pub(crate) app: Arc<App>,
+    /// What was written before.
+    pub(crate) pages: Arc<Pages>,
     /// Names the request in logs, errors and the audit trail.
     pub(crate) trace_id: String,
     /// What the client takes.
@@ -25,8 +28,13 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(app: Arc<App>, trace_id: String, accepted: Accepted) -> Self {
-        Self { app, trace_id, accepted, claim: Mutex::new(None) }
+    pub(crate) fn new(
+        app: Arc<App>,
+        pages: Arc<Pages>,
+        trace_id: String,
+        accepted: Accepted,
+    ) -> Self {
+        Self { app, pages, trace_id, accepted, claim: Mutex::new(None) }
     }
 
     /// That of a request that came through the door.

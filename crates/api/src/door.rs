@@ -19,6 +19,7 @@ use crate::{
     context::Context,
     etag,
     media_type::{Accepted, JSON, JSON_API},
+    pages::Pages,
     problem::{Failure, foreign, internal},
     routes::Routes,
 };
@@ -28,6 +29,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Names each request, sees to what the client accepts, to limits, failures and metrics.
 pub(crate) struct Door<E> {
     pub(crate) app: Arc<App>,
+    pub(crate) pages: Arc<Pages>,
     pub(crate) routes: Routes,
     pub(crate) inner: E,
 }
@@ -40,7 +42,12 @@ impl<E: Endpoint<Output = Response>> Endpoint for Door<E> {
         let trace_id = trace_id(request.headers())
             .unwrap_or_else(|| self.app.world.uuid().simple().to_string());
         let accepted = Accepted::of(request.headers());
-        let context = Arc::new(Context::new(Arc::clone(&self.app), trace_id, accepted));
+        let context = Arc::new(Context::new(
+            Arc::clone(&self.app),
+            Arc::clone(&self.pages),
+            trace_id,
+            accepted,
+        ));
         let method = request.method().clone();
         let span = tracing::debug_span!("request", trace_id = %context.trace_id, %method);
         let (response, operation) = self.respond(request, &context).instrument(span).await;

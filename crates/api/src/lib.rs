@@ -16,6 +16,7 @@ mod listing;
 mod media_type;
 mod memory;
 mod openapi;
+mod pages;
 mod problem;
 mod query;
 mod request;

@@ -36,6 +36,8 @@ pub(crate) struct Listing<R> {
     pub(crate) view: View,
     pub(crate) path: String,
     pub(crate) query: Query,
+    /// Path and query string, as they came.
+    target: String,
     kind: PhantomData<fn() -> R>,
 }
 
@@ -104,6 +106,19 @@ pub(crate) struct Acting<R: Resource, A, B = Nothing> {
 impl<R: Kept> Listing<R> {
     /// The page that is wanted, of all things of the kind.
     pub(crate) async fn answer(self) -> Result<Collection<R>, Failure> {
+        let context = Arc::clone(&self.context);
+        // Asked before anything is read: what is committed meanwhile makes the page old, never the other way round.
+        let Some(now) = context.pages.snapshot().await else { return self.read().await };
+        let (caller, target) = (self.call.caller.clone(), self.target.clone());
+        if let Some(page) = context.pages.find(&now, &caller, &target) {
+            return Ok(Collection::again(page));
+        }
+        let answer = self.read().await?;
+        context.pages.keep(now, &caller, &target, answer.body());
+        Ok(answer)
+    }
+
+    async fn read(self) -> Result<Collection<R>, Failure> {
         let page = R::records(&self.context.app).list(&self.call.caller, &self.list).await?;
         self.show(&page).await
     }
@@ -259,7 +274,8 @@ impl<'a, R: Shown> ApiExtractor<'a> for Listing<R> {
         let (list, view) = listing::parse::<R>(&query, &call.caller)?;
         let parent = request.raw_path_param("param0").map(str::to_owned);
         let path = request.uri().path().to_owned();
-        Ok(Self { call, context, list, parent, view, path, query, kind: PhantomData })
+        let target = request.uri().path_and_query().map_or("", |it| it.as_str()).to_owned();
+        Ok(Self { call, context, list, parent, view, path, query, target, kind: PhantomData })
     }
 }
 

@@ -8,7 +8,7 @@ use poem::{
 };
 use tokio::net::TcpListener;
 
-use crate::{App, door::Door, openapi, resources::Resources, routes::Routes};
+use crate::{App, door::Door, openapi, pages::Pages, resources::Resources, routes::Routes};
 
 /// The API as an endpoint, for a server or a test.
 pub fn endpoint(app: App) -> impl Endpoint<Output = Response> {
@@ -20,6 +20,7 @@ pub fn endpoint(app: App) -> impl Endpoint<Output = Response> {
     // Brotli at its default is a hundred times slower than gzip, for a few per cent.
     let compression = Compression::new().algorithms([CompressionAlgo::GZIP]);
     Door {
+        pages: Arc::new(Pages::new(Arc::clone(&app.snapshots))),
         app,
         routes: Routes::of::<Resources>(),
         inner: route.with(compression).map_to_response(),

@@ -2,6 +2,7 @@
 
 mod idempotency;
 mod outbound;
+mod snapshots;
 mod store;
 mod syncs;
 mod vault;
@@ -13,6 +14,7 @@ pub use idempotency::{CLAIM_LASTS, Claimed, IdempotencyStore, REPLY_LASTS};
 pub use outbound::{
     Limits, Outbound, OutboundBody, OutboundError, OutboundRequest, OutboundResponse,
 };
+pub use snapshots::{Snapshot, Snapshots};
 pub use store::{AccessStore, CatalogStore, Change, Store, StoreError};
 pub use syncs::SyncStore;
 pub use vault::{Purpose, SealContext, Sealed, Vault, VaultError};

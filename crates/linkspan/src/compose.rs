@@ -255,6 +255,7 @@ impl Platform {
                 sessions(),
                 world(),
             )),
+            snapshots: db.snapshots(),
             world: world(),
             probes,
             limits,

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use linkspan_domain::{
     ApiKey, AuditEvent, ConnectionTest, ConnectorFilter, Person, Provider, ProviderConnector,
     SyncLog, Workspace, WorkspaceConnector,
-    ports::{AccessStore, CatalogStore, IdempotencyStore, Store, StoreError, SyncStore},
+    ports::{AccessStore, CatalogStore, IdempotencyStore, Snapshots, Store, StoreError, SyncStore},
 };
 use linkspan_migration::{Migrator, MigratorTrait};
 use linkspan_sdk::RecordStore;
@@ -25,6 +25,7 @@ use crate::{
     idempotency::SqlIdempotencyStore,
     records::record_store,
     session::Session,
+    snapshots::{SqlSnapshots, Watcher},
     store::SqlStore,
 };
 
@@ -56,6 +57,7 @@ pub(crate) enum Pools {
     Sqlite {
         readers: SqlitePool,
         writer: SqlitePool,
+        watcher: Watcher,
     },
     Postgres(PgPool),
 }
@@ -96,8 +98,9 @@ async fn sqlite(url: &str, sizes: PoolSizes) -> Result<Pools, ConnectError> {
     };
     // The writer first: it makes the file, and readers find it in WAL mode.
     let writer = pool(1).connect_with(options.clone()).await.map_err(unavailable)?;
+    let watcher = Watcher::new(options.clone());
     let readers = pool(sizes.connections).connect_with(options).await.map_err(unavailable)?;
-    Ok(Pools::Sqlite { readers, writer })
+    Ok(Pools::Sqlite { readers, writer, watcher })
 }
 
 async fn postgres(url: &str, sizes: PoolSizes) -> Result<Pools, ConnectError> {
@@ -131,7 +134,8 @@ impl Database {
     /// Closes all connections, once what is at work is done.
     pub async fn close(&self) {
         match &self.pools {
-            Pools::Sqlite { readers, writer } => {
+            Pools::Sqlite { readers, writer, watcher } => {
+                watcher.close().await;
                 readers.close().await;
                 // The last to go folds the write-ahead log into the file.
                 writer.close().await;
@@ -203,6 +207,11 @@ impl Database {
     /// Runs of syncs.
     pub fn syncs(&self) -> Arc<dyn SyncStore> {
         Arc::new(SqlStore::<SyncLog>::new(self.clone()))
+    }
+
+    /// Whether anything was written.
+    pub fn snapshots(&self) -> Arc<dyn Snapshots> {
+        Arc::new(SqlSnapshots::new(&self.pools))
     }
 
     /// The records that runs bring in.

@@ -15,6 +15,7 @@ mod number;
 mod receipt;
 mod records;
 mod session;
+mod snapshots;
 mod store;
 mod syncs;
 mod table;

@@ -19,7 +19,7 @@ use crate::database::Pools;
 pub(crate) fn record_store(pools: &Pools) -> Arc<dyn RecordStore> {
     match pools {
         Pools::Postgres(pool) => Arc::new(PostgresRecords::new(pool.clone())),
-        Pools::Sqlite { readers, writer } => {
+        Pools::Sqlite { readers, writer, .. } => {
             Arc::new(SqliteRecords::new(readers.clone(), writer.clone()))
         }
     }

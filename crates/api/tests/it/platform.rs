@@ -237,6 +237,7 @@ fn app(database: &Database, home: &TempDir, world: &Arc<dyn World>, limits: Limi
             sessions,
             world(),
         )),
+        snapshots: db.snapshots(),
         world: world(),
         probes: Probes {
             metrics: Arc::new(|| "linkspan_up 1\n".to_owned()),

@@ -10,4 +10,5 @@ mod operation;
 mod place;
 mod records;
 mod scratch;
+mod snapshots;
 mod syncs;
