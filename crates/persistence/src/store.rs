@@ -222,7 +222,7 @@ pub(crate) async fn reference<C: ColumnTrait>(
     first_key(session, &query).await
 }
 
-/// As [`reference`], to a row that is not deleted, and will not be while the session lasts.
+/// As [`reference()`], to a row that is not deleted, and will not be while the session lasts.
 pub(crate) async fn live_reference<C: ColumnTrait>(
     session: &Session,
     pk: C,
@@ -245,7 +245,7 @@ async fn first_key(session: &Session, query: &SelectStatement) -> Result<i64, St
     row.ok_or(StoreError::Dangling)?.try_get_by_index(0).map_err(store_error)
 }
 
-/// As [`reference`], where there may be nothing to refer to.
+/// As [`reference()`], where there may be nothing to refer to.
 pub(crate) async fn optional_reference<C: ColumnTrait>(
     session: &Session,
     pk: C,
