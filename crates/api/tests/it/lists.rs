@@ -64,6 +64,29 @@ async fn what_comes_and_goes_meanwhile_shifts_no_page() {
 }
 
 #[tokio::test]
+async fn a_list_shows_what_was_written_a_moment_ago() {
+    let platform = Platform::start().await;
+    let admin = platform.admin();
+    connectors(&admin, 2).await;
+    let list = "/v1/connectors?sort=service_id";
+    let first = admin.get(list).await.expect(200);
+    assert_eq!(admin.get(list).await.body, first.body, "the page is sent again");
+    let id = first.body["data"][0]["id"].as_str().unwrap();
+    let patch =
+        json!({ "data": { "type": "connector", "id": id, "attributes": { "service_id": "new" } } });
+    admin.patch(&format!("/v1/connectors/{id}"), patch).await.expect(200);
+    assert_eq!(admin.get(list).await.listed("service_id"), ["new", "service-01"]);
+    // By another process.
+    platform.run("UPDATE connectors SET service_id = 'newer' WHERE service_id = 'new'").await;
+    assert_eq!(admin.get(list).await.listed("service_id"), ["newer", "service-01"]);
+    // The same list, seen by somebody else.
+    let stranger = platform.client(crate::platform::STRANGER);
+    assert_eq!(admin.get("/v1/workspaces").await.listed("slug"), ["main"]);
+    assert_eq!(stranger.get("/v1/workspaces").await.listed("slug"), ["elsewhere"]);
+    assert_eq!(admin.get("/v1/workspaces").await.listed("slug"), ["main"]);
+}
+
+#[tokio::test]
 async fn a_cursor_is_good_for_its_own_list_only() {
     let platform = Platform::start().await;
     let admin = platform.admin();

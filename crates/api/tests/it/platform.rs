@@ -134,6 +134,7 @@ pub(crate) struct Platform {
     pub(crate) app: App,
     pub(crate) database: Database,
     pub(crate) home: TempDir,
+    url: String,
     pub(crate) workspace: Workspace,
 }
 
@@ -160,7 +161,7 @@ impl Platform {
         app.access.ensure_admin_key(&workspace, &admin).await.unwrap();
         add_stranger(&url, &database, &world).await;
         let endpoint = linkspan_api::endpoint(app.clone()).boxed();
-        Self { endpoint, app, database, home, workspace }
+        Self { endpoint, app, database, home, url, workspace }
     }
 
     /// A client with the key of the operator.
@@ -174,6 +175,11 @@ impl Platform {
             platform: self,
             headers: vec![("Authorization".to_owned(), format!("Bearer {key}"))],
         }
+    }
+
+    /// Runs a statement as another process would.
+    pub(crate) async fn run(&self, sql: &str) {
+        run(&self.url, sql.to_owned()).await;
     }
 
     /// The answer to any request at all.
@@ -259,9 +265,7 @@ async fn add_stranger(url: &str, database: &Database, world: &Arc<dyn World>) {
          VALUES (x'{}', 'Elsewhere', '2026-05-01T12:00:00.000000Z', '2026-05-01T12:00:00.000000Z')",
         organization.uuid().simple()
     );
-    let mut connection = SqliteConnection::connect(url).await.unwrap();
-    connection.execute(AssertSqlSafe(row)).await.unwrap();
-    connection.close().await.unwrap();
+    run(url, row).await;
     let now = world.now();
     let workspace = Workspace {
         id: linkspan_domain::WorkspaceId::from_uuid(Uuid::from_u128(0xbeef)),
@@ -297,6 +301,12 @@ async fn add_stranger(url: &str, database: &Database, world: &Arc<dyn World>) {
     let receipt = |event| Receipt { reply: None, ..receipt_of(&call, &workspace, event) };
     database.workspaces().write(&[Change::Insert(workspace.clone())], &receipt(1)).await.unwrap();
     database.api_keys().write(&[Change::Insert(kept)], &receipt(2)).await.unwrap();
+}
+
+async fn run(url: &str, sql: String) {
+    let mut connection = SqliteConnection::connect(url).await.unwrap();
+    connection.execute(AssertSqlSafe(sql)).await.unwrap();
+    connection.close().await.unwrap();
 }
 
 fn receipt_of<R: Resource>(call: &Call, thing: &R, event: u128) -> Receipt {
