@@ -3,7 +3,10 @@
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{client::Client, exit::Failed};
+use super::{
+    client::{Client, text},
+    exit::Failed,
+};
 
 /// An activation, as much of it as commands need.
 #[derive(Debug)]
@@ -31,7 +34,6 @@ impl Activation {
     }
 
     fn of(resource: &Value) -> Self {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         Self { id: text(&resource["id"]), name: text(&resource["attributes"]["name"]) }
     }
 }

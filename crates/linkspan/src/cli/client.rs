@@ -98,6 +98,11 @@ fn unreachable_server(error: &OutboundError) -> Failed {
     Failed::usage(format!("the Linkspan server: {error}"))
 }
 
+/// The text of an attribute; nothing where it has none.
+pub(crate) fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
 /// What the server said, for a person.
 fn refused(document: &Value) -> Failed {
     let error = &document["errors"][0];

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     assign::{Assigned, Assignments},
-    client::Client,
+    client::{Client, text},
     exit::Failed,
     output::Output,
     session::Session,
@@ -45,7 +45,6 @@ impl Connect {
             "id": made["data"]["id"], "name": attributes["name"], "status": attributes["status"],
         });
         let human = || {
-            let text = |it: &Value| it.as_str().unwrap_or_default().to_owned();
             let (name, status) = (text(&attributes["name"]), text(&attributes["status"]));
             let sync =
                 if reads { format!(", then linkspan sync \"{name}\"") } else { String::new() };
@@ -96,7 +95,6 @@ impl Connect {
         if let (Some(only), None) = (own.next(), own.next()) {
             return Ok(only.clone());
         }
-        let text = |it: &Value| it.as_str().unwrap_or_default().to_owned();
         let names = several.iter().map(|it| &it["attributes"]);
         let names =
             names.map(|it| format!("{} of {}", text(&it["service_id"]), text(&it["provider"])));

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     assign::Assigned,
-    client::Client,
+    client::{Client, text},
     connect,
     exit::Failed,
     output::{Output, table, thousands},
@@ -235,7 +235,6 @@ fn shortened(text: &str) -> String {
 }
 
 fn report(activations: &[Value], landed: &[Landed]) -> String {
-    let text = |it: &Value| it.as_str().unwrap_or_default().to_owned();
     let activations = table(
         ["activation", "type", "status", "settings, as anybody sees them"],
         activations.iter().map(|it| {
