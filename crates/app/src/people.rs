@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use linkspan_domain::{
-    Call, Email, Name, Person, PersonId, Revision, Role, Workspace, WorkspaceId,
+    Actor, Call, Email, Name, Person, PersonId, Resource, Revision, Role, Workspace, WorkspaceId,
     ports::{Store, World},
 };
 
@@ -80,7 +80,7 @@ impl People {
         self.records.insert(call, person).await
     }
 
-    /// Changes a person. What their keys may do changes with their role and workspaces.
+    /// Changes a person. What their keys may do changes with their role and workspaces. Nobody changes their own role.
     #[tracing::instrument(skip_all, fields(%id), err(level = "debug"))]
     pub async fn update(
         &self,
@@ -94,7 +94,12 @@ impl People {
         if let Some(workspaces) = &workspaces {
             require_workspaces(&self.workspaces, call, workspaces).await?;
         }
+        let is_self = is_self(call, id);
         let updated = self.records.update(call, id, expected, |it, changes| {
+            if is_self && role.is_some_and(|role| role != it.role) {
+                let reason = "must be changed by another admin than yourself".to_owned();
+                return Err(RecordError::Invalid { attribute: "role", reason });
+            }
             changes.set("name", &mut it.name, name);
             changes.set("email", &mut it.email, email);
             changes.set("role", &mut it.role, role);
@@ -104,13 +109,18 @@ impl People {
         self.forgetting(updated.await)
     }
 
-    /// Soft-deletes a person. Their keys stop working.
+    /// Soft-deletes a person. Their keys stop working, so nobody deletes themself.
     pub async fn delete(
         &self,
         call: &Call,
         id: PersonId,
         expected: Option<Revision>,
     ) -> Result<(), RecordError> {
+        if is_self(call, id) {
+            self.records.live(call, id, expected).await?;
+            let reason = "this call is made in their name; another admin can delete them";
+            return Err(RecordError::InUse { resource: Person::TYPE, id: id.to_string(), reason });
+        }
         self.forgetting(self.records.delete(call, id, expected).await)
     }
 
@@ -141,6 +151,11 @@ impl People {
     }
 }
 
+/// Whether the call is made in the name of the person that it is about.
+fn is_self(call: &Call, id: PersonId) -> bool {
+    call.caller.actor == Actor::Person(id)
+}
+
 /// All of `ids` are live workspaces of the caller's organization.
 pub(crate) async fn require_workspaces(
     workspaces: &Records<Workspace>,
@@ -156,7 +171,7 @@ pub(crate) async fn require_workspaces(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::{call, code, id, keep, workspace, world};
+    use crate::fixtures::{NOW, call, code, id, keep, myself, organization, workspace, world};
 
     #[tokio::test]
     async fn people_work_in_workspaces_that_are_there() {
@@ -172,5 +187,34 @@ mod tests {
         let ada = people.create(&call, new(1)).await.unwrap();
         assert_eq!(ada.organization_id, call.caller.organization);
         assert_eq!(code(people.create(&call, new(2)).await), "resource.dangling");
+    }
+
+    #[tokio::test]
+    async fn nobody_locks_themself_out() {
+        let person = |number: u128| Person {
+            id: id(number),
+            revision: Revision::FIRST,
+            organization_id: organization(),
+            name: "Ada".parse().unwrap(),
+            email: "ada@example.com".parse().unwrap(),
+            role: Role::Admin,
+            workspaces: BTreeSet::new(),
+            created_at: NOW,
+            updated_at: NOW,
+            deleted_at: None,
+        };
+        let (own, other) = (myself(), id(11));
+        let kept = keep(vec![person(10), person(11)]).store;
+        let people = People::new(kept, keep(Vec::new()).store, Arc::default(), world());
+        let call = call(Role::Admin);
+        let become_a = async |who, role| {
+            let patch = PersonPatch { role: Some(role), ..PersonPatch::default() };
+            code(people.update(&call, who, None, patch).await)
+        };
+        assert_eq!(become_a(own, Role::Viewer).await, "resource.invalid");
+        assert_eq!(become_a(own, Role::Admin).await, "ok");
+        assert_eq!(become_a(other, Role::Viewer).await, "ok");
+        assert_eq!(code(people.delete(&call, own, None).await), "resource.dangling");
+        assert_eq!(code(people.delete(&call, other, None).await), "ok");
     }
 }
