@@ -1,6 +1,7 @@
 //! The OpenAPI document of the API.
 
 mod failures;
+mod links;
 mod parameters;
 mod shapes;
 
@@ -57,6 +58,7 @@ Answers carry `X-Request-Id`, the name of the request in the log and the audit t
 pub fn openapi() -> String {
     let mut document: Value = serde_json::from_str(&service().spec()).unwrap_or_default();
     finish(&mut document);
+    links::add(&mut document);
     share(&mut document);
     serde_json::to_string_pretty(&document).unwrap_or_default()
 }
