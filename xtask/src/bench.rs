@@ -32,6 +32,10 @@ pub(crate) struct Options {
     /// Rows of the table that is loaded
     #[arg(long, default_value_t = 2_000_000)]
     rows: u64,
+
+    /// How often the load and what it is compared with run in turn; the median counts
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
 }
 
 /// A group of figures that are taken together.
@@ -73,7 +77,7 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
     for group in Figures::value_variants() {
         if options.figures.is_empty() || options.figures.contains(group) {
             figures.extend(match group {
-                Figures::FirstLoad => first_load::measure(&binary, options.rows)?,
+                Figures::FirstLoad => first_load::measure(&binary, options.rows, options.rounds)?,
                 Figures::Http => http::measure(&binary, options.seconds)?,
                 Figures::Startup => startup::measure(&binary)?,
             });

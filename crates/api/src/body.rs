@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 pub(crate) use json::{patch, present};
 pub(crate) use plain::{Plain, PlainBody};
 
-use self::json::{attributes, check_depth, json};
+use self::json::{attributes, check, json};
 use crate::{
     media_type::{JSON, JSON_API, check_content_type},
     problem::Failure,
@@ -107,7 +107,7 @@ pub(crate) fn parse<I: Input>(
 ) -> Result<I, Failure> {
     if !body.is_empty() && I::NAME.is_some() {
         check_content_type(request.headers())?;
-        check_depth(body)?;
+        check(body)?;
     }
     I::read(body, id)
 }

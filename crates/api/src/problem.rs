@@ -296,6 +296,21 @@ mod tests {
     }
 
     #[test]
+    fn the_page_of_problem_codes_says_what_the_code_does() {
+        let page = include_str!("../../../docs/problems.md");
+        let rows: Vec<_> = page.lines().filter(|it| it.starts_with("| `")).collect();
+        let expected = Code::iter().map(|code| {
+            let mark = if is_retryable(code) { " ↻" } else { "" };
+            let happened = code.get_documentation().unwrap_or_default();
+            format!("| `{code}` | {}{mark} | {happened} | ", status(code).as_u16())
+        });
+        for (row, expected) in rows.iter().zip(expected) {
+            assert!(row.starts_with(&expected), "docs/problems.md should have `{expected}…`");
+        }
+        assert!(rows.len() >= Code::iter().count(), "docs/problems.md lacks a code");
+    }
+
+    #[test]
     fn what_is_our_fault_is_not_told() {
         #[derive(Debug, thiserror::Error)]
         #[error("the password of postgres is hunter2")]

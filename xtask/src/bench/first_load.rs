@@ -25,17 +25,14 @@ use crate::{
     terminal::{say, table},
 };
 
-/// How often both are measured in turn; the median counts.
-const ROUNDS: usize = 3;
-
 /// A key and twelve columns of the usual kinds, with text that needs escaping.
 const CUSTOMERS: &str = include_str!("first_load/customers.sql");
 
 /// Each row as one JSON document under its key.
 const UNLOAD: &str = "copy (select id::text, row_to_json(t) from customers t) to stdout";
 
-/// Loads the table by both ways in turn.
-pub(crate) fn measure(binary: &Path, rows: u64) -> Result<Vec<Figure>> {
+/// Loads the table by both ways in turn, `rounds` times.
+pub(crate) fn measure(binary: &Path, rows: u64, rounds: u32) -> Result<Vec<Figure>> {
     if process::find("psql").is_none() {
         debian::install("there is no psql", &["postgresql-client"])?;
     }
@@ -43,9 +40,9 @@ pub(crate) fn measure(binary: &Path, rows: u64) -> Result<Vec<Figure>> {
     say(format!("PostgreSQL: {postgres}; making a table of {rows} rows"));
     let source = Database::create(&postgres, "linkspan_bench_source")?;
     source.run(&CUSTOMERS.replace("{rows}", &rows.to_string()))?;
-    let mut pipes = Vec::with_capacity(ROUNDS);
-    let mut loads = Vec::with_capacity(ROUNDS);
-    for _ in 0..ROUNDS {
+    let mut pipes = Vec::new();
+    let mut loads = Vec::new();
+    for _ in 0..rounds {
         pipes.push(pipe(&postgres, &source)?);
         loads.push(load(binary, &postgres, &source, rows)?);
     }

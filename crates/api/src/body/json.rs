@@ -12,11 +12,15 @@ use crate::problem::Failure;
 /// How deep bodies may nest.
 const DEPTH: usize = 64;
 
-/// Refuses bodies that nest too deep, before anything is built of them.
-pub(super) fn check_depth(body: &[u8]) -> Result<(), Failure> {
+/// Refuses bodies that nest too deep or that have a NUL in a text, before anything is built of them.
+pub(super) fn check(body: &[u8]) -> Result<(), Failure> {
     let (mut depth, mut in_text, mut is_escaped) = (0_usize, false, false);
-    for byte in body {
+    for (place, byte) in body.iter().enumerate() {
         match byte {
+            // No text ever has one, and some databases cannot store it.
+            b'u' if is_escaped && body[place..].starts_with(b"u0000") => {
+                return Err(Failure::new(Code::Invalid, "a text of the body has a NUL in it"));
+            }
             _ if is_escaped => is_escaped = false,
             b'\\' if in_text => is_escaped = true,
             b'"' => in_text = !in_text,
@@ -159,9 +163,18 @@ mod tests {
     #[test]
     fn deep_bodies_are_refused_and_brackets_in_texts_do_not_count() {
         let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-        assert!(check_depth(nested(DEPTH).as_bytes()).is_ok());
-        assert!(check_depth(nested(DEPTH + 1).as_bytes()).is_err());
+        assert!(check(nested(DEPTH).as_bytes()).is_ok());
+        assert!(check(nested(DEPTH + 1).as_bytes()).is_err());
         let text = format!(r#"["{}\"{}"]"#, "[".repeat(100), "{".repeat(100));
-        assert!(check_depth(text.as_bytes()).is_ok());
+        assert!(check(text.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn a_text_with_a_nul_is_refused_wherever_it_stands() {
+        for body in [r#"{"a": ["b\u0000"]}"#, r#"{"\u0000": 1}"#, r#"["\\\u0000"]"#] {
+            assert!(format!("{:?}", check(body.as_bytes()).unwrap_err()).contains("NUL"), "{body}");
+        }
+        assert!(check(br#"["\\u0000", "\u00001", "\u0001"]"#).is_err(), "the second has one");
+        assert!(check(br#"["\\u0000", "\u0001", "u0000"]"#).is_ok());
     }
 }

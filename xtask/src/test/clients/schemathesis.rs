@@ -20,10 +20,13 @@ const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_co
 
 /// Schemathesis thinks longer than the server works, and on one core only: its work is shared out.
 const SHARES: [(&str, &[&str]); 3] = [
-    ("reads", &["--phases", "examples,coverage,fuzzing", "--include-method", "GET"]),
-    ("writes", &["--phases", "examples,coverage,fuzzing", "--exclude-method", "GET"]),
-    ("sequences", &["--phases", "stateful"]),
+    ("reads-and-changes", &[PHASES, "--include-method", "GET", "--include-method", "PATCH"]),
+    ("other-writes", &[PHASES, "--exclude-method", "GET", "--exclude-method", "PATCH"]),
+    ("sequences", &["--phases=stateful"]),
 ];
+
+/// The phases that look at one operation at a time.
+const PHASES: &str = "--phases=examples,coverage,fuzzing";
 
 /// A file for connectors to read.
 const SAMPLE: (&str, &str) = ("people.csv", "id,name\n1,Ada\n2,Grace\n");
