@@ -58,6 +58,8 @@ pub(crate) const fn status(code: Code) -> StatusCode {
         | Code::NeedReconnect
         | Code::SyncAlreadyInProgress
         | Code::SyncCancelled
+        | Code::SyncCrashed
+        | Code::SyncNotActive
         | Code::TooManyQuarantined => StatusCode::CONFLICT,
         Code::Stale => StatusCode::PRECONDITION_FAILED,
         Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,

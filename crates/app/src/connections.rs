@@ -45,14 +45,14 @@ impl Connections for RunConnections {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use linkspan_domain::{Problem, RunCounts, RunStatus, SyncMode, Trigger};
     use serde_json::json;
 
     use super::*;
     use crate::fixtures::{NOW, PLANTED, activation, id, keep, own_workspace, sources};
 
-    fn run() -> SyncLog {
+    pub(crate) fn run() -> SyncLog {
         SyncLog {
             id: id(70),
             revision: linkspan_domain::Revision::FIRST,
@@ -67,6 +67,7 @@ mod tests {
             error: None,
             lease: None,
             fence: linkspan_domain::Fence(1),
+            crashes: 0,
             started_at: None,
             completed_at: None,
             created_at: NOW,

@@ -15,7 +15,7 @@ use linkspan_domain::{
     Role, RunOutcome, Secret, StreamName, StreamSpec, StreamState, SyncLog, SyncLogId, Visible,
     Workspace, WorkspaceConnector, WorkspaceConnectorId, WorkspaceId,
     ports::{
-        CatalogStore, Change, MockStore, MockVault, MockWorld, Outbound, OutboundError,
+        CatalogStore, Change, Demand, MockStore, MockVault, MockWorld, Outbound, OutboundError,
         OutboundRequest, OutboundResponse, Sealed, Store, StoreError, SyncStore, Vault, World,
     },
 };
@@ -191,7 +191,9 @@ mockall::mock! {
     impl SyncStore for Runs {
         async fn start(&self, run: &SyncLog, receipt: &Receipt) -> Result<(), StoreError>;
         async fn claim(&self, worker: &str, only: Option<SyncLogId>, now: OffsetDateTime, until: OffsetDateTime) -> Result<Option<SyncLog>, StoreError>;
-        async fn extend(&self, run: SyncLogId, fence: Fence, until: OffsetDateTime) -> Result<(), StoreError>;
+        async fn extend(&self, run: SyncLogId, fence: Fence, until: OffsetDateTime) -> Result<Demand, StoreError>;
+        async fn release(&self, run: SyncLogId, fence: Fence) -> Result<(), StoreError>;
+        async fn cancel(&self, run: SyncLogId, outcome: &RunOutcome, receipt: &Receipt, now: OffsetDateTime) -> Result<(), StoreError>;
         async fn finish(&self, run: SyncLogId, fence: Fence, outcome: &RunOutcome, now: OffsetDateTime) -> Result<(), StoreError>;
         async fn failures(&self, activation: WorkspaceConnectorId) -> Result<u64, StoreError>;
         async fn stream(&self, activation: WorkspaceConnectorId, stream: &StreamName) -> Result<Option<StreamState>, StoreError>;

@@ -98,6 +98,7 @@ activations test draft: admin designer
 activations test: admin designer
 activations list tests: admin designer analyst
 syncs read: admin designer analyst
+syncs cancel: admin designer
 syncs start: admin designer
 ";
 
@@ -235,6 +236,7 @@ async fn activations(call: &Call) -> Tried {
     let it = Activations::new(empty(), empty(), empty(), empty(), sources(), Arc::clone(&clock));
     let mut runs = MockRuns::new();
     runs.expect_list().returning(|_, _| Ok(page(Vec::new())));
+    runs.expect_find().returning(|_, _| Ok(Some(crate::connections::tests::run())));
     let syncs = Syncs::new(Arc::new(runs), empty(), sources(), clock);
     let (caller, all) = (&call.caller, ListQuery::default());
     let new = NewActivation::of(id(1), Map::new());
@@ -253,6 +255,7 @@ async fn activations(call: &Call) -> Tried {
         ("activations test", code(it.test(call, id(1), Map::new()).await)),
         ("activations list tests", code(it.list_tests(caller, id(1), &all).await)),
         ("syncs read", code(syncs.records().list(caller, &all).await)),
+        ("syncs cancel", code(syncs.cancel(call, id(70)).await)),
         ("syncs start", code(syncs.start(call, id(1), sync).await)),
     ]
 }

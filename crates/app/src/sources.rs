@@ -3,8 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use linkspan_domain::{
-    Caller, Code, Denied, MASK, Permission, Secrets, StreamSpec, WorkspaceConnector,
-    WorkspaceConnectorId,
+    Caller, Code, Denied, Permission, Secrets, StreamSpec, WorkspaceConnector, WorkspaceConnectorId,
 };
 use linkspan_sdk::{Definition, Environment, Failure};
 use serde_json::Value;
@@ -56,7 +55,7 @@ impl Sources {
             Ok(outcome) => Checked {
                 ok: true,
                 latency,
-                message: masked(outcome.message, secrets),
+                message: secrets.mask_in(outcome.message),
                 error: None,
             },
             Err(failure) => {
@@ -66,7 +65,7 @@ impl Sources {
                     "settings do not work"
                 );
                 let error = Some(failure.code().to_owned());
-                Checked { ok: false, latency, message: masked(failure.to_string(), secrets), error }
+                Checked { ok: false, latency, message: secrets.mask_in(failure.to_string()), error }
             }
         }
     }
@@ -123,16 +122,4 @@ fn too_slow() -> Failure {
 /// Streams of a database are called `schema.table`.
 fn is_in(schemas: &[String], stream: &str) -> bool {
     stream.split_once('.').is_none_or(|(schema, _)| schemas.iter().any(|it| it == schema))
-}
-
-/// `text` without the secrets that a careless type may have put into it.
-fn masked(mut text: String, secrets: &Secrets) -> String {
-    for pointer in secrets.pointers() {
-        let secret = secrets.get(&pointer).map(linkspan_domain::Secret::expose);
-        // Shorter ones would be found in ordinary words.
-        if let Some(secret) = secret.filter(|it| it.len() >= 6 && text.contains(it.as_str())) {
-            text = text.replace(secret.as_str(), MASK);
-        }
-    }
-    text
 }

@@ -3,8 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use linkspan_domain::{
-    Act, Call, Capability, Code, Denied, Fence, Problem, Revision, RunCounts, RunStatus, Status,
-    StreamName, SyncLog, SyncLogId, SyncMode, Trigger, WorkspaceConnector, WorkspaceConnectorId,
+    Act, Call, Capability, Code, Denied, Fence, Permission, Problem, Revision, RunCounts,
+    RunOutcome, RunStatus, Status, StreamName, SyncLog, SyncLogId, SyncMode, Trigger,
+    WorkspaceConnector, WorkspaceConnectorId,
     ports::{Store, StoreError, SyncStore, World},
 };
 use serde_json::json;
@@ -64,8 +65,11 @@ pub enum SyncError {
         "there is no stream {0}; list the models of the workspace connector to see those there are"
     )]
     StreamNotFound(StreamName),
+    /// The run is over.
+    #[error("the run {0} is over; there is nothing to stop")]
+    NotActive(SyncLogId),
     /// The store failed.
-    #[error("could not start a sync of workspace connector {id}")]
+    #[error("could not start or stop a sync of workspace connector {id}")]
     Store {
         /// Of which activation.
         id: WorkspaceConnectorId,
@@ -90,6 +94,7 @@ impl Problem for SyncError {
             Self::Unsupported => Code::TypeUnsupported,
             Self::CursorRequired(_) => Code::CursorRequired,
             Self::StreamNotFound(_) => Code::StreamNotFound,
+            Self::NotActive(_) => Code::SyncNotActive,
             Self::Store { source, .. } => store_code(source),
         }
     }
@@ -103,6 +108,7 @@ impl Problem for SyncError {
             | Self::AlreadyInProgress(_)
             | Self::NotReady { .. }
             | Self::Unsupported
+            | Self::NotActive(_)
             | Self::Store { .. } => None,
         }
     }
@@ -154,6 +160,7 @@ impl Syncs {
             error: None,
             lease: None,
             fence: Fence::default(),
+            crashes: 0,
             started_at: None,
             completed_at: None,
             created_at: now,
@@ -168,6 +175,24 @@ impl Syncs {
             Err(StoreError::Stale) => Err(self.why_not(call, id).await?),
             Err(StoreError::ClaimLost) => Err(RecordError::ClaimLost.into()),
             Err(source) => Err(SyncError::Store { id, source }),
+        }
+    }
+
+    /// Stops a run. One that waits ends at once; one at work stores the checkpoint at hand and ends in a few seconds.
+    #[tracing::instrument(skip_all, fields(%id), err(level = "debug"))]
+    pub async fn cancel(&self, call: &Call, id: SyncLogId) -> Result<SyncLog, SyncError> {
+        call.caller.require(Permission::ConnectorManage)?;
+        let run = self.records.get(&call.caller, id).await?;
+        let activation = run.workspace_connector_id;
+        self.activations.live(call, activation, None).await?;
+        let details = json!({ "workspace_connector_id": activation });
+        let receipt = self.records.receipt(call, Act { action: "sync.cancelled", details }, &run);
+        let now = self.world.now();
+        match self.store.cancel(id, &RunOutcome::cancelled(), &receipt, now).await {
+            Ok(()) => Ok(self.records.get(&call.caller, id).await?),
+            Err(StoreError::Stale) => Err(SyncError::NotActive(id)),
+            Err(StoreError::ClaimLost) => Err(RecordError::ClaimLost.into()),
+            Err(source) => Err(SyncError::Store { id: activation, source }),
         }
     }
 

@@ -72,8 +72,8 @@ pub use tenancy::{Platform, Visible, Within};
 pub use text::{Email, InvalidText, Name, ServiceId, Slug};
 pub use workspace::Workspace;
 pub use workspace_connector::{
-    Event, LogLevel, Readiness, RunEnd, SealedSecrets, Status, StreamSettings, UnexpectedEvent,
-    WorkspaceConnector,
+    Event, Health, LogLevel, Readiness, RunEnd, SealedSecrets, Status, StreamSettings,
+    UnexpectedEvent, WorkspaceConnector,
 };
 
 /// The guide's examples are tested with the code they are about.

@@ -16,7 +16,7 @@ pub use outbound::{
 };
 pub use snapshots::{Snapshot, Snapshots};
 pub use store::{AccessStore, CatalogStore, Change, Store, StoreError};
-pub use syncs::SyncStore;
+pub use syncs::{Demand, SyncStore};
 pub use vault::{Purpose, SealContext, Sealed, Vault, VaultError};
 pub use world::World;
 #[cfg(any(test, feature = "mock"))]

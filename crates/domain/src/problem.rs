@@ -125,6 +125,12 @@ pub enum Code {
     /// Someone stopped the run.
     #[strum(to_string = "sync.cancelled")]
     SyncCancelled,
+    /// The workers that took the run died over it, one after the other.
+    #[strum(to_string = "sync.crashed")]
+    SyncCrashed,
+    /// The run is over.
+    #[strum(to_string = "sync.not_active")]
+    SyncNotActive,
     /// The activation has no such stream.
     #[strum(to_string = "stream.not_found")]
     StreamNotFound,

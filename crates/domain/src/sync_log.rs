@@ -5,7 +5,7 @@ use strum::VariantNames;
 use time::OffsetDateTime;
 
 use crate::{
-    Attribute, Resource, ResourceType, Revision, RunEnd, StreamName, SyncLogId, Visible,
+    Attribute, Code, Resource, ResourceType, Revision, RunEnd, StreamName, SyncLogId, Visible,
     WorkspaceConnectorId, WorkspaceId,
 };
 
@@ -38,6 +38,8 @@ pub struct SyncLog {
     pub lease: Option<Lease>,
     /// Grows each time somebody takes the run over. A write under an older token is refused.
     pub fence: Fence,
+    /// How many workers in a row fell silent over it, without having got anywhere.
+    pub crashes: u32,
     /// When work on it began.
     pub started_at: Option<OffsetDateTime>,
     /// When it ended.
@@ -208,6 +210,16 @@ pub struct RunOutcome {
 }
 
 impl RunOutcome {
+    /// The end of a run that a person stopped before a worker took it.
+    pub fn cancelled() -> Self {
+        let said = "the run was cancelled before it began".to_owned();
+        Self {
+            end: RunEnd::Cancelled,
+            counts: RunCounts::default(),
+            error: Some((Code::SyncCancelled.to_string(), said)),
+        }
+    }
+
     /// The status of the run.
     pub const fn status(&self) -> RunStatus {
         match self.end {

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use strum::VariantNames;
 use time::OffsetDateTime;
 
-pub use status::{Event, Readiness, RunEnd, Status, UnexpectedEvent};
+pub use status::{Event, Health, Readiness, RunEnd, Status, UnexpectedEvent};
 
 use crate::{
     Attribute, ConnectorId, ConnectorTypeKey, CursorType, Name, PersonId, Resource, ResourceType,

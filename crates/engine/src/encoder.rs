@@ -49,7 +49,7 @@ const HASHED_KEY: &str = "sha256:";
 const LARGEST_RECORD: usize = 64 * 1024 * 1024;
 
 /// So much of a rejected record is kept.
-const LARGEST_REJECTED: usize = 1024 * 1024;
+const LARGEST_REJECTED: usize = 64 * 1024;
 
 impl RowEncoder {
     /// An encoder for records of `schema` that `primary_key` names.

@@ -46,6 +46,10 @@ pub struct EngineLimits {
     pub checkpoint_bytes: usize,
     /// How long rows wait for a checkpoint at most.
     pub checkpoint_age: Duration,
+    /// How long a source may keep silent before it counts as unavailable.
+    pub stall: Duration,
+    /// How many workers in a row may die over a run before it is given up.
+    pub crashes: u32,
     /// How often a stream that broke off is tried again within a run.
     pub retries: u32,
     /// How long to wait before the first such try. It doubles with each.
@@ -65,6 +69,9 @@ impl Default for EngineLimits {
             checkpoint_rows: 50_000,
             checkpoint_bytes: 16 * 1024 * 1024,
             checkpoint_age: Duration::from_secs(5),
+            // A database may sort for minutes before its first row.
+            stall: Duration::from_mins(15),
+            crashes: 5,
             retries: 3,
             retry_wait: Duration::from_secs(1),
             quarantine_floor: 100,
@@ -106,7 +113,13 @@ impl Engine {
 
     /// Works off `run`, which has just been claimed.
     pub async fn run(&self, run: SyncLog, stop: &Stop) -> Ended {
+        if run.crashes >= self.limits.crashes {
+            let error = SyncError::Crashed(run.crashes);
+            let outcome = self.failed(&run, &Report::default(), &error).await;
+            return self.finish(&run, outcome).await;
+        }
         let held = HeldRun { id: run.id, fence: run.fence };
+        let cancel = stop.cancel.child_token();
         let lost = CancellationToken::new();
         let heartbeat = Heartbeat::start(
             Arc::clone(&self.syncs),
@@ -114,8 +127,9 @@ impl Engine {
             held,
             self.limits.lease,
             lost.clone(),
+            cancel.clone(),
         );
-        let signals = Signals { cancel: stop.cancel.clone(), drain: stop.drain.clone(), lost };
+        let signals = Signals { cancel, drain: stop.drain.clone(), lost };
         let mut work = Run::new(self, &run, held, &signals);
         let worked = work.all().await;
         let done = work.into_report();
@@ -174,7 +188,7 @@ impl Engine {
     }
 
     async fn release(&self, held: HeldRun) -> Ended {
-        match self.syncs.extend(held.id, held.fence, self.world.now()).await {
+        match self.syncs.release(held.id, held.fence).await {
             Ok(()) => Ended::Released,
             Err(error) => {
                 // Then it is free when its lease runs out.

@@ -73,6 +73,11 @@ pub enum SyncError {
         "the store of the platform did not do its part; the next run goes on from the last checkpoint"
     )]
     Store(#[source] StoreError),
+    /// It kills whoever works on it.
+    #[error(
+        "{0} workers in a row died over this run without getting anywhere; see their logs, and whether they have memory enough"
+    )]
+    Crashed(u32),
     /// Someone stopped it.
     #[error("the run was cancelled")]
     Cancelled,
@@ -110,6 +115,7 @@ impl SyncError {
             | Self::ColumnNotFound { .. }
             | Self::InvalidCursor { .. }
             | Self::TooManyQuarantined { .. }
+            | Self::Crashed(_)
             | Self::Cancelled
             | Self::Defect { .. } => false,
         }
@@ -152,6 +158,7 @@ impl SyncError {
             | Self::StreamNotFound(_)
             | Self::CursorRequired(_)
             | Self::TooManyQuarantined { .. }
+            | Self::Crashed(_)
             | Self::Store(_)
             | Self::Defect { .. } => RunEnd::of_failure(failures),
         }
@@ -183,6 +190,7 @@ impl Problem for SyncError {
             Self::CursorRequired(_) => Code::CursorRequired,
             Self::ColumnNotFound { .. } | Self::InvalidCursor { .. } => Code::InvalidConfig,
             Self::TooManyQuarantined { .. } => Code::TooManyQuarantined,
+            Self::Crashed(_) => Code::SyncCrashed,
             Self::Store(StoreError::Unavailable(_)) => Code::Unavailable,
             Self::Store(_) => Code::Internal,
             Self::Cancelled => Code::SyncCancelled,

@@ -5,13 +5,13 @@
 
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use linkspan_domain::{Cursor, StreamName};
-use linkspan_sdk::{Batch, BatchStream, Rejected, Rows};
+use linkspan_sdk::{Batch, BatchStream, Failure, Rejected, Rows};
 use tokio::{
     sync::mpsc::{self, Receiver, Sender},
     task::spawn_blocking,
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 use tokio_util::task::AbortOnDropHandle;
 
@@ -42,6 +42,11 @@ pub(crate) struct PieceLimits {
     pub(crate) age: Duration,
 }
 
+/// A source that has kept silent for too long.
+pub(crate) fn silent() -> Failure {
+    Failure::Unavailable { system: "the system".to_owned(), source: None }
+}
+
 /// A read whose batches are being encoded. Dropping it ends both.
 pub(crate) struct Encoding {
     /// What is ready to be stored.
@@ -57,10 +62,11 @@ pub(crate) fn encode(
     name: StreamName,
     primary_key: Vec<String>,
     limits: PieceLimits,
+    stall: Duration,
 ) -> Encoding {
     let (passed_on, full) = mpsc::channel(1);
     let (free, mut returned) = mpsc::channel(2);
-    let mut encoding = Run { name, primary_key, encoder: None, limits, passed_on };
+    let mut encoding = Run { name, primary_key, encoder: None, limits, stall, passed_on };
     let task = tokio::spawn(async move { encoding.all(batches, &mut returned).await });
     for _ in 0..2 {
         // There is room for both.
@@ -96,6 +102,7 @@ struct Run {
     primary_key: Vec<String>,
     encoder: Option<RowEncoder>,
     limits: PieceLimits,
+    stall: Duration,
     passed_on: Sender<Piece>,
 }
 
@@ -108,10 +115,12 @@ impl Run {
         let mut piece = returned.recv().await.ok_or(SyncError::Cancelled)?;
         let mut due = None;
         loop {
+            let next = timeout(self.stall, batches.next());
+            let next = next.map(|it| it.unwrap_or_else(|_| Some(Err(silent()))));
             let batch = match due {
-                None => batches.next().await,
+                None => next.await,
                 Some(at) => {
-                    let Ok(batch) = timeout_at(at, batches.next()).await else {
+                    let Ok(batch) = timeout_at(at, next).await else {
                         piece = self.exchange(piece, returned).await?;
                         due = None;
                         continue;
@@ -139,8 +148,9 @@ impl Run {
     }
 
     fn is_full(&self, piece: &Piece) -> bool {
+        let rejected = piece.rejected.iter().map(|it| it.payload.len()).sum::<usize>();
         piece.rows.len() + piece.rejected.len() >= self.limits.rows
-            || piece.rows.bytes() >= self.limits.bytes
+            || piece.rows.bytes() + rejected >= self.limits.bytes
     }
 
     /// Passes a piece on, and gets another.

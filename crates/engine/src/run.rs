@@ -4,12 +4,15 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use linkspan_domain::{RunCounts, Status, StreamName, StreamSpec, SyncLog, ports::StoreError};
 use linkspan_sdk::{Checkpoint, Failure, Finish, HeldRun, Load, Opening};
-use tokio::{select, time::sleep};
+use tokio::{
+    select,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Connection, Engine, RunEvent, StreamPlan, SyncError,
-    pipeline::{Encoding, Piece, PieceLimits, encode},
+    pipeline::{Encoding, Piece, PieceLimits, encode, silent},
     plan,
 };
 
@@ -138,7 +141,8 @@ impl<'a> Run<'a> {
             let (settings, environment) =
                 (connection.settings.clone(), connection.environment.clone());
             let found = connection.definition.discover(settings, environment);
-            match self.signals.interrupt(found).await? {
+            let found = timeout(self.engine.limits.stall, found);
+            match self.signals.interrupt(found).await?.unwrap_or_else(|_| Err(silent())) {
                 Ok(specs) => return Ok(specs),
                 Err(Failure::Cancelled) => return Err(self.signals.why_cancelled()),
                 Err(failure) => {
@@ -200,7 +204,8 @@ impl<'a> Run<'a> {
             bytes: limits.checkpoint_bytes,
             age: limits.checkpoint_age,
         };
-        let encoding = encode(batches, plan.name.clone(), plan.primary_key.clone(), pieces);
+        let encoding =
+            encode(batches, plan.name.clone(), plan.primary_key.clone(), pieces, limits.stall);
         let load = self.store(load, encoding, counts).await?;
 
         let finish = Finish { load, now: self.engine.world.now() };

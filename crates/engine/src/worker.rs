@@ -6,7 +6,7 @@ use linkspan_domain::SyncLog;
 use tokio::{
     select,
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
-    task::JoinSet,
+    task::{JoinError, JoinSet},
     time::sleep,
 };
 use tokio_util::sync::CancellationToken;
@@ -57,7 +57,9 @@ impl Worker {
         let free = || Arc::clone(&slots).acquire_owned();
         while let Some(Ok(slot)) = shutdown.run_until_cancelled(free()).await {
             // Those that have ended.
-            while runs.try_join_next().is_some() {}
+            while let Some(ended) = runs.try_join_next() {
+                mind(ended);
+            }
             match self.engine.claim(&self.settings.name, None).await {
                 Ok(Some(run)) => {
                     runs.spawn(work(self.engine.clone(), run, stop.clone(), slot));
@@ -76,7 +78,16 @@ impl Worker {
                 () = sleep(self.settings.poll) => {}
             }
         }
-        while runs.join_next().await.is_some() {}
+        while let Some(ended) = runs.join_next().await {
+            mind(ended);
+        }
+    }
+}
+
+/// A run that ended in a panic is claimed again when its lease runs out.
+fn mind(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(error = &error as &dyn std::error::Error, "work on a run ended in a panic");
     }
 }
 

@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use linkspan_domain::{
-    Event, Fence, Receipt, RunOutcome, Status, StreamName, StreamState, SyncLog, SyncLogId,
-    WorkspaceConnectorId,
-    ports::{StoreError, SyncStore},
+    Event, Fence, Health, Receipt, RunOutcome, RunStatus, Status, StreamName, StreamState, SyncLog,
+    SyncLogId, WorkspaceConnectorId,
+    ports::{Demand, StoreError, SyncStore},
 };
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryResult,
@@ -34,6 +34,12 @@ impl SyncStore for SqlStore<SyncLog> {
             return Err(StoreError::Stale);
         }
         let status: Status = activation.status.parse().map_err(corrupt)?;
+        if status.health() == Health::Degraded {
+            let key = sync_log::Column::WorkspaceConnectorSyncLogId.eq(run.id.uuid());
+            let update = sync_log::Entity::update_many()
+                .col_expr(sync_log::Column::WasDegraded, Expr::val(true));
+            update.filter(key).exec(&session).await.map_err(store_error)?;
+        }
         let status = status.after(Event::RunStarted).map_err(|_| StoreError::Stale)?;
         move_to(&session, activation.pk, status, run.created_at).await?;
         receipt::keep(&session, receipt).await?;
@@ -71,12 +77,56 @@ impl SyncStore for SqlStore<SyncLog> {
         run: SyncLogId,
         fence: Fence,
         until: OffsetDateTime,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Demand, StoreError> {
+        let session = self.db().write().await?;
+        let values = vec![run.uuid().into(), fence.0.into(), microseconds(until).into()];
+        let row = query_one(&session, EXTEND, values).await?.ok_or(StoreError::Stale)?;
+        let is_wanted: bool = row.try_get_by_index(0).map_err(store_error)?;
+        session.commit().await?;
+        Ok(if is_wanted { Demand::Wanted } else { Demand::Unwanted })
+    }
+
+    async fn release(&self, run: SyncLogId, fence: Fence) -> Result<(), StoreError> {
+        use sync_log::Column;
         let session = self.db().write().await?;
         let update = sync_log::Entity::update_many()
-            .col_expr(sync_log::Column::LeaseUntil, Expr::val(microseconds(until)))
+            .col_expr(Column::Status, Expr::val(RunStatus::Scheduled.to_string()))
+            .col_expr(Column::Worker, Expr::val(Option::<String>::None))
+            .col_expr(Column::LeaseUntil, Expr::val(Option::<i64>::None))
             .filter(held(run, fence));
         stale_unless(update.exec(&session).await.map_err(store_error)?.rows_affected)?;
+        session.commit().await
+    }
+
+    async fn cancel(
+        &self,
+        run: SyncLogId,
+        outcome: &RunOutcome,
+        receipt: &Receipt,
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        use sync_log::Column;
+        let session = self.db().write().await?;
+        let active = Condition::all()
+            .add(Column::WorkspaceConnectorSyncLogId.eq(run.uuid()))
+            .add(Column::Status.is_in(["scheduled", "in_progress"]));
+        let row = sync_log::Entity::find().filter(active).one(&session).await;
+        let row = row.map_err(store_error)?.ok_or(StoreError::Stale)?;
+        let waits = row.status == RunStatus::Scheduled.to_string();
+        // Not if a worker claims it just now.
+        let ended =
+            if waits { end(&session, &row, outcome, now).await } else { Err(StoreError::Stale) };
+        match ended {
+            Err(StoreError::Stale) => {
+                let update = sync_log::Entity::update_many()
+                    .col_expr(Column::IsUnwanted, Expr::val(true))
+                    .filter(Column::Pk.eq(row.pk))
+                    .filter(Column::Status.eq(RunStatus::InProgress.to_string()));
+                stale_unless(update.exec(&session).await.map_err(store_error)?.rows_affected)?;
+            }
+            other => other?,
+        }
+        receipt::keep(&session, receipt).await?;
         session.commit().await
     }
 
@@ -87,33 +137,10 @@ impl SyncStore for SqlStore<SyncLog> {
         outcome: &RunOutcome,
         now: OffsetDateTime,
     ) -> Result<(), StoreError> {
-        use sync_log::Column;
         let session = self.db().write().await?;
-        let held = held(run, fence);
-        let row = sync_log::Entity::find().filter(held.clone()).one(&session).await;
+        let row = sync_log::Entity::find().filter(held(run, fence)).one(&session).await;
         let row = row.map_err(store_error)?.ok_or(StoreError::Stale)?;
-        let owner = workspace_connector::Column::Pk.eq(row.workspace_connector_pk);
-        let activation = lock(&session, owner).await?;
-        let (code, message) = outcome.error.clone().unzip();
-        let nobody = Expr::val(Option::<String>::None);
-        let update = sync_log::Entity::update_many()
-            .col_expr(Column::Status, Expr::val(outcome.status().to_string()))
-            .col_expr(Column::ErrorCode, Expr::val(code))
-            .col_expr(Column::Error, Expr::val(message))
-            .col_expr(Column::Worker, nobody)
-            .col_expr(Column::LeaseUntil, Expr::val(Option::<i64>::None))
-            .col_expr(Column::CompletedAt, Expr::val(now))
-            .col_expr(Column::UpdatedAt, Expr::val(now))
-            .col_expr(Column::Revision, Expr::col(Column::Revision).add(1))
-            .filter(held);
-        stale_unless(update.exec(&session).await.map_err(store_error)?.rows_affected)?;
-        let status: Status = activation.status.parse().map_err(corrupt)?;
-        // In a status where the end of a run means nothing, it means nothing.
-        if let Ok(next) = status.after(Event::RunEnded(outcome.end))
-            && next != status
-        {
-            move_to(&session, activation.pk, next, now).await?;
-        }
+        end(&session, &row, outcome, now).await?;
         session.commit().await
     }
 
@@ -157,12 +184,14 @@ const CLAIM_POSTGRES: &str = "\
         ORDER BY created_at, pk LIMIT 1 FOR UPDATE SKIP LOCKED) \
     UPDATE workspace_connector_sync_logs l SET status = 'in_progress', worker = $1, \
         lease_until = $2, fence = l.fence + 1, revision = l.revision + 1, \
+        crashes = l.crashes + CASE l.status WHEN 'in_progress' THEN 1 ELSE 0 END, \
         started_at = coalesce(l.started_at, $3), updated_at = $3 \
     FROM next WHERE l.pk = next.pk RETURNING l.pk AS pk";
 
 const CLAIM_SQLITE: &str = "\
     UPDATE workspace_connector_sync_logs SET status = 'in_progress', worker = $1, \
         lease_until = $2, fence = fence + 1, revision = revision + 1, \
+        crashes = crashes + CASE status WHEN 'in_progress' THEN 1 ELSE 0 END, \
         started_at = coalesce(started_at, $3), updated_at = $3 \
     WHERE pk = (\
         SELECT pk FROM workspace_connector_sync_logs \
@@ -186,6 +215,50 @@ const STREAMS: &str = "\
     FROM workspace_connector_streams s \
     JOIN workspace_connectors w ON w.pk = s.workspace_connector_pk \
     WHERE w.workspace_connector_id = $1 ORDER BY s.stream";
+
+/// Keeps the lease of a run, and says whether it is still wanted: run, fence, until.
+const EXTEND: &str = "\
+    UPDATE workspace_connector_sync_logs SET lease_until = $3 \
+    WHERE workspace_connector_sync_log_id = $1 AND fence = $2 AND status = 'in_progress' \
+    RETURNING NOT is_unwanted AND EXISTS (SELECT 1 FROM workspace_connectors w \
+        WHERE w.pk = workspace_connector_sync_logs.workspace_connector_pk \
+            AND w.status = 'processing' AND w.deleted_at IS NULL)";
+
+/// Ends the run of `row`, as long as it is as it was read, and moves its activation on.
+async fn end(
+    session: &Session,
+    row: &sync_log::Model,
+    outcome: &RunOutcome,
+    now: OffsetDateTime,
+) -> Result<(), StoreError> {
+    use sync_log::Column;
+    let owner = workspace_connector::Column::Pk.eq(row.workspace_connector_pk);
+    let activation = lock(session, owner).await?;
+    let (code, message) = outcome.error.clone().unzip();
+    let nobody = Expr::val(Option::<String>::None);
+    let update = sync_log::Entity::update_many()
+        .col_expr(Column::Status, Expr::val(outcome.status().to_string()))
+        .col_expr(Column::ErrorCode, Expr::val(code))
+        .col_expr(Column::Error, Expr::val(message))
+        .col_expr(Column::Worker, nobody)
+        .col_expr(Column::LeaseUntil, Expr::val(Option::<i64>::None))
+        .col_expr(Column::CompletedAt, Expr::val(now))
+        .col_expr(Column::UpdatedAt, Expr::val(now))
+        .col_expr(Column::Revision, Expr::col(Column::Revision).add(1))
+        .filter(Column::Pk.eq(row.pk))
+        .filter(Column::Fence.eq(row.fence))
+        .filter(Column::Status.eq(row.status.clone()));
+    stale_unless(update.exec(session).await.map_err(store_error)?.rows_affected)?;
+    let status: Status = activation.status.parse().map_err(corrupt)?;
+    let before = if row.was_degraded { Health::Degraded } else { Health::Good };
+    // In a status where the end of a run means nothing, it means nothing.
+    if let Ok(next) = status.after(Event::RunEnded(outcome.end, before))
+        && next != status
+    {
+        move_to(session, activation.pk, next, now).await?;
+    }
+    Ok(())
+}
 
 async fn query_one(
     session: &Session,

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use futures_util::{FutureExt, future::BoxFuture};
 use linkspan_domain::{
-    Capability, ConnectorTypeKey, ConnectorTypeManifest, ExecutionModel, StreamSpec,
+    Capability, ConnectorTypeKey, ConnectorTypeManifest, ExecutionModel, Secrets, StreamSpec,
 };
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -130,8 +130,9 @@ impl Definition {
         environment: Environment,
     ) -> Result<CheckOutcome, Failure> {
         self.settings.pass("settings", &settings)?;
-        let cancel = environment.cancel.clone();
-        unless_cancelled(&cancel, (self.runners.check)(settings, environment)).await
+        let (cancel, secrets) = (environment.cancel.clone(), self.secrets(&settings));
+        let checked = unless_cancelled(&cancel, (self.runners.check)(settings, environment)).await;
+        checked.map_err(|it| it.without(&secrets))
     }
 
     /// Lists the streams behind `settings`.
@@ -142,8 +143,9 @@ impl Definition {
     ) -> Result<Vec<StreamSpec>, Failure> {
         let source = self.source("list streams")?;
         self.settings.pass("settings", &settings)?;
-        let cancel = environment.cancel.clone();
-        unless_cancelled(&cancel, (source.discover)(settings, environment)).await
+        let (cancel, secrets) = (environment.cancel.clone(), self.secrets(&settings));
+        let found = unless_cancelled(&cancel, (source.discover)(settings, environment)).await;
+        found.map_err(|it| it.without(&secrets))
     }
 
     /// Reads one stream. The reading runs as a task of its own, at most two batches ahead of whoever
@@ -165,8 +167,9 @@ impl Definition {
             async move {
                 let source = this.source("read streams")?;
                 this.settings.pass("settings", &settings)?;
+                let secrets = this.secrets(&settings);
                 let read = (source.read)(settings, request, environment, sink);
-                unless_cancelled(&cancel, read).await
+                unless_cancelled(&cancel, read).await.map_err(|it| it.without(&secrets))
             }
         });
         BatchStream::new(batches, reading, cancel.drop_guard())
@@ -187,8 +190,15 @@ impl Definition {
         if let Some(checker) = self.parameters.get(name) {
             checker.pass("parameters", &parameters)?;
         }
-        let cancel = environment.cancel.clone();
-        unless_cancelled(&cancel, run(settings, parameters, environment)).await
+        let (cancel, secrets) = (environment.cancel.clone(), self.secrets(&settings));
+        let done = unless_cancelled(&cancel, run(settings, parameters, environment)).await;
+        done.map_err(|it| it.without(&secrets))
+    }
+
+    /// The secrets among `settings`, which no failure may repeat.
+    fn secrets(&self, settings: &Value) -> Secrets {
+        let settings = settings.as_object().cloned().unwrap_or_default();
+        self.manifest.config_schema.split(settings).map(|it| it.secrets).unwrap_or_default()
     }
 
     fn source(&self, what: &str) -> Result<&SourceRunners, Failure> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use linkspan_domain::ports::Cause;
+use linkspan_domain::{Secrets, ports::Cause};
 
 /// Why a connector could not do what it was asked for.
 ///
@@ -98,6 +98,31 @@ impl Failure {
             | Self::Cancelled
             | Self::Unsupported(_)
             | Self::Defect { .. } => false,
+        }
+    }
+
+    /// The same, without the secrets that a careless type may have put into its texts.
+    #[must_use]
+    pub fn without(self, secrets: &Secrets) -> Self {
+        let mask = |text| secrets.mask_in(text);
+        match self {
+            Self::Invalid { what, field, reason } => {
+                Self::Invalid { what, field: mask(field), reason: mask(reason) }
+            }
+            Self::Refused(text) => Self::Refused(mask(text)),
+            Self::NotFound(text) => Self::NotFound(mask(text)),
+            Self::Unavailable { system, source } => {
+                Self::Unavailable { system: mask(system), source }
+            }
+            Self::Malformed { what, line, reason } => {
+                Self::Malformed { what: mask(what), line, reason: mask(reason) }
+            }
+            Self::Unsupported(text) => Self::Unsupported(mask(text)),
+            Self::Unauthorized
+            | Self::RateLimited { .. }
+            | Self::TooLarge { .. }
+            | Self::Cancelled
+            | Self::Defect { .. } => self,
         }
     }
 

@@ -14,7 +14,7 @@ use crate::{
     answer::{Collection, Document},
     include::Found,
     problem::Failure,
-    request::{Listing, Reading},
+    request::{Acting, Listing, Reading},
     resource::{Kept, Key, Related, Relationship, Shown, attributes, instant, maybe_instant},
     schema::{Schema, object, property},
 };
@@ -29,6 +29,24 @@ impl SyncLogs {
     #[oai(path = "/", method = "get", operation_id = "list_workspace_connector_sync_logs")]
     async fn list(&self, request: Listing<SyncLog>) -> Result<Collection<SyncLog>, Failure> {
         request.answer().await
+    }
+
+    /// Stop a sync
+    ///
+    /// A run that waits ends at once. One at work stores what it has at hand and ends in a few seconds: follow the sync log
+    /// that is answered.
+    #[oai(
+        path = "/:id/cancel",
+        method = "post",
+        operation_id = "cancel_workspace_connector_sync_log"
+    )]
+    async fn cancel(
+        &self,
+        request: Acting<SyncLog, Document<SyncLog, 202>>,
+    ) -> Result<Document<SyncLog, 202>, Failure> {
+        let Acting { call, context, id, view, .. } = request;
+        let run = context.app.syncs.cancel(&call, id).await?;
+        Document::of(&context, &call.caller, &view, &run).await
     }
 
     /// Get a sync log

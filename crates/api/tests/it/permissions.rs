@@ -43,7 +43,8 @@ fn least(operation: &str) -> &'static str {
         | "purge_workspace_connector"
         | "test_draft"
         | "test_workspace_connector"
-        | "start_sync" => "designer",
+        | "start_sync"
+        | "cancel_workspace_connector_sync_log" => "designer",
         "create_connector"
         | "update_connector"
         | "delete_connector"

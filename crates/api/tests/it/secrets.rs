@@ -105,6 +105,10 @@ async fn an_activation_shows_what_it_can_and_runs() {
     let log = admin.get(started.header("location")).await.expect(200);
     assert_eq!(log.body["data"]["id"], started.body["data"]["id"]);
     admin.post(&format!("{place}/syncs"), sync).await.refused(409, "sync.already_in_progress");
+    let cancel = format!("{}/cancel", started.header("location"));
+    let stopped = admin.post(&cancel, json!({})).await.expect(202);
+    assert_eq!(stopped.attributes()["error_code"], "sync.cancelled");
+    admin.post(&cancel, json!({})).await.refused(409, "sync.not_active");
 
     let down = admin.activation("two").await;
     let patch = json!({ "data": { "type": "workspace_connector", "id": down, "attributes": { "config": { "host": "down" } } } });

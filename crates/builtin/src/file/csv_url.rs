@@ -74,6 +74,12 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
+    /// The name of the stream. A signed URL lends it nothing but the host: any part of the path may be the secret.
+    fn name(&self) -> Result<StreamName, Failure> {
+        let url = self.url()?;
+        if self.signed_url.is_some() { host(&url) } else { name(&url) }
+    }
+
     fn url(&self) -> Result<Url, Failure> {
         match (&self.url, &self.signed_url) {
             (Some(url), None) => Ok(url.clone()),
@@ -94,7 +100,7 @@ impl Source for CsvUrl {
     }
 
     async fn read(cx: &Cx<Self>, request: ReadRequest, out: &mut BatchSink) -> Result<(), Failure> {
-        if request.stream != name(&cx.settings.url()?)? {
+        if request.stream != cx.settings.name()? {
             return Err(Failure::NotFound(format!("stream `{}`", request.stream)));
         }
         fetch(cx, Extent::Whole).await?.read(request, out).await
@@ -115,7 +121,7 @@ const BEGINNING: usize = 512 * 1024;
 /// Fetches the file into the scratch folder: it is gone through twice, and does not have to fit into memory.
 async fn fetch(cx: &Cx<CsvUrl>, extent: Extent) -> Result<Table, Failure> {
     let url = cx.settings.url()?;
-    let (name, limit) = (name(&url)?, cx.limits.download_bytes);
+    let (name, limit) = (cx.settings.name()?, cx.limits.download_bytes);
     let mut request = cx.http.request(Method::GET, url);
     cx.settings.auth.apply(&mut request.headers)?;
     request.limits.body_bytes = limit;
@@ -143,11 +149,11 @@ async fn fetch(cx: &Cx<CsvUrl>, extent: Extent) -> Result<Table, Failure> {
 fn name(url: &Url) -> Result<StreamName, Failure> {
     let last = url.path_segments().and_then(Iterator::last).unwrap_or_default();
     let last = percent_encoding::percent_decode_str(last).decode_utf8_lossy();
-    if last.is_empty() {
-        let host = url.host_str().unwrap_or("file");
-        return host.parse().map_err(|_| Failure::setting("url", "has no host"));
-    }
-    stream_name(&last)
+    if last.is_empty() { host(url) } else { stream_name(&last) }
+}
+
+fn host(url: &Url) -> Result<StreamName, Failure> {
+    url.host_str().unwrap_or("file").parse().map_err(|_| Failure::setting("url", "has no host"))
 }
 
 #[cfg(test)]
@@ -163,7 +169,7 @@ mod tests {
     use tokio::io::AsyncWriteExt;
     use url::Url;
 
-    use super::{CsvUrl, Failure, ReadRequest, name};
+    use super::{CsvUrl, Failure, ReadRequest, Settings, name};
 
     fn environment(answer: Answer) -> (Environment, Arc<Answers>) {
         let answers = Arc::new(Answers::always(answer));
@@ -248,6 +254,9 @@ mod tests {
         ] {
             assert_eq!(name(&Url::parse(url).unwrap()).unwrap().as_str(), expect, "{url}");
         }
+        let signed = json!({ "signed_url": "https://a.example/exports/t0k3n" });
+        let signed: Settings = serde_json::from_value(signed).unwrap();
+        assert_eq!(signed.name().unwrap().as_str(), "a.example", "the path may be the secret");
     }
 
     #[tokio::test]

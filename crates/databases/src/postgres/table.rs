@@ -41,7 +41,10 @@ order by n.nspname, c.relname, a.attnum";
 impl Table {
     /// Every table that may be read, by schema and name.
     pub(crate) async fn all(pool: &PgPool) -> Result<Vec<Self>, Failure> {
-        Self::query(pool, None).await
+        let mut tables = Self::query(pool, None).await?;
+        // What cannot be read is not offered.
+        tables.retain(|it| Identifier::guard("stream", &it.stream()).is_ok());
+        Ok(tables)
     }
 
     /// The one called `schema.table`.

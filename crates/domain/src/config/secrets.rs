@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::{ConfigError, plain::wipe};
+use super::{ConfigError, MASK, plain::wipe};
 use crate::Secret;
 
 /// The secret settings of an activation: JSON pointer to [`Secret`].
@@ -38,6 +38,18 @@ impl Secrets {
     /// Where secrets are set.
     pub fn pointers(&self) -> BTreeSet<String> {
         self.0.keys().cloned().collect()
+    }
+
+    /// `text` without the secrets that somebody may have put into it. Those of less than six characters stay: they would be
+    /// found in ordinary words.
+    pub fn mask_in(&self, mut text: String) -> String {
+        for held in self.0.values() {
+            let secret = held.text.expose().as_str();
+            if secret.len() >= 6 && text.contains(secret) {
+                text = text.replace(secret, MASK);
+            }
+        }
+        text
     }
 
     /// How many there are.

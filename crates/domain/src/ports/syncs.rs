@@ -8,6 +8,15 @@ use crate::{
     Fence, Receipt, RunOutcome, StreamName, StreamState, SyncLog, SyncLogId, WorkspaceConnectorId,
 };
 
+/// Whether anybody still wants a run that is at work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Demand {
+    /// Yes.
+    Wanted,
+    /// No: a person stopped it, or its activation was paused, disconnected or lost its grant.
+    Unwanted,
+}
+
 /// Keeps runs. The run row is the truth: a worker works on what it claimed, as long as its fencing token is the newest.
 ///
 /// # Contract
@@ -17,7 +26,8 @@ use crate::{
 ///   the same transaction as the run.
 /// - [`claim`](Self::claim) hands a run to one worker at a time, and grows its fencing token.
 /// - What is asked for under an older token, or of a run that is over, is [`StoreError::Stale`].
-/// - A run that is given back with [`extend`](Self::extend) until now can be claimed at once.
+/// - A run that is [released](Self::release) can be claimed at once. One whose lease ran out counts a crash, which the
+///   next checkpoint with records forgets.
 #[async_trait]
 pub trait SyncStore: Store<SyncLog> {
     /// Adds a run that waits for a worker. [`StoreError::Stale`] if the activation may not run any more.
@@ -32,12 +42,25 @@ pub trait SyncStore: Store<SyncLog> {
         until: OffsetDateTime,
     ) -> Result<Option<SyncLog>, StoreError>;
 
-    /// Keeps a run until `until`. With the present time it is given back: whoever claims it goes on from its last checkpoint.
+    /// Keeps a run until `until`, and answers whether it is still wanted.
     async fn extend(
         &self,
         run: SyncLogId,
         fence: Fence,
         until: OffsetDateTime,
+    ) -> Result<Demand, StoreError>;
+
+    /// Gives a run back: whoever claims it goes on from its last checkpoint.
+    async fn release(&self, run: SyncLogId, fence: Fence) -> Result<(), StoreError>;
+
+    /// Stops a run: one that waits ends at once, with `outcome`; one at work is not wanted any more, and ends when its
+    /// worker hears of it. [`StoreError::Stale`] if it is over.
+    async fn cancel(
+        &self,
+        run: SyncLogId,
+        outcome: &RunOutcome,
+        receipt: &Receipt,
+        now: OffsetDateTime,
     ) -> Result<(), StoreError>;
 
     /// Ends a run. Its counters stay as its checkpoints left them.

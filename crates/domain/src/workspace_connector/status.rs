@@ -50,8 +50,8 @@ pub enum Event {
     Unconfigured,
     /// A run began.
     RunStarted,
-    /// A run ended.
-    RunEnded(RunEnd),
+    /// A run ended, which began in that health.
+    RunEnded(RunEnd, Health),
     /// The provider refuses the grant.
     GrantRevoked,
     /// Billing or an administrator paused it.
@@ -79,6 +79,15 @@ pub enum RunEnd {
     Unauthorized,
     /// A person stopped it.
     Cancelled,
+}
+
+/// How an activation was when its run began: a run stands in the way of its status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::EnumIter)]
+pub enum Health {
+    /// Enabled.
+    Good,
+    /// Degraded.
+    Degraded,
 }
 
 /// Whether an activation has all it needs.
@@ -116,14 +125,17 @@ impl Status {
             ) => S::ToConfigure,
             (Event::Unconfigured, S::Suspended | S::Disabled) => self,
             (Event::RunStarted, S::Enabled | S::Degraded) => S::Processing,
-            (Event::RunEnded(end), S::Processing) => match end {
-                RunEnd::Clean | RunEnd::Failed | RunEnd::Cancelled => S::Enabled,
-                RunEnd::Lossy | RunEnd::Unhealthy => S::Degraded,
-                RunEnd::Broken => S::Error,
-                RunEnd::Unauthorized => S::NeedReconnect,
+            (Event::RunEnded(end, before), S::Processing) => match (end, before) {
+                (RunEnd::Clean, _) => S::Enabled,
+                // Neither shows that the losses are over.
+                (RunEnd::Failed | RunEnd::Cancelled, Health::Good) => S::Enabled,
+                (RunEnd::Failed | RunEnd::Cancelled, Health::Degraded) => S::Degraded,
+                (RunEnd::Lossy | RunEnd::Unhealthy, _) => S::Degraded,
+                (RunEnd::Broken, _) => S::Error,
+                (RunEnd::Unauthorized, _) => S::NeedReconnect,
             },
             // A run that outlives a pause or a lost grant says nothing about either.
-            (Event::RunEnded(_), S::Suspended | S::Disabled | S::NeedReconnect) => self,
+            (Event::RunEnded(..), S::Suspended | S::Disabled | S::NeedReconnect) => self,
             (
                 Event::GrantRevoked,
                 S::Enabled | S::Processing | S::Degraded | S::Error | S::NeedReconnect,
@@ -134,6 +146,11 @@ impl Status {
             (Event::Resumed(Readiness::Unconfigured), S::Suspended | S::Disabled) => S::ToConfigure,
             (event, status) => return Err(UnexpectedEvent { status, event }),
         })
+    }
+
+    /// The health that a run would begin in.
+    pub const fn health(self) -> Health {
+        if matches!(self, Self::Degraded) { Health::Degraded } else { Health::Good }
     }
 
     /// Whether a run may start.
@@ -148,7 +165,7 @@ impl std::fmt::Display for Event {
             Self::Configured => "new settings",
             Self::Unconfigured => "the loss of its settings",
             Self::RunStarted => "a run",
-            Self::RunEnded(_) => "the end of a run",
+            Self::RunEnded(..) => "the end of a run",
             Self::GrantRevoked => "a revoked grant",
             Self::Suspended => "a suspension",
             Self::Disabled => "being disabled",
@@ -175,7 +192,8 @@ mod tests {
             Event::Suspended,
             Event::Disabled,
         ];
-        events.extend(RunEnd::iter().map(Event::RunEnded));
+        let ends = RunEnd::iter().flat_map(|end| Health::iter().map(move |it| (end, it)));
+        events.extend(ends.map(|(end, before)| Event::RunEnded(end, before)));
         events.extend(Readiness::iter().map(Event::Resumed));
         events
     }
@@ -203,8 +221,13 @@ mod tests {
     proptest! {
         #[test]
         fn no_history_breaks_the_promises(history in prop::collection::vec(prop::sample::select(events()), 0..60)) {
-            let mut status = Status::ToConfigure;
+            let (mut status, mut health) = (Status::ToConfigure, Health::Good);
             for event in history {
+                // The end of a run knows how the run began.
+                let event = match event {
+                    Event::RunEnded(end, _) => Event::RunEnded(end, health),
+                    other => other,
+                };
                 match status.after(event) {
                     Err(refused) => prop_assert_eq!(refused, UnexpectedEvent { status, event }),
                     Ok(next) => {
@@ -215,11 +238,17 @@ mod tests {
                         }
                         // Health is judged at the end of a run, nowhere else.
                         if next == Status::Degraded && status != Status::Degraded {
-                            prop_assert!(matches!(event, Event::RunEnded(RunEnd::Lossy | RunEnd::Unhealthy)));
+                            prop_assert!(matches!(event, Event::RunEnded(RunEnd::Lossy | RunEnd::Unhealthy, _)) || health == Health::Degraded);
                         }
-                        // A degraded activation is enabled again only by way of a run.
+                        // A degraded activation is enabled again only by a clean run.
                         if status == Status::Degraded {
                             prop_assert_ne!(next, Status::Enabled);
+                        }
+                        if status == Status::Processing && health == Health::Degraded && next == Status::Enabled {
+                            prop_assert!(matches!(event, Event::RunEnded(RunEnd::Clean, _)));
+                        }
+                        if event == Event::RunStarted {
+                            health = status.health();
                         }
                         // A refused grant needs a person: no run and no resumption covers it up.
                         if status == Status::NeedReconnect && next == Status::Enabled {

@@ -9,14 +9,14 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use linkspan_domain::{Deleted, RunEnd, RunStatus, Status, SyncMode, ports::Change};
+use linkspan_domain::{Deleted, RunEnd, RunOutcome, RunStatus, Status, SyncMode, ports::Change};
 use linkspan_engine::{Ended, RunEvent, Stop};
 use linkspan_sdk::{Definition, Failure};
 use linkspan_testkit::fixtures::receipt;
 use tokio::sync::Notify;
 
 use crate::{
-    bench::{Bench, on_postgres, on_sqlite, settings},
+    bench::{Bench, LIMITS, on_postgres, on_sqlite, settings},
     made_up::{Item, definition, send, spec},
 };
 
@@ -380,13 +380,12 @@ async fn a_person_can_stop_a_run() {
         let bench = Bench::new(&url, source).await;
         let run = bench.start(SyncMode::Full, &[]).await;
         let run = bench.claim(run).await;
-        let (engine, stop) = (bench.engine.clone(), Stop::default());
-        let working = tokio::spawn({
-            let stop = stop.clone();
-            async move { engine.run(run, &stop).await }
-        });
+        let (engine, id) = (bench.engine.clone(), run.id);
+        let working = tokio::spawn(async move { engine.run(run, &Stop::default()).await });
         reached.notified().await;
-        stop.cancel.cancel();
+        let now = bench.engine.world.now();
+        let (cancelled, receipt) = (RunOutcome::cancelled(), receipt(9, None));
+        bench.engine.syncs.cancel(id, &cancelled, &receipt, now).await.unwrap();
         let Ended::Finished(outcome) = working.await.unwrap() else { panic!() };
         assert_eq!(
             (outcome.end, outcome.error.unwrap().0),
@@ -394,6 +393,48 @@ async fn a_person_can_stop_a_run() {
         );
         assert_eq!(bench.status().await, Status::Enabled);
         assert_eq!(bench.engine.syncs.failures(bench.activation.id).await.unwrap(), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_source_that_falls_silent_counts_as_unavailable() {
+    on_sqlite(|url| async move {
+        let (source, _reached, _go_on) = halting();
+        let mut bench = Bench::new(&url, source).await;
+        bench.engine.limits.stall = Duration::from_millis(100);
+        bench.engine.limits.retries = 0;
+        let run = bench.start(SyncMode::Full, &[]).await;
+        let run = bench.claim(run).await;
+        let Ended::Finished(outcome) = bench.engine.run(run, &Stop::default()).await else {
+            panic!()
+        };
+        assert_eq!(
+            (outcome.end, outcome.error.unwrap().0),
+            (RunEnd::Failed, "source.unavailable".to_owned())
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_run_that_kills_its_workers_is_given_up() {
+    on_sqlite(|url| async move {
+        let mut bench = Bench::new(&url, items(&["items"], numbered(0..12))).await;
+        bench.engine.limits.crashes = 2;
+        let id = bench.start(SyncMode::Full, &[]).await;
+        for _ in 0..=2 {
+            // Nobody works on it, nobody gives it back.
+            bench.claim(id).await;
+            tokio::time::sleep(LIMITS.lease.unsigned_abs()).await;
+        }
+        let run = bench.claim(id).await;
+        assert_eq!(run.crashes, 3);
+        let Ended::Finished(outcome) = bench.engine.run(run, &Stop::default()).await else {
+            panic!()
+        };
+        assert_eq!(outcome.error.unwrap().0, "sync.crashed");
+        assert_eq!(bench.status().await, Status::Enabled);
     })
     .await;
 }

@@ -50,6 +50,11 @@ pub(crate) struct Model {
     /// In microseconds since 1970.
     pub(crate) lease_until: Option<i64>,
     pub(crate) fence: i64,
+    pub(crate) crashes: i32,
+    /// Whether the activation was degraded when the run was started.
+    pub(crate) was_degraded: bool,
+    /// Whether a person stopped it.
+    pub(crate) is_unwanted: bool,
     pub(crate) revision: i64,
     pub(crate) started_at: Option<OffsetDateTime>,
     pub(crate) completed_at: Option<OffsetDateTime>,
@@ -119,6 +124,7 @@ impl Table for SyncLog {
             error,
             lease,
             fence,
+            crashes,
             started_at,
             completed_at,
             created_at,
@@ -148,6 +154,10 @@ impl Table for SyncLog {
             worker: Set(lease.as_ref().map(|it| it.worker.clone())),
             lease_until: Set(lease.as_ref().map(|it| microseconds(it.until))),
             fence: Set(fence.0),
+            crashes: Set(i32::try_from(*crashes).unwrap_or(i32::MAX)),
+            // What concerns the store alone begins as the columns' defaults say.
+            was_degraded: NotSet,
+            is_unwanted: NotSet,
             revision: Set(revision.number()),
             started_at: Set(*started_at),
             completed_at: Set(*completed_at),
@@ -187,6 +197,7 @@ impl TryFrom<Row> for SyncLog {
             error: row.error,
             lease,
             fence: Fence(row.fence),
+            crashes: row.crashes.unsigned_abs(),
             started_at: row.started_at,
             completed_at: row.completed_at,
             created_at: row.created_at,

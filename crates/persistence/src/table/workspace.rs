@@ -18,7 +18,7 @@ use crate::{
     error::{corrupt, store_error},
     field::Field,
     session::Session,
-    store::{ActiveModelOf, ColumnOf, Table, optional_reference, reference},
+    store::{ActiveModelOf, ColumnOf, Table, live_reference, optional_reference, reference},
     table::{organization, workspace_connector},
 };
 
@@ -132,6 +132,11 @@ impl Table for Workspace {
 /// The key of the workspace.
 pub(crate) async fn pk(session: &Session, id: WorkspaceId) -> Result<i64, StoreError> {
     reference(session, Column::Pk, Column::WorkspaceId, id.uuid()).await
+}
+
+/// The key of the workspace, which has to be there until the session ends.
+pub(crate) async fn live_pk(session: &Session, id: WorkspaceId) -> Result<i64, StoreError> {
+    live_reference(session, Column::Pk, Column::WorkspaceId, Column::DeletedAt, id.uuid()).await
 }
 
 /// What is in one of `workspaces`, where they are joined.

@@ -138,7 +138,10 @@ impl Table for WorkspaceConnector {
             deleted_at,
         } = self;
         let connector_pk = connector_pk(session, *connector_id, *deleted_at).await?;
-        let workspace_pk = workspace::pk(session, *workspace_id).await?;
+        let workspace_pk = match deleted_at {
+            None => workspace::live_pk(session, *workspace_id).await?,
+            Some(_) => workspace::pk(session, *workspace_id).await?,
+        };
         let person_pk = person::optional_pk(session, *person_id).await?;
         Ok(ActiveModel {
             pk: NotSet,

@@ -68,6 +68,7 @@ impl Bench {
             error: None,
             lease: None,
             fence: Fence::default(),
+            crashes: 0,
             started_at: None,
             completed_at: None,
             created_at: Self::at(number),

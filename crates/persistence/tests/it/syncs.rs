@@ -1,8 +1,8 @@
 //! Runs: one at a time, held by one worker, and what their ends mean.
 
 use linkspan_domain::{
-    Event, ListQuery, RunEnd, RunStatus, Status, SyncMode, WorkspaceConnector,
-    ports::{Change, StoreError},
+    Event, ListQuery, RunEnd, RunOutcome, RunStatus, Status, SyncMode, WorkspaceConnector,
+    ports::{Change, Demand, StoreError},
 };
 use linkspan_testkit::fixtures::{Specimen, receipt};
 use time::Duration;
@@ -19,6 +19,9 @@ on_both! {
     a_run_is_claimed_by_one_worker_at_a_time
     a_silent_workers_run_is_taken_over
     a_run_that_is_given_back_is_free_at_once
+    crashes_count_until_a_checkpoint
+    a_run_can_be_stopped
+    a_paused_activation_does_not_want_its_run
     the_end_of_a_run_moves_the_activation
     failures_count_until_a_success
     a_purged_activation_takes_runs_and_records_along
@@ -120,9 +123,65 @@ async fn a_run_that_is_given_back_is_free_at_once(url: &str) {
     let bench = Bench::new(url).await;
     let first = bench.begin(SyncMode::Full).await;
     let now = Bench::at(9);
-    bench.syncs.extend(first.id, first.fence, now).await.unwrap();
+    bench.syncs.release(first.id, first.fence).await.unwrap();
+    let waiting = bench.log(first.id).await;
+    assert_eq!((waiting.status, waiting.lease), (RunStatus::Scheduled, None));
+    let stale = bench.syncs.extend(first.id, first.fence, now).await;
+    assert!(matches!(stale, Err(StoreError::Stale)), "{stale:?}");
     let second = bench.take(first.id, now).await;
     assert!(second.fence > first.fence);
+    assert_eq!(bench.log(first.id).await.crashes, 0, "it was no crash");
+}
+
+async fn crashes_count_until_a_checkpoint(url: &str) {
+    let bench = Bench::new(url).await;
+    let mut held = bench.begin(SyncMode::Full).await;
+    let mut now = Bench::at(5);
+    for crashes in 1..=2 {
+        now += LEASE;
+        held = bench.take(held.id, now).await;
+        assert_eq!(bench.log(held.id).await.crashes, crashes);
+    }
+    let load = bench.open(held, SyncMode::Full).await.unwrap();
+    assert_eq!(bench.log(held.id).await.crashes, 2, "nothing was read yet");
+    bench.commit(&load, &[("1", "{}")]).await.unwrap();
+    assert_eq!(bench.log(held.id).await.crashes, 0);
+}
+
+async fn a_run_can_be_stopped(url: &str) {
+    let bench = Bench::new(url).await;
+    let now = Bench::at(3);
+    let cancel = async |id, number| {
+        bench.syncs.cancel(id, &RunOutcome::cancelled(), &receipt(number, None), now).await
+    };
+    // One that waits ends at once.
+    let (waiting, started) = bench.next_run(SyncMode::Full);
+    bench.syncs.start(&waiting, &started).await.unwrap();
+    cancel(waiting.id, 901).await.unwrap();
+    let log = bench.log(waiting.id).await;
+    assert_eq!((log.status, log.error_code.as_deref()), (RunStatus::Error, Some("sync.cancelled")));
+    assert_eq!(bench.status().await, Status::Enabled);
+    assert!(matches!(cancel(waiting.id, 902).await, Err(StoreError::Stale)));
+
+    // One at work hears of it with its next heartbeat.
+    let held = bench.begin(SyncMode::Full).await;
+    let beat = async || bench.syncs.extend(held.id, held.fence, Bench::at(90)).await.unwrap();
+    assert_eq!(beat().await, Demand::Wanted);
+    cancel(held.id, 903).await.unwrap();
+    assert_eq!(beat().await, Demand::Unwanted);
+    assert_eq!(bench.log(held.id).await.status, RunStatus::InProgress);
+    bench.end(held, RunEnd::Cancelled).await.unwrap();
+}
+
+async fn a_paused_activation_does_not_want_its_run(url: &str) {
+    let bench = Bench::new(url).await;
+    let held = bench.begin(SyncMode::Full).await;
+    let mut activation = bench.stored().await;
+    activation.apply(Event::Disabled).unwrap();
+    let store = bench.db.workspace_connectors();
+    store.write(&[Change::Update(activation)], &receipt(904, None)).await.unwrap();
+    let demand = bench.syncs.extend(held.id, held.fence, Bench::at(90)).await.unwrap();
+    assert_eq!(demand, Demand::Unwanted);
 }
 
 async fn the_end_of_a_run_moves_the_activation(url: &str) {
@@ -131,6 +190,9 @@ async fn the_end_of_a_run_moves_the_activation(url: &str) {
         (RunEnd::Lossy, Status::Degraded),
         (RunEnd::Clean, Status::Enabled),
         (RunEnd::Unhealthy, Status::Degraded),
+        (RunEnd::Failed, Status::Degraded),
+        (RunEnd::Cancelled, Status::Degraded),
+        (RunEnd::Clean, Status::Enabled),
         (RunEnd::Failed, Status::Enabled),
         (RunEnd::Cancelled, Status::Enabled),
         (RunEnd::Unauthorized, Status::NeedReconnect),
