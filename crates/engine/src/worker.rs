@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use linkspan_domain::SyncLog;
+use linkspan_domain::{SyncLog, SyncLogId, ports::StoreError};
 use tokio::{
     select,
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
@@ -49,6 +49,24 @@ impl Worker {
         Arc::clone(&self.wake)
     }
 
+    /// Works off `run` and no other, as soon as nobody else holds it. Ends with it, or with `shutdown`.
+    pub async fn run_only(&self, run: SyncLogId, shutdown: &CancellationToken) {
+        let stop = Stop { drain: shutdown.child_token(), cancel: CancellationToken::new() };
+        while !shutdown.is_cancelled() {
+            match self.engine.claim(&self.settings.name, Some(run)).await {
+                Ok(Some(run)) => {
+                    let id = run.id;
+                    let ended = self.engine.run(run, &stop).await;
+                    tracing::info!(run = %id, ?ended, "a run left this worker");
+                    return;
+                }
+                Ok(None) => {}
+                Err(error) => unclaimed(&error),
+            }
+            shutdown.run_until_cancelled(sleep(self.settings.poll)).await;
+        }
+    }
+
     /// Works until `shutdown`; then every run at work stores the checkpoint at hand and is given back.
     pub async fn run(&self, shutdown: &CancellationToken) {
         let slots = Arc::new(Semaphore::new(self.settings.slots));
@@ -66,10 +84,7 @@ impl Worker {
                     continue;
                 }
                 Ok(None) => {}
-                Err(error) => tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "no run could be claimed"
-                ),
+                Err(error) => unclaimed(&error),
             }
             drop(slot);
             select! {
@@ -82,6 +97,10 @@ impl Worker {
             mind(ended);
         }
     }
+}
+
+fn unclaimed(error: &StoreError) {
+    tracing::warn!(error = error as &dyn std::error::Error, "no run could be claimed");
 }
 
 /// A run that ended in a panic is claimed again when its lease runs out.

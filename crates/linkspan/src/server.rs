@@ -4,11 +4,14 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 use linkspan_api::{Limits, Probes, ServeError};
+use linkspan_domain::SyncLogId;
+use linkspan_engine::Worker;
 use linkspan_sdk::RecordStore;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
     task::JoinHandle,
 };
 use tokio_util::sync::CancellationToken;
@@ -22,7 +25,17 @@ pub(crate) struct Server {
     stop: CancellationToken,
     api: JoinHandle<Result<(), ServeError>>,
     worker: JoinHandle<()>,
+    asked: UnboundedSender<SyncLogId>,
     patience: Duration,
+}
+
+/// Which runs the worker of a server takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// Any that waits.
+    Any,
+    /// Those it is [asked](Server::work_on) for. Whoever may read more files than others leaves the runs of others alone.
+    Asked,
 }
 
 /// Why a server did not start, or did not stop as it should.
@@ -39,6 +52,12 @@ pub(crate) enum ServerError {
     /// The API ended with an error.
     #[error("the API ended with an error")]
     Api(#[source] ServeError),
+    /// A part of the server ended though nobody stopped it.
+    #[error("the {part} ended though nobody stopped it; see the log, and start the server again")]
+    Ended {
+        /// Which part.
+        part: &'static str,
+    },
     /// A part of the server did not end in time, or crashed.
     #[error("the {part} did not stop in time")]
     Stuck {
@@ -53,6 +72,7 @@ impl Server {
         settings: &Settings,
         platform: Platform,
         address: SocketAddr,
+        work: Work,
     ) -> Result<Self, ServerError> {
         let failed = |source| ServerError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
@@ -64,14 +84,41 @@ impl Server {
         let limits = Limits { drain: patience, ..Limits::default() };
         let api = platform.api(probes(&platform, &stop), limits);
         let api = tokio::spawn(linkspan_api::serve(listener, api, stop.clone().cancelled_owned()));
-        let worker_stop = stop.clone();
-        let worker = tokio::spawn(async move { worker.run(&worker_stop).await });
-        Ok(Self { platform, address, stop, api, worker, patience })
+        let (asked, runs) = mpsc::unbounded_channel();
+        let worker = tokio::spawn(work.go_on(worker, runs, stop.clone()));
+        Ok(Self { platform, address, stop, api, worker, asked, patience })
     }
 
     /// Where it listens.
     pub(crate) const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Has the worker take `run`, if it does not take any run by itself.
+    pub(crate) fn work_on(&self, run: SyncLogId) {
+        // Without a worker there is nobody to ask, and whoever waits for the run is told of that.
+        let _ = self.asked.send(run);
+    }
+
+    /// Goes on until somebody asks the process to stop, or a part of the server ends by itself.
+    pub(crate) async fn run(mut self) -> Result<(), ServerError> {
+        tokio::select! {
+            () = stop_signal() => {
+                tracing::info!("stopping: requests and checkpoints in flight are finished first");
+                self.stop().await
+            }
+            broken = self.broken() => Err(broken),
+        }
+    }
+
+    async fn broken(&mut self) -> ServerError {
+        tokio::select! {
+            api = &mut self.api => match api {
+                Ok(Err(source)) => ServerError::Api(source),
+                Ok(Ok(())) | Err(_) => ServerError::Ended { part: "API" },
+            },
+            _ = &mut self.worker => ServerError::Ended { part: "worker" },
+        }
     }
 
     /// The records that its runs brought in.
@@ -91,6 +138,24 @@ impl Server {
             (Ok(Ok(ended)), Ok(Ok(()))) => ended.map_err(ServerError::Api),
             (Ok(Ok(_)), _) => Err(ServerError::Stuck { part: "worker" }),
             _ => Err(ServerError::Stuck { part: "API" }),
+        }
+    }
+}
+
+impl Work {
+    async fn go_on(
+        self,
+        worker: Worker,
+        mut runs: UnboundedReceiver<SyncLogId>,
+        stop: CancellationToken,
+    ) {
+        match self {
+            Self::Any => worker.run(&stop).await,
+            Self::Asked => {
+                while let Some(Some(run)) = stop.run_until_cancelled(runs.recv()).await {
+                    worker.run_only(run, &stop).await;
+                }
+            }
         }
     }
 }
@@ -117,16 +182,16 @@ fn probes(platform: &Arc<Platform>, stop: &CancellationToken) -> Probes {
                 Arc::new(String::new)
             }
         };
-    let platform = Arc::clone(platform);
+    let (platform, stop) = (Arc::clone(platform), stop.clone());
     let is_ready = move || {
-        let platform = Arc::clone(&platform);
-        async move { platform.database.ping().await.is_ok() }.boxed()
+        let (platform, stop) = (Arc::clone(&platform), stop.clone());
+        async move { !stop.is_cancelled() && platform.database.ping().await.is_ok() }.boxed()
     };
     Probes { metrics, is_ready: Arc::new(is_ready) }
 }
 
 /// Comes when somebody asks the process to stop: Ctrl-C, or the signal of a service manager.
-pub(crate) async fn stop_signal() {
+async fn stop_signal() {
     let mut terminate = match signal(SignalKind::terminate()) {
         Ok(terminate) => terminate,
         Err(error) => {

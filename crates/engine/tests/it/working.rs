@@ -56,3 +56,29 @@ async fn a_worker_does_what_is_there_and_gives_back_what_it_cannot_end() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_worker_for_one_run_leaves_the_others_alone() {
+    on_sqlite(|url| async move {
+        let read = |request: linkspan_sdk::ReadRequest, mut out| {
+            async move { send(vec![Item::new(1, Some(1), "one")], &request, 3, &mut out).await }
+                .boxed()
+        };
+        let discover = || Ok(vec![spec("items")]);
+        let bench = Bench::new(&url, definition(Arc::new(discover), Arc::new(read))).await;
+        let settings =
+            WorkerSettings { poll: Duration::from_millis(5), ..WorkerSettings::named("w") };
+        let worker = Worker::new(bench.engine.clone(), settings);
+        let waiting = bench.start(SyncMode::Full, &["items"]).await;
+
+        let shutdown = CancellationToken::new();
+        let another = linkspan_domain::SyncLogId::from_uuid(bench.engine.world.uuid());
+        let looking = worker.run_only(another, &shutdown);
+        assert!(tokio::time::timeout(Duration::from_millis(100), looking).await.is_err());
+        assert_eq!(bench.log(waiting).await.status, RunStatus::Scheduled);
+
+        worker.run_only(waiting, &shutdown).await;
+        assert_eq!(bench.log(waiting).await.status, RunStatus::Success);
+    })
+    .await;
+}

@@ -27,6 +27,9 @@ impl Activation {
         let found = client.get("/v1/workspace-connectors", &[("filter[name]", name)]).await?;
         match found["data"].as_array().map(Vec::as_slice) {
             Some([only]) => Ok(Self::of(only)),
+            Some([_, _, ..]) => Err(Failed::usage(format!(
+                "several activations are called `{name}`, in this workspace and those below; use an identifier instead"
+            ))),
             _ => Err(Failed::usage(format!(
                 "there is no activation called `{name}`; make one with `linkspan connect TYPE --name {name} --set …`"
             ))),

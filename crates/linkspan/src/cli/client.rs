@@ -1,6 +1,6 @@
 //! The API as the commands see it, over HTTP.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderValue, Method, header};
 use linkspan_domain::{
@@ -18,6 +18,9 @@ pub(crate) struct Client {
     key: Secret<String>,
     outbound: Arc<dyn Outbound>,
 }
+
+/// Longer than the server waits for a connected system: it is the one to say what is slow.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 impl Client {
     /// A client of the server at `base`.
@@ -43,7 +46,7 @@ impl Client {
     pub(crate) async fn find(&self, path: &str) -> Result<Option<Value>, Failed> {
         match self.send(Method::GET, self.url(path)?, None).await {
             Ok(found) => Ok(Some(found)),
-            Err(failed) if failed.message.ends_with("[resource.not_found]") => Ok(None),
+            Err(failed) if failed.code.as_deref() == Some("resource.not_found") => Ok(None),
             Err(failed) => Err(failed),
         }
     }
@@ -53,6 +56,11 @@ impl Client {
         self.send(Method::POST, self.url(path)?, Some(body)).await
     }
 
+    /// Patches what is at `path`.
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> Result<Value, Failed> {
+        self.send(Method::PATCH, self.url(path)?, Some(body)).await
+    }
+
     fn url(&self, path: &str) -> Result<Url, Failed> {
         self.base.join(path).map_err(|_| Failed::usage(format!("{path} is not a path")))
     }
@@ -60,6 +68,7 @@ impl Client {
     async fn send(&self, method: Method, url: Url, body: Option<&Value>) -> Result<Value, Failed> {
         let mut request = OutboundRequest::new(method, url);
         request.headers = self.headers()?;
+        request.limits.total = PATIENCE;
         if let Some(body) = body {
             request.body = OutboundBody::Bytes(body.to_string().into());
         }
@@ -119,7 +128,8 @@ fn refused(document: &Value) -> Failed {
     let place =
         error["source"]["pointer"].as_str().or_else(|| error["source"]["parameter"].as_str());
     let place = place.map(|it| format!(" (at {it})")).unwrap_or_default();
-    Failed { exit, message: format!("{said}{place} [{code}]") }
+    let message = format!("{said}{place} [{code}]");
+    Failed { exit, message, code: Some(code.to_owned()) }
 }
 
 #[cfg(test)]

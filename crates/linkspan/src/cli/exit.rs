@@ -9,6 +9,8 @@ pub(crate) struct Failed {
     pub(crate) exit: Exit,
     /// What to say.
     pub(crate) message: String,
+    /// The problem code, if a server said so.
+    pub(crate) code: Option<String>,
 }
 
 /// The exit codes. Success is 0.
@@ -27,27 +29,27 @@ pub(crate) enum Exit {
 impl Failed {
     /// The command line, the settings or the input are wrong.
     pub(crate) fn usage(message: impl fmt::Display) -> Self {
-        Self { exit: Exit::Usage, message: message.to_string() }
+        Self { exit: Exit::Usage, message: message.to_string(), code: None }
     }
 
     /// The connected system refused, or did not answer.
     pub(crate) fn source(message: impl fmt::Display) -> Self {
-        Self { exit: Exit::Source, message: message.to_string() }
+        Self { exit: Exit::Source, message: message.to_string(), code: None }
     }
 
     /// It worked, but not for every record.
     pub(crate) fn partial(message: impl fmt::Display) -> Self {
-        Self { exit: Exit::Partial, message: message.to_string() }
+        Self { exit: Exit::Partial, message: message.to_string(), code: None }
     }
 
     /// Something went wrong that is not the person's doing. The whole chain of causes is told.
     pub(crate) fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
-        Self { exit: Exit::Internal, message: chain(error) }
+        Self { exit: Exit::Internal, message: chain(error), code: None }
     }
 
     /// The settings or the place the program runs in are wrong. The whole chain of causes is told.
     pub(crate) fn setup(error: &(dyn std::error::Error + 'static)) -> Self {
-        Self { exit: Exit::Usage, message: chain(error) }
+        Self { exit: Exit::Usage, message: chain(error), code: None }
     }
 }
 

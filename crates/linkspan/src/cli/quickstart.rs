@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     compose::{FileReach, Platform},
-    server::{self, Server, ServerError},
+    server::{Server, ServerError, Work},
     settings::Settings,
 };
 
@@ -29,7 +29,9 @@ pub(crate) struct Quickstart {
     #[arg(long)]
     exit: bool,
     /// Also connect this PostgreSQL database and sync its tables: postgresql://user:password@host:5432/database
-    #[arg(long, value_name = "URL")]
+    ///
+    /// In the environment the password is not in the list of processes.
+    #[arg(env = "LINKSPAN_QUICKSTART_POSTGRES", hide_env_values = true, long, value_name = "URL")]
     postgres: Option<String>,
 }
 
@@ -79,9 +81,8 @@ impl Quickstart {
             return Ok(());
         }
         output.say(&next_steps(session.client().base(), welcome.as_deref()));
-        server::stop_signal().await;
         match session.into_server() {
-            Some(server) => server.stop().await.map_err(|error| Failed::internal(&error)),
+            Some(server) => server.run().await.map_err(|error| Failed::internal(&error)),
             None => Ok(()),
         }
     }
@@ -89,7 +90,8 @@ impl Quickstart {
     /// A trial that ends by itself takes any free port; one that keeps running the port that is set.
     async fn start(&self, settings: &Settings, platform: Platform) -> Result<Server, ServerError> {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        Server::start(settings, platform, if self.exit { any } else { settings.listen }).await
+        Server::start(settings, platform, if self.exit { any } else { settings.listen }, Work::Any)
+            .await
     }
 
     async fn show(
@@ -107,7 +109,7 @@ impl Quickstart {
         for sample in &samples {
             let activation = activate(client, sample).await?;
             if sample.synced == Synced::Yes {
-                Sync::of(sample.name).sync(client, output).await?.verdict()?;
+                Sync::of(sample.name).sync(session, output).await?.verdict()?;
             }
             activations.push(activation);
         }
@@ -177,7 +179,11 @@ fn write_samples(uploads: &Path) -> std::io::Result<()> {
 async fn activate(client: &Client, sample: &Sample) -> Result<Value, Failed> {
     let found = client.get("/v1/workspace-connectors", &[("filter[name]", sample.name)]).await?;
     if let Some(activation) = found["data"].get(0) {
-        return Ok(activation.clone());
+        let id = &activation["id"];
+        let attributes = json!({ "config": sample.assigned.config });
+        let body = json!({ "data": { "type": "workspace_connector", "id": id, "attributes": attributes } });
+        let path = format!("/v1/workspace-connectors/{}", text(id));
+        return Ok(client.patch(&path, &body).await?["data"].take());
     }
     let query = [("filter[connector_type]", sample.connector_type)];
     let connector = client.get("/v1/connectors", &query).await?;

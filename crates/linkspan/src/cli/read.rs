@@ -148,5 +148,5 @@ fn failed(failure: &Failure) -> Failed {
         | Failure::Malformed { .. }
         | Failure::Cancelled => Exit::Source,
     };
-    Failed { exit, message: failure.to_string() }
+    Failed { exit, message: failure.to_string(), code: None }
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{exit::Failed, output::Output};
 use crate::{
     compose::{FileReach, Platform},
-    server::{self, Server},
+    server::{Server, Work},
     settings::Settings,
 };
 
@@ -21,12 +21,10 @@ impl Serve {
         if let Some(welcome) = platform.welcome() {
             output.say(&welcome);
         }
-        let server = Server::start(settings, platform, settings.listen).await;
+        let server = Server::start(settings, platform, settings.listen, Work::Any).await;
         let server = server.map_err(|error| Failed::setup(&error))?;
         let machine = json!({ "listen": server.address().to_string() });
         output.answer(|| format!("Linkspan listens on http://{}", server.address()), &machine);
-        server::stop_signal().await;
-        tracing::info!("stopping: requests and checkpoints in flight are finished first");
-        server.stop().await.map_err(|error| Failed::internal(&error))
+        server.run().await.map_err(|error| Failed::internal(&error))
     }
 }

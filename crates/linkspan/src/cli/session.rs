@@ -9,7 +9,7 @@ use url::Url;
 use super::{client::Client, exit::Failed};
 use crate::{
     compose::{FileReach, Platform},
-    server::Server,
+    server::{Server, Work},
     settings::Settings,
 };
 
@@ -38,7 +38,8 @@ impl Session {
         let platform = Platform::open(settings, FileReach::Operator).await;
         let platform = platform.map_err(|error| Failed::setup(&error))?;
         let key = platform.admin_key();
-        let server = Server::start(settings, platform, SocketAddr::from(([127, 0, 0, 1], 0))).await;
+        let here = SocketAddr::from(([127, 0, 0, 1], 0));
+        let server = Server::start(settings, platform, here, Work::Asked).await;
         Self::of(server.map_err(|error| Failed::setup(&error))?, key)
     }
 
@@ -52,6 +53,13 @@ impl Session {
     /// Speaks to the platform.
     pub(crate) const fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// Sees to it that `run` is worked off: by a worker of our own, if the platform is embedded.
+    pub(crate) fn work_on(&self, run: &str) {
+        if let (Some(server), Ok(run)) = (&self.embedded, run.parse()) {
+            server.work_on(run);
+        }
     }
 
     /// Lets the platform go.

@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use super::{
     activation::Activation,
-    client::Client,
     exit::Failed,
     output::{Output, table, thousands},
     progress::Progress,
@@ -53,7 +52,7 @@ impl Sync {
     /// Runs the command.
     pub(crate) async fn run(self, settings: &Settings, output: &Output) -> Result<(), Failed> {
         let session = Session::open(settings).await?;
-        let synced = self.sync(session.client(), output).await;
+        let synced = self.sync(&session, output).await;
         session.close().await;
         let synced = synced?;
         output.answer(|| synced.table(), &synced.machine());
@@ -61,8 +60,8 @@ impl Sync {
     }
 
     /// Starts the run, and follows it to its end.
-    pub(crate) async fn sync(&self, client: &Client, output: &Output) -> Result<Synced, Failed> {
-        let began = Instant::now();
+    pub(crate) async fn sync(&self, session: &Session, output: &Output) -> Result<Synced, Failed> {
+        let (client, began) = (session.client(), Instant::now());
         let activation = Activation::find(client, &self.name).await?;
         let mut attributes = json!({ "streams": self.streams });
         match (self.full, self.incremental) {
@@ -75,6 +74,7 @@ impl Sync {
         let path = format!("/v1/workspace-connectors/{}/syncs", activation.id);
         let started = client.post(&path, &body).await?;
         let log = started["data"]["id"].as_str().unwrap_or_default();
+        session.work_on(log);
         let path = format!("/v1/workspace-connector-sync-logs/{log}");
         let progress = Progress::start(output, &activation.name);
         loop {
