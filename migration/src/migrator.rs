@@ -2,7 +2,7 @@
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
 
-use crate::{m0001_platform, m0002_syncs};
+use crate::{m0001_platform, m0002_syncs, m0003_files};
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -10,6 +10,10 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_platform::Migration), Box::new(m0002_syncs::Migration)]
+        vec![
+            Box::new(m0001_platform::Migration),
+            Box::new(m0002_syncs::Migration),
+            Box::new(m0003_files::Migration),
+        ]
     }
 }

@@ -45,7 +45,7 @@ impl ConnectorType for Csv {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
-    /// The path of the file: below a folder that the operator opened, or the name of an upload.
+    /// The path of the file: that of an upload of the workspace, or one below a folder that the operator opened.
     #[schemars(length(min = 1))]
     path: String,
     #[serde(flatten)]
@@ -62,6 +62,9 @@ impl Source for Csv {
     }
 }
 
+/// How many times as large a compressed file may become. Text rarely gets ten times as large; a trap gets a thousand.
+const EXPANSION: u64 = 20;
+
 async fn open(cx: &Cx<Csv>) -> Result<Table, Failure> {
     let Settings { path, format } = &cx.settings;
     let local = cx.files.open(path).await?;
@@ -70,7 +73,8 @@ async fn open(cx: &Cx<Csv>) -> Result<Table, Failure> {
         return Err(Failure::TooLarge { limit });
     }
     let file_name = local.path.file_name().and_then(|it| it.to_str()).unwrap_or_default();
-    Table::new(stream_name(file_name)?, local.file, limit, format)
+    let text = limit.saturating_mul(EXPANSION);
+    Table::new(stream_name(file_name)?, local.file, text, format)
 }
 
 #[cfg(test)]
