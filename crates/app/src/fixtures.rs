@@ -181,6 +181,11 @@ impl FileStore for Shelf {
         self.0.lock().unwrap().push(format!("removed {}", file.path()));
         Ok(())
     }
+
+    async fn remove_all(&self, workspace: WorkspaceId) -> Result<(), FileStoreError> {
+        self.0.lock().unwrap().push(format!("removed all of {workspace}"));
+        Ok(())
+    }
 }
 
 #[async_trait]

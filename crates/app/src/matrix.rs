@@ -203,7 +203,14 @@ async fn filters(call: &Call) -> Tried {
 async fn organization(call: &Call) -> Tried {
     let sessions = Arc::<Sessions>::default();
     let access = Arc::new(MockAccessStore::new());
-    let workspaces = Workspaces::new(empty(), access, empty(), Arc::clone(&sessions), world());
+    let workspaces = Workspaces::new(
+        empty(),
+        access,
+        empty(),
+        Arc::new(Shelf::default()),
+        Arc::clone(&sessions),
+        world(),
+    );
     let people = People::new(empty(), empty(), Arc::clone(&sessions), world());
     let mint = |_: &str| Ok(key("lsk_new"));
     let keys = ApiKeys::new(empty(), empty(), empty(), sessions, mint, world());

@@ -15,7 +15,7 @@ use std::{
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use linkspan_domain::{
-    ContentHash, UploadedFile,
+    ContentHash, UploadedFile, WorkspaceId,
     ports::{FileStore, FileStoreError, ReceiveError, ReceivedFile, Upload},
 };
 use sha2::{Digest, Sha256};
@@ -92,12 +92,13 @@ impl FileStore for FolderStore {
     }
 
     async fn remove(&self, file: &UploadedFile) -> Result<(), FileStoreError> {
-        let folder = FolderStore::folder(&self.root, file);
-        blocking(move || match fs::remove_dir_all(&folder) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            done => done,
-        })
-        .await
+        let folder = Self::folder(&self.root, file);
+        blocking(move || remove_folder(&folder)).await
+    }
+
+    async fn remove_all(&self, workspace: WorkspaceId) -> Result<(), FileStoreError> {
+        let folder = self.root.join(workspace.to_string());
+        blocking(move || remove_folder(&folder)).await
     }
 }
 
@@ -136,6 +137,13 @@ fn make_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
+fn remove_folder(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
+}
+
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> Result<T, FileStoreError> {
@@ -150,7 +158,7 @@ fn failed(error: io::Error) -> FileStoreError {
 #[cfg(test)]
 mod tests {
     use futures_util::stream;
-    use linkspan_domain::{FileId, Revision, WorkspaceId};
+    use linkspan_domain::{FileId, Revision};
     use tempfile::TempDir;
     use time::macros::datetime;
     use uuid::Uuid;

@@ -266,6 +266,7 @@ impl Platform {
                 db.workspaces(),
                 db.access(),
                 db.workspace_connectors(),
+                Arc::clone(&self.files),
                 sessions(),
                 world(),
             )),

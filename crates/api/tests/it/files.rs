@@ -136,6 +136,22 @@ async fn files_of_one_workspace_are_not_there_for_another() {
 }
 
 #[tokio::test]
+async fn a_purged_workspace_leaves_no_files() {
+    let platform = Platform::start().await;
+    let admin = platform.admin();
+    let id = admin.make("/v1/workspaces", "workspace", json!({ "name": "Gone", "slug": "gone" }));
+    let id = id.await;
+    upload(&admin, "kept.csv", "a\n").await;
+    upload(&admin.with("Linkspan-Workspace", "gone"), "gone.csv", "a\n").await;
+    let folder = platform.home.path().join("files");
+    assert_eq!(lying(&folder), 2);
+    admin.delete(&format!("/v1/workspaces/{id}")).await.expect(204);
+    assert_eq!(lying(&folder), 2, "it can be restored");
+    admin.post(&format!("/v1/workspaces/{id}/purge"), json!({})).await.expect(204);
+    assert_eq!(lying(&folder), 1);
+}
+
+#[tokio::test]
 async fn a_file_that_is_too_large_is_refused_and_leaves_nothing_behind() {
     let platform = Platform::start().await;
     let admin = platform.admin().with("Content-Type", "application/octet-stream");

@@ -18,7 +18,7 @@ use linkspan_app::{
 use linkspan_domain::{
     Act, ApiKey, AuditEventId, Call, Caller, Category, KeyHash, OrganizationId, Receipt, Resource,
     Revision, Role, Secret, StreamSpec, Visible, Workspace,
-    ports::{Change, Outbound, OutboundError, OutboundRequest, OutboundResponse, World},
+    ports::{Change, FileStore, Outbound, OutboundError, OutboundRequest, OutboundResponse, World},
 };
 use linkspan_files::FolderStore;
 use linkspan_persistence::Database;
@@ -206,7 +206,7 @@ fn app(database: &Database, home: &TempDir, world: &Arc<dyn World>, limits: Limi
     let vault = Arc::new(KeyringVault::new(Keyring::open(None, &[], &policy).unwrap()));
     let settings = Arc::new(ActivationSettings::new(Arc::clone(&types), vault));
     let uploads = home.path().join("files");
-    let store = Arc::new(FolderStore::open(&uploads).unwrap());
+    let store: Arc<dyn FileStore> = Arc::new(FolderStore::open(&uploads).unwrap());
     let environment = Environment {
         files: FileAccess::none().with_uploads(&uploads).unwrap(),
         ..Environment::new(Arc::new(NoWayOut), Arc::new(OpenHosts))
@@ -235,7 +235,7 @@ fn app(database: &Database, home: &TempDir, world: &Arc<dyn World>, limits: Limi
         )),
         audit: Arc::new(Audit::new(db.audit_events(), world())),
         catalog: Arc::new(Catalog::new(db.connectors(), world())),
-        files: Arc::new(Files::new(db.files(), store, UPLOAD_BYTES, world())),
+        files: Arc::new(Files::new(db.files(), Arc::clone(&store), UPLOAD_BYTES, world())),
         filters: Arc::new(Filters::new(db.connector_filters(), db.connectors(), world())),
         idempotency: Arc::new(Idempotency::new(db.idempotency(), world())),
         people: Arc::new(People::new(db.people(), db.workspaces(), Arc::clone(&sessions), world())),
@@ -252,6 +252,7 @@ fn app(database: &Database, home: &TempDir, world: &Arc<dyn World>, limits: Limi
             db.workspaces(),
             db.access(),
             db.workspace_connectors(),
+            store,
             sessions,
             world(),
         )),

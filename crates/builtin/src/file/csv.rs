@@ -259,6 +259,28 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_file_is_bounded_as_it_lies_there_and_a_trap_when_it_unfolds() {
+        let settings = json!({ "path": "t.csv" });
+        let discover = async |text: Vec<u8>, limit: u64| {
+            let mut folder = folder("t.csv", text);
+            folder.environment.limits.file_bytes = limit;
+            Definition::of::<Csv>().discover(settings.clone(), folder.environment).await
+        };
+        let plain = b"a\n1\n".to_vec();
+        assert!(discover(plain.clone(), 4).await.is_ok());
+        let refused = discover(plain, 3).await;
+        assert!(matches!(refused, Err(Failure::TooLarge { limit: 3 })), "{refused:?}");
+        let mut gzip = GzipEncoder::new(Vec::new());
+        gzip.write_all(format!("a\n{}", "1\n".repeat(500_000)).as_bytes()).await.unwrap();
+        gzip.shutdown().await.unwrap();
+        let trap = gzip.into_inner();
+        let bytes = trap.len() as u64;
+        assert!(discover(trap.clone(), 60_000).await.is_ok());
+        let refused = discover(trap, bytes).await;
+        assert!(matches!(refused, Err(Failure::TooLarge { .. })), "{refused:?}");
+    }
+
+    #[tokio::test]
     async fn settings_say_how_the_file_is_written() {
         let folder = folder("t.csv", "1|'a|b'|NULL\n2||-\n");
         let settings = json!({

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
 use super::Cause;
-use crate::{ContentHash, UploadedFile};
+use crate::{ContentHash, UploadedFile, WorkspaceId};
 
 /// The bytes of a file, as they arrive.
 pub type Upload = BoxStream<'static, Result<Bytes, Cause>>;
@@ -29,6 +29,9 @@ pub trait FileStore: Send + Sync {
 
     /// Forgets the bytes of `file`. That they are not there is no error.
     async fn remove(&self, file: &UploadedFile) -> Result<(), FileStoreError>;
+
+    /// Forgets the bytes of all files of `workspace`. That there are none is no error.
+    async fn remove_all(&self, workspace: WorkspaceId) -> Result<(), FileStoreError>;
 }
 
 /// Bytes that have arrived, and are not kept yet.
