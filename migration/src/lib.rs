@@ -6,6 +6,7 @@
 mod dialect;
 mod m0001_platform;
 mod m0002_syncs;
+mod m0003_files;
 mod m0004_run_control;
 mod migrator;
 

@@ -14,9 +14,6 @@ import schemathesis
 
 URL, KEY = os.environ["LINKSPAN_URL"], os.environ["LINKSPAN_API_KEY"]
 
-# A file that lies in the data folder of the server.
-SETTINGS = {"path": os.environ["LINKSPAN_SAMPLE"]}
-
 COUNTER = itertools.count()
 TALLY = Counter()
 TURNS = Counter()
@@ -30,6 +27,18 @@ def send(method, path, body=None):
     answer = SESSION.request(method, f"{URL}/v1/{path}", json=body, timeout=30)
     assert answer.ok, f"{method} {path} was refused: {answer.text}"
     return answer.json()["data"]["id"] if answer.content else None
+
+
+def upload():
+    """Uploads a file and returns what the server says of it."""
+    headers = {"Content-Type": "text/csv"}
+    answer = SESSION.post(f"{URL}/v1/files?name=people.csv", data="id,name\n1,Ada\n2,Grace\n", headers=headers, timeout=30)
+    assert answer.ok, f"the upload was refused: {answer.text}"
+    return answer.json()["data"]
+
+
+# A file for connectors to read.
+SETTINGS = {"path": upload()["attributes"]["path"]}
 
 
 def unique(word):
@@ -89,7 +98,7 @@ def place(kind, action):
     """The identifier of a thing to which `action` can be done."""
     if kind == "workspace-connector-sync-logs":
         return run()
-    identifier = make(kind)
+    identifier = upload()["id"] if kind == "files" else make(kind)
     if action in ("restore", "purge"):
         send("DELETE", f"{kind}/{identifier}")
     return identifier
@@ -125,7 +134,7 @@ def before_call(context, case, kwargs):
     TURNS[operation] += 1
     if TURNS[operation] % 2 == 0:
         return
-    if "id" in case.path_parameters and kind in FRESH | {"workspace-connector-sync-logs": None}:
+    if "id" in case.path_parameters and kind in FRESH | {"files": None, "workspace-connector-sync-logs": None}:
         case.path_parameters["id"] = place(kind, rest[-2])
     if case.query:
         # A cursor is nothing that could be made up.

@@ -3,8 +3,8 @@
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use linkspan_app::{
-    Access, Activations, ApiKeys, Audit, Catalog, ConnectorTypes, Filters, Idempotency, People,
-    ProviderConnectors, Providers, Syncs, Workspaces,
+    Access, Activations, ApiKeys, Audit, Catalog, ConnectorTypes, Files, Filters, Idempotency,
+    People, ProviderConnectors, Providers, Syncs, Workspaces,
 };
 use linkspan_domain::ports::{Snapshots, World};
 
@@ -18,6 +18,7 @@ pub struct App {
     pub audit: Arc<Audit>,
     pub catalog: Arc<Catalog>,
     pub connector_types: Arc<ConnectorTypes>,
+    pub files: Arc<Files>,
     pub filters: Arc<Filters>,
     pub idempotency: Arc<Idempotency>,
     pub people: Arc<People>,
@@ -51,6 +52,8 @@ pub struct Limits {
     pub request: Duration,
     /// How long a request may take that waits for a connected system.
     pub source: Duration,
+    /// How long an upload may take.
+    pub upload: Duration,
     /// How long a connection may be silent.
     pub idle: Duration,
     /// How long requests at work are waited for when the server stops.
@@ -58,13 +61,14 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 1 MiB of body, 32 KiB of head, 30 s, 60 s with a connected system, 75 s of silence, 20 s to drain.
+    /// 1 MiB of body, 32 KiB of head, 30 s, 60 s with a connected system, 10 min for an upload, 75 s of silence, 20 s to drain.
     fn default() -> Self {
         Self {
             body_bytes: 1 << 20,
             head_bytes: 32 << 10,
             request: Duration::from_secs(30),
             source: Duration::from_mins(1),
+            upload: Duration::from_mins(10),
             idle: Duration::from_secs(75),
             drain: Duration::from_secs(20),
         }

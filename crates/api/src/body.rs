@@ -87,16 +87,24 @@ pub(crate) async fn receive(
             format!("the body is larger than the {limit} bytes that are taken here"),
         )
     };
-    let announced = request.header("Content-Length").and_then(|it| it.parse::<u64>().ok());
-    if announced.is_some_and(|it| it > limit as u64) {
+    if announced(request).is_some_and(|it| it > limit as u64) {
         return Err(too_large());
     }
-    let broken = |_| Failure::new(Code::RequestMalformed, "the body did not arrive as a whole");
-    let body = body.take().map_err(broken)?;
+    let body = body.take().map_err(|_| broken())?;
     body.into_bytes_limit(limit).await.map_err(|error| match error {
         ReadBodyError::PayloadTooLarge => too_large(),
-        _ => Failure::new(Code::RequestMalformed, "the body did not arrive as a whole"),
+        _ => broken(),
     })
+}
+
+/// How many bytes the client means to send, if it says so.
+pub(crate) fn announced(request: &Request) -> Option<u64> {
+    request.header("Content-Length").and_then(|it| it.parse().ok())
+}
+
+/// The client stopped sending.
+pub(crate) fn broken() -> Failure {
+    Failure::new(Code::RequestMalformed, "the body did not arrive as a whole")
 }
 
 /// Reads a body of the shape of `I`.

@@ -67,7 +67,7 @@ impl<E: Endpoint<Output = Response>> Door<E> {
             return (failure.render(context.accepted.errors, &context.trace_id), "none");
         }
         let path = request.uri().path().to_owned();
-        let deadline = self.deadline(&path);
+        let deadline = self.deadline(request.method(), &path);
         request.extensions_mut().insert(Arc::clone(context));
         let work = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
         let (failure, operation) = match tokio::time::timeout(deadline, work).await {
@@ -126,11 +126,12 @@ impl<E: Endpoint<Output = Response>> Door<E> {
         Ok(())
     }
 
-    /// How long a request may take: longer where a connected system has to answer.
-    fn deadline(&self, path: &str) -> Duration {
+    /// How long a request may take: longer where a connected system has to answer, or much has to arrive.
+    fn deadline(&self, method: &Method, path: &str) -> Duration {
         let limits = self.app.limits;
         match path.rsplit('/').next() {
             Some("test" | "models" | "syncs") => limits.source,
+            Some("files") if method == Method::POST => limits.upload,
             _ => limits.request,
         }
     }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use linkspan_domain::{
     ApiKey, AuditEvent, Caller, ConnectionTest, Connector, ConnectorFilter, ConnectorFilterId,
     ConnectorId, ConnectorTypeManifest, Id, Person, Provider, ProviderConnector,
-    ProviderConnectorId, ProviderId, Resource, StreamSpec, SyncLog, Workspace, WorkspaceConnector,
-    WorkspaceConnectorId,
+    ProviderConnectorId, ProviderId, Resource, StreamSpec, SyncLog, UploadedFile, Workspace,
+    WorkspaceConnector, WorkspaceConnectorId,
 };
 
 use crate::{
@@ -38,7 +38,7 @@ impl Kind {
 }
 
 /// All kinds of things that documents show, by name.
-pub(crate) static KINDS: [Kind; 15] = [
+pub(crate) static KINDS: [Kind; 16] = [
     Kind::of::<ApiKey>(),
     Kind::of::<AuditEvent>(),
     Kind::of::<ConnectionTest>(),
@@ -46,6 +46,7 @@ pub(crate) static KINDS: [Kind; 15] = [
     Kind::of::<ConnectorFilter>(),
     Kind::of::<ConnectorTypeManifest>(),
     Kind::of::<TypeCapabilities>(),
+    Kind::of::<UploadedFile>(),
     Kind::of::<Person>(),
     Kind::of::<Provider>(),
     Kind::of::<ProviderConnector>(),

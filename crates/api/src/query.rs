@@ -56,6 +56,12 @@ impl Query {
         self.0.first().map_or(Ok(()), |(name, _)| Err(unknown(name)))
     }
 
+    /// Takes the parameter of this name out.
+    pub(crate) fn take(&mut self, name: &str) -> Option<String> {
+        let at = self.0.iter().position(|(other, _)| other == name)?;
+        Some(self.0.remove(at).1)
+    }
+
     /// The parameters.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))

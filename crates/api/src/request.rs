@@ -3,6 +3,8 @@
 //! Each stands for all the parameters of its operation, so that no handler can forget one, and the OpenAPI document has
 //! what is really read.
 
+mod uploading;
+
 use std::{marker::PhantomData, sync::Arc};
 
 use bytes::Bytes;
@@ -15,6 +17,8 @@ use poem_openapi::{
     registry::{MetaParamIn, MetaRequest, MetaSchemaRef, Registry},
 };
 use sha2::{Digest, Sha256};
+
+pub(crate) use uploading::Uploading;
 
 use crate::{
     answer::{Answer, Collection, Document, replayed},
@@ -257,6 +261,8 @@ macro_rules! takes {
         }
     };
 }
+
+use takes;
 
 impl<'a, R: Shown> ApiExtractor<'a> for Listing<R> {
     takes!(READS, openapi::list_parameters::<R>());

@@ -6,6 +6,7 @@ mod connection_tests;
 mod connector_filters;
 mod connector_types;
 mod connectors;
+mod files;
 mod people;
 mod platform;
 mod provider_connectors;
@@ -29,7 +30,8 @@ pub(crate) type Resources = (
     providers::Providers,
     provider_connectors::ProviderConnectors,
     workspace_connectors::Operations,
-    sync_logs::SyncLogs,
+    // Nested, as tuples of more than twelve have no default.
+    (files::Files, sync_logs::SyncLogs),
     workspaces::Workspaces,
     people::People,
     api_keys::ApiKeys,

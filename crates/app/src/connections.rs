@@ -39,7 +39,7 @@ impl Connections for RunConnections {
             }
         })?;
         let definition = definition.clone();
-        let environment = self.sources.lend(Some(activation.id));
+        let environment = self.sources.lend(&activation);
         Ok(Connection { activation, definition, settings, environment })
     }
 }

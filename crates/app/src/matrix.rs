@@ -2,21 +2,22 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use futures_util::stream;
 use linkspan_domain::{
     Call, Condition, FilterScope, ListQuery, Permission, Role, Trigger,
-    ports::{MockAccessStore, World},
+    ports::{FileStore, MockAccessStore, World},
 };
 use serde_json::Map;
 use strum::IntoEnumIterator;
 
 use crate::{
-    ActivationPatch, Activations, ApiKeys, Audit, Catalog, Draft, DraftOf, FilterPatch, Filters,
-    NewActivation, NewApiKey, NewFilter, NewPerson, NewProvider, NewProviderConnector,
+    ActivationPatch, Activations, ApiKeys, Audit, Catalog, Draft, DraftOf, Files, FilterPatch,
+    Filters, NewActivation, NewApiKey, NewFilter, NewPerson, NewProvider, NewProviderConnector,
     NewWorkspace, People, PersonPatch, ProviderConnectorPatch, ProviderConnectors, ProviderPatch,
     Providers, Seeding, Sessions, StartSync, Syncs, WorkspacePatch, Workspaces,
     fixtures::{
-        MockCatalog, MockRuns, call, code, connector, empty, id, key, own_workspace, page, sources,
-        types, world,
+        MockCatalog, MockRuns, Shelf, call, code, connector, empty, id, key, own_workspace, page,
+        sources, types, world,
     },
 };
 
@@ -63,6 +64,10 @@ provider connectors update: admin
 provider connectors delete: admin
 provider connectors restore: admin
 provider connectors purge: admin
+files read: admin designer analyst
+files upload: admin designer
+files create: admin designer
+files delete: admin designer
 filters read: admin designer analyst
 filters effective: admin designer analyst viewer
 filters create custom: admin designer
@@ -105,6 +110,7 @@ syncs start: admin designer
 async fn everything(call: &Call) -> Tried {
     let mut tried = catalog(call).await;
     tried.extend(providers(call).await);
+    tried.extend(files(call).await);
     tried.extend(filters(call).await);
     tried.extend(organization(call).await);
     tried.extend(activations(call).await);
@@ -162,6 +168,18 @@ async fn providers(call: &Call) -> Tried {
     ]
 }
 
+async fn files(call: &Call) -> Tried {
+    let it = Files::new(empty(), Arc::new(Shelf::default()), 1, world());
+    let received = it.receive(call, None, Box::pin(stream::empty())).await.map(drop);
+    let given = Shelf::default().receive(Box::pin(stream::empty()), 1).await.unwrap();
+    vec![
+        ("files read", code(it.records().get(&call.caller, id(1)).await)),
+        ("files upload", code(received)),
+        ("files create", code(it.create(call, "a.csv".parse().unwrap(), given).await)),
+        ("files delete", code(it.delete(call, id(1), None).await)),
+    ]
+}
+
 async fn filters(call: &Call) -> Tried {
     let it = Filters::new(empty(), empty(), world());
     let new = |scope| NewFilter {
@@ -186,7 +204,14 @@ async fn filters(call: &Call) -> Tried {
 async fn organization(call: &Call) -> Tried {
     let sessions = Arc::<Sessions>::default();
     let access = Arc::new(MockAccessStore::new());
-    let workspaces = Workspaces::new(empty(), access, empty(), Arc::clone(&sessions), world());
+    let workspaces = Workspaces::new(
+        empty(),
+        access,
+        empty(),
+        Arc::new(Shelf::default()),
+        Arc::clone(&sessions),
+        world(),
+    );
     let people = People::new(empty(), empty(), Arc::clone(&sessions), world());
     let mint = |_: &str| Ok(key("lsk_new"));
     let keys = ApiKeys::new(empty(), empty(), empty(), sessions, mint, world());

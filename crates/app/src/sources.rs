@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use linkspan_domain::{
-    Caller, Code, Denied, Permission, Secrets, StreamSpec, WorkspaceConnector, WorkspaceConnectorId,
+    Caller, Code, Denied, Permission, Secrets, StreamSpec, WorkspaceConnector, WorkspaceId,
 };
 use linkspan_sdk::{Definition, Environment, Failure};
 use serde_json::Value;
@@ -39,16 +39,17 @@ impl Sources {
         &self.settings
     }
 
-    /// Tries settings. A failure is an answer here, not an error.
+    /// Tries settings in `workspace`. A failure is an answer here, not an error.
     pub(crate) async fn check(
         &self,
+        workspace: WorkspaceId,
         definition: &Definition,
         settings: Value,
         secrets: &Secrets,
     ) -> Checked {
         let start = Instant::now();
         // No activation: settings that are only being tried keep no connections.
-        let checking = definition.check(settings, self.lend(None));
+        let checking = definition.check(settings, self.lend_to(workspace));
         let answer = timeout(PATIENCE, checking).await.unwrap_or_else(|_| Err(too_slow()));
         let latency = start.elapsed();
         match answer {
@@ -77,7 +78,7 @@ impl Sources {
         patience: Duration,
     ) -> Result<Result<Vec<StreamSpec>, Failure>, SettingsError> {
         let (definition, settings) = self.settings.of(activation)?;
-        let discovering = definition.discover(settings, self.lend(Some(activation.id)));
+        let discovering = definition.discover(settings, self.lend(activation));
         let answer = timeout(patience, discovering).await.unwrap_or_else(|_| Err(too_slow()));
         let schemas = &activation.output_schemas;
         Ok(answer.map(|mut streams| {
@@ -86,10 +87,17 @@ impl Sources {
         }))
     }
 
-    /// The environment, for one use.
-    pub(crate) fn lend(&self, activation: Option<WorkspaceConnectorId>) -> Environment {
+    /// The environment, for one use by an activation.
+    pub(crate) fn lend(&self, activation: &WorkspaceConnector) -> Environment {
+        let lent = self.lend_to(activation.workspace_id);
+        Environment { activation: Some(activation.id), ..lent }
+    }
+
+    /// The environment, for one use in a workspace.
+    fn lend_to(&self, workspace: WorkspaceId) -> Environment {
         let cancel = self.environment.cancel.child_token();
-        Environment { activation, cancel, ..self.environment.clone() }
+        let files = self.environment.files.of_workspace(workspace);
+        Environment { files, cancel, ..self.environment.clone() }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use linkspan_domain::{
     Call, ListQuery, Name, PageRequest, Resource, Revision, Slug, Visible, Workspace,
     WorkspaceConnector, WorkspaceId,
-    ports::{AccessStore, Store, World},
+    ports::{AccessStore, FileStore, Store, World},
 };
 
 use crate::{Patch, RecordError, Records, Sessions, Writable, records::require_live};
@@ -15,6 +15,7 @@ pub struct Workspaces {
     records: Records<Workspace>,
     access: Arc<dyn AccessStore>,
     activations: Arc<dyn Store<WorkspaceConnector>>,
+    files: Arc<dyn FileStore>,
     sessions: Arc<Sessions>,
     world: Arc<dyn World>,
 }
@@ -45,11 +46,12 @@ impl Workspaces {
         store: Arc<dyn Store<Workspace>>,
         access: Arc<dyn AccessStore>,
         activations: Arc<dyn Store<WorkspaceConnector>>,
+        files: Arc<dyn FileStore>,
         sessions: Arc<Sessions>,
         world: Arc<dyn World>,
     ) -> Self {
         let records = Records::new(store, Arc::clone(&world));
-        Self { records, access, activations, sessions, world }
+        Self { records, access, activations, files, sessions, world }
     }
 
     /// The workspaces, for reading.
@@ -151,14 +153,22 @@ impl Workspaces {
         self.forgetting(self.records.restore(call, id, expected).await)
     }
 
-    /// Removes a deleted workspace for good.
+    /// Removes a deleted workspace for good, and the bytes of its files with it.
     pub async fn purge(
         &self,
         call: &Call,
         id: WorkspaceId,
         expected: Option<Revision>,
     ) -> Result<(), RecordError> {
-        self.forgetting(self.records.purge(call, id, expected).await)
+        self.forgetting(self.records.purge(call, id, expected).await)?;
+        if let Err(error) = self.files.remove_all(id).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                %id,
+                "the bytes of files are still there, though their workspace is not"
+            );
+        }
+        Ok(())
     }
 
     /// `root` and the workspaces below it.
@@ -180,7 +190,7 @@ mod tests {
     use linkspan_domain::{Role, ports::MockAccessStore};
 
     use super::*;
-    use crate::fixtures::{NOW, activation, call, code, id, keep, workspace, world};
+    use crate::fixtures::{NOW, Shelf, activation, call, code, id, keep, workspace, world};
 
     /// 1 above 2 above 3; 4 on its own, 5 deleted below 6, which is not there.
     fn workspaces(connected: Vec<WorkspaceConnector>) -> Workspaces {
@@ -195,7 +205,15 @@ mod tests {
         let mut access = MockAccessStore::new();
         access.expect_workspaces().returning(move |_| Ok(live.clone()));
         let connected = keep(connected).store;
-        Workspaces::new(keep(kept).store, Arc::new(access), connected, Arc::default(), world())
+        let files = Arc::new(Shelf::default());
+        Workspaces::new(
+            keep(kept).store,
+            Arc::new(access),
+            connected,
+            files,
+            Arc::default(),
+            world(),
+        )
     }
 
     async fn move_to(number: u128, parent: u128) -> String {

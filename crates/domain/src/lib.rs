@@ -12,6 +12,7 @@ mod connector;
 mod connector_filter;
 mod connector_type;
 mod cursor;
+mod file;
 mod id;
 mod list;
 mod permission;
@@ -49,9 +50,11 @@ pub use connector_type::{
     ExecutionModel, InvalidConnectorTypeKey,
 };
 pub use cursor::{Cursor, CursorType, InvalidCursor};
+pub use file::{ContentHash, UploadedFile};
 pub use id::{
-    ApiKeyId, AuditEventId, ConnectionTestId, ConnectorFilterId, ConnectorId, Id, OrganizationId,
-    PersonId, ProviderConnectorId, ProviderId, SyncLogId, WorkspaceConnectorId, WorkspaceId,
+    ApiKeyId, AuditEventId, ConnectionTestId, ConnectorFilterId, ConnectorId, FileId, Id,
+    OrganizationId, PersonId, ProviderConnectorId, ProviderId, SyncLogId, WorkspaceConnectorId,
+    WorkspaceId,
 };
 pub use list::{
     Deleted, Filter, FilterTest, FilterValue, InvalidFilter, ListQuery, Order, Page, PageRequest,
@@ -69,7 +72,7 @@ pub use sync_log::{
     Fence, Lease, RunCounts, RunOutcome, RunStatus, StreamState, SyncLog, SyncMode, Trigger,
 };
 pub use tenancy::{Platform, Visible, Within};
-pub use text::{Email, InvalidText, Name, ServiceId, Slug};
+pub use text::{Email, FileName, InvalidText, Name, ServiceId, Slug};
 pub use workspace::Workspace;
 pub use workspace_connector::{
     Event, Health, LogLevel, Readiness, RunEnd, SealedSecrets, Status, StreamSettings,

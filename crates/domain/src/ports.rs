@@ -1,5 +1,6 @@
 //! What Linkspan asks of the outside world, one small trait each.
 
+mod files;
 mod idempotency;
 mod outbound;
 mod snapshots;
@@ -10,6 +11,7 @@ mod world;
 
 use std::error::Error;
 
+pub use files::{FileStore, FileStoreError, ReceiveError, ReceivedFile, Upload};
 pub use idempotency::{CLAIM_LASTS, Claimed, IdempotencyStore, REPLY_LASTS};
 pub use outbound::{
     Limits, Outbound, OutboundBody, OutboundError, OutboundRequest, OutboundResponse,

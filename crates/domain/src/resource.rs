@@ -52,6 +52,7 @@ pub enum ResourceType {
     Connector,
     ConnectorFilter,
     ConnectorType,
+    File,
     Person,
     Provider,
     ProviderConnector,

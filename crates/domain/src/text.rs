@@ -106,4 +106,20 @@ texts! {
             && text.split_once('@').is_some_and(|(local, host)| !local.is_empty() && host.contains('.') && !host.contains('@'))
     },
     "a mail address such as ada@example.com";
+    /// The plain name of a file: no folders, not hidden, no control characters, 1 to 200 bytes.
+    ///
+    /// ```
+    /// use linkspan_domain::FileName;
+    /// assert!("people.csv".parse::<FileName>().is_ok());
+    /// assert!("../people.csv".parse::<FileName>().is_err());
+    /// assert!(".profile".parse::<FileName>().is_err());
+    /// ```
+    FileName,
+    |text| {
+        (1..=200).contains(&text.len())
+            && !text.starts_with('.')
+            && text.trim() == text
+            && !text.chars().any(|it| it.is_control() || matches!(it, '/' | '\\'))
+    },
+    "the plain name of a file: 1 to 200 bytes, no slash or backslash, no dot at the front, no control characters, no blanks at the ends";
 }

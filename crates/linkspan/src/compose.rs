@@ -11,17 +11,18 @@ use std::{
 use linkspan_api::{Limits, Probes};
 use linkspan_app::{
     Access, AccessError, ActivationSettings, Activations, ApiKeys, Audit, Catalog, ConnectorTypes,
-    DuplicateConnectorType, Filters, Idempotency, People, ProviderConnectors, Providers,
+    DuplicateConnectorType, Files, Filters, Idempotency, People, ProviderConnectors, Providers,
     RunConnections, SeedError, SeedOutcome, Seeding, Sessions, Sources, Syncs, Workspaces,
 };
 use linkspan_domain::{
     Call, CatalogEntry, Secret, Workspace,
-    ports::{Outbound, World},
+    ports::{FileStore, Outbound, World},
 };
 use linkspan_egress::{ClientError, DatabaseHosts, EgressPolicy, GuardedClient, InvalidNetworks};
 use linkspan_engine::{Engine, EngineLimits, NoProgress, Worker, WorkerSettings};
+use linkspan_files::FolderStore;
 use linkspan_persistence::{ConnectError, Database, MigrateError};
-use linkspan_sdk::{Environment, FileAccess, RecordStore};
+use linkspan_sdk::{Environment, FileAccess, RecordStore, SourceLimits};
 use linkspan_vault::{KeyPolicy, Keyring, KeyringError, KeyringVault};
 
 use crate::{
@@ -44,12 +45,14 @@ pub(crate) struct Platform {
     workspace: Workspace,
     admin: AdminKey,
     uploads: PathBuf,
+    files: Arc<dyn FileStore>,
+    upload_bytes: u64,
 }
 
 /// Which files connectors may read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FileReach {
-    /// Uploads, and the folders that the operator opened: others use the platform too.
+    /// The uploads of the workspace, and the folders that the operator opened: others use the platform too.
     Roots,
     /// Every file that the person at the command line can read.
     Operator,
@@ -110,6 +113,9 @@ impl Platform {
         let database = database(settings).await?;
         let uploads = settings.data_dir.join("files");
         make_data_dir(&uploads)?;
+        let files = FolderStore::open(&uploads);
+        let files =
+            files.map_err(|source| ComposeError::DataDir { path: uploads.clone(), source })?;
         let environment = environment(settings, Some(&uploads), reach)?;
         let types = Arc::new(registry::types().map_err(ComposeError::Types)?);
         let vault = Arc::new(KeyringVault::new(keyring(settings)?));
@@ -138,6 +144,8 @@ impl Platform {
             workspace,
             admin,
             uploads,
+            files: Arc::new(files),
+            upload_bytes: settings.upload_bytes,
         };
         platform.seed(catalog().map_err(ComposeError::Seed)?).await?;
         Ok(platform)
@@ -175,9 +183,9 @@ impl Platform {
         }
     }
 
-    /// The folder of uploaded files.
-    pub(crate) fn uploads(&self) -> &Path {
-        &self.uploads
+    /// The folder of the files that the first workspace has to itself.
+    pub(crate) fn own_files(&self) -> PathBuf {
+        self.uploads.join(self.workspace.id.to_string())
     }
 
     /// The records that runs brought in.
@@ -231,6 +239,12 @@ impl Platform {
             )),
             audit: Arc::new(Audit::new(db.audit_events(), world())),
             catalog: Arc::new(Catalog::new(db.connectors(), world())),
+            files: Arc::new(Files::new(
+                db.files(),
+                Arc::clone(&self.files),
+                self.upload_bytes,
+                world(),
+            )),
             filters: Arc::new(Filters::new(db.connector_filters(), db.connectors(), world())),
             idempotency: Arc::new(Idempotency::new(db.idempotency(), world())),
             people: Arc::new(People::new(db.people(), db.workspaces(), sessions(), world())),
@@ -252,6 +266,7 @@ impl Platform {
                 db.workspaces(),
                 db.access(),
                 db.workspace_connectors(),
+                Arc::clone(&self.files),
                 sessions(),
                 world(),
             )),
@@ -278,7 +293,7 @@ fn keyring(settings: &Settings) -> Result<Keyring, ComposeError> {
     Keyring::open(settings.master_key.as_ref(), &previous, &policy).map_err(ComposeError::Keyring)
 }
 
-/// What connectors work with. `uploads` is the folder of uploaded files, if there is one.
+/// What connectors work with. `uploads` is the folder of the uploads of all workspaces, if there is one.
 pub(crate) fn environment(
     settings: &Settings,
     uploads: Option<&Path>,
@@ -291,14 +306,30 @@ pub(crate) fn environment(
     };
     let outbound: Arc<dyn Outbound> =
         Arc::new(GuardedClient::new(policy.clone()).map_err(ComposeError::Outbound)?);
-    let mut folders: Vec<_> = uploads.map(Path::to_owned).into_iter().collect();
-    folders.extend(settings.file_roots.split(':').filter(|it| !it.is_empty()).map(PathBuf::from));
+    let guard = Arc::new(GuardedHosts::new(policy, hosts));
+    let files = file_access(settings, uploads, reach).map_err(ComposeError::FileRoots)?;
+    let file_bytes = match reach {
+        FileReach::Roots => settings.upload_bytes,
+        // Nobody bounds what people read of their own.
+        FileReach::Operator => u64::MAX,
+    };
+    let download_bytes = settings.csv_url_bytes;
+    let limits = SourceLimits { download_bytes, file_bytes, ..SourceLimits::default() };
+    Ok(Environment { files, limits, ..Environment::new(outbound, guard) })
+}
+
+fn file_access(
+    settings: &Settings,
+    uploads: Option<&Path>,
+    reach: FileReach,
+) -> io::Result<FileAccess> {
+    let roots = settings.file_roots.split(':').filter(|it| !it.is_empty()).map(PathBuf::from);
+    let mut folders: Vec<_> = roots.collect();
     if reach == FileReach::Operator {
         folders.extend([PathBuf::from("."), PathBuf::from("/")]);
     }
-    let files = FileAccess::within(folders).map_err(ComposeError::FileRoots)?;
-    let guard = Arc::new(GuardedHosts::new(policy, hosts));
-    Ok(Environment { files, ..Environment::new(outbound, guard) })
+    let files = FileAccess::within(folders)?;
+    uploads.map_or(Ok(files.clone()), |it| files.with_uploads(it))
 }
 
 #[cfg(test)]

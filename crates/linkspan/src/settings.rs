@@ -7,6 +7,7 @@ use figment::{
     providers::{Env, Format, Serialized, Toml},
 };
 use linkspan_domain::Secret;
+use linkspan_sdk::SourceLimits;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -36,6 +37,10 @@ pub(crate) struct Settings {
     pub(crate) egress_databases: EgressDatabases,
     /// Folders that file connectors may read, separated by colons. The uploads of the data directory are always among them.
     pub(crate) file_roots: String,
+    /// The most bytes of an uploaded file, and of a file that a connector of a server reads.
+    pub(crate) upload_bytes: u64,
+    /// The most bytes of a CSV file at a URL.
+    pub(crate) csv_url_bytes: u64,
     /// How many runs a worker works on at a time.
     pub(crate) worker_concurrency: usize,
     /// How many seconds a shutdown waits for requests and checkpoints.
@@ -105,6 +110,8 @@ struct Defaults {
     egress_allow: &'static str,
     egress_databases: EgressDatabases,
     file_roots: &'static str,
+    upload_bytes: u64,
+    csv_url_bytes: u64,
     worker_concurrency: usize,
     shutdown_secs: u64,
     log: &'static str,
@@ -125,6 +132,7 @@ pub(crate) struct InvalidSettings {
 impl Settings {
     /// Reads everything there is. `log` is what is logged unless somebody says otherwise.
     pub(crate) fn read(flags: &Flags, log: &'static str) -> Result<Self, InvalidSettings> {
+        let limits = SourceLimits::default();
         let defaults = Defaults {
             data_dir: "./linkspan-data",
             listen: "127.0.0.1:8787",
@@ -132,6 +140,8 @@ impl Settings {
             egress_allow: "",
             egress_databases: EgressDatabases::Exempt,
             file_roots: "",
+            upload_bytes: limits.file_bytes,
+            csv_url_bytes: limits.download_bytes,
             worker_concurrency: 2,
             shutdown_secs: 20,
             log,
@@ -163,9 +173,10 @@ impl Settings {
 }
 
 /// Every setting, as files and the environment call it.
-pub(crate) const NAMES: [&str; 17] = [
+pub(crate) const NAMES: [&str; 19] = [
     "admin_key",
     "api_key",
+    "csv_url_bytes",
     "data_dir",
     "database_url",
     "egress_allow",
@@ -179,6 +190,7 @@ pub(crate) const NAMES: [&str; 17] = [
     "mode",
     "public_url",
     "shutdown_secs",
+    "upload_bytes",
     "url",
     "worker_concurrency",
 ];

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use linkspan_domain::{
     ApiKey, AuditEvent, ConnectionTest, ConnectorFilter, Person, Provider, ProviderConnector,
-    SyncLog, Workspace, WorkspaceConnector,
+    SyncLog, UploadedFile, Workspace, WorkspaceConnector,
     ports::{AccessStore, CatalogStore, IdempotencyStore, Snapshots, Store, StoreError, SyncStore},
 };
 use linkspan_migration::{Migrator, MigratorTrait};
@@ -156,6 +156,11 @@ impl Database {
 
     /// Filters over the records of activations.
     pub fn connector_filters(&self) -> Arc<dyn Store<ConnectorFilter>> {
+        Arc::new(SqlStore::new(self.clone()))
+    }
+
+    /// Uploaded files, without their bytes.
+    pub fn files(&self) -> Arc<dyn Store<UploadedFile>> {
         Arc::new(SqlStore::new(self.clone()))
     }
 

@@ -40,21 +40,15 @@ pub struct SourceLimits {
     pub download_secs: u64,
     /// What one ordinary HTTP exchange may cost.
     pub exchange: Limits,
-    /// How many idle connections a pool keeps.
-    pub pool_idle: usize,
-    /// How many connections a pool opens at most.
-    pub pool_max: usize,
 }
 
 impl Default for SourceLimits {
     fn default() -> Self {
         Self {
             download_bytes: 50 * 1024 * 1024,
-            file_bytes: u64::MAX,
+            file_bytes: 200 * 1024 * 1024,
             download_secs: 600,
             exchange: Limits::default(),
-            pool_idle: 5,
-            pool_max: 20,
         }
     }
 }

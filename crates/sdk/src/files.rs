@@ -6,17 +6,22 @@ use std::{
     sync::Arc,
 };
 
+use linkspan_domain::WorkspaceId;
 use tokio::fs::{self, File};
 
 use crate::Failure;
 
-/// The folders whose files a connector may read: those the operator opened, and the uploads of the workspace.
+/// The folders whose files a connector may read: those the operator opened, and the uploads of its workspace.
+///
+/// Until it is [for a workspace](Self::of_workspace), it has no uploads at all.
 ///
 /// Neither `..` nor a symbolic link leads out of them. Only plain files are opened. People who can
 /// replace folders below an open folder while a file is being opened are trusted.
 #[derive(Clone, Debug)]
 pub struct FileAccess {
     roots: Arc<[PathBuf]>,
+    /// Where each workspace has a folder of uploads.
+    uploads: Option<Arc<Path>>,
 }
 
 /// A file that was opened for reading.
@@ -33,13 +38,25 @@ pub struct LocalFile {
 impl FileAccess {
     /// No folder, so no file.
     pub fn none() -> Self {
-        Self { roots: Arc::new([]) }
+        Self { roots: Arc::new([]), uploads: None }
     }
 
     /// The files below `folders`, which must exist. A relative path is looked up in each, in this order.
     pub fn within(folders: impl IntoIterator<Item = PathBuf>) -> io::Result<Self> {
         let roots: io::Result<Vec<_>> = folders.into_iter().map(|it| it.canonicalize()).collect();
-        Ok(Self { roots: roots?.into() })
+        Ok(Self { roots: roots?.into(), uploads: None })
+    }
+
+    /// The same files, and for each workspace those in a folder of `folder` that has its identifier for a name.
+    pub fn with_uploads(self, folder: &Path) -> io::Result<Self> {
+        Ok(Self { uploads: Some(folder.canonicalize()?.into()), ..self })
+    }
+
+    /// The same files, and the uploads of `workspace` before them.
+    #[must_use]
+    pub fn of_workspace(&self, workspace: WorkspaceId) -> Self {
+        let own = self.uploads.iter().map(|it| it.join(workspace.to_string()));
+        Self { roots: own.chain(self.roots.iter().cloned()).collect(), uploads: None }
     }
 
     /// Opens the file at `path`: below one of the folders, or relative to one.
@@ -92,7 +109,7 @@ mod tests {
 
     use tempfile::TempDir;
 
-    use super::{Failure, FileAccess};
+    use super::{Failure, FileAccess, WorkspaceId};
 
     fn opened() -> (TempDir, FileAccess) {
         let dir = TempDir::new().unwrap();
@@ -131,6 +148,30 @@ mod tests {
         ] {
             let answer = files.open(path).await;
             assert!(matches!(answer, Err(Failure::Refused(_))), "{path}: {answer:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn each_workspace_sees_its_own_uploads_and_what_the_operator_opened() {
+        let (dir, files) = opened();
+        let [own, other] = [1, 2].map(|it| WorkspaceId::from_uuid(uuid::Uuid::from_u128(it)));
+        let folder = dir.path().join("uploads");
+        fs::create_dir_all(folder.join(own.to_string())).unwrap();
+        fs::write(folder.join(own.to_string()).join("mine.csv"), "mine").unwrap();
+        let files = files.with_uploads(&folder).unwrap();
+        let absolute = folder.canonicalize().unwrap().join(own.to_string()).join("mine.csv");
+        let absolute = absolute.to_str().unwrap();
+        let (mine, theirs) = (files.of_workspace(own), files.of_workspace(other));
+        for path in ["mine.csv", absolute] {
+            assert_eq!(mine.open(path).await.unwrap().bytes, 4);
+            for closed in [&theirs, &files] {
+                assert!(closed.open(path).await.is_err(), "{path}");
+            }
+        }
+        let between = format!("{own}/mine.csv");
+        assert!(theirs.open(&between).await.is_err());
+        for files in [mine, theirs] {
+            assert_eq!(files.open("sub/a.csv").await.unwrap().bytes, 1);
         }
     }
 

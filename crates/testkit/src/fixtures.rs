@@ -2,6 +2,7 @@
 
 mod activations;
 mod catalog;
+mod files;
 mod tenancy;
 mod trail;
 

@@ -3,7 +3,7 @@
 //! The registry has one parameter for each argument of a handler. Our arguments stand for many, so they give one whose
 //! shape lists them, and [`expand`] puts those in its place.
 
-use linkspan_domain::{Attribute, AttributeKind, ConnectorTypeKey, PageSize};
+use linkspan_domain::{Attribute, AttributeKind, ConnectorTypeKey, FileName, PageSize};
 use poem_openapi::registry::{
     MetaOperation, MetaOperationParam, MetaParamIn, MetaSchema, MetaSchemaRef,
 };
@@ -25,6 +25,8 @@ const MANY: &str = "parameters";
 const QUERY: &str = "query ";
 const HEADER: &str = "header ";
 const PATH: &str = "path ";
+/// In the query, and it must be there.
+const REQUIRED: &str = "required ";
 
 /// One shape for all of them.
 pub(crate) fn parameters(all: Vec<MetaSchemaRef>) -> MetaSchemaRef {
@@ -95,6 +97,13 @@ pub(crate) fn asking_parameters() -> Vec<MetaSchemaRef> {
 pub(crate) fn creating_parameters<A: Answer>() -> Vec<MetaSchemaRef> {
     let mut all = vec![idempotency_key()];
     all.extend(A::parameters());
+    all
+}
+
+/// What uploading a file takes.
+pub(crate) fn uploading_parameters<A: Answer>() -> Vec<MetaSchemaRef> {
+    let mut all = creating_parameters::<A>();
+    all.push(parameter(REQUIRED, "name", "What the file is called.", FileName::schema()));
     all
 }
 
@@ -242,7 +251,7 @@ fn one(schema: &MetaSchemaRef) -> Option<MetaOperationParam> {
         schema: inline(schema),
         in_type,
         description,
-        required: in_type == MetaParamIn::Path,
+        required: matches!(place, "path" | "required"),
         deprecated: false,
         explode: true,
         style: None,

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use linkspan_domain::{
     ActorType, ApiKeyId, AuditEventId, AuthConfig, AuthorizationFlow, Availability, Capability,
     Category, Condition, ConfigSchema, ConnectionTestId, ConnectorFilterId, ConnectorId,
-    ConnectorTypeKey, CursorType, Direction, Email, ExecutionModel, LogLevel, McpTransport, Name,
-    OauthConfig, OrganizationId, Permission, PersonId, ProviderConnectorId, ProviderId,
-    ProviderType, ResourceType, Role, RunStatus, ServiceId, Slug, Status, StreamName,
+    ConnectorTypeKey, CursorType, Direction, Email, ExecutionModel, FileId, FileName, LogLevel,
+    McpTransport, Name, OauthConfig, OrganizationId, Permission, PersonId, ProviderConnectorId,
+    ProviderId, ProviderType, ResourceType, Role, RunStatus, ServiceId, Slug, Status, StreamName,
     StreamSettings, SyncLogId, SyncMode, TargetModel, Transport, Trigger, WorkspaceConnectorId,
     WorkspaceId,
 };
@@ -64,6 +64,7 @@ shapes! {
     Slug => text(r"^[a-z0-9._-]+$", 1, 100);
     ServiceId => text(r"^[A-Za-z0-9._-]+$", 1, 100);
     ConnectorTypeKey => text(r"^[a-z0-9_-]+$", 1, 64);
+    FileName => text(r"^[^\x00-\x20\x7f-\xa0./\\]([^\x00-\x1f\x7f-\x9f/\\]*[^\x00-\x20\x7f-\xa0/\\])?$", 1, 200);
     StreamName => text(r"^[^\x00-\x1f\x7f-\x9f]+$", 1, 512);
     Email => MetaSchema { max_length: Some(254), ..MetaSchema::new_with_format("string", "email") };
     Permission => one_of(&["connector:read", "connector:manage", "org:admin"]);
@@ -82,7 +83,7 @@ words! {
 }
 
 ids! {
-    ApiKeyId AuditEventId ConnectionTestId ConnectorFilterId ConnectorId OrganizationId PersonId ProviderConnectorId
+    ApiKeyId AuditEventId ConnectionTestId ConnectorFilterId ConnectorId FileId OrganizationId PersonId ProviderConnectorId
     ProviderId SyncLogId WorkspaceConnectorId WorkspaceId
 }
 

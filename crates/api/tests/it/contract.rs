@@ -89,7 +89,9 @@ fn modernize(schema: &mut Value) {
     match schema {
         Value::Object(map) => {
             map.values_mut().for_each(modernize);
-            if map.remove("nullable") == Some(Value::Bool(true)) {
+            // A property may be called `nullable`, too.
+            if map.get("nullable") == Some(&Value::Bool(true)) {
+                map.remove("nullable");
                 let inner = Value::Object(std::mem::take(map));
                 *map = Map::from_iter([("anyOf".to_owned(), json!([inner, { "type": "null" }]))]);
             }

@@ -5,6 +5,7 @@
 mod contract;
 mod documents;
 mod errors;
+mod files;
 mod idempotency;
 mod lists;
 mod negotiation;

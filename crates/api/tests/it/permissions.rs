@@ -29,6 +29,8 @@ fn least(operation: &str) -> &'static str {
         | "get_workspace_connector_capabilities"
         | "list_connection_tests"
         | "list_streams"
+        | "list_files"
+        | "get_file"
         | "list_workspace_connector_sync_logs"
         | "get_workspace_connector_sync_log" => "analyst",
         "create_connector_filter"
@@ -43,6 +45,8 @@ fn least(operation: &str) -> &'static str {
         | "purge_workspace_connector"
         | "test_draft"
         | "test_workspace_connector"
+        | "upload_file"
+        | "delete_file"
         | "start_sync"
         | "cancel_workspace_connector_sync_log" => "designer",
         "create_connector"
@@ -113,9 +117,13 @@ async fn every_operation_takes_its_role() {
                 "01960000-0000-7000-8000-ffffffffffff"
             };
             let path = path.replace("{id}", id).replace("{key}", "shop");
+            let (path, media_type) = match name {
+                "upload_file" => (format!("{path}?name=a.csv"), "text/csv"),
+                _ => (path, JSON_API),
+            };
             let method: Method = method.to_uppercase().parse().unwrap();
             for (rank, (role, client)) in clients.iter().enumerate() {
-                let client = client.with("Content-Type", JSON_API);
+                let client = client.with("Content-Type", media_type);
                 let answer = client.send(method.clone(), &path, body(operation, id)).await;
                 let expected = match role {
                     _ if rank >= least => None,

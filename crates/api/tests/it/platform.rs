@@ -11,19 +11,20 @@ use std::{
 
 use linkspan_api::{App, Limits, Probes};
 use linkspan_app::{
-    Access, ActivationSettings, Activations, ApiKeys, Audit, Catalog, ConnectorTypes, Filters,
-    Idempotency, People, ProviderConnectors, Providers, Seeding, Sessions, Sources, Syncs,
+    Access, ActivationSettings, Activations, ApiKeys, Audit, Catalog, ConnectorTypes, Files,
+    Filters, Idempotency, People, ProviderConnectors, Providers, Seeding, Sessions, Sources, Syncs,
     Workspaces,
 };
 use linkspan_domain::{
     Act, ApiKey, AuditEventId, Call, Caller, Category, KeyHash, OrganizationId, Receipt, Resource,
     Revision, Role, Secret, StreamSpec, Visible, Workspace,
-    ports::{Change, Outbound, OutboundError, OutboundRequest, OutboundResponse, World},
+    ports::{Change, FileStore, Outbound, OutboundError, OutboundRequest, OutboundResponse, World},
 };
+use linkspan_files::FolderStore;
 use linkspan_persistence::Database;
 use linkspan_sdk::{
-    BatchSink, CheckOutcome, ConnectorType, Cx, Definition, Environment, Failure, OpenHosts,
-    ReadRequest, Source, SourceEntry, source,
+    BatchSink, CheckOutcome, ConnectorType, Cx, Definition, Environment, Failure, FileAccess,
+    OpenHosts, ReadRequest, Source, SourceEntry, source,
 };
 use linkspan_vault::{KeyPolicy, Keyring, KeyringVault};
 use poem::{
@@ -138,6 +139,9 @@ pub(crate) struct Platform {
     pub(crate) workspace: Workspace,
 }
 
+/// The most bytes of an upload.
+pub(crate) const UPLOAD_BYTES: u64 = 200_000;
+
 /// The key of the operator.
 pub(crate) const ADMIN: &str = "lsk_the-key-of-the-operator";
 /// The key of an admin of another organization.
@@ -195,11 +199,18 @@ impl Platform {
 
 fn app(database: &Database, home: &TempDir, world: &Arc<dyn World>, limits: Limits) -> App {
     let world = || Arc::clone(world);
-    let types = Arc::new(ConnectorTypes::new([Definition::of::<Shop>()]).unwrap());
+    let csv = linkspan_builtin::all().into_iter().find(|it| it.manifest.key.as_str() == "csv");
+    let types = [Definition::of::<Shop>(), csv.unwrap()];
+    let types = Arc::new(ConnectorTypes::new(types).unwrap());
     let policy = KeyPolicy::CreateFile(home.path().to_owned());
     let vault = Arc::new(KeyringVault::new(Keyring::open(None, &[], &policy).unwrap()));
     let settings = Arc::new(ActivationSettings::new(Arc::clone(&types), vault));
-    let environment = Environment::new(Arc::new(NoWayOut), Arc::new(OpenHosts));
+    let uploads = home.path().join("files");
+    let store: Arc<dyn FileStore> = Arc::new(FolderStore::open(&uploads).unwrap());
+    let environment = Environment {
+        files: FileAccess::none().with_uploads(&uploads).unwrap(),
+        ..Environment::new(Arc::new(NoWayOut), Arc::new(OpenHosts))
+    };
     let sources = Arc::new(Sources::new(settings, environment));
     let sessions = Arc::new(Sessions::default());
     let database = database.clone();
@@ -224,6 +235,7 @@ fn app(database: &Database, home: &TempDir, world: &Arc<dyn World>, limits: Limi
         )),
         audit: Arc::new(Audit::new(db.audit_events(), world())),
         catalog: Arc::new(Catalog::new(db.connectors(), world())),
+        files: Arc::new(Files::new(db.files(), Arc::clone(&store), UPLOAD_BYTES, world())),
         filters: Arc::new(Filters::new(db.connector_filters(), db.connectors(), world())),
         idempotency: Arc::new(Idempotency::new(db.idempotency(), world())),
         people: Arc::new(People::new(db.people(), db.workspaces(), Arc::clone(&sessions), world())),
@@ -240,6 +252,7 @@ fn app(database: &Database, home: &TempDir, world: &Arc<dyn World>, limits: Limi
             db.workspaces(),
             db.access(),
             db.workspace_connectors(),
+            store,
             sessions,
             world(),
         )),

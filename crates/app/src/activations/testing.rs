@@ -3,7 +3,7 @@
 use linkspan_domain::{
     Act, Attribute, Call, Caller, ConfigError, ConnectionTest, ConnectionTestId, Filter,
     FilterTest, FilterValue, ListQuery, Page, SplitConfig, WorkspaceConnector,
-    WorkspaceConnectorId, join_config,
+    WorkspaceConnectorId, WorkspaceId, join_config,
 };
 use linkspan_sdk::Definition;
 use serde_json::{Map, Value, json};
@@ -30,7 +30,8 @@ impl Activations {
         let definition = self.sources.settings().definition(&connector_type)?;
         may_run(&call.caller, definition)?;
         let split = definition.manifest.config_schema.split(draft.config);
-        let checked = self.check(definition, split).await;
+        let workspace = call.caller.visible.workspace;
+        let checked = self.check(workspace, definition, split).await;
         Ok(self.keep_test(call, None, definition, checked).await?)
     }
 
@@ -48,7 +49,7 @@ impl Activations {
         may_run(&call.caller, definition)?;
         let stored = settings.open(&activation)?;
         let merged = definition.manifest.config_schema.merge(&stored, overrides);
-        let checked = self.check(definition, merged).await;
+        let checked = self.check(activation.workspace_id, definition, merged).await;
         Ok(self.keep_test(call, Some(id), definition, checked).await?)
     }
 
@@ -70,13 +71,14 @@ impl Activations {
 
     async fn check(
         &self,
+        workspace: WorkspaceId,
         definition: &Definition,
         split: Result<SplitConfig, ConfigError>,
     ) -> Checked {
         match split {
             Ok(SplitConfig { public, secrets }) => {
                 let config = join_config(public, &secrets);
-                self.sources.check(definition, config, &secrets).await
+                self.sources.check(workspace, definition, config, &secrets).await
             }
             Err(error) => Checked {
                 ok: false,

@@ -3,8 +3,8 @@
 use linkspan_domain::{
     Actor, ApiKey, Attribute, AuditEvent, Caller, ConnectionTest, Connector, ConnectorFilter,
     Filter, FilterScope, FilterTest, FilterValue, Permission, Person, Platform, Provider,
-    ProviderConnector, Resource, Revision, SyncLog, Visible, Within, Workspace, WorkspaceConnector,
-    WorkspaceId,
+    ProviderConnector, Resource, Revision, SyncLog, UploadedFile, Visible, Within, Workspace,
+    WorkspaceConnector, WorkspaceId,
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -167,6 +167,28 @@ impl Writable for WorkspaceConnector {
     const WRITE: Permission = Permission::ConnectorManage;
     const UNIQUE: &'static str = "name";
     const ACTS: Acts = acts!("workspace_connector");
+
+    fn guard(&self, caller: &Caller) -> Result<(), RecordError> {
+        own(self, self.workspace_id, caller)
+    }
+
+    stamped!();
+}
+
+impl Readable for UploadedFile {
+    const READ: Option<Permission> = Some(Permission::ConnectorRead);
+
+    fn tenancy(caller: &Caller) -> Visible {
+        caller.visible.clone()
+    }
+
+    soft_deleted!();
+}
+
+impl Writable for UploadedFile {
+    const WRITE: Permission = Permission::ConnectorManage;
+    const UNIQUE: &'static str = "path";
+    const ACTS: Acts = acts!("file");
 
     fn guard(&self, caller: &Caller) -> Result<(), RecordError> {
         own(self, self.workspace_id, caller)

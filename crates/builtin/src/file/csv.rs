@@ -45,7 +45,7 @@ impl ConnectorType for Csv {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
-    /// The path of the file: below a folder that the operator opened, or the name of an upload.
+    /// The path of the file: that of an upload of the workspace, or one below a folder that the operator opened.
     #[schemars(length(min = 1))]
     path: String,
     #[serde(flatten)]
@@ -62,6 +62,9 @@ impl Source for Csv {
     }
 }
 
+/// How many times as large a compressed file may become. Text rarely gets ten times as large; a trap gets a thousand.
+const EXPANSION: u64 = 20;
+
 async fn open(cx: &Cx<Csv>) -> Result<Table, Failure> {
     let Settings { path, format } = &cx.settings;
     let local = cx.files.open(path).await?;
@@ -70,7 +73,8 @@ async fn open(cx: &Cx<Csv>) -> Result<Table, Failure> {
         return Err(Failure::TooLarge { limit });
     }
     let file_name = local.path.file_name().and_then(|it| it.to_str()).unwrap_or_default();
-    Table::new(stream_name(file_name)?, local.file, limit, format)
+    let text = limit.saturating_mul(EXPANSION);
+    Table::new(stream_name(file_name)?, local.file, text, format)
 }
 
 #[cfg(test)]
@@ -252,6 +256,28 @@ mod tests {
             rows,
             json!([{ "a": "1", "b": "2" }, { "a": "a", "b": "b" }, { "a": "1", "b": "2" }])
         );
+    }
+
+    #[tokio::test]
+    async fn a_file_is_bounded_as_it_lies_there_and_a_trap_when_it_unfolds() {
+        let settings = json!({ "path": "t.csv" });
+        let discover = async |text: Vec<u8>, limit: u64| {
+            let mut folder = folder("t.csv", text);
+            folder.environment.limits.file_bytes = limit;
+            Definition::of::<Csv>().discover(settings.clone(), folder.environment).await
+        };
+        let plain = b"a\n1\n".to_vec();
+        assert!(discover(plain.clone(), 4).await.is_ok());
+        let refused = discover(plain, 3).await;
+        assert!(matches!(refused, Err(Failure::TooLarge { limit: 3 })), "{refused:?}");
+        let mut gzip = GzipEncoder::new(Vec::new());
+        gzip.write_all(format!("a\n{}", "1\n".repeat(500_000)).as_bytes()).await.unwrap();
+        gzip.shutdown().await.unwrap();
+        let trap = gzip.into_inner();
+        let bytes = trap.len() as u64;
+        assert!(discover(trap.clone(), 60_000).await.is_ok());
+        let refused = discover(trap, bytes).await;
+        assert!(matches!(refused, Err(Failure::TooLarge { .. })), "{refused:?}");
     }
 
     #[tokio::test]

@@ -54,7 +54,7 @@ impl ConnectorType for CsvUrl {
     }
 }
 
-/// Reads the records of a CSV file at a URL, of up to 50 MB unless the operator says otherwise.
+/// Reads the records of a CSV file at a URL, of up to 50 MB unless the operator sets another limit.
 ///
 /// The types of the columns are those that all rows fit. Blank lines are skipped, empty fields are
 /// null. The file may be compressed with gzip. It is fetched as a whole each time; with a cursor, only the

@@ -1,16 +1,23 @@
 //! The API as the commands see it, over HTTP.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
+use futures_util::TryStreamExt;
 use http::{HeaderMap, HeaderValue, Method, header};
 use linkspan_domain::{
     Secret,
     ports::{Outbound, OutboundBody, OutboundError, OutboundRequest},
 };
 use serde_json::Value;
+use tokio::fs::File;
+use tokio_util::io::ReaderStream;
 use url::Url;
 
 use super::exit::{Exit, Failed};
+
+/// How long an upload may take: as long as servers wait for one.
+const UPLOAD_LASTS: Duration = Duration::from_mins(10);
+const BYTES: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
 /// Speaks JSON:API to a Linkspan server.
 pub(crate) struct Client {
@@ -61,6 +68,26 @@ impl Client {
         self.send(Method::PATCH, self.url(path)?, Some(body)).await
     }
 
+    /// Uploads the file at `path`.
+    pub(crate) async fn upload(&self, path: &Path) -> Result<Value, Failed> {
+        let unreadable =
+            |error| Failed::usage(format!("{} cannot be read: {error}", path.display()));
+        let file = File::open(path).await.map_err(unreadable)?;
+        let pieces = ReaderStream::new(file).map_err(|error| OutboundError::Broken {
+            host: "the server".to_owned(),
+            source: error.into(),
+        });
+        let mut url = self.url("/v1/files")?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        url.query_pairs_mut().append_pair("name", &name);
+        let mut request = OutboundRequest::new(Method::POST, url);
+        request.headers = self.headers()?;
+        request.headers.insert(header::CONTENT_TYPE, BYTES);
+        request.body = OutboundBody::Stream(Box::pin(pieces));
+        request.limits.total = UPLOAD_LASTS;
+        self.exchange(request).await
+    }
+
     fn url(&self, path: &str) -> Result<Url, Failed> {
         self.base.join(path).map_err(|_| Failed::usage(format!("{path} is not a path")))
     }
@@ -72,6 +99,10 @@ impl Client {
         if let Some(body) = body {
             request.body = OutboundBody::Bytes(body.to_string().into());
         }
+        self.exchange(request).await
+    }
+
+    async fn exchange(&self, request: OutboundRequest) -> Result<Value, Failed> {
         let response = self.outbound.send(request).await.map_err(|it| unreachable_server(&it))?;
         let status = response.status;
         let bytes = response.bytes().await.map_err(|it| unreachable_server(&it))?;

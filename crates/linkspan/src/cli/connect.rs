@@ -1,6 +1,8 @@
 //! `linkspan connect`: activates a connector.
 
-use serde_json::{Value, json};
+use std::path::PathBuf;
+
+use serde_json::{Map, Value, json};
 
 use super::{
     assign::{Assigned, Assignments},
@@ -14,6 +16,7 @@ use crate::settings::Settings;
 /// Activate a connector in the workspace
 ///
 /// Secrets are sealed before they are stored. Settings that the connector type does not list are refused.
+/// A CSV file that lies here is uploaded where the server is another machine's.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  linkspan connect csv --name sales --set path=/data/sales.csv --set primary_key=id\n  \
@@ -37,7 +40,7 @@ impl Connect {
     /// Runs the command.
     pub(crate) async fn run(self, settings: &Settings, output: &Output) -> Result<(), Failed> {
         let session = Session::open(settings).await?;
-        let made = self.connect(session.client()).await;
+        let made = self.connect(&session).await;
         session.close().await;
         let (made, reads) = made?;
         let attributes = &made["data"]["attributes"];
@@ -55,7 +58,8 @@ impl Connect {
     }
 
     /// Makes the activation, and answers the server's document and whether it has records to sync.
-    async fn connect(&self, client: &Client) -> Result<(Value, bool), Failed> {
+    async fn connect(&self, session: &Session) -> Result<(Value, bool), Failed> {
+        let client = session.client();
         let connector = self.find(client).await?;
         let key = connector["attributes"]["connector_type"].as_str().unwrap_or_default();
         let Some(kind) = client.find(&format!("/v1/connector-types/{key}")).await? else {
@@ -66,7 +70,10 @@ impl Connect {
         };
         let kind = &kind["data"]["attributes"];
         let reads = kind["capabilities"].as_array().is_some_and(|it| it.contains(&json!("read")));
-        let assigned = self.settings.read(&kind["config_schema"])?;
+        let mut assigned = self.settings.read(&kind["config_schema"])?;
+        if key == "csv" && session.server().is_none() {
+            upload(client, &mut assigned.config).await?;
+        }
         let made = create(client, &connector["id"], self.name.as_deref(), assigned).await?;
         Ok((made, reads))
     }
@@ -104,6 +111,15 @@ impl Connect {
             names.collect::<Vec<_>>().join(", ")
         )))
     }
+}
+
+/// Uploads the file that `config` names, if it lies here: a server elsewhere does not see it.
+async fn upload(client: &Client, config: &mut Map<String, Value>) -> Result<(), Failed> {
+    let path = config.get("path").and_then(Value::as_str).map(PathBuf::from);
+    let Some(path) = path.filter(|it| it.is_file()) else { return Ok(()) };
+    let mut made = client.upload(&path).await?;
+    config.insert("path".to_owned(), made["data"]["attributes"]["path"].take());
+    Ok(())
 }
 
 /// Posts an activation of the connector with `connector_id`.

@@ -62,7 +62,7 @@ impl Quickstart {
         let began = Instant::now();
         let platform =
             Platform::open(settings, FileReach::Roots).await.map_err(|it| Failed::setup(&it))?;
-        write_samples(platform.uploads()).map_err(|error| Failed::setup(&error))?;
+        write_samples(&platform.own_files()).map_err(|error| Failed::setup(&error))?;
         let welcome = platform.welcome();
         let key = platform.admin_key();
         let server = self.start(settings, platform).await.map_err(|error| Failed::setup(&error))?;
@@ -169,8 +169,8 @@ impl Quickstart {
     }
 }
 
-fn write_samples(uploads: &Path) -> std::io::Result<()> {
-    let folder = uploads.join("samples");
+fn write_samples(files: &Path) -> std::io::Result<()> {
+    let folder = files.join("samples");
     std::fs::create_dir_all(&folder)?;
     FILES.iter().try_for_each(|(name, content)| std::fs::write(folder.join(name), content))
 }

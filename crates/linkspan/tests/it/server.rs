@@ -11,12 +11,12 @@ use crate::program::{ADMIN_KEY, Program};
 #[test]
 fn commands_talk_to_a_running_server_and_it_stops_when_asked() {
     let program = Program::new();
-    fs::create_dir_all(program.path().join("linkspan-data/files")).unwrap();
-    fs::write(program.path().join("linkspan-data/files/people.csv"), "id,name\n1,Ada\n").unwrap();
     let served = program.serve();
     let remote = Program::new()
         .with("LINKSPAN_URL", &format!("http://{}", served.address))
         .with("LINKSPAN_API_KEY", ADMIN_KEY);
+    // The server does not see the folder of its client: the file is uploaded.
+    fs::write(remote.path().join("people.csv"), "id,name\n1,Ada\n").unwrap();
     remote.json(&["connect", "csv", "--name", "people", "--set", "path=people.csv"]);
     assert_eq!(remote.json(&["sync", "people"])["written"], 1);
     assert!(!remote.path().join("linkspan-data").exists(), "the platform is the server's");
@@ -37,8 +37,12 @@ fn a_server_reads_no_file_outside_its_folders() {
     let remote = Program::new()
         .with("LINKSPAN_URL", &format!("http://{}", served.address))
         .with("LINKSPAN_API_KEY", ADMIN_KEY);
-    remote.json(&["connect", "csv", "--name", "passwords", "--set", "path=/etc/passwd"]);
-    let checked = remote.run(&["check", "passwords"]);
+    // It is there only afterwards: otherwise it would be uploaded.
+    let outside = program.path().join("outside.csv");
+    let path = format!("path={}", outside.display());
+    remote.json(&["connect", "csv", "--name", "outside", "--set", &path]);
+    fs::write(&outside, "id\n1\n").unwrap();
+    let checked = remote.run(&["check", "outside"]);
     assert_eq!(checked.code, 3, "{}", checked.stdout);
     assert_eq!(served.stop(), 0);
 }

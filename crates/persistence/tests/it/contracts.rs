@@ -15,6 +15,7 @@ on_both! {
     connectors
     workspace_connectors
     connector_filters
+    files
     providers
     provider_connectors
     workspaces
@@ -42,6 +43,7 @@ macro_rules! stores {
 stores! {
     workspace_connectors
     connector_filters
+    files
     providers
     workspaces
     people

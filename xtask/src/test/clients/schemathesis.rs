@@ -28,9 +28,6 @@ const SHARES: [(&str, &[&str]); 3] = [
 /// The phases that look at one operation at a time.
 const PHASES: &str = "--phases=examples,coverage,fuzzing";
 
-/// A file for connectors to read.
-const SAMPLE: (&str, &str) = ("people.csv", "id,name\n1,Ada\n2,Grace\n");
-
 /// Generates requests from the OpenAPI document and checks every answer against it.
 pub(crate) fn schemathesis(project: &Project) -> Result<()> {
     let program = tools::python(project)?.join("schemathesis");
@@ -38,9 +35,7 @@ pub(crate) fn schemathesis(project: &Project) -> Result<()> {
     fs::create_dir_all(&home)?;
     let config = fs::canonicalize(tools::script(project, "schemathesis.toml"))?;
     let hooks = config.parent().context("the suites have no folder")?;
-    against_server(project, |url, data| {
-        fs::write(data.join("files").join(SAMPLE.0), SAMPLE.1)
-            .context("cannot lay out the file for connectors to read")?;
+    against_server(project, |url| {
         let start = |name: &str, share: &[&str]| {
             let log = File::create(home.join(format!("{name}.log")))?;
             Command::new(&program)
@@ -52,7 +47,6 @@ pub(crate) fn schemathesis(project: &Project) -> Result<()> {
                 .args(share)
                 .env("LINKSPAN_URL", url)
                 .env("LINKSPAN_API_KEY", ADMIN_KEY)
-                .env("LINKSPAN_SAMPLE", SAMPLE.0)
                 .env("LINKSPAN_TALLY", home.join(format!("{name}.tally")))
                 .env("NO_COLOR", "1")
                 .env("PYTHONPATH", hooks)
