@@ -8,6 +8,7 @@ mod m0001_platform;
 mod m0002_syncs;
 mod m0003_files;
 mod m0004_run_control;
+mod m0005_schedules;
 mod migrator;
 
 pub use migrator::Migrator;

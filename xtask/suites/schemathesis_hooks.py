@@ -105,9 +105,11 @@ def place(kind, action):
 
 
 def aim_body(case, operation, kind):
-    if operation in ("test_draft", "test_workspace_connector", "start_sync"):
+    if operation in ("test_draft", "test_workspace_connector", "start_sync", "set_schedule"):
         draft = {"connector_id": make("connectors"), "config": SETTINGS}
-        case.body = {"test_draft": draft, "start_sync": {"mode": "full"}}.get(operation, {"config": SETTINGS})
+        schedule = {"interval_secs": 86400, "mode": "full"}
+        bodies = {"test_draft": draft, "start_sync": {"mode": "full"}, "set_schedule": schedule}
+        case.body = bodies.get(operation, {"config": SETTINGS})
         return
     data = case.body["data"]
     if "id" in data:

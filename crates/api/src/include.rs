@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use linkspan_domain::{
     ApiKey, AuditEvent, Caller, ConnectionTest, Connector, ConnectorFilter, ConnectorFilterId,
     ConnectorId, ConnectorTypeManifest, Id, Person, Provider, ProviderConnector,
-    ProviderConnectorId, ProviderId, Resource, StreamSpec, SyncLog, UploadedFile, Workspace,
-    WorkspaceConnector, WorkspaceConnectorId,
+    ProviderConnectorId, ProviderId, Resource, Schedule, StreamSpec, SyncLog, UploadedFile,
+    Workspace, WorkspaceConnector, WorkspaceConnectorId,
 };
 
 use crate::{
@@ -38,7 +38,7 @@ impl Kind {
 }
 
 /// All kinds of things that documents show, by name.
-pub(crate) static KINDS: [Kind; 16] = [
+pub(crate) static KINDS: [Kind; 17] = [
     Kind::of::<ApiKey>(),
     Kind::of::<AuditEvent>(),
     Kind::of::<ConnectionTest>(),
@@ -50,6 +50,7 @@ pub(crate) static KINDS: [Kind; 16] = [
     Kind::of::<Person>(),
     Kind::of::<Provider>(),
     Kind::of::<ProviderConnector>(),
+    Kind::of::<Schedule>(),
     Kind::of::<StreamSpec>(),
     Kind::of::<Workspace>(),
     Kind::of::<WorkspaceConnector>(),

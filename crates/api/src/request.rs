@@ -75,6 +75,16 @@ pub(crate) struct Creating<B, A> {
     answer: PhantomData<fn() -> A>,
 }
 
+/// Wants something of a thing set, in place of what is there.
+pub(crate) struct Setting<R: Resource, B> {
+    pub(crate) call: Call,
+    pub(crate) context: Arc<Context>,
+    pub(crate) id: R::Id,
+    /// The revision of the thing that the client read.
+    pub(crate) expected: Option<Revision>,
+    pub(crate) body: B,
+}
+
 /// Wants a thing changed.
 pub(crate) struct Changing<R: Resource, B> {
     pub(crate) call: Call,
@@ -376,6 +386,33 @@ impl<'a, R: Kept, B: Input> ApiExtractor<'a> for Changing<R, B> {
         let body = body::parse::<B>(request, &bytes, Some(segment(request)))?;
         let Frame { context, call, .. } = frame;
         Ok(Self { call, context, id, expected, body, view })
+    }
+}
+
+impl<'a, R: Kept, B: Input> ApiExtractor<'a> for Setting<R, B> {
+    takes!(WRITES, openapi::deleting_parameters());
+
+    fn register(registry: &mut Registry) {
+        openapi::register_security(registry);
+        body::register::<B>(registry);
+    }
+
+    fn request_meta() -> Option<MetaRequest> {
+        body::request_meta::<B>()
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        _: ExtractParamOptions<()>,
+    ) -> poem::Result<Self> {
+        let frame = Frame::of(request).await?;
+        frame.query.deny_all()?;
+        let (id, expected) = (id::<R>(request)?, etag::expected(request.headers())?);
+        let bytes = frame.receive(request, body).await?;
+        let body = body::parse::<B>(request, &bytes, None)?;
+        let Frame { context, call, .. } = frame;
+        Ok(Self { call, context, id, expected, body })
     }
 }
 

@@ -11,6 +11,7 @@ mod people;
 mod platform;
 mod provider_connectors;
 mod providers;
+mod schedules;
 mod streams;
 mod sync_logs;
 mod workspace_connectors;
@@ -31,7 +32,7 @@ pub(crate) type Resources = (
     provider_connectors::ProviderConnectors,
     workspace_connectors::Operations,
     // Nested, as tuples of more than twelve have no default.
-    (files::Files, sync_logs::SyncLogs),
+    (files::Files, schedules::Schedules, sync_logs::SyncLogs),
     workspaces::Workspaces,
     people::People,
     api_keys::ApiKeys,

@@ -17,6 +17,7 @@ mod patch;
 mod people;
 mod providers;
 mod records;
+mod schedules;
 mod seeding;
 mod settings;
 mod sources;
@@ -42,6 +43,7 @@ pub use providers::{
     Providers,
 };
 pub use records::{Acts, Readable, RecordError, Records, Stamps, Writable};
+pub use schedules::{Pace, ScheduleError, Schedules, SetSchedule};
 pub use seeding::{SeedError, SeedOutcome, Seeding};
 pub use settings::{ActivationSettings, SettingsError};
 pub use sources::Sources;

@@ -45,7 +45,9 @@ pub enum SyncError {
     #[error("a sync of workspace connector {0} is in progress; wait until it ends")]
     AlreadyInProgress(WorkspaceConnectorId),
     /// The activation may not run as it is.
-    #[error("workspace connector {id} is {status} and cannot sync; bring it to enabled first")]
+    #[error(
+        "workspace connector {id} is {status} and cannot sync; mend what the last run failed on and test it, or set its status to enabled"
+    )]
     NotReady {
         /// Which activation.
         id: WorkspaceConnectorId,

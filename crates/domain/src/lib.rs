@@ -22,6 +22,7 @@ mod problem;
 mod provider;
 mod record_schema;
 mod resource;
+mod schedule;
 mod secret;
 mod stream;
 mod sync_log;
@@ -66,6 +67,10 @@ pub use problem::{Code, Problem};
 pub use provider::{Provider, ProviderConnector};
 pub use record_schema::FieldKind;
 pub use resource::{Attribute, AttributeKind, Resource, ResourceType, Revision};
+pub use schedule::{
+    CronExpression, Interval, InvalidCron, InvalidInterval, InvalidZone, Recurrence, Schedule,
+    ZoneName,
+};
 pub use secret::{MASK, Secret, is_mask};
 pub use stream::{InvalidStreamName, StreamField, StreamName, StreamSpec};
 pub use sync_log::{

@@ -3,6 +3,7 @@
 mod files;
 mod idempotency;
 mod outbound;
+mod schedules;
 mod snapshots;
 mod store;
 mod syncs;
@@ -16,6 +17,7 @@ pub use idempotency::{CLAIM_LASTS, Claimed, IdempotencyStore, REPLY_LASTS};
 pub use outbound::{
     Limits, Outbound, OutboundBody, OutboundError, OutboundRequest, OutboundResponse,
 };
+pub use schedules::{DueSchedule, ScheduleStore, Turn, TurnTaken};
 pub use snapshots::{Snapshot, Snapshots};
 pub use store::{AccessStore, CatalogStore, Change, Store, StoreError};
 pub use syncs::{Demand, SyncStore};
@@ -24,6 +26,7 @@ pub use world::World;
 #[cfg(any(test, feature = "mock"))]
 pub use {
     idempotency::MockIdempotencyStore,
+    schedules::MockScheduleStore,
     store::{MockAccessStore, MockStore},
     vault::MockVault,
     world::MockWorld,

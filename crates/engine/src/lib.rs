@@ -13,6 +13,7 @@ mod pipeline;
 mod plan;
 mod progress;
 mod run;
+mod scheduler;
 mod worker;
 
 pub use connections::{Connection, Connections};
@@ -21,4 +22,5 @@ pub use engine::{Ended, Engine, EngineLimits, Stop};
 pub use error::SyncError;
 pub use plan::{CursorPlan, StreamPlan, plan};
 pub use progress::{NoProgress, Progress, RunEvent};
+pub use scheduler::Scheduler;
 pub use worker::{Worker, WorkerSettings};

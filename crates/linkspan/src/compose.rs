@@ -12,14 +12,15 @@ use linkspan_api::{Limits, Probes};
 use linkspan_app::{
     Access, AccessError, ActivationSettings, Activations, ApiKeys, Audit, Catalog, ConnectorTypes,
     DuplicateConnectorType, Files, Filters, Idempotency, People, ProviderConnectors, Providers,
-    RunConnections, SeedError, SeedOutcome, Seeding, Sessions, Sources, Syncs, Workspaces,
+    RunConnections, Schedules, SeedError, SeedOutcome, Seeding, Sessions, Sources, Syncs,
+    Workspaces,
 };
 use linkspan_domain::{
     Call, CatalogEntry, Secret, Workspace,
     ports::{FileStore, Outbound, World},
 };
 use linkspan_egress::{ClientError, DatabaseHosts, EgressPolicy, GuardedClient, InvalidNetworks};
-use linkspan_engine::{Engine, EngineLimits, NoProgress, Worker, WorkerSettings};
+use linkspan_engine::{Engine, EngineLimits, NoProgress, Scheduler, Worker, WorkerSettings};
 use linkspan_files::FolderStore;
 use linkspan_persistence::{ConnectError, Database, MigrateError};
 use linkspan_sdk::{Environment, FileAccess, RecordStore, SourceLimits};
@@ -171,7 +172,7 @@ impl Platform {
         self.admin.key.clone()
     }
 
-    /// What the first start says, this once: the key of the first admin, and where it is kept.
+    /// Where the key of the first admin is kept, and the first time also what it is.
     pub(crate) fn welcome(&self) -> Option<String> {
         match &self.admin.origin {
             Origin::Made(path) => Some(format!(
@@ -179,7 +180,10 @@ impl Platform {
                 self.admin.key.expose(),
                 path.display()
             )),
-            Origin::Given | Origin::Kept(_) => None,
+            Origin::Kept(path) => {
+                Some(format!("The key of the first admin is kept in {}.", path.display()))
+            }
+            Origin::Given => None,
         }
     }
 
@@ -207,6 +211,15 @@ impl Platform {
         };
         let name = format!("worker-{}", self.world.uuid().simple());
         Worker::new(engine, WorkerSettings { name, slots, poll: POLL })
+    }
+
+    /// Starts the runs of schedules, and wakes a worker for each.
+    pub(crate) fn scheduler(&self, worker: &Worker) -> Scheduler {
+        Scheduler {
+            schedules: self.database.schedules(),
+            world: Arc::clone(&self.world),
+            wake: worker.wake(),
+        }
     }
 
     /// Closes the database.
@@ -255,6 +268,12 @@ impl Platform {
                 world(),
             )),
             providers: Arc::new(Providers::new(db.providers(), world())),
+            schedules: Arc::new(Schedules::new(
+                db.schedules(),
+                db.workspace_connectors(),
+                Arc::clone(&self.sources),
+                world(),
+            )),
             syncs: Arc::new(Syncs::new(
                 db.syncs(),
                 db.workspace_connectors(),

@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use futures_util::FutureExt;
 use linkspan_api::{Limits, Probes, ServeError};
 use linkspan_domain::SyncLogId;
-use linkspan_engine::Worker;
+use linkspan_engine::{Scheduler, Worker};
 use linkspan_sdk::RecordStore;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::{
@@ -32,7 +32,7 @@ pub(crate) struct Server {
 /// Which runs the worker of a server takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Work {
-    /// Any that waits.
+    /// Any that waits, and those whose time has come by their schedule.
     Any,
     /// Those it is [asked](Server::work_on) for. Whoever may read more files than others leaves the runs of others alone.
     Asked,
@@ -85,7 +85,8 @@ impl Server {
         let api = platform.api(probes(&platform, &stop), limits);
         let api = tokio::spawn(linkspan_api::serve(listener, api, stop.clone().cancelled_owned()));
         let (asked, runs) = mpsc::unbounded_channel();
-        let worker = tokio::spawn(work.go_on(worker, runs, stop.clone()));
+        let scheduler = platform.scheduler(&worker);
+        let worker = tokio::spawn(work.go_on(worker, scheduler, runs, stop.clone()));
         Ok(Self { platform, address, stop, api, worker, asked, patience })
     }
 
@@ -146,11 +147,14 @@ impl Work {
     async fn go_on(
         self,
         worker: Worker,
+        scheduler: Scheduler,
         mut runs: UnboundedReceiver<SyncLogId>,
         stop: CancellationToken,
     ) {
         match self {
-            Self::Any => worker.run(&stop).await,
+            Self::Any => {
+                tokio::join!(worker.run(&stop), scheduler.run(&stop));
+            }
             Self::Asked => {
                 while let Some(Some(run)) = stop.run_until_cancelled(runs.recv()).await {
                     worker.run_only(run, &stop).await;
@@ -191,7 +195,7 @@ fn probes(platform: &Arc<Platform>, stop: &CancellationToken) -> Probes {
 }
 
 /// Comes when somebody asks the process to stop: Ctrl-C, or the signal of a service manager.
-async fn stop_signal() {
+pub(crate) async fn stop_signal() {
     let mut terminate = match signal(SignalKind::terminate()) {
         Ok(terminate) => terminate,
         Err(error) => {

@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use linkspan_domain::{
     ApiKey, AuditEvent, ConnectionTest, ConnectorFilter, Person, Provider, ProviderConnector,
     SyncLog, UploadedFile, Workspace, WorkspaceConnector,
-    ports::{AccessStore, CatalogStore, IdempotencyStore, Snapshots, Store, StoreError, SyncStore},
+    ports::{
+        AccessStore, CatalogStore, IdempotencyStore, ScheduleStore, Snapshots, Store, StoreError,
+        SyncStore,
+    },
 };
 use linkspan_migration::{Migrator, MigratorTrait};
 use linkspan_sdk::RecordStore;
@@ -24,6 +27,7 @@ use crate::{
     error::{ConnectError, MigrateError, sqlx_error},
     idempotency::SqlIdempotencyStore,
     records::record_store,
+    schedules::SqlSchedules,
     session::Session,
     snapshots::{SqlSnapshots, Watcher},
     store::SqlStore,
@@ -212,6 +216,11 @@ impl Database {
     /// Runs of syncs.
     pub fn syncs(&self) -> Arc<dyn SyncStore> {
         Arc::new(SqlStore::<SyncLog>::new(self.clone()))
+    }
+
+    /// The schedules of activations.
+    pub fn schedules(&self) -> Arc<dyn ScheduleStore> {
+        Arc::new(SqlSchedules::new(self.clone()))
     }
 
     /// Whether anything was written.

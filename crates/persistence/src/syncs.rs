@@ -28,20 +28,7 @@ impl SyncStore for SqlStore<SyncLog> {
     async fn start(&self, run: &SyncLog, receipt: &Receipt) -> Result<(), StoreError> {
         let session = self.db().write().await?;
         let activation = activation(&session, run.workspace_connector_id).await?;
-        // Before a look at the status: an activation that is processing has a run already.
-        insert(&session, run).await?;
-        if activation.deleted_at.is_some() {
-            return Err(StoreError::Stale);
-        }
-        let status: Status = activation.status.parse().map_err(corrupt)?;
-        if status.health() == Health::Degraded {
-            let key = sync_log::Column::WorkspaceConnectorSyncLogId.eq(run.id.uuid());
-            let update = sync_log::Entity::update_many()
-                .col_expr(sync_log::Column::WasDegraded, Expr::val(true));
-            update.filter(key).exec(&session).await.map_err(store_error)?;
-        }
-        let status = status.after(Event::RunStarted).map_err(|_| StoreError::Stale)?;
-        move_to(&session, activation.pk, status, run.created_at).await?;
+        begin(&session, &activation, run).await?;
         receipt::keep(&session, receipt).await?;
         session.commit().await
     }
@@ -224,6 +211,28 @@ const EXTEND: &str = "\
         WHERE w.pk = workspace_connector_sync_logs.workspace_connector_pk \
             AND w.status = 'processing' AND w.deleted_at IS NULL)";
 
+/// Adds `run`, and moves its `activation` on, which is locked.
+pub(crate) async fn begin(
+    session: &Session,
+    activation: &workspace_connector::Model,
+    run: &SyncLog,
+) -> Result<(), StoreError> {
+    // Before a look at the status: an activation that is processing has a run already.
+    insert(session, run).await?;
+    if activation.deleted_at.is_some() {
+        return Err(StoreError::Stale);
+    }
+    let status: Status = activation.status.parse().map_err(corrupt)?;
+    if status.health() == Health::Degraded {
+        let key = sync_log::Column::WorkspaceConnectorSyncLogId.eq(run.id.uuid());
+        let update = sync_log::Entity::update_many()
+            .col_expr(sync_log::Column::WasDegraded, Expr::val(true));
+        update.filter(key).exec(session).await.map_err(store_error)?;
+    }
+    let status = status.after(Event::RunStarted).map_err(|_| StoreError::Stale)?;
+    move_to(session, activation.pk, status, run.created_at).await
+}
+
 /// Ends the run of `row`, as long as it is as it was read, and moves its activation on.
 async fn end(
     session: &Session,
@@ -270,7 +279,7 @@ async fn query_one(
 }
 
 /// The activation, which nobody else changes until the session ends.
-async fn activation(
+pub(crate) async fn activation(
     session: &Session,
     id: WorkspaceConnectorId,
 ) -> Result<workspace_connector::Model, StoreError> {

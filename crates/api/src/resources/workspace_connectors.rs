@@ -112,7 +112,7 @@ impl Operations {
     )]
     async fn bootstrap(&self, request: Creating<Nothing, Gone>) -> Result<Gone, Failure> {
         request.call.caller.require(Permission::ConnectorManage).map_err(Failure::denied)?;
-        let detail = "there are no schedules yet; create the activation, then start its syncs";
+        let detail = "create the activation, then set its schedule with PUT /v1/workspace-connectors/{id}/schedule";
         Err(Failure::new(Code::NotImplemented, detail))
     }
 

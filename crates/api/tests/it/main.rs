@@ -11,6 +11,7 @@ mod lists;
 mod negotiation;
 mod permissions;
 mod platform;
+mod schedules;
 mod secrets;
 mod server;
 mod tenancy;

@@ -27,6 +27,7 @@ fn least(operation: &str) -> &'static str {
         | "list_workspace_connectors"
         | "get_workspace_connector"
         | "get_workspace_connector_capabilities"
+        | "get_schedule"
         | "list_connection_tests"
         | "list_streams"
         | "list_files"
@@ -48,6 +49,8 @@ fn least(operation: &str) -> &'static str {
         | "upload_file"
         | "delete_file"
         | "start_sync"
+        | "set_schedule"
+        | "remove_schedule"
         | "cancel_workspace_connector_sync_log" => "designer",
         "create_connector"
         | "update_connector"
@@ -160,6 +163,7 @@ fn body(operation: &Value, id: &str) -> Option<String> {
         "NewPerson" => json!({ "name": "x", "email": "x@example.com", "role": "viewer" }),
         "NewApiKey" => json!({ "name": "x", "permissions": ["connector:read"] }),
         "ConnectionDraft" => return Some(json!({ "connector_type": "shop" }).to_string()),
+        "SetSchedule" => return Some(json!({ "interval_secs": 60, "mode": "full" }).to_string()),
         "TestOverrides" | "NewSync" => return Some("{}".to_owned()),
         _ => json!({}),
     };

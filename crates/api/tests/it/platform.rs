@@ -12,8 +12,8 @@ use std::{
 use linkspan_api::{App, Limits, Probes};
 use linkspan_app::{
     Access, ActivationSettings, Activations, ApiKeys, Audit, Catalog, ConnectorTypes, Files,
-    Filters, Idempotency, People, ProviderConnectors, Providers, Seeding, Sessions, Sources, Syncs,
-    Workspaces,
+    Filters, Idempotency, People, ProviderConnectors, Providers, Schedules, Seeding, Sessions,
+    Sources, Syncs, Workspaces,
 };
 use linkspan_domain::{
     Act, ApiKey, AuditEventId, Call, Caller, Category, KeyHash, OrganizationId, Receipt, Resource,
@@ -246,6 +246,12 @@ fn app(database: &Database, home: &TempDir, world: &Arc<dyn World>, limits: Limi
             world(),
         )),
         providers: Arc::new(Providers::new(db.providers(), world())),
+        schedules: Arc::new(Schedules::new(
+            db.schedules(),
+            db.workspace_connectors(),
+            Arc::clone(&sources),
+            world(),
+        )),
         syncs: Arc::new(Syncs::new(db.syncs(), db.workspace_connectors(), sources, world())),
         connector_types: types,
         workspaces: Arc::new(Workspaces::new(
@@ -358,6 +364,10 @@ impl Client<'_> {
 
     pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
         self.json(Method::POST, path, &body).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: Value) -> Answer {
+        self.json(Method::PUT, path, &body).await
     }
 
     pub(crate) async fn patch(&self, path: &str, body: Value) -> Answer {

@@ -53,9 +53,14 @@ async fn what_belongs_to_others_is_not_there() {
             let method: Method = method.to_uppercase().parse().unwrap();
             let mut answers = Vec::new();
             for id in [id.as_str(), absent] {
-                let body = (method == Method::PATCH).then(|| {
-                    json!({ "data": { "type": kind, "id": id, "attributes": {} } }).to_string()
-                });
+                let body = match method {
+                    Method::PATCH => {
+                        json!({ "data": { "type": kind, "id": id, "attributes": {} } })
+                    }
+                    Method::PUT => json!({ "interval_secs": 60, "mode": "full" }),
+                    _ => Value::Null,
+                };
+                let body = (!body.is_null()).then(|| body.to_string());
                 let answer = stranger.send(method.clone(), &path.replace("{id}", id), body).await;
                 let error = answer.refused(404, "resource.not_found");
                 answers.push(error["detail"].as_str().unwrap().replace(id, "…"));

@@ -1,8 +1,8 @@
 //! Testing connections: whether settings work, kept as history.
 
 use linkspan_domain::{
-    Act, Attribute, Call, Caller, ConfigError, ConnectionTest, ConnectionTestId, Filter,
-    FilterTest, FilterValue, ListQuery, Page, SplitConfig, WorkspaceConnector,
+    Act, Attribute, Call, Caller, ConfigError, ConnectionTest, ConnectionTestId, Event, Filter,
+    FilterTest, FilterValue, ListQuery, Page, SplitConfig, Status, WorkspaceConnector,
     WorkspaceConnectorId, WorkspaceId, join_config,
 };
 use linkspan_sdk::Definition;
@@ -48,8 +48,12 @@ impl Activations {
         let definition = settings.definition(&activation.connector_type)?;
         may_run(&call.caller, definition)?;
         let stored = settings.open(&activation)?;
+        let is_as_kept = overrides.is_empty();
         let merged = definition.manifest.config_schema.merge(&stored, overrides);
         let checked = self.check(activation.workspace_id, definition, merged).await;
+        if checked.ok && is_as_kept && activation.status == Status::Error {
+            self.mend(call, id).await?;
+        }
         Ok(self.keep_test(call, Some(id), definition, checked).await?)
     }
 
@@ -67,6 +71,21 @@ impl Activations {
             test: FilterTest::Equals(FilterValue::Id(id.uuid())),
         });
         self.tests.list(caller, &query).await
+    }
+
+    /// Whatever was wrong when the last run failed is not wrong any more.
+    async fn mend(&self, call: &Call, id: WorkspaceConnectorId) -> Result<(), ActivationError> {
+        // The claim of the call goes with the test.
+        let call = Call { claim: None, ..call.clone() };
+        let mended = self.records.update(&call, id, None, |it, changes| {
+            // It may have gone another way meanwhile.
+            if it.status == Status::Error && it.apply(Event::Configured).is_ok() {
+                changes.note("status");
+            }
+            Ok(())
+        });
+        mended.await?;
+        Ok(())
     }
 
     async fn check(

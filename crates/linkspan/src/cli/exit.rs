@@ -24,6 +24,8 @@ pub(crate) enum Exit {
     Source = 3,
     /// It worked, but not for every record.
     Partial = 4,
+    /// Somebody interrupted it: what a shell says of a program that Ctrl-C ended.
+    Interrupted = 130,
 }
 
 impl Failed {
@@ -35,6 +37,11 @@ impl Failed {
     /// The connected system refused, or did not answer.
     pub(crate) fn source(message: impl fmt::Display) -> Self {
         Self { exit: Exit::Source, message: message.to_string(), code: None }
+    }
+
+    /// Somebody interrupted it.
+    pub(crate) fn interrupted(message: impl fmt::Display) -> Self {
+        Self { exit: Exit::Interrupted, message: message.to_string(), code: None }
     }
 
     /// It worked, but not for every record.

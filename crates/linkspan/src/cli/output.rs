@@ -1,6 +1,9 @@
 //! What a command says: tables and sentences for people, one JSON object for machines.
 
-use std::io::{self, IsTerminal, Write};
+use std::{
+    io::{self, IsTerminal, Write},
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::{Value, json};
@@ -11,6 +14,8 @@ use super::exit::Failed;
 #[derive(Debug)]
 pub(crate) struct Output {
     format: Format,
+    /// Whether a machine has its last line: nothing may follow it.
+    has_answered: AtomicBool,
 }
 
 /// For whom.
@@ -25,7 +30,7 @@ pub(crate) enum Format {
 impl Output {
     /// Speaks in `format`.
     pub(crate) const fn new(format: Format) -> Self {
-        Self { format }
+        Self { format, has_answered: AtomicBool::new(false) }
     }
 
     /// Whether a person is there to see progress.
@@ -45,7 +50,7 @@ impl Output {
     pub(crate) fn answer(&self, human: impl FnOnce() -> String, machine: &Value) {
         match self.format {
             Format::Human => line(&mut io::stdout().lock(), &human()),
-            Format::Json => line(&mut io::stdout().lock(), &machine.to_string()),
+            Format::Json => self.last_line(machine),
         }
     }
 
@@ -53,14 +58,19 @@ impl Output {
     pub(crate) fn answer_beside_records(&self, human: impl FnOnce() -> String, machine: &Value) {
         match self.format {
             Format::Human => line(&mut io::stderr().lock(), &human()),
-            Format::Json => line(&mut io::stdout().lock(), &machine.to_string()),
+            Format::Json => self.last_line(machine),
         }
+    }
+
+    fn last_line(&self, machine: &Value) {
+        self.has_answered.store(true, Ordering::Relaxed);
+        line(&mut io::stdout().lock(), &machine.to_string());
     }
 
     /// Why it did not work.
     pub(crate) fn failed(&self, failed: &Failed) {
         line(&mut io::stderr().lock(), &format!("linkspan: {}", failed.message));
-        if self.format == Format::Json {
+        if self.format == Format::Json && !self.has_answered.load(Ordering::Relaxed) {
             let machine = json!({ "error": failed.message, "exit": failed.exit as u8 });
             line(&mut io::stdout().lock(), &machine.to_string());
         }

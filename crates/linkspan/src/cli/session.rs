@@ -62,6 +62,16 @@ impl Session {
         }
     }
 
+    /// What becomes of a run when the command is interrupted.
+    pub(crate) const fn interruption(&self) -> &'static str {
+        match self.embedded {
+            Some(_) => {
+                "interrupted after a checkpoint; the next sync of the activation goes on from there"
+            }
+            None => "not waiting any longer; the server goes on with the run",
+        }
+    }
+
     /// Lets the platform go.
     pub(crate) async fn close(self) {
         if let Some(server) = self.embedded

@@ -6,12 +6,13 @@ use serde_json::{Value, json};
 
 use super::{
     activation::Activation,
+    client::Client,
     exit::Failed,
     output::{Output, table, thousands},
     progress::Progress,
     session::Session,
 };
-use crate::settings::Settings;
+use crate::{server::stop_signal, settings::Settings};
 
 /// Sync an activation, and wait until it is done
 ///
@@ -52,7 +53,10 @@ impl Sync {
     /// Runs the command.
     pub(crate) async fn run(self, settings: &Settings, output: &Output) -> Result<(), Failed> {
         let session = Session::open(settings).await?;
-        let synced = self.sync(&session, output).await;
+        let synced = tokio::select! {
+            synced = self.sync(&session, output) => synced,
+            () = stop_signal() => Err(Failed::interrupted(session.interruption())),
+        };
         session.close().await;
         let synced = synced?;
         output.answer(|| synced.table(), &synced.machine());
@@ -72,8 +76,15 @@ impl Sync {
         let body =
             json!({ "data": { "type": "workspace_connector_sync_log", "attributes": attributes } });
         let path = format!("/v1/workspace-connectors/{}/syncs", activation.id);
-        let started = client.post(&path, &body).await?;
-        let log = started["data"]["id"].as_str().unwrap_or_default();
+        let started = match client.post(&path, &body).await {
+            // Of an embedded platform nobody else works on it: its worker was stopped, and it goes on here.
+            Err(failed) if failed.code.as_deref() == Some(ACTIVE) && session.server().is_some() => {
+                output.say("A run that was interrupted goes on.");
+                active(client, &activation).await?
+            }
+            started => started?["data"].take(),
+        };
+        let log = started["id"].as_str().unwrap_or_default();
         session.work_on(log);
         let path = format!("/v1/workspace-connector-sync-logs/{log}");
         let progress = Progress::start(output, &activation.name);
@@ -86,6 +97,20 @@ impl Sync {
             tokio::time::sleep(LOOK).await;
         }
     }
+}
+
+/// The problem code for an activation that has a run.
+const ACTIVE: &str = "sync.already_in_progress";
+
+/// The run of an activation that is not over.
+async fn active(client: &Client, activation: &Activation) -> Result<Value, Failed> {
+    let query = [
+        ("filter[workspace_connector_id]", activation.id.as_str()),
+        ("filter[status][in]", "scheduled,in_progress"),
+    ];
+    let found = client.get("/v1/workspace-connector-sync-logs", &query).await?;
+    let run = found["data"].get(0).cloned();
+    run.ok_or_else(|| Failed::usage("the run that was in the way has just ended; sync again"))
 }
 
 impl Synced {

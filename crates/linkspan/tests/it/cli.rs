@@ -191,6 +191,36 @@ fn a_stream_is_read_without_a_platform_into_each_format() {
 }
 
 #[test]
+fn a_file_is_replaced_only_by_a_complete_one() {
+    let program = program();
+    let before = fs::read_to_string(program.path().join("sales.csv")).unwrap();
+    // What is read may be what is written.
+    program.json(&["read", "csv", "--set", "path=sales.csv", "--to", "sales.csv"]);
+    let after = fs::read_to_string(program.path().join("sales.csv")).unwrap();
+    assert_eq!(after.lines().count(), before.lines().count());
+    let absent = program.run(&["read", "csv", "--set", "path=absent.csv", "--to", "sales.csv"]);
+    assert_eq!(absent.code, 3, "{}", absent.stderr);
+    assert_eq!(fs::read_to_string(program.path().join("sales.csv")).unwrap(), after);
+    let unknown = program.run(&["read", "csv", "--set", "path=sales.csv", "--to", "out.xlsx"]);
+    assert_eq!(unknown.code, 2, "{}", unknown.stderr);
+}
+
+#[test]
+fn a_check_that_passes_lets_an_activation_sync_again() {
+    let program = program();
+    program.json(&["connect", "csv", "--name", "sales", "--set", "path=sales.csv"]);
+    let file = program.path().join("sales.csv");
+    fs::remove_file(&file).unwrap();
+    let failed = program.run(&["--json", "sync", "sales"]);
+    assert_eq!(failed.code, 3, "{}", failed.stderr);
+    let last: Value = serde_json::from_str(failed.stdout.lines().last().unwrap()).unwrap();
+    assert_eq!(last["status"], "error", "the last line is the documented one");
+    fs::write(&file, SALES).unwrap();
+    assert_eq!(program.json(&["check", "sales"])["ok"], true);
+    assert_eq!(program.json(&["sync", "sales"])["written"], 3);
+}
+
+#[test]
 fn the_other_commands_answer_machines_too() {
     let program = program();
     assert_eq!(program.json(&["migrate"])["ok"], true);

@@ -9,6 +9,7 @@ mod migrations;
 mod operation;
 mod place;
 mod records;
+mod schedules;
 mod scratch;
 mod snapshots;
 mod syncs;

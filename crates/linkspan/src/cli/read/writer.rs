@@ -1,9 +1,10 @@
 //! Records to a file or to standard output.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, BufWriter, Write},
-    path::Path,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
 };
 
 use arrow_array::RecordBatch;
@@ -16,6 +17,8 @@ use parquet::{
     basic::{Compression, ZstdLevel},
     file::properties::WriterProperties,
 };
+
+use tempfile::{Builder, NamedTempFile};
 
 use crate::cli::exit::Failed;
 
@@ -33,6 +36,8 @@ pub(crate) enum Encoding {
 /// Writes the batches of one stream.
 pub(super) struct RecordWriter {
     format: Format,
+    /// What takes the place of the file when it is complete: what is there may be what is being read.
+    place: Place,
     written: Written,
 }
 
@@ -60,13 +65,11 @@ impl RecordWriter {
         encoding: Option<Encoding>,
         spec: &StreamSpec,
     ) -> Result<Self, Failed> {
-        let encoding = encoding.or_else(|| of_suffix(path)).unwrap_or(Encoding::Jsonl);
-        let target: Box<dyn Write + Send> = match path {
-            None => Box::new(io::stdout()),
-            Some(path) => Box::new(File::create(path).map_err(|error| {
-                Failed::usage(format!("{} cannot be written: {error}", path.display()))
-            })?),
+        let encoding = match encoding {
+            Some(encoding) => encoding,
+            None => of_suffix(path)?,
         };
+        let (target, place) = place(path)?;
         let target = BufWriter::with_capacity(1 << 20, target);
         let schema = arrow_schema(spec);
         let format = match encoding {
@@ -86,7 +89,7 @@ impl RecordWriter {
                 Format::Parquet(Box::new(writer.map_err(|error| Failed::internal(&error))?))
             }
         };
-        Ok(Self { format, written: Written::default() })
+        Ok(Self { format, place, written: Written::default() })
     }
 
     /// Adds a batch.
@@ -118,6 +121,9 @@ impl RecordWriter {
                 writer.close().map_err(|error| Failed::internal(&error))?;
             }
         }
+        if let Some((file, path)) = self.place {
+            file.persist(path).map_err(|error| unwritable(&error.error))?;
+        }
         Ok(self.written)
     }
 }
@@ -141,11 +147,32 @@ fn unwritable(error: &io::Error) -> Failed {
     Failed::usage(format!("the records cannot be written: {error}"))
 }
 
-fn of_suffix(path: Option<&Path>) -> Option<Encoding> {
-    match path?.extension()?.to_str()? {
-        "jsonl" | "ndjson" | "json" => Some(Encoding::Jsonl),
-        "csv" => Some(Encoding::Csv),
-        "parquet" => Some(Encoding::Parquet),
-        _ => None,
+/// Where records go, and what becomes of it in the end. Devices and pipes are written to as they are.
+fn place(path: Option<&Path>) -> Result<(Box<dyn Write + Send>, Place), Failed> {
+    let Some(path) = path else { return Ok((Box::new(io::stdout()), None)) };
+    let failed = |error| Failed::usage(format!("{} cannot be written: {error}", path.display()));
+    if fs::metadata(path).is_ok_and(|it| !it.is_file()) {
+        return Ok((Box::new(File::create(path).map_err(failed)?), None));
+    }
+    let folder = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // As any file that a person makes: temporary files are for their owner alone.
+    let readable = fs::Permissions::from_mode(0o644);
+    let file = Builder::new().prefix(".linkspan-").permissions(readable).tempfile_in(folder);
+    let file = file.map_err(failed)?;
+    let target = file.reopen().map_err(failed)?;
+    Ok((Box::new(target), Some((file, path.to_owned()))))
+}
+
+type Place = Option<(NamedTempFile, PathBuf)>;
+
+fn of_suffix(path: Option<&Path>) -> Result<Encoding, Failed> {
+    let Some(suffix) = path.and_then(Path::extension) else { return Ok(Encoding::Jsonl) };
+    match suffix.to_str() {
+        Some("jsonl" | "ndjson" | "json") => Ok(Encoding::Jsonl),
+        Some("csv") => Ok(Encoding::Csv),
+        Some("parquet") => Ok(Encoding::Parquet),
+        _ => Err(Failed::usage(
+            "the suffix of the file says how it is written: .jsonl, .csv or .parquet; use one of them, or --format",
+        )),
     }
 }

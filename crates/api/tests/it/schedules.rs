@@ -1,0 +1,61 @@
+//! When activations sync by themselves.
+
+use serde_json::{Value, json};
+
+use crate::platform::{Answer, Client, Platform};
+
+async fn put(admin: &Client<'_>, path: &str, attributes: Value) -> Answer {
+    let body = json!({ "data": { "type": "schedule", "attributes": attributes } });
+    admin.put(path, body).await
+}
+
+#[tokio::test]
+async fn a_schedule_is_set_shown_replaced_and_removed() {
+    let platform = Platform::start().await;
+    let admin = platform.admin();
+    let activation = admin.activation("one").await;
+    let path = format!("/v1/workspace-connectors/{activation}/schedule");
+    admin.get(&path).await.refused(404, "resource.not_found");
+
+    let cron = json!({ "cron": "30 6 * * MON-FRI", "time_zone": "Europe/Vienna", "mode": "full" });
+    let set = put(&admin, &path, cron).await.expect(200);
+    assert_eq!(set.body["data"]["id"], json!(activation));
+    assert_eq!(set.attributes()["time_zone"], "Europe/Vienna");
+    assert_eq!(set.attributes()["paused"], false);
+    assert!(set.attributes()["next_run_at"].is_string());
+    let shown = admin.get(&path).await.expect(200);
+    assert_eq!(shown.body["data"]["attributes"], set.body["data"]["attributes"]);
+
+    let paused = json!({ "interval_secs": 3600, "mode": "full", "paused": true });
+    let set = put(&admin, &path, paused).await.expect(200);
+    assert_eq!(set.attributes()["interval_secs"], 3600);
+    assert_eq!(set.attributes()["cron"], Value::Null);
+    assert_eq!(set.attributes()["next_run_at"], Value::Null);
+
+    admin.delete(&path).await.expect(204);
+    admin.get(&path).await.refused(404, "resource.not_found");
+    admin.delete(&path).await.refused(404, "resource.not_found");
+}
+
+#[tokio::test]
+async fn a_schedule_that_cannot_be_meant_is_refused() {
+    let platform = Platform::start().await;
+    let admin = platform.admin();
+    let activation = admin.activation("one").await;
+    let path = format!("/v1/workspace-connectors/{activation}/schedule");
+    for (attributes, pointer) in [
+        (json!({ "mode": "full" }), "cron"),
+        (json!({ "cron": "@daily", "interval_secs": 60, "mode": "full" }), "cron"),
+        (json!({ "cron": "0 0 30 2 *", "mode": "full" }), "cron"),
+        (json!({ "cron": "@daily", "time_zone": "Mars", "mode": "full" }), "time_zone"),
+        (json!({ "interval_secs": 60, "time_zone": "UTC", "mode": "full" }), "time_zone"),
+        (json!({ "interval_secs": 59, "mode": "full" }), "interval_secs"),
+    ] {
+        let refused = put(&admin, &path, attributes.clone()).await.refused(422, "resource.invalid");
+        let place = refused["source"]["pointer"].as_str().unwrap().to_owned();
+        assert_eq!(place, format!("/data/attributes/{pointer}"), "{attributes}");
+    }
+    let incremental = json!({ "cron": "@daily", "mode": "incremental" });
+    put(&admin, &path, incremental).await.refused(422, "sync.cursor_required");
+    admin.get(&path).await.refused(404, "resource.not_found");
+}

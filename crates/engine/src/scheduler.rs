@@ -1,0 +1,139 @@
+//! Starting runs when the time of their schedule has come.
+
+use std::{sync::Arc, time::Duration};
+
+use linkspan_domain::{
+    Act, AuditEventId, Call, Caller, Fence, Revision, RunCounts, RunStatus, SyncLog, SyncLogId,
+    Trigger, Visible,
+    ports::{DueSchedule, ScheduleStore, StoreError, Turn, TurnTaken, World},
+};
+use serde_json::json;
+use time::OffsetDateTime;
+use tokio::{sync::Notify, time::sleep};
+use tokio_util::sync::CancellationToken;
+
+/// Starts the runs of schedules. Any number of processes may have one: a turn is taken once.
+pub struct Scheduler {
+    /// Keeps the schedules.
+    pub schedules: Arc<dyn ScheduleStore>,
+    /// Tells the time.
+    pub world: Arc<dyn World>,
+    /// Told when there is a run to work on.
+    pub wake: Arc<Notify>,
+}
+
+/// How often schedules are looked at: runs start that much late at most.
+const TICK: Duration = Duration::from_millis(250);
+
+/// How many turns are looked up at once.
+const BATCH: u32 = 500;
+
+impl Scheduler {
+    /// Takes turns until `shutdown`.
+    pub async fn run(&self, shutdown: &CancellationToken) {
+        while !shutdown.is_cancelled() {
+            match self.tick(shutdown).await {
+                // There may be more.
+                Ok(BATCH) => continue,
+                Ok(_) => {}
+                Err(error) => tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "no schedule could be looked up"
+                ),
+            }
+            shutdown.run_until_cancelled(sleep(TICK)).await;
+        }
+    }
+
+    /// Takes the turns that are due. Answers how many there were.
+    async fn tick(&self, shutdown: &CancellationToken) -> Result<u32, StoreError> {
+        let due = self.schedules.due(self.world.now(), BATCH).await?;
+        let mut taken = 0;
+        for due in due {
+            if shutdown.is_cancelled() {
+                break;
+            }
+            taken += 1;
+            self.take(due).await;
+        }
+        Ok(taken)
+    }
+
+    async fn take(&self, due: DueSchedule) {
+        let activation = due.schedule.workspace_connector_id;
+        match self.schedules.take(&self.turn(due)).await {
+            Ok(TurnTaken::Started) => self.wake.notify_one(),
+            Ok(TurnTaken::Skipped(Some(status))) => {
+                tracing::info!(%activation, %status, "a scheduled run was skipped");
+            }
+            Ok(TurnTaken::Skipped(None) | TurnTaken::Missed) => {}
+            Err(error) => tracing::warn!(
+                %activation, error = &error as &dyn std::error::Error,
+                "a scheduled run could not be started"
+            ),
+        }
+    }
+
+    fn turn(&self, DueSchedule { schedule, organization_id }: DueSchedule) -> Turn {
+        let now = self.world.now();
+        let run = SyncLog {
+            id: SyncLogId::from_uuid(self.world.uuid()),
+            revision: Revision::FIRST,
+            workspace_connector_id: schedule.workspace_connector_id,
+            workspace_id: schedule.workspace_id,
+            status: RunStatus::Scheduled,
+            trigger_type: Trigger::Schedule,
+            mode: schedule.mode,
+            streams: Vec::new(),
+            counts: RunCounts::default(),
+            error_code: None,
+            error: None,
+            lease: None,
+            fence: Fence::default(),
+            crashes: 0,
+            started_at: None,
+            completed_at: None,
+            created_at: now,
+            updated_at: now,
+        };
+        let call = Call {
+            caller: Caller::system(organization_id, Visible::only(schedule.workspace_id)),
+            ip_address: None,
+            trace_id: self.world.uuid().simple().to_string(),
+            claim: None,
+        };
+        let details =
+            json!({ "workspace_connector_id": run.workspace_connector_id, "mode": run.mode });
+        let act = Act { action: "sync.started", details };
+        let receipt = call.receipt(act, &run, AuditEventId::from_uuid(self.world.uuid()), now);
+        // Counted from when it was due, so that it does not drift; not from before now, so that nothing is made up for.
+        let next_run_at = next(&schedule.recurrence, schedule.next_run_at.unwrap_or(now), now);
+        Turn { schedule, next_run_at, run, receipt }
+    }
+}
+
+fn next(
+    recurrence: &linkspan_domain::Recurrence,
+    due: OffsetDateTime,
+    now: OffsetDateTime,
+) -> Option<OffsetDateTime> {
+    recurrence.next_after(due).filter(|it| *it > now).or_else(|| recurrence.next_after(now))
+}
+
+#[cfg(test)]
+mod tests {
+    use linkspan_domain::Recurrence;
+    use time::{Duration, macros::datetime};
+
+    use super::next;
+
+    #[test]
+    fn turns_keep_their_beat_and_are_not_made_up_for() {
+        let every_hour = Recurrence::Every(3600.try_into().unwrap());
+        let due = datetime!(2026-05-01 12:00 UTC);
+        let late = due + Duration::seconds(3);
+        assert_eq!(next(&every_hour, due, late), Some(due + Duration::HOUR), "no drift");
+        let very_late = due + Duration::hours(5);
+        assert_eq!(next(&every_hour, due, very_late), Some(very_late + Duration::HOUR));
+    }
+}

@@ -1,0 +1,125 @@
+//! Schedules: one for each activation, and each turn once.
+
+use linkspan_domain::{
+    Event, RunStatus, Schedule, Status, SyncMode, Trigger, Visible,
+    ports::{Change, StoreError, Turn, TurnTaken},
+};
+use linkspan_testkit::fixtures::receipt;
+use time::{Duration, OffsetDateTime};
+
+use crate::{activation::Bench, scratch::on_both};
+
+on_both! {
+    a_schedule_is_kept_as_it_is_and_replaced_as_a_whole
+    only_what_is_due_comes
+    a_turn_is_taken_once_and_starts_a_run
+    a_turn_is_skipped_while_the_activation_cannot_run
+}
+
+fn schedule(bench: &Bench, next_run_at: Option<OffsetDateTime>) -> Schedule {
+    Schedule {
+        workspace_connector_id: bench.activation.id,
+        workspace_id: bench.activation.workspace_id,
+        recurrence: linkspan_domain::Recurrence::Cron {
+            expression: "30 6 * * MON-FRI".parse().unwrap(),
+            time_zone: "Europe/Vienna".parse().unwrap(),
+        },
+        mode: SyncMode::Full,
+        next_run_at,
+        last_started_at: None,
+        last_skipped_at: None,
+        created_at: Bench::at(1),
+        updated_at: Bench::at(1),
+    }
+}
+
+fn turn(bench: &Bench, schedule: &Schedule, again: OffsetDateTime) -> Turn {
+    let (mut run, receipt) = bench.next_run(SyncMode::Full);
+    run.trigger_type = Trigger::Schedule;
+    Turn { schedule: schedule.clone(), next_run_at: Some(again), run, receipt }
+}
+
+async fn a_schedule_is_kept_as_it_is_and_replaced_as_a_whole(url: &str) {
+    let bench = Bench::new(url).await;
+    let (store, id) = (bench.db.schedules(), bench.activation.id);
+    let find = async || store.find(&bench.visible(), id).await.unwrap();
+    assert_eq!(find().await, None);
+    let none = store.remove(id, &receipt(801, None)).await;
+    assert!(matches!(none, Err(StoreError::Stale)), "{none:?}");
+
+    let first = schedule(&bench, Some(Bench::at(5)));
+    store.put(&first, &receipt(802, None)).await.unwrap();
+    assert_eq!(find().await, Some(first.clone()));
+    let foreign = Visible::only(bench.place.foreign_workspace);
+    assert_eq!(store.find(&foreign, id).await.unwrap(), None);
+
+    let every = linkspan_domain::Recurrence::Every(90.try_into().unwrap());
+    let second = Schedule {
+        recurrence: every,
+        mode: SyncMode::Incremental,
+        next_run_at: None,
+        updated_at: Bench::at(2),
+        ..first
+    };
+    store.put(&second, &receipt(803, None)).await.unwrap();
+    assert_eq!(find().await, Some(second));
+    store.remove(id, &receipt(804, None)).await.unwrap();
+    assert_eq!(find().await, None);
+}
+
+async fn only_what_is_due_comes(url: &str) {
+    let bench = Bench::new(url).await;
+    let store = bench.db.schedules();
+    let kept = schedule(&bench, Some(Bench::at(5)));
+    store.put(&kept, &receipt(811, None)).await.unwrap();
+    let early = Bench::at(5) - Duration::MICROSECOND;
+    assert_eq!(store.due(early, 10).await.unwrap(), []);
+    let due = store.due(Bench::at(5), 10).await.unwrap();
+    assert_eq!(due.len(), 1);
+    assert_eq!(due[0].schedule, kept);
+    store.put(&schedule(&bench, None), &receipt(812, None)).await.unwrap();
+    assert_eq!(store.due(Bench::at(9), 10).await.unwrap(), [], "a paused one is never due");
+}
+
+async fn a_turn_is_taken_once_and_starts_a_run(url: &str) {
+    let bench = Bench::new(url).await;
+    let store = bench.db.schedules();
+    let kept = schedule(&bench, Some(Bench::at(5)));
+    store.put(&kept, &receipt(821, None)).await.unwrap();
+    let turns: Vec<_> = (0..4).map(|_| turn(&bench, &kept, Bench::at(29))).collect();
+    let taken = futures_util::future::join_all(turns.iter().map(|it| store.take(it))).await;
+    let taken: Vec<_> = taken.into_iter().map(Result::unwrap).collect();
+    let started: Vec<_> = (0..4).filter(|&index| taken[index] == TurnTaken::Started).collect();
+    assert_eq!(started.len(), 1, "{taken:?}");
+    assert_eq!(taken.iter().filter(|it| **it == TurnTaken::Missed).count(), 3, "{taken:?}");
+    let run = &turns[started[0]].run;
+    let log = bench.log(run.id).await;
+    assert_eq!((log.status, log.trigger_type), (RunStatus::Scheduled, Trigger::Schedule));
+    assert_eq!(bench.status().await, Status::Processing);
+    let after = store.find(&bench.visible(), bench.activation.id).await.unwrap().unwrap();
+    assert_eq!(
+        (after.next_run_at, after.last_started_at),
+        (Some(Bench::at(29)), Some(run.created_at))
+    );
+}
+
+async fn a_turn_is_skipped_while_the_activation_cannot_run(url: &str) {
+    let bench = Bench::new(url).await;
+    let store = bench.db.schedules();
+    let kept = schedule(&bench, Some(Bench::at(5)));
+    store.put(&kept, &receipt(831, None)).await.unwrap();
+    bench.begin(SyncMode::Full).await;
+    let busy = turn(&bench, &kept, Bench::at(29));
+    assert_eq!(store.take(&busy).await.unwrap(), TurnTaken::Skipped(Some(Status::Processing)));
+    let after = store.find(&bench.visible(), bench.activation.id).await.unwrap().unwrap();
+    assert_eq!((after.last_started_at, after.last_skipped_at), (None, Some(busy.run.created_at)));
+    assert_eq!(store.due(Bench::at(28), 10).await.unwrap(), [], "it is not made up for");
+
+    let mut activation = bench.stored().await;
+    activation.apply(Event::Disabled).unwrap();
+    activation.deleted_at = Some(Bench::at(30));
+    let activations = bench.db.workspace_connectors();
+    activations.write(&[Change::Update(activation)], &receipt(832, None)).await.unwrap();
+    let gone = turn(&bench, &after, Bench::at(53));
+    assert_eq!(store.take(&gone).await.unwrap(), TurnTaken::Skipped(None));
+}
