@@ -1,4 +1,4 @@
-//! MySQL or MariaDB for tests: each test has a database of its own.
+//! MariaDB for tests, which stands for MySQL too: each test has a database of its own.
 #![expect(clippy::expect_used, reason = "tests fail by panicking")]
 
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection};
@@ -69,7 +69,7 @@ impl TestMysql {
         let connected = MySqlConnection::connect(self.server.as_str()).await;
         let mut connection = connected.unwrap_or_else(|error| {
             panic!(
-                "the tests need MariaDB or MySQL at {} ({error}); run `cargo xtask test`, which finds or starts one, or \
+                "the tests need MariaDB at {} ({error}); run `cargo xtask test`, which finds or starts one, or \
                  `apt-get install mariadb-server`, or set LINKSPAN_TEST_MYSQL_URL",
                 self.server.host_str().unwrap_or_default()
             )
