@@ -2,8 +2,10 @@
 
 mod bench;
 mod codegen;
+mod database_server;
 mod debian;
 mod http;
+mod mysql;
 mod new;
 mod postgres;
 mod process;

@@ -1,73 +1,86 @@
-//! A PostgreSQL server for the tests: the one given, the one that runs, or one of our own.
+//! PostgreSQL servers.
 
-mod cluster;
 mod handshake;
 
 use std::{
-    fmt,
-    net::{Ipv4Addr, SocketAddr},
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
 };
 
-use anyhow::{Context, Result};
+use crate::{
+    database_server::{Make, Owner},
+    process,
+};
 
-use crate::{debian, postgres::cluster::Cluster, process};
+/// The make of PostgreSQL.
+pub(crate) struct Postgres;
 
-/// The variable through which the tests learn where the server is.
-pub(crate) const URL_SETTING: &str = "LINKSPAN_TEST_POSTGRES_URL";
+impl Make for Postgres {
+    const NAME: &'static str = "PostgreSQL";
+    const URL_SETTING: &'static str = "LINKSPAN_TEST_POSTGRES_URL";
+    const EXAMPLE: &'static str = "postgres://user:password@host:5432/postgres";
+    const PORT: u16 = 5432;
+    const PACKAGE: &'static str = "postgresql";
+    const INITIALISER: &'static str = "initdb";
+    const ACCOUNTS: [&'static str; 2] = ["postgres", "nobody"];
 
-const LOCAL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 5432);
-
-/// A server on which tests may create databases. A private one ends when this is dropped.
-pub(crate) enum Postgres {
-    /// Named by the setting.
-    Given(String),
-    /// Running on its usual port, and letting `postgres` in.
-    Local,
-    /// Started for this run.
-    Private(Cluster),
-}
-
-impl Postgres {
-    /// The server of the setting, else the local one, else a private one, whose programs are
-    /// installed first when they are missing and that can be done.
-    pub(crate) fn find_or_start() -> Result<Self> {
-        if let Some(url) = process::setting(URL_SETTING) {
-            return Ok(Self::Given(url));
-        }
-        if handshake::lets_in(LOCAL) {
-            return Ok(Self::Local);
-        }
-        if let Some(programs) = cluster::programs() {
-            return Cluster::start(&programs).map(Self::Private);
-        }
-        debian::install("there is no PostgreSQL here", &["postgresql"]).with_context(|| {
-            format!("or name a server: {URL_SETTING}=postgres://user:password@host:5432/postgres")
-        })?;
-        let programs = cluster::programs()
-            .context("PostgreSQL is installed, but `initdb` is not below /usr/lib/postgresql")?;
-        Cluster::start(&programs).map(Self::Private)
+    fn url(address: SocketAddr) -> String {
+        format!("postgres://postgres@{address}/postgres")
     }
 
-    /// Where the server is; the database in it is only a door.
-    pub(crate) fn url(&self) -> String {
-        match self {
-            Self::Given(url) => url.clone(),
-            Self::Local => url(LOCAL),
-            Self::Private(cluster) => url(cluster.address()),
-        }
+    fn lets_in(address: SocketAddr) -> bool {
+        handshake::lets_in(address)
     }
-}
 
-fn url(address: SocketAddr) -> String {
-    format!("postgres://postgres@{address}/postgres")
-}
+    fn programs() -> Option<PathBuf> {
+        let mut folders: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|it| Some((it.file_name().to_str()?.parse().ok()?, it.path().join("bin"))))
+            .filter(|(_, folder)| folder.join(Self::INITIALISER).is_file())
+            .collect();
+        folders.sort();
+        folders.pop().map(|(_, folder)| folder).or_else(|| {
+            let initialiser = fs::canonicalize(process::find(Self::INITIALISER)?).ok()?;
+            let folder = initialiser.parent()?;
+            folder.join("postgres").is_file().then(|| folder.to_owned())
+        })
+    }
 
-impl fmt::Display for Postgres {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Given(_) => write!(f, "the one of {URL_SETTING}"),
-            Self::Local => write!(f, "the one at {LOCAL}"),
-            Self::Private(cluster) => write!(f, "a private one at {}", cluster.address()),
+    fn initialise(programs: &Path, folder: &Path, owner: Option<Owner>) -> Command {
+        let mut command = Owner::command(owner, &programs.join(Self::INITIALISER));
+        command
+            .args(["--auth=trust", "--username=postgres", "--encoding=UTF8"])
+            .args(["--locale=C.UTF-8", "--no-sync", "--pgdata"])
+            .arg(folder.join("data"));
+        command
+    }
+
+    fn serve(programs: &Path, folder: &Path, owner: Option<Owner>, address: SocketAddr) -> Command {
+        let port = format!("port={}", address.port());
+        let settings = [
+            port.as_str(),
+            "listen_addresses=127.0.0.1",
+            "unix_socket_directories=",
+            "max_connections=300",
+            "fsync=off",
+            "synchronous_commit=off",
+            "full_page_writes=off",
+        ];
+        let mut command = Owner::command(owner, &programs.join("postgres"));
+        command.arg("-D").arg(folder.join("data"));
+        for setting in settings {
+            command.args(["-c", setting]);
         }
+        command
+    }
+
+    fn stop(programs: &Path, folder: &Path, owner: Option<Owner>) -> Option<Command> {
+        let mut command = Owner::command(owner, &programs.join("pg_ctl"));
+        command.args(["stop", "--mode=immediate", "--silent", "--pgdata"]).arg(folder.join("data"));
+        Some(command)
     }
 }

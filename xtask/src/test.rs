@@ -10,7 +10,9 @@ use clap::{Args, ValueEnum};
 
 use crate::{
     codegen,
-    postgres::{self, Postgres},
+    database_server::{DatabaseServer, Make},
+    mysql::Mysql,
+    postgres::Postgres,
     process,
     project::Project,
     terminal::{say, table},
@@ -36,7 +38,7 @@ enum Step {
     Tidy,
     /// Seeds, and everything derived from other files
     Codegen,
-    /// Unit and integration tests, on SQLite and on PostgreSQL
+    /// Unit and integration tests, on SQLite, PostgreSQL and MariaDB
     Tests,
     /// Examples in the documentation
     Doctests,
@@ -116,10 +118,12 @@ impl Step {
     }
 }
 
-/// The tests of all crates, with a PostgreSQL server for those that need one.
+/// The tests of all crates, with database servers for those that need them.
 fn tests() -> Result<()> {
-    let postgres = Postgres::find_or_start()?;
-    say(format!("PostgreSQL: {postgres}"));
+    let postgres = DatabaseServer::<Postgres>::find_or_start()?;
+    say(postgres.to_string());
+    let mysql = DatabaseServer::<Mysql>::find_or_start()?;
+    say(mysql.to_string());
     let mut command = process::cargo();
     if process::find("cargo-nextest").is_some() {
         command.args(["nextest", "run", "--workspace", "--no-fail-fast", "--status-level", "slow"]);
@@ -134,7 +138,8 @@ fn tests() -> Result<()> {
             "--no-fail-fast",
         ]);
     }
-    process::run(command.env(postgres::URL_SETTING, postgres.url()))
+    command.env(Postgres::URL_SETTING, postgres.url()).env(Mysql::URL_SETTING, mysql.url());
+    process::run(&mut command)
 }
 
 fn seconds(time: Duration) -> String {

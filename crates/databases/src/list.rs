@@ -2,11 +2,20 @@
 
 use linkspan_sdk::Definition;
 
-use crate::{postgres_identity::PostgresIdentity, postgresql::Postgresql};
+use crate::{
+    mariadb::Mariadb, mysql::Mysql, mysql_identity::MysqlIdentity,
+    postgres_identity::PostgresIdentity, postgresql::Postgresql,
+};
 
 /// Every database type, in the order of their keys.
 pub fn all() -> Vec<Definition> {
-    vec![Definition::of::<PostgresIdentity>(), Definition::of::<Postgresql>()]
+    vec![
+        Definition::of::<Mariadb>(),
+        Definition::of::<Mysql>(),
+        Definition::of::<MysqlIdentity>(),
+        Definition::of::<PostgresIdentity>(),
+        Definition::of::<Postgresql>(),
+    ]
 }
 
 #[cfg(test)]

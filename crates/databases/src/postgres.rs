@@ -4,15 +4,11 @@ mod binary;
 mod column;
 mod connection;
 mod error;
-mod identifier;
 mod numeric;
+mod quoting;
 mod read;
 mod table;
 
-pub(crate) use connection::{
-    Connection, PoolLimits, SslMode, check, default_max_overflow, default_pool_recycle,
-    default_pool_size, default_port, pool, required,
-};
-pub(crate) use identifier::Identifier;
+pub(crate) use connection::{Connection, SslMode, check, default_port, pool};
 pub(crate) use read::read;
 pub(crate) use table::Table;

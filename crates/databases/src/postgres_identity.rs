@@ -10,7 +10,10 @@ use semver::Version;
 use serde::Deserialize;
 use sqlx::PgPool;
 
-use crate::postgres::{self, Connection, Identifier, PoolLimits, Table};
+use crate::{
+    identifier::Identifier,
+    postgres::{self, Connection, Table},
+};
 
 pub(crate) struct PostgresIdentity;
 
@@ -52,8 +55,7 @@ pub(crate) struct Settings {
 
 impl Settings {
     fn connection(&self) -> Result<Connection, Failure> {
-        let limits = PoolLimits::default();
-        Connection { limits, ..Connection::parse(&self.connection_string)? }.accepted()
+        Connection::parse(&self.connection_string)?.accepted()
     }
 
     /// The table with its schema.

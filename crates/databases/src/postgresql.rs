@@ -10,7 +10,11 @@ use semver::Version;
 use serde::Deserialize;
 use sqlx::PgPool;
 
-use crate::postgres::{self, Connection, Identifier, SslMode, Table};
+use crate::{
+    identifier::Identifier,
+    postgres::{self, Connection, SslMode, Table},
+    server::{self, PoolLimits},
+};
 
 pub(crate) struct Postgresql;
 
@@ -62,41 +66,38 @@ pub(crate) struct Settings {
     /// All of the above in one: `postgresql://user:password@host:5432/database?sslmode=require`.
     connection_string: Option<Secret>,
     /// How many connections are kept open.
-    #[serde(default = "postgres::default_pool_size")]
+    #[serde(default = "server::default_pool_size")]
     #[schemars(range(min = 1, max = 100))]
     pool_size: u32,
     /// How many more may be opened when those are busy.
-    #[serde(default = "postgres::default_max_overflow")]
+    #[serde(default = "server::default_max_overflow")]
     #[schemars(range(max = 200))]
     max_overflow: u32,
     /// After how many seconds a connection is replaced.
-    #[serde(default = "postgres::default_pool_recycle")]
+    #[serde(default = "server::default_pool_recycle")]
     #[schemars(range(min = 1, max = 86_400))]
     pool_recycle: u32,
 }
 
 impl Settings {
     fn connection(&self) -> Result<Connection, Failure> {
-        let connection = match (&self.connection_string, &self.host) {
-            (Some(_), Some(_)) => {
-                let reason = "does not go together with `host`; give one of the two";
-                return Err(Failure::setting("connection_string", reason));
-            }
-            (Some(text), None) => Connection::parse(text)?,
-            (None, _) => Connection {
-                host: postgres::required("host", self.host.as_ref())?,
-                port: self.port,
-                database: postgres::required("database", self.database.as_ref())?,
-                username: postgres::required("username", self.username.as_ref())?,
-                password: self.password.clone(),
-                sslmode: self.sslmode,
-                limits: postgres::PoolLimits::default(),
-            },
-        };
-        let limits = postgres::PoolLimits {
+        let limits = PoolLimits {
             size: self.pool_size,
             overflow: self.max_overflow,
             recycle_secs: self.pool_recycle,
+        };
+        let text = server::one_of(self.connection_string.as_ref(), self.host.as_ref())?;
+        let connection = match text {
+            Some(text) => Connection::parse(text)?,
+            None => Connection {
+                host: server::required("host", self.host.as_ref())?,
+                port: self.port,
+                database: server::required("database", self.database.as_ref())?,
+                username: server::required("username", self.username.as_ref())?,
+                password: self.password.clone(),
+                sslmode: self.sslmode,
+                limits,
+            },
         };
         Connection { limits, ..connection }.accepted()
     }

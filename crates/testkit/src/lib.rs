@@ -2,8 +2,10 @@
 
 pub mod contract;
 pub mod fixtures;
+mod mysql;
 mod outbound;
 mod postgres;
 
+pub use mysql::TestMysql;
 pub use outbound::{Answer, Answers, SeenRequest};
 pub use postgres::TestPostgres;

@@ -18,6 +18,7 @@ use crate::{
         Figure, Target,
         first_load::{database::Database, meter::metered},
     },
+    database_server::DatabaseServer,
     debian,
     postgres::Postgres,
     process,
@@ -36,8 +37,8 @@ pub(crate) fn measure(binary: &Path, rows: u64, rounds: u32) -> Result<Vec<Figur
     if process::find("psql").is_none() {
         debian::install("there is no psql", &["postgresql-client"])?;
     }
-    let postgres = Postgres::find_or_start()?;
-    say(format!("PostgreSQL: {postgres}; making a table of {rows} rows"));
+    let postgres = DatabaseServer::<Postgres>::find_or_start()?;
+    say(format!("{postgres}; making a table of {rows} rows"));
     let source = Database::create(&postgres, "linkspan_bench_source")?;
     source.run(&CUSTOMERS.replace("{rows}", &rows.to_string()))?;
     let mut pipes = Vec::new();
@@ -70,7 +71,7 @@ pub(crate) fn measure(binary: &Path, rows: u64, rounds: u32) -> Result<Vec<Figur
 }
 
 /// Copies the table as JSON into an empty table with a key; returns the seconds it took.
-fn pipe(postgres: &Postgres, source: &Database) -> Result<f64> {
+fn pipe(postgres: &DatabaseServer<Postgres>, source: &Database) -> Result<f64> {
     let target = Database::create(postgres, "linkspan_bench_pipe")?;
     target.run("create table landing (id text primary key, data jsonb not null);\ncheckpoint")?;
     let began = Instant::now();
@@ -88,7 +89,12 @@ struct Load {
 }
 
 /// Syncs the table into an empty platform.
-fn load(binary: &Path, postgres: &Postgres, source: &Database, rows: u64) -> Result<Load> {
+fn load(
+    binary: &Path,
+    postgres: &DatabaseServer<Postgres>,
+    source: &Database,
+    rows: u64,
+) -> Result<Load> {
     let target = Database::create(postgres, "linkspan_bench_target")?;
     let home = TempDir::with_prefix("linkspan-bench-")?;
     let linkspan = |arguments: &[&str]| {

@@ -1,27 +1,17 @@
 //! The binary format of `COPY` (PostgreSQL documentation, `COPY`, "Binary Format"), straight into Arrow columns.
 
-use std::sync::Arc;
-
-use arrow_array::{
-    ArrayRef, RecordBatch,
-    builder::{
-        BinaryBuilder, BooleanBuilder, Date32Builder, Float64Builder, Int64Builder, StringBuilder,
-        Time64MicrosecondBuilder, TimestampMicrosecondBuilder,
-    },
-};
+use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use bytes::{Buf, BytesMut};
 use linkspan_sdk::Failure;
 
 use super::{column::Wire, numeric::decimal};
+use crate::columns::{self, Builder, DAYS, MICROS, optional};
 
 const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
 /// Between 1970-01-01, where Arrow counts from, and 2000-01-01, where PostgreSQL does.
 const EPOCH_DAYS: i32 = 10_957;
 const EPOCH_MICROS: i64 = 946_684_800_000_000;
-/// Years 1 to 9999, which RFC 3339 can write. Instants beyond, `infinity` among them, are moved to the nearest of these.
-const DAYS: (i32, i32) = (-719_162, 2_932_896);
-const MICROS: (i64, i64) = (-62_135_596_800_000_000, 253_402_300_799_999_999);
 
 /// Collects rows into record batches.
 pub(super) struct Decoder {
@@ -36,23 +26,15 @@ pub(super) struct Decoder {
     scratch: String,
 }
 
-enum Builder {
-    Boolean(BooleanBuilder),
-    Integer(Int64Builder),
-    Number(Float64Builder),
-    Text(StringBuilder),
-    Date(Date32Builder),
-    Time(Time64MicrosecondBuilder),
-    Timestamp(TimestampMicrosecondBuilder),
-    Binary(BinaryBuilder),
-}
-
 impl Decoder {
     /// For rows of columns that arrive as `wires` and become `schema`.
     pub(super) fn new(schema: SchemaRef, wires: impl Iterator<Item = Wire>) -> Self {
         Self {
+            columns: wires
+                .zip(schema.fields())
+                .map(|(it, field)| (it, Builder::of(field)))
+                .collect(),
             schema,
-            columns: wires.map(|it| (it, Builder::of(it))).collect(),
             pending: BytesMut::new(),
             begun: false,
             ended: false,
@@ -92,11 +74,7 @@ impl Decoder {
     pub(super) fn take(&mut self) -> Result<RecordBatch, Failure> {
         self.rows = 0;
         self.bytes = 0;
-        let columns = self.columns.iter_mut().map(|(_, builder)| builder.finish()).collect();
-        RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(|error| Failure::Defect {
-            doing: "decode a table",
-            source: Some(error.into()),
-        })
+        columns::finish(&self.schema, self.columns.iter_mut().map(|(_, it)| it))
     }
 
     /// Passes if everything that was announced arrived.
@@ -184,23 +162,6 @@ fn row_length(bytes: &[u8]) -> Result<Option<usize>, Failure> {
 }
 
 impl Builder {
-    fn of(wire: Wire) -> Self {
-        match wire {
-            Wire::Bool => Self::Boolean(BooleanBuilder::new()),
-            Wire::Int2 | Wire::Int4 | Wire::Int8 | Wire::Oid => Self::Integer(Int64Builder::new()),
-            Wire::Float4 | Wire::Float8 => Self::Number(Float64Builder::new()),
-            Wire::Numeric | Wire::Text | Wire::Uuid | Wire::Jsonb | Wire::AsText | Wire::AsJson => {
-                Self::Text(StringBuilder::new())
-            }
-            Wire::Date => Self::Date(Date32Builder::new()),
-            Wire::Time => Self::Time(Time64MicrosecondBuilder::new()),
-            Wire::Timestamp | Wire::Timestamptz => {
-                Self::Timestamp(TimestampMicrosecondBuilder::new().with_timezone("+00:00"))
-            }
-            Wire::Bytes => Self::Binary(BinaryBuilder::new()),
-        }
-    }
-
     /// Adds a value, or null. Nothing if the bytes are not of the type.
     fn append(&mut self, wire: Wire, field: Option<&[u8]>, scratch: &mut String) -> Option<()> {
         match self {
@@ -222,31 +183,6 @@ impl Builder {
             },
         }
         Some(())
-    }
-
-    fn finish(&mut self) -> ArrayRef {
-        match self {
-            Self::Boolean(it) => Arc::new(it.finish()),
-            Self::Integer(it) => Arc::new(it.finish()),
-            Self::Number(it) => Arc::new(it.finish()),
-            Self::Text(it) => Arc::new(it.finish()),
-            Self::Date(it) => Arc::new(it.finish()),
-            Self::Time(it) => Arc::new(it.finish()),
-            Self::Timestamp(it) => Arc::new(it.finish()),
-            Self::Binary(it) => Arc::new(it.finish()),
-        }
-    }
-}
-
-/// Null stays null; anything else must read.
-#[expect(
-    clippy::option_option,
-    reason = "the outer says whether it reads, the inner whether it is null"
-)]
-fn optional<T>(field: Option<&[u8]>, read: impl FnOnce(&[u8]) -> Option<T>) -> Option<Option<T>> {
-    match field {
-        None => Some(None),
-        Some(field) => read(field).map(Some),
     }
 }
 

@@ -2,16 +2,10 @@
 
 use linkspan_domain::FieldKind;
 
-use super::identifier::quoted;
+use super::quoting::quoted;
 
 /// One column of a table.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Column {
-    pub(crate) name: String,
-    pub(crate) kind: FieldKind,
-    pub(crate) wire: Wire,
-    pub(crate) nullable: bool,
-}
+pub(crate) type Column = crate::table::Column<Wire>;
 
 /// The binary form in which a value arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,22 +1,18 @@
 //! Reading a table.
 
-use arrow_array::{Array, RecordBatch, cast::AsArray, types};
-use arrow_schema::DataType;
 use futures_util::StreamExt;
 use linkspan_domain::{Cursor, CursorType, FieldKind};
-use linkspan_sdk::{
-    Batch, BatchLimits, BatchSink, CursorSpec, Failure, ReadMode, ReadRequest, arrow_schema,
-};
+use linkspan_sdk::{Batch, BatchLimits, BatchSink, Failure, ReadMode, ReadRequest, arrow_schema};
 use sqlx::{PgConnection, PgPool};
-use time::OffsetDateTime;
 
 use super::{
     Table,
     binary::Decoder,
     column::{Column, Wire},
     error::failure,
-    identifier::{quoted, text_literal},
+    quoting::{quoted, text_literal},
 };
+use crate::columns::last;
 
 /// One picture of the table from the first row to the last, and nothing is ever written.
 const BEGIN: &str = "begin isolation level repeatable read read only";
@@ -54,7 +50,7 @@ fn parts(table: &Table, mode: &ReadMode) -> Result<Vec<Part>, Failure> {
     let ReadMode::Incremental { cursor, after } = mode else {
         return Ok(vec![Part { statement: select, cursor: None }]);
     };
-    let (index, column) = cursor_column(table, cursor)?;
+    let (index, column) = table.cursor_column(cursor)?;
     let name = quoted(&column.name);
     let ordered = ordering(column, cursor.cursor_type)?;
     let from = match after {
@@ -70,18 +66,6 @@ fn parts(table: &Table, mode: &ReadMode) -> Result<Vec<Part>, Failure> {
     Ok(if column.nullable { vec![without, behind] } else { vec![behind] })
 }
 
-fn cursor_column<'a>(
-    table: &'a Table,
-    cursor: &CursorSpec,
-) -> Result<(usize, &'a Column), Failure> {
-    let mut columns = table.columns.iter().enumerate();
-    columns.find(|(_, it)| it.name == cursor.column).ok_or_else(|| Failure::Invalid {
-        what: "the stream",
-        field: "cursor_column".to_owned(),
-        reason: "is no column of the table".to_owned(),
-    })
-}
-
 /// What the rows are ordered by.
 fn ordering(column: &Column, cursor_type: CursorType) -> Result<String, Failure> {
     let name = quoted(&column.name);
@@ -90,11 +74,7 @@ fn ordering(column: &Column, cursor_type: CursorType) -> Result<String, Failure>
         (CursorType::Timestamp, FieldKind::Timestamp) => Ok(name),
         (CursorType::Text, FieldKind::Text) => Ok(format!("{name}::text collate \"C\"")),
         (CursorType::Text, FieldKind::Uuid) => Ok(name),
-        _ => Err(Failure::Invalid {
-            what: "the stream",
-            field: "cursor_type".to_owned(),
-            reason: format!("does not fit the column, which holds {}", column.kind),
-        }),
+        _ => Err(column.unfit()),
     }
 }
 
@@ -150,30 +130,4 @@ fn batch(decoder: &mut Decoder, cursor: Option<(usize, CursorType)>) -> Result<B
     let cursor =
         cursor.map(|(index, cursor_type)| last(&records, index, cursor_type)).transpose()?;
     Ok(Batch { records, cursor: cursor.flatten() })
-}
-
-/// The cursor value of the last row, which is the highest.
-fn last(
-    records: &RecordBatch,
-    index: usize,
-    cursor_type: CursorType,
-) -> Result<Option<Cursor>, Failure> {
-    let column = records.column(index);
-    let Some(row) = column.len().checked_sub(1).filter(|&row| column.is_valid(row)) else {
-        return Ok(None);
-    };
-    match (cursor_type, column.data_type()) {
-        (CursorType::Int, DataType::Int64) => {
-            Ok(Some(Cursor::Int(column.as_primitive::<types::Int64Type>().value(row))))
-        }
-        (CursorType::Timestamp, DataType::Timestamp(..)) => {
-            let micros = column.as_primitive::<types::TimestampMicrosecondType>().value(row);
-            let instant = OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000);
-            Ok(instant.ok().map(Cursor::Timestamp))
-        }
-        (CursorType::Text, DataType::Utf8) => {
-            Ok(Some(Cursor::Text(column.as_string::<i32>().value(row).to_owned())))
-        }
-        _ => Err(Failure::Defect { doing: "keep the place in a table", source: None }),
-    }
 }

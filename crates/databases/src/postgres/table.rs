@@ -1,23 +1,17 @@
 //! Tables, as the catalog of the database describes them.
 
-use linkspan_domain::{FieldKind, StreamField, StreamSpec};
 use linkspan_sdk::Failure;
 use sqlx::{PgPool, Row, postgres::PgRow};
 
 use super::{
-    column::Column,
+    column::{Column, Wire},
     error::failure,
-    identifier::{Identifier, quoted},
+    quoting::quoted,
 };
+use crate::{identifier::Identifier, table};
 
 /// A table, view or foreign table that the credentials may read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Table {
-    schema: String,
-    name: String,
-    pub(crate) columns: Vec<Column>,
-    primary_key: Vec<String>,
-}
+pub(crate) type Table = table::Table<Wire>;
 
 /// Every column of every table that may be read, table by table, in the order of the columns.
 const COLUMNS: &str = "
@@ -49,15 +43,7 @@ impl Table {
 
     /// The one called `schema.table`.
     pub(crate) async fn find(pool: &PgPool, name: &Identifier) -> Result<Self, Failure> {
-        let mut found = Self::query(pool, Some(name.as_str())).await?;
-        match (found.pop(), found.len()) {
-            (Some(only), 0) => Ok(only),
-            (None, _) => Err(Failure::NotFound(format!("the table `{}`", name.as_str()))),
-            (Some(_), _) => Err(Failure::Refused(format!(
-                "two tables are called `{}` when written with their schema; rename one of them",
-                name.as_str()
-            ))),
-        }
+        table::only(Self::query(pool, Some(name.as_str())).await?, name.as_str())
     }
 
     async fn query(pool: &PgPool, name: Option<&str>) -> Result<Vec<Self>, Failure> {
@@ -84,45 +70,9 @@ impl Table {
         Ok(tables)
     }
 
-    /// The name of its stream.
-    fn stream(&self) -> String {
-        format!("{}.{}", self.schema, self.name)
-    }
-
     /// The name for a statement.
     pub(crate) fn quoted(&self) -> String {
         format!("{}.{}", quoted(&self.schema), quoted(&self.name))
-    }
-
-    /// What it offers as a stream.
-    pub(crate) fn spec(&self) -> Result<StreamSpec, Failure> {
-        let name = self.stream().parse();
-        let name = name.map_err(|_| {
-            Failure::Refused("a table has a name that no stream can have".to_owned())
-        })?;
-        Ok(StreamSpec {
-            name,
-            fields: self.columns.iter().map(Column::field).collect(),
-            primary_key: self.primary_key.clone(),
-            cursor_candidates: self.cursor_candidates(),
-            supports_incremental: true,
-        })
-    }
-
-    /// Columns that often grow with each change, the likeliest first: what is called an update, other instants, then numeric keys.
-    fn cursor_candidates(&self) -> Vec<String> {
-        let rank = |it: &Column| match it.kind {
-            FieldKind::Timestamp if it.name.contains("updat") || it.name.contains("modif") => {
-                Some(0)
-            }
-            FieldKind::Timestamp => Some(1),
-            FieldKind::Integer if self.primary_key == [it.name.as_str()] => Some(2),
-            _ => None,
-        };
-        let mut ranked: Vec<_> =
-            self.columns.iter().filter_map(|it| Some((rank(it)?, it))).collect();
-        ranked.sort_by_key(|(rank, _)| *rank);
-        ranked.into_iter().map(|(_, it)| it.name.clone()).collect()
     }
 }
 
@@ -140,10 +90,4 @@ fn column(row: &PgRow) -> Result<Column, sqlx::Error> {
     let is_list: bool = row.try_get("is_list")?;
     let (kind, wire) = super::column::of(oid, is_list);
     Ok(Column { name: row.try_get("column_name")?, kind, wire, nullable: row.try_get("nullable")? })
-}
-
-impl Column {
-    fn field(&self) -> StreamField {
-        StreamField { name: self.name.clone(), kind: self.kind, nullable: self.nullable }
-    }
 }

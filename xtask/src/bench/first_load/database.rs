@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 
-use crate::{postgres::Postgres, process};
+use crate::{database_server::DatabaseServer, postgres::Postgres, process};
 
 /// A database on a server; dropping this drops it.
 pub(crate) struct Database {
@@ -15,7 +15,7 @@ pub(crate) struct Database {
 
 impl Database {
     /// Makes an empty database, in place of one that an earlier run may have left.
-    pub(crate) fn create(postgres: &Postgres, name: &'static str) -> Result<Self> {
+    pub(crate) fn create(postgres: &DatabaseServer<Postgres>, name: &'static str) -> Result<Self> {
         let server = postgres.url();
         let url = with_database(&server, name).context("the address of PostgreSQL has no host")?;
         let database = Self { server, url, name };

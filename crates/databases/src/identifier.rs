@@ -9,8 +9,8 @@ use linkspan_sdk::Failure;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Identifier(String);
 
-/// PostgreSQL cuts identifiers at 63 bytes; a schema and a table with a dot between them have twice that.
-const LENGTH: usize = 127;
+/// No make of database takes more than 64 characters; a schema and a table with a dot between them have twice that.
+const LENGTH: usize = 129;
 
 impl Identifier {
     /// Lets through what a database may reasonably call things: letters and digits of any script, blanks,
@@ -31,7 +31,7 @@ impl Identifier {
     }
 
     fn of(field: &str, name: &str, fits: bool) -> Result<Self, Failure> {
-        if fits && !name.is_empty() && name.len() <= LENGTH {
+        if fits && !name.is_empty() && name.chars().count() <= LENGTH {
             Ok(Self(name.to_owned()))
         } else {
             Err(Failure::setting(field, "is not a name that a table or a column can have"))
@@ -49,26 +49,9 @@ impl Identifier {
     }
 }
 
-/// `name` as SQL quotes it (PostgreSQL documentation §4.1.1).
-pub(crate) fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-/// Any text as an SQL expression without a single character of it in the statement.
-pub(crate) fn text_literal(text: &str) -> String {
-    use std::fmt::Write;
-
-    let hex = text.bytes().fold(String::new(), |mut hex, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    });
-    format!("convert_from(decode('{hex}', 'hex'), 'UTF8')")
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Identifier, quoted};
+    use super::Identifier;
 
     #[test]
     fn hostile_names_are_refused() {
@@ -82,7 +65,7 @@ mod tests {
             "people\n",
             "(select 1)",
             "",
-            &"x".repeat(128),
+            &"x".repeat(130),
         ] {
             assert!(Identifier::guard("table", name).is_err(), "{name:?}");
             assert!(Identifier::strict("table", name).is_err(), "{name:?}");
@@ -101,11 +84,6 @@ mod tests {
             Identifier::strict("table", "people").unwrap().within("public").as_str(),
             "public.people"
         );
-    }
-
-    #[test]
-    fn a_quote_in_a_name_is_doubled() {
-        assert_eq!(quoted("a\"b"), "\"a\"\"b\"");
     }
 
     #[test]

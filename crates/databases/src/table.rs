@@ -1,0 +1,99 @@
+//! Tables, as the catalogs of databases describe them: the same for every make.
+
+use linkspan_domain::{FieldKind, StreamField, StreamSpec};
+use linkspan_sdk::{CursorSpec, Failure};
+
+/// A table, view or foreign table that the credentials may read. `W` says how the values of a column travel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Table<W> {
+    pub(crate) schema: String,
+    pub(crate) name: String,
+    pub(crate) columns: Vec<Column<W>>,
+    pub(crate) primary_key: Vec<String>,
+}
+
+/// One column of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Column<W> {
+    pub(crate) name: String,
+    pub(crate) kind: FieldKind,
+    pub(crate) wire: W,
+    pub(crate) nullable: bool,
+}
+
+impl<W> Table<W> {
+    /// The name of its stream.
+    pub(crate) fn stream(&self) -> String {
+        format!("{}.{}", self.schema, self.name)
+    }
+
+    /// What it offers as a stream.
+    pub(crate) fn spec(&self) -> Result<StreamSpec, Failure> {
+        let name = self.stream().parse();
+        let name = name.map_err(|_| {
+            Failure::Refused("a table has a name that no stream can have".to_owned())
+        })?;
+        Ok(StreamSpec {
+            name,
+            fields: self.columns.iter().map(Column::field).collect(),
+            primary_key: self.primary_key.clone(),
+            cursor_candidates: self.cursor_candidates(),
+            supports_incremental: true,
+        })
+    }
+
+    /// The column that a read goes by, and its place.
+    pub(crate) fn cursor_column(
+        &self,
+        cursor: &CursorSpec,
+    ) -> Result<(usize, &Column<W>), Failure> {
+        let mut columns = self.columns.iter().enumerate();
+        columns.find(|(_, it)| it.name == cursor.column).ok_or_else(|| Failure::Invalid {
+            what: "the stream",
+            field: "cursor_column".to_owned(),
+            reason: "is no column of the table".to_owned(),
+        })
+    }
+
+    /// Columns that often grow with each change, the likeliest first: what is called an update, other instants, then numeric keys.
+    fn cursor_candidates(&self) -> Vec<String> {
+        let rank = |it: &Column<W>| match it.kind {
+            FieldKind::Timestamp if it.name.contains("updat") || it.name.contains("modif") => {
+                Some(0)
+            }
+            FieldKind::Timestamp => Some(1),
+            FieldKind::Integer if self.primary_key == [it.name.as_str()] => Some(2),
+            _ => None,
+        };
+        let mut ranked: Vec<_> =
+            self.columns.iter().filter_map(|it| Some((rank(it)?, it))).collect();
+        ranked.sort_by_key(|(rank, _)| *rank);
+        ranked.into_iter().map(|(_, it)| it.name.clone()).collect()
+    }
+}
+
+/// The only one of the tables found under `name`.
+pub(crate) fn only<W>(mut found: Vec<Table<W>>, name: &str) -> Result<Table<W>, Failure> {
+    match (found.pop(), found.len()) {
+        (Some(only), 0) => Ok(only),
+        (None, _) => Err(Failure::NotFound(format!("the table `{name}`"))),
+        (Some(_), _) => Err(Failure::Refused(format!(
+            "two tables are called `{name}` when written with their schema; rename one of them"
+        ))),
+    }
+}
+
+impl<W> Column<W> {
+    fn field(&self) -> StreamField {
+        StreamField { name: self.name.clone(), kind: self.kind, nullable: self.nullable }
+    }
+
+    /// Says that the column cannot be read by cursors of the type that was asked for.
+    pub(crate) fn unfit(&self) -> Failure {
+        Failure::Invalid {
+            what: "the stream",
+            field: "cursor_type".to_owned(),
+            reason: format!("does not fit the column, which holds {}", self.kind),
+        }
+    }
+}
