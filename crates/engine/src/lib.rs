@@ -21,7 +21,9 @@ pub use encoder::{MissingColumn, RowEncoder, Unencodable};
 pub use engine::{Ended, Engine, EngineLimits, Stop};
 pub use error::SyncError;
 pub use mapping::{
-    InvalidMapping, JsonataCode, Mapped, Mapping, MappingFailure, MappingLimits, ValueKind,
+    FieldSuggestion, InvalidMapping, InvalidModels, JsonataCode, Mapped, Mapping, MappingFailure,
+    MappingLimits, ModelField, ModelKind, ModelSchema, Models, Suggestion, ValueKind, Verdict,
+    suggest,
 };
 pub use plan::{CursorPlan, StreamPlan, plan};
 pub use progress::{NoProgress, Progress, RunEvent};

@@ -1,9 +1,16 @@
 //! Mappings: JSONata expressions that turn a record into objects of a target model.
 
+mod model;
 mod payload;
 mod reason;
+mod suggest;
 
 use std::{fmt, io, time::Duration};
+
+pub use self::{
+    model::{InvalidModels, ModelField, ModelKind, ModelSchema, Models},
+    suggest::{FieldSuggestion, Suggestion, Verdict, suggest},
+};
 
 use jsonata_core::{
     Expression,
