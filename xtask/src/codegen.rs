@@ -1,6 +1,7 @@
 //! `cargo xtask codegen`: checks the seeds and writes what is derived from other files.
 
 mod catalog;
+mod models;
 mod openapi;
 mod page;
 mod rules;
@@ -11,7 +12,11 @@ use std::{fs, path::PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use crate::{codegen::catalog::Catalog, project::Project, terminal::say};
+use crate::{
+    codegen::{catalog::Catalog, models::Models},
+    project::Project,
+    terminal::say,
+};
 
 /// How to generate.
 #[derive(Args)]
@@ -30,9 +35,11 @@ struct Derived {
 /// Checks the seeds, then writes (or compares) every derived file.
 pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
     let catalog = Catalog::load(project)?;
+    let models = Models::load(project)?;
     let mut stale = Vec::new();
     for derived in [
         Derived { path: project.root.join("seeds/catalog.json"), text: catalog.index()? },
+        Derived { path: project.root.join("seeds/models.json"), text: models.index() },
         Derived { path: project.root.join("docs/connectors.md"), text: page::render(&catalog) },
     ] {
         stale.extend(settle(project, &derived, options)?);
@@ -75,6 +82,8 @@ mod tests {
         let catalog = Catalog::load(&project).unwrap();
         let index = fs::read_to_string(project.root.join("seeds/catalog.json")).unwrap();
         assert!(index == catalog.index().unwrap(), "run `cargo xtask codegen`");
+        let models = fs::read_to_string(project.root.join("seeds/models.json")).unwrap();
+        assert!(models == Models::load(&project).unwrap().index(), "run `cargo xtask codegen`");
         let page = fs::read_to_string(project.root.join("docs/connectors.md")).unwrap();
         assert!(page == page::render(&catalog), "run `cargo xtask codegen`");
     }

@@ -11,6 +11,7 @@ mod postgres;
 mod process;
 mod project;
 mod server;
+mod suite;
 mod terminal;
 mod test;
 mod tidy;
@@ -39,6 +40,8 @@ enum Chore {
     Test(test::Options),
     /// Measures the release build and prints the figures beside their targets
     Bench(bench::Options),
+    /// Runs a conformance suite of others from a folder and prints how many cases pass
+    Suite(suite::Options),
     /// Writes the file of a new connector type
     New(new::Options),
 }
@@ -61,6 +64,7 @@ fn run(chore: Chore) -> anyhow::Result<()> {
         Chore::Codegen(options) => codegen::run(&project, &options),
         Chore::Test(options) => test::run(&project, &options),
         Chore::Bench(options) => bench::run(&project, &options),
+        Chore::Suite(options) => suite::run(&project, &options),
         Chore::New(options) => new::run(&project, &options),
     }
 }

@@ -61,6 +61,12 @@ impl Project {
         self.target.join(profile).join(format!("linkspan{}", std::env::consts::EXE_SUFFIX))
     }
 
+    /// Where `cargo build` puts the example `name`.
+    pub(crate) fn example(&self, name: &str) -> PathBuf {
+        let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
+        self.target.join("debug/examples").join(file)
+    }
+
     /// A folder beside the build output that keeps what the suites install, from run to run.
     pub(crate) fn cache(&self, name: &str) -> PathBuf {
         self.target.join("suites").join(name)

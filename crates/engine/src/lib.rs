@@ -1,4 +1,4 @@
-//! The sync engine: runs, checkpoints, cursors.
+//! The sync engine: runs, checkpoints, cursors, mappings.
 //!
 //! [`Engine`] works off one run, [`Worker`] claims one after the other. Records come from a
 //! [`Definition`](linkspan_sdk::Definition), in columns, and go to a [`RecordStore`](linkspan_sdk::RecordStore), as rows;
@@ -9,6 +9,7 @@ mod encoder;
 mod engine;
 mod error;
 mod heartbeat;
+mod mapping;
 mod pipeline;
 mod plan;
 mod progress;
@@ -20,6 +21,11 @@ pub use connections::{Connection, Connections};
 pub use encoder::{MissingColumn, RowEncoder, Unencodable};
 pub use engine::{Ended, Engine, EngineLimits, Stop};
 pub use error::SyncError;
+pub use mapping::{
+    FieldSuggestion, InvalidMapping, InvalidModels, JsonataCode, Mapped, Mapping, MappingFailure,
+    MappingLimits, ModelField, ModelKind, ModelSchema, Models, Suggestion, ValueKind, Verdict,
+    suggest,
+};
 pub use plan::{CursorPlan, StreamPlan, plan};
 pub use progress::{NoProgress, Progress, RunEvent};
 pub use scheduler::Scheduler;
