@@ -13,6 +13,7 @@ mod suite;
 mod terminal;
 mod test;
 mod tidy;
+mod tools;
 
 use std::process::ExitCode;
 
