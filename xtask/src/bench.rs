@@ -2,6 +2,7 @@
 
 mod first_load;
 mod http;
+mod mapping;
 mod startup;
 
 use std::{path::PathBuf, process::Command};
@@ -45,6 +46,8 @@ enum Figures {
     FirstLoad,
     /// Requests per second and latency of a list, relative to the health check
     Http,
+    /// Records mapped with JSONata on one thread, relative to the reference implementation
+    Mapping,
     /// Time from start to the first answer, and memory at rest
     Startup,
 }
@@ -79,6 +82,7 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
             figures.extend(match group {
                 Figures::FirstLoad => first_load::measure(&binary, options.rows, options.rounds)?,
                 Figures::Http => http::measure(&binary, options.seconds)?,
+                Figures::Mapping => mapping::measure(project, options.seconds, options.rounds)?,
                 Figures::Startup => startup::measure(&binary)?,
             });
         }

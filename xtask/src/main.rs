@@ -15,6 +15,7 @@ mod suite;
 mod terminal;
 mod test;
 mod tidy;
+mod tools;
 
 use std::process::ExitCode;
 

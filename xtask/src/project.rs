@@ -62,9 +62,9 @@ impl Project {
     }
 
     /// Where `cargo build` puts the example `name`.
-    pub(crate) fn example(&self, name: &str) -> PathBuf {
+    pub(crate) fn example(&self, profile: &str, name: &str) -> PathBuf {
         let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
-        self.target.join("debug/examples").join(file)
+        self.target.join(profile).join("examples").join(file)
     }
 
     /// A folder beside the build output that keeps what the suites install, from run to run.

@@ -62,7 +62,7 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
                 "--example",
                 example,
             ]))?;
-            process::read(Command::new(project.example(example)).arg(&options.path))?
+            process::read(Command::new(project.example("debug", example)).arg(&options.path))?
         }
     };
     let summary = Summary::of(&printed)?;

@@ -1,7 +1,6 @@
 //! `cargo xtask test`: every check there is, in one command that sets itself up.
 
 mod clients;
-mod tools;
 
 use std::time::{Duration, Instant};
 

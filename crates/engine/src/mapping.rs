@@ -224,7 +224,7 @@ impl Mapping {
             return Err(MappingFailure::NotAnObject(kind));
         }
         // Parts that are shared in memory are written out each time, so the text is bounded as it grows.
-        let mut text = Bounded { bytes: Vec::new(), left: *left };
+        let mut text = Bounded { bytes: Vec::with_capacity(USUAL), left: *left };
         serde_json::to_writer(&mut text, value)
             .map_err(|_| MappingFailure::MappedTooLarge(self.limits.mapped))?;
         *left = text.left;
@@ -296,6 +296,9 @@ impl ValueKind {
         }
     }
 }
+
+/// Room for so much text is made at once.
+const USUAL: usize = 512;
 
 /// How deep the brackets of `expression` nest, at most: those within texts and comments are counted as well.
 fn nesting(expression: &str) -> usize {

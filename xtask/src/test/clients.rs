@@ -11,7 +11,7 @@ use crate::{
     process,
     project::Project,
     server::{ADMIN_KEY, Server},
-    test::tools,
+    tools,
 };
 
 pub(crate) use schemathesis::schemathesis;

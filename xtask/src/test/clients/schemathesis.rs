@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use super::against_server;
-use crate::{project::Project, server::ADMIN_KEY, terminal::say, test::tools};
+use crate::{project::Project, server::ADMIN_KEY, terminal::say, tools};
 
 /// What must never be seen: see its documentation of checks.
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\

@@ -1,4 +1,4 @@
-//! The foreign programs that the suites run, installed beside the build output at pinned versions.
+//! The foreign programs that suites and benchmarks run, installed beside the build output at pinned versions.
 
 use std::{
     fs,
