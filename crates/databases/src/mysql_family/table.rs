@@ -53,7 +53,10 @@ impl Scope {
 impl Table {
     /// Every table that may be read, by database and name.
     pub(crate) async fn all(pool: &MySqlPool, scope: &Scope) -> Result<Vec<Self>, Failure> {
-        query(pool, scope.asked()).await
+        let mut tables = query(pool, scope.asked()).await?;
+        // What cannot be read is not offered.
+        tables.retain(|it| Identifier::guard("stream", &it.stream()).is_ok());
+        Ok(tables)
     }
 
     /// The one called `database.table`.
