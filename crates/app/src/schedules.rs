@@ -145,7 +145,7 @@ impl Schedules {
             created_at: now,
             updated_at: now,
         };
-        let details = json!({ "mode": set.mode, "next_run_at": schedule.next_run_at.map(|it| it.unix_timestamp()) });
+        let details = json!({ "mode": set.mode, "paused": set.pace == Pace::Paused });
         let act = Act { action: "schedule.set", details };
         let receipt = self.activations.receipt(call, act, &activation);
         self.store.put(&schedule, &receipt).await.map_err(|source| failed(id, source))?;
