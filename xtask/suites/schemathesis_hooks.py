@@ -40,6 +40,8 @@ def upload():
 # A file for connectors to read.
 SETTINGS = {"path": upload()["attributes"]["path"]}
 
+SCHEDULE = {"interval_secs": 86400, "mode": "full"}
+
 
 def unique(word):
     return f"{word}-{os.getpid()}-{next(COUNTER)}"
@@ -101,14 +103,15 @@ def place(kind, action):
     identifier = upload()["id"] if kind == "files" else make(kind)
     if action in ("restore", "purge"):
         send("DELETE", f"{kind}/{identifier}")
+    if action == "schedule":
+        send("PUT", f"{kind}/{identifier}/schedule", SCHEDULE)
     return identifier
 
 
 def aim_body(case, operation, kind):
     if operation in ("test_draft", "test_workspace_connector", "start_sync", "set_schedule"):
         draft = {"connector_id": make("connectors"), "config": SETTINGS}
-        schedule = {"interval_secs": 86400, "mode": "full"}
-        bodies = {"test_draft": draft, "start_sync": {"mode": "full"}, "set_schedule": schedule}
+        bodies = {"test_draft": draft, "start_sync": {"mode": "full"}, "set_schedule": SCHEDULE}
         case.body = bodies.get(operation, {"config": SETTINGS})
         return
     data = case.body["data"]
