@@ -1,6 +1,6 @@
 //! The log of the process: to standard error, for people or for machines.
 
-use std::io;
+use std::io::{self, IsTerminal};
 
 use tracing_subscriber::{EnvFilter, fmt, util::TryInitError};
 
@@ -21,6 +21,8 @@ pub(crate) enum LoggingError {
 pub(crate) fn start(settings: &Settings) -> Result<(), LoggingError> {
     let filter = EnvFilter::try_new(&settings.log).map_err(|_| LoggingError::Filter)?;
     let log = fmt().with_env_filter(filter).with_writer(io::stderr);
+    // Colours are for a terminal: in a file they are noise.
+    let log = log.with_ansi(io::stderr().is_terminal());
     let started = match settings.log_format {
         LogFormat::Text => log.with_target(true).finish().pipe_init(),
         LogFormat::Json => log.json().finish().pipe_init(),
