@@ -203,12 +203,15 @@ fn environment() -> Env {
     Env::prefixed(PREFIX).only(&NAMES)
 }
 
+/// A variable that stands for a flag of `quickstart` alone.
+const FLAG: &str = "quickstart_postgres";
+
 /// Variables that begin like ours, but are no settings: misspelled, maybe.
 pub(crate) fn unknown_variables() -> Vec<String> {
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     let unknown = |name: &String| {
         let setting = name.strip_prefix(PREFIX).map(str::to_lowercase);
-        setting.is_some_and(|it| !NAMES.contains(&it.as_str()))
+        setting.is_some_and(|it| !NAMES.contains(&it.as_str()) && it != FLAG)
     };
     names.filter(unknown).collect()
 }
