@@ -6,7 +6,7 @@ use async_compression::tokio::bufread::GzipDecoder;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream, stream::BoxStream};
 use http::{
-    HeaderMap,
+    HeaderMap, StatusCode,
     header::{CONTENT_ENCODING, CONTENT_LENGTH},
 };
 use linkspan_domain::ports::OutboundError;
@@ -35,7 +35,8 @@ pub(crate) struct Bounds {
 ///
 /// Takes the headers that describe the compressed form out of `headers`.
 pub(crate) fn body(response: reqwest::Response, headers: &mut HeaderMap, bounds: Bounds) -> Body {
-    let gzipped = is_gzipped(headers);
+    // Part of a compressed body is no compressed body: whoever asked for a range takes it as it is.
+    let gzipped = is_gzipped(headers) && response.status() != StatusCode::PARTIAL_CONTENT;
     if !gzipped && response.content_length().is_some_and(|length| length > bounds.bytes) {
         return stream::iter([Err(OutboundError::TooLarge { limit: bounds.bytes })]).boxed();
     }

@@ -58,6 +58,17 @@ async fn a_compressed_body_is_decompressed() {
 }
 
 #[tokio::test]
+async fn a_range_of_a_compressed_body_arrives_as_it_is() {
+    let packed = gzip(b"hello hello hello").await;
+    let mut answer = b"HTTP/1.1 206 Partial Content\r\ncontent-encoding: gzip\r\n\r\n".to_vec();
+    answer.extend(&packed[..9]);
+    let site = Site::once(answer).await;
+    let response = fetch(&site, MIB, PATIENT).await.unwrap();
+    assert_eq!(response.headers["content-encoding"], "gzip");
+    assert_eq!(response.bytes().await.unwrap(), packed[..9]);
+}
+
+#[tokio::test]
 async fn all_members_of_a_compressed_body_are_read() {
     let mut answer = b"HTTP/1.1 200 OK\r\ncontent-encoding: GZip\r\n\r\n".to_vec();
     for member in ["one,", "", "two,", "three"] {
