@@ -1,6 +1,7 @@
 //! `cargo xtask test`: every check there is, in one command that sets itself up.
 
 mod clients;
+mod s3;
 
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,7 @@ use crate::{
     process,
     project::Project,
     terminal::{say, table},
+    test::s3::S3,
     tidy,
 };
 
@@ -37,7 +39,7 @@ enum Step {
     Tidy,
     /// Seeds, and everything derived from other files
     Codegen,
-    /// Unit and integration tests, on SQLite, PostgreSQL and MariaDB
+    /// Unit and integration tests, on SQLite, PostgreSQL and MariaDB, and against an S3 server
     Tests,
     /// Examples in the documentation
     Doctests,
@@ -95,7 +97,7 @@ impl Step {
             ])),
             Self::Tidy => tidy::run(project),
             Self::Codegen => codegen::run(project, &codegen::Options { check: true }),
-            Self::Tests => tests(),
+            Self::Tests => tests(project),
             Self::Doctests => {
                 process::run(process::cargo().args(["test", "--quiet", "--workspace", "--doc"]))
             }
@@ -117,12 +119,14 @@ impl Step {
     }
 }
 
-/// The tests of all crates, with database servers for those that need them.
-fn tests() -> Result<()> {
+/// The tests of all crates, with a PostgreSQL, a MariaDB and an S3 server for those that need one.
+fn tests(project: &Project) -> Result<()> {
     let postgres = DatabaseServer::<Postgres>::find_or_start()?;
     say(postgres.to_string());
     let mysql = DatabaseServer::<Mysql>::find_or_start()?;
     say(mysql.to_string());
+    let s3 = S3::find_or_start(project)?;
+    say(s3.to_string());
     let mut command = process::cargo();
     if process::find("cargo-nextest").is_some() {
         command.args(["nextest", "run", "--workspace", "--no-fail-fast", "--status-level", "slow"]);
@@ -138,6 +142,7 @@ fn tests() -> Result<()> {
         ]);
     }
     command.env(Postgres::URL_SETTING, postgres.url()).env(Mysql::URL_SETTING, mysql.url());
+    command.env(s3::ENDPOINT_SETTING, s3.endpoint());
     process::run(&mut command)
 }
 

@@ -8,18 +8,18 @@ mod dialect;
 mod infer;
 mod read;
 mod scan;
-mod text;
 
 use linkspan_domain::{FieldKind, StreamField, StreamName, StreamSpec};
 use linkspan_sdk::{BatchLimits, BatchSink, Failure, ReadRequest};
-use tokio::fs::File;
+use tokio::{fs::File, io::AsyncSeekExt};
 
-pub(crate) use self::dialect::Format;
-use self::{
-    dialect::Dialect,
-    scan::{Column, Layout},
-    text::Text,
+use self::scan::{Column, Layout};
+pub(crate) use self::{
+    dialect::{Dialect, Format},
+    infer::Seen,
+    scan::{Row, Rows, names},
 };
+use crate::format::text::Text;
 
 /// A file with one table in it.
 pub(crate) struct Table {
@@ -47,9 +47,8 @@ impl Table {
 
     /// The names of the columns, from the beginning of the file alone.
     pub(crate) async fn header(&mut self) -> Result<Vec<String>, Failure> {
-        let what = self.what();
-        let mut text = Text::open(&mut self.file, &what, self.limit).await?;
-        scan::header(&mut text, &self.dialect).await
+        let dialect = self.dialect.clone();
+        scan::header(self.text().await?, &dialect).await
     }
 
     /// What the table offers as a stream.
@@ -73,9 +72,15 @@ impl Table {
     }
 
     async fn layout(&mut self, limits: BatchLimits) -> Result<Layout, Failure> {
+        let dialect = self.dialect.clone();
+        scan::layout(self.text().await?, &dialect, limits).await
+    }
+
+    /// The text of the file, from its beginning.
+    async fn text(&mut self) -> Result<Text<'_>, Failure> {
         let what = self.what();
-        let mut text = Text::open(&mut self.file, &what, self.limit).await?;
-        scan::layout(&mut text, &self.dialect, limits).await
+        self.file.rewind().await.map_err(|error| Failure::unavailable(what.clone(), error))?;
+        Text::open(&mut self.file, what, self.limit).await
     }
 
     fn spec_of(&self, columns: &[Column]) -> Result<StreamSpec, Failure> {

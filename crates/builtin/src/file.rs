@@ -2,3 +2,5 @@
 
 pub(crate) mod csv;
 pub(crate) mod csv_url;
+pub(crate) mod s3_csv;
+pub(crate) mod s3_storage;

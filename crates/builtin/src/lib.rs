@@ -4,6 +4,8 @@ mod auth;
 mod core;
 mod delimited;
 mod file;
+mod format;
 mod list;
+mod objects;
 
 pub use list::all;

@@ -106,6 +106,8 @@ const HOMES: &[(&str, &[&str])] = &[
 /// What tests may know beyond the homes: an eye on the result from outside, settings of a made-up
 /// connector type.
 const DEV_GUESTS: &[(&str, &[&str])] = &[
+    // Whoever tests through the guarded client has to install what it encrypts with.
+    ("rustls", &["linkspan-builtin"]),
     ("schemars", &["linkspan-api", "linkspan-app", "linkspan-engine"]),
     ("sqlx", &["linkspan", "linkspan-api"]),
 ];

@@ -22,7 +22,7 @@ pub(crate) struct Format {
     pub(super) null_values: Vec<String>,
     /// The columns that together tell one record from another.
     #[serde(default)]
-    pub(super) primary_key: Vec<String>,
+    pub(crate) primary_key: Vec<String>,
 }
 
 const fn double_quote() -> char {
@@ -34,11 +34,12 @@ const fn yes() -> bool {
 }
 
 /// How a table is written down, as readers take it.
-pub(super) struct Dialect {
+#[derive(Clone)]
+pub(crate) struct Dialect {
     /// None is to be found out.
     pub(super) delimiter: Option<u8>,
     pub(super) quote: u8,
-    pub(super) has_header: bool,
+    pub(crate) has_header: bool,
     nulls: Vec<String>,
 }
 
@@ -47,7 +48,7 @@ impl Format {
         self.dialect().map(drop)
     }
 
-    pub(super) fn dialect(&self) -> Result<Dialect, Failure> {
+    pub(crate) fn dialect(&self) -> Result<Dialect, Failure> {
         let delimiter = match self.delimiter.as_deref() {
             None => None,
             Some("tab" | "\\t") => Some(b'\t'),
@@ -73,7 +74,7 @@ fn one_byte(text: &str) -> Option<u8> {
 }
 
 impl Dialect {
-    pub(super) fn is_null(&self, value: &str) -> bool {
+    pub(crate) fn is_null(&self, value: &str) -> bool {
         value.is_empty() || self.nulls.iter().any(|it| it == value)
     }
 

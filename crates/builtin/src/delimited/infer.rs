@@ -9,7 +9,7 @@ use linkspan_domain::FieldKind;
 /// A kind is given only to texts that it can give back: `007` and `1.0e999` stay text, and so does
 /// a column in which one value is different from the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Seen {
+pub(crate) enum Seen {
     Nothing,
     Boolean,
     /// Whole numbers of 64 bits, the longest with so many digits.
@@ -17,7 +17,11 @@ pub(super) enum Seen {
     Number,
     Decimal,
     Date,
+    Time,
     Timestamp,
+    Uuid,
+    Binary,
+    Json,
     Text,
 }
 
@@ -26,14 +30,15 @@ const DIGITS: usize = 15;
 
 impl Seen {
     /// Looks at one more value.
-    pub(super) fn with(self, value: &str, utc: Tz) -> Self {
+    pub(crate) fn with(self, value: &str, utc: Tz) -> Self {
         match self {
             Self::Text => Self::Text,
             _ => self.join(Self::of(value, utc)),
         }
     }
 
-    fn of(value: &str, utc: Tz) -> Self {
+    /// What one value is.
+    pub(crate) fn of(value: &str, utc: Tz) -> Self {
         let bytes = value.as_bytes();
         match bytes.first() {
             Some(b't' | b'T' | b'f' | b'F') if is_boolean(value) => Self::Boolean,
@@ -43,7 +48,8 @@ impl Seen {
         }
     }
 
-    fn join(self, other: Self) -> Self {
+    /// What two columns are together.
+    pub(crate) fn join(self, other: Self) -> Self {
         match (self, other) {
             (Self::Nothing, it) | (it, Self::Nothing) => it,
             (Self::Integer(one), Self::Integer(other)) => Self::Integer(one.max(other)),
@@ -57,13 +63,32 @@ impl Seen {
             (Self::Decimal, Self::Integer(_) | Self::Number)
             | (Self::Integer(_) | Self::Number, Self::Decimal) => Self::Decimal,
             (Self::Date, Self::Timestamp) | (Self::Timestamp, Self::Date) => Self::Timestamp,
+            // Whatever it is can be written as JSON.
+            (Self::Json, _) | (_, Self::Json) => Self::Json,
             (one, other) if one == other => one,
             _ => Self::Text,
         }
     }
 
+    /// A column of which only its kind is known.
+    pub(crate) const fn of_kind(kind: FieldKind) -> Self {
+        match kind {
+            FieldKind::Boolean => Self::Boolean,
+            FieldKind::Integer => Self::Integer(DIGITS),
+            FieldKind::Number => Self::Number,
+            FieldKind::Decimal => Self::Decimal,
+            FieldKind::Text => Self::Text,
+            FieldKind::Date => Self::Date,
+            FieldKind::Time => Self::Time,
+            FieldKind::Timestamp => Self::Timestamp,
+            FieldKind::Uuid => Self::Uuid,
+            FieldKind::Binary => Self::Binary,
+            FieldKind::Json => Self::Json,
+        }
+    }
+
     /// The kind of a column all of whose values have been seen.
-    pub(super) const fn kind(self) -> FieldKind {
+    pub(crate) const fn kind(self) -> FieldKind {
         match self {
             Self::Nothing | Self::Text => FieldKind::Text,
             Self::Boolean => FieldKind::Boolean,
@@ -71,7 +96,11 @@ impl Seen {
             Self::Number => FieldKind::Number,
             Self::Decimal => FieldKind::Decimal,
             Self::Date => FieldKind::Date,
+            Self::Time => FieldKind::Time,
             Self::Timestamp => FieldKind::Timestamp,
+            Self::Uuid => FieldKind::Uuid,
+            Self::Binary => FieldKind::Binary,
+            Self::Json => FieldKind::Json,
         }
     }
 }

@@ -14,7 +14,8 @@ use linkspan_domain::{Cursor, CursorType, FieldKind, StreamSpec};
 use linkspan_sdk::{Batch, BatchSink, CursorSpec, Failure, ReadMode, arrow_schema};
 use time::{Duration, OffsetDateTime};
 
-use super::{Table, scan::Layout, text::Text};
+use super::{Table, scan::Layout};
+use crate::format::text::Text;
 
 /// Decodes the table batch by batch.
 ///
@@ -33,7 +34,7 @@ pub(super) async fn read(
     };
     let mut decoder = decoder(table, layout, arrow_schema(spec));
     let what = table.what();
-    let mut text = Text::open(&mut table.file, &what, table.limit).await?;
+    let mut text = table.text().await?;
     let mut place = Place { at: 0, used: 0 };
     place.skip(&mut text, layout.begin).await?;
     let mut held: Option<RecordBatch> = None;

@@ -7,7 +7,8 @@ use csv_core::{ReadRecordResult, Reader};
 use linkspan_domain::FieldKind;
 use linkspan_sdk::{BatchLimits, Failure};
 
-use super::{dialect::Dialect, infer::Seen, text::Text};
+use super::{dialect::Dialect, infer::Seen};
+use crate::format::text::Text;
 
 /// What the first pass finds out about a table.
 pub(super) struct Layout {
@@ -37,7 +38,7 @@ pub(super) struct Extent {
 const ROW: usize = 16 * 1024 * 1024;
 
 /// The names of the columns.
-pub(super) async fn header(text: &mut Text<'_>, dialect: &Dialect) -> Result<Vec<String>, Failure> {
+pub(super) async fn header(text: Text<'_>, dialect: &Dialect) -> Result<Vec<String>, Failure> {
     let mut rows = Rows::new(text, dialect);
     match rows.next().await? {
         Some(row) => Ok(names(&row, dialect)),
@@ -47,7 +48,7 @@ pub(super) async fn header(text: &mut Text<'_>, dialect: &Dialect) -> Result<Vec
 
 /// Goes through the whole table.
 pub(super) async fn layout(
-    text: &mut Text<'_>,
+    text: Text<'_>,
     dialect: &Dialect,
     limits: BatchLimits,
 ) -> Result<Layout, Failure> {
@@ -69,9 +70,8 @@ pub(super) async fn layout(
         0
     };
     while let Some(row) = rows.next().await? {
-        if row.ends.len() != names.len() {
-            let (line, found) = (row.line, row.ends.len());
-            let says = format!("it has {found} fields where there are {} columns", names.len());
+        if row.width() != names.len() {
+            let (line, says) = (row.line, row.misfit(names.len()));
             return Err(rows.text.malformed(Some(line), says));
         }
         let length = row.fields.len();
@@ -101,7 +101,7 @@ fn look(row: &Row<'_>, seen: &mut [Seen], dialect: &Dialect, utc: Tz) -> usize {
 }
 
 /// The names of the columns, no two of them alike.
-fn names(first: &Row<'_>, dialect: &Dialect) -> Vec<String> {
+pub(crate) fn names(first: &Row<'_>, dialect: &Dialect) -> Vec<String> {
     let mut taken = HashSet::new();
     let mut names = Vec::new();
     for (at, value) in first.values().enumerate() {
@@ -119,17 +119,27 @@ fn names(first: &Row<'_>, dialect: &Dialect) -> Vec<String> {
 }
 
 /// One row, unquoted.
-struct Row<'r> {
+pub(crate) struct Row<'r> {
     /// Its fields, one after the other.
     fields: &'r str,
     /// Where each of them ends.
     ends: &'r [usize],
     /// The line it begins at; the first is 1.
-    line: u64,
+    pub(crate) line: u64,
 }
 
 impl<'r> Row<'r> {
-    fn values(&self) -> impl Iterator<Item = &'r str> {
+    /// How many fields it has.
+    pub(crate) const fn width(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// That it has other than `columns` fields.
+    pub(crate) fn misfit(&self, columns: usize) -> String {
+        format!("it has {} fields where there are {columns} columns", self.width())
+    }
+
+    pub(crate) fn values(&self) -> impl Iterator<Item = &'r str> {
         let begins = std::iter::once(&0).chain(self.ends);
         let fields = self.fields;
         begins.zip(self.ends).map(move |(&begin, &end)| fields.get(begin..end).unwrap_or_default())
@@ -137,27 +147,27 @@ impl<'r> Row<'r> {
 }
 
 /// The rows of a text.
-struct Rows<'t, 'f> {
-    text: &'t mut Text<'f>,
+pub(crate) struct Rows<'f> {
+    pub(crate) text: Text<'f>,
     reader: Reader,
     delimiter: u8,
     /// How much of the piece at hand has been used.
     used: usize,
     /// How much of the text has been used.
-    offset: u64,
+    pub(crate) offset: u64,
     fields: Vec<u8>,
     ends: Vec<usize>,
 }
 
-impl<'t, 'f> Rows<'t, 'f> {
-    fn new(text: &'t mut Text<'f>, dialect: &Dialect) -> Self {
+impl<'f> Rows<'f> {
+    pub(crate) fn new(text: Text<'f>, dialect: &Dialect) -> Self {
         let delimiter = dialect.detect(text.piece());
         let reader = dialect.reader(delimiter);
         let (fields, ends) = (vec![0; 4096], vec![0; 64]);
         Self { text, reader, delimiter, used: 0, offset: 0, fields, ends }
     }
 
-    async fn next(&mut self) -> Result<Option<Row<'_>>, Failure> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Row<'_>>, Failure> {
         let (mut length, mut width) = (0, 0);
         let line = self.reader.line();
         loop {

@@ -1,0 +1,107 @@
+//! Files of several formats in a bucket of Amazon S3, or of a server that speaks as it does.
+
+use linkspan_domain::{Category, StreamSpec};
+use linkspan_sdk::{
+    BatchSink, CheckOutcome, ConnectorType, Cx, Failure, ReadRequest, Source, SourceEntry, source,
+};
+use schemars::JsonSchema;
+use semver::Version;
+use serde::Deserialize;
+
+use crate::{
+    delimited, format,
+    objects::{Formats, Place, Table, s3::S3},
+};
+
+pub(crate) struct S3Storage;
+
+impl ConnectorType for S3Storage {
+    const KEY: &'static str = "s3_storage";
+    const TITLE: &'static str = "Amazon S3";
+    const VERSION: Version = Version::new(1, 0, 0);
+    const CATEGORY: Category = Category::File;
+    const ALIASES: &'static [&'static str] = &["s3"];
+    const TAGS: &'static [&'static str] = &["file", "aws", "bucket", "parquet", "jsonl", "csv"];
+    const IS_QUERYABLE: bool = true;
+    type Settings = Settings;
+    type Shared = ();
+
+    fn source() -> Option<SourceEntry<Self>> {
+        Some(source::<Self>())
+    }
+
+    fn accept(settings: &Settings) -> Result<(), Failure> {
+        settings.s3.accept()?;
+        settings.place.pattern(settings.s3.bucket())?;
+        settings.csv.accept()
+    }
+
+    async fn check(cx: &Cx<Self>) -> Result<CheckOutcome, Failure> {
+        let table = table(cx)?;
+        let columns = table.check().await?;
+        Ok(CheckOutcome::ok(format!("found `{}` with {columns} columns", table.name())))
+    }
+}
+
+/// Reads the records of CSV, JSON Lines and Parquet files in a bucket of Amazon S3, or of a server that speaks as it
+/// does.
+///
+/// All files that match are one stream. Each record says where it comes from: `_object`, `_object_modified` and
+/// `_row`. With `_object_modified` as the cursor, only files that are new or were written again are read. The types of
+/// the columns are those that a sample of the files fits; columns that a file lacks are null. CSV and JSON Lines
+/// may be compressed with gzip or zstd.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    #[serde(flatten)]
+    s3: S3,
+    #[serde(flatten)]
+    place: Place,
+    /// How the files are written; by default as the endings of their names say, and files with other endings are
+    /// left out.
+    #[serde(default)]
+    format: Format,
+    #[serde(flatten)]
+    csv: delimited::Format,
+}
+
+/// How files are written.
+#[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Format {
+    /// As the endings of their names say.
+    #[default]
+    Auto,
+    /// Delimited text.
+    Csv,
+    /// One JSON object on each line.
+    Jsonl,
+    /// Apache Parquet.
+    Parquet,
+}
+
+impl From<Format> for Formats {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Auto => Self::ByName,
+            Format::Csv => Self::One(format::Format::Csv),
+            Format::Jsonl => Self::One(format::Format::Jsonl),
+            Format::Parquet => Self::One(format::Format::Parquet),
+        }
+    }
+}
+
+impl Source for S3Storage {
+    async fn discover(cx: &Cx<Self>) -> Result<Vec<StreamSpec>, Failure> {
+        Ok(vec![table(cx)?.spec().await?])
+    }
+
+    async fn read(cx: &Cx<Self>, request: ReadRequest, out: &mut BatchSink) -> Result<(), Failure> {
+        table(cx)?.read(request, out).await
+    }
+}
+
+fn table(cx: &Cx<S3Storage>) -> Result<Table, Failure> {
+    let Settings { s3, place, format, csv } = &cx.settings;
+    Table::new(s3.open(cx)?, place, (*format).into(), csv)
+}

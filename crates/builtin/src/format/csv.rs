@@ -1,0 +1,124 @@
+//! Delimited text.
+
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use linkspan_sdk::{BatchLimits, Failure};
+
+use super::{
+    Columns, Manner, Ranges, SAMPLE_BYTES, SAMPLE_ROWS,
+    columns::{BatchBuilder, Value, misfit, utc},
+    ranges::input,
+    text::Text,
+};
+use crate::delimited::{Dialect, Row, Rows, Seen, names};
+
+/// How much is fetched at a time.
+const PIECE: u64 = 8 * 1024 * 1024;
+
+async fn rows(
+    file: Arc<dyn Ranges>,
+    manner: &Manner,
+    piece: u64,
+) -> Result<Rows<'static>, Failure> {
+    let what = file.what();
+    let text = Text::open(input(file, piece), what, manner.text_bytes).await?;
+    Ok(Rows::new(text, &manner.dialect))
+}
+
+pub(super) async fn columns(file: Arc<dyn Ranges>, manner: &Manner) -> Result<Columns, Failure> {
+    let (utc, dialect) = (utc()?, &manner.dialect);
+    let mut rows = rows(file, manner, SAMPLE_BYTES).await?;
+    let Some(first) = rows.next().await? else { return Ok(Columns::default()) };
+    let names = names(&first, dialect);
+    let mut seen = vec![Seen::Nothing; names.len()];
+    let mut look = |row: &Row<'_>| {
+        for (seen, value) in seen.iter_mut().zip(row.values()) {
+            if !dialect.is_null(value) {
+                *seen = seen.with(value, utc);
+            }
+        }
+    };
+    if !dialect.has_header {
+        look(&first);
+    }
+    let mut count = 0;
+    while count < SAMPLE_ROWS && rows.offset < SAMPLE_BYTES {
+        let Some(row) = rows.next().await? else { break };
+        look(&row);
+        count += 1;
+    }
+    let mut columns = Columns::default();
+    for (name, seen) in names.iter().zip(seen) {
+        columns.see(name, seen);
+    }
+    Ok(columns)
+}
+
+/// The records of a file of delimited text.
+pub(crate) struct Records {
+    rows: Rows<'static>,
+    batch: BatchBuilder,
+    filling: Filling,
+}
+
+/// Which field of a row goes where.
+struct Filling {
+    dialect: Arc<Dialect>,
+    columns: Columns,
+    /// For each field its column, if it is wanted.
+    positions: Vec<Option<usize>>,
+}
+
+impl Records {
+    pub(super) async fn open(
+        file: Arc<dyn Ranges>,
+        manner: &Manner,
+        columns: &Columns,
+        limits: BatchLimits,
+    ) -> Result<Self, Failure> {
+        let dialect = Arc::clone(&manner.dialect);
+        let mut rows = rows(file, manner, PIECE).await?;
+        let mut batch = BatchBuilder::new(columns, limits)?;
+        let mut filling = Filling { dialect, columns: columns.clone(), positions: Vec::new() };
+        if let Some(first) = rows.next().await? {
+            let names = names(&first, &filling.dialect);
+            filling.positions = names.iter().map(|it| columns.position(it)).collect();
+            if !filling.dialect.has_header
+                && let Some((line, says)) = filling.fill(&mut batch, &first)
+            {
+                return Err(rows.text.malformed(Some(line), says));
+            }
+        }
+        Ok(Self { rows, batch, filling })
+    }
+
+    pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>, Failure> {
+        while !self.batch.is_full() {
+            let Some(row) = self.rows.next().await? else { break };
+            if let Some((line, says)) = self.filling.fill(&mut self.batch, &row) {
+                return Err(self.rows.text.malformed(Some(line), says));
+            }
+        }
+        self.batch.take()
+    }
+}
+
+impl Filling {
+    /// Puts `row` into `batch`; if that cannot be done, says at which line and why.
+    fn fill(&self, batch: &mut BatchBuilder, row: &Row<'_>) -> Option<(u64, String)> {
+        if row.width() != self.positions.len() {
+            return Some((row.line, row.misfit(self.positions.len())));
+        }
+        for (position, value) in self.positions.iter().zip(row.values()) {
+            if let Some(position) = *position
+                && !self.dialect.is_null(value)
+                && !batch.put(position, Value::Text(value))
+            {
+                return Some((row.line, misfit(&self.columns, position)));
+            }
+        }
+        batch.end_row();
+        None
+    }
+}

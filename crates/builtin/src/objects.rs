@@ -1,0 +1,336 @@
+//! Tables in the objects of a bucket: many objects, one stream.
+
+mod bucket;
+mod failure;
+mod pattern;
+mod pending;
+pub(crate) mod s3;
+mod transport;
+
+use std::sync::Arc;
+
+use arrow_array::{Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow_schema::SchemaRef;
+use linkspan_domain::{Cursor, CursorType, FieldKind, StreamField, StreamName, StreamSpec};
+use linkspan_sdk::{
+    BatchLimits, BatchSink, CursorSpec, Failure, ReadMode, ReadRequest, arrow_schema,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use time::OffsetDateTime;
+
+pub(crate) use self::{bucket::Bucket, pattern::Pattern};
+use self::{
+    bucket::{Object, Opened},
+    pending::Pending,
+};
+use crate::{
+    delimited,
+    format::{Columns, Format, Manner, Records, columns},
+};
+
+/// The columns that every record has besides those of its object.
+const OBJECT: &str = "_object";
+const MODIFIED: &str = "_object_modified";
+const ROW: &str = "_row";
+
+/// How many objects tell the columns, the oldest and the newest in equal parts.
+const SAMPLE: usize = 10;
+
+/// How many objects one stream may have: their names are sorted in memory.
+const OBJECTS: usize = 250_000;
+
+/// Which objects are read.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct Place {
+    /// The objects to read, all of which are one stream: the key of one object, or a pattern in which `*` stands for
+    /// anything but `/`, `**` for anything, `?` for one character, and `[a-z]` for one of several. Without it, all.
+    #[schemars(length(min = 1, max = 1024))]
+    path: Option<String>,
+    /// What the keys of the objects begin with, instead of `path`.
+    #[schemars(length(min = 1, max = 1024))]
+    prefix: Option<String>,
+    /// How the columns get their types: from a sample of the oldest and the newest objects, or all as text.
+    #[serde(default)]
+    column_types: ColumnTypes,
+    /// How many bytes one object may have, uncompressed if it is text. The default is 10 GiB.
+    #[serde(default = "ten_gib")]
+    #[schemars(range(min = 1))]
+    max_object_bytes: u64,
+}
+
+/// How columns get their types.
+#[derive(Clone, Copy, Default, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+enum ColumnTypes {
+    /// From a sample.
+    #[default]
+    Sampled,
+    /// All of them are text.
+    Text,
+}
+
+const fn ten_gib() -> u64 {
+    10 * 1024 * 1024 * 1024
+}
+
+impl Place {
+    /// The pattern of the objects of `bucket`.
+    pub(crate) fn pattern(&self, bucket: &str) -> Result<Pattern, Failure> {
+        match (&self.path, &self.prefix) {
+            (Some(_), Some(_)) => Err(Failure::setting("path", "cannot be given beside `prefix`")),
+            (Some(path), None) => Pattern::of_path(path, bucket),
+            (None, prefix) => Pattern::of_prefix(prefix.as_deref().unwrap_or_default(), bucket),
+        }
+    }
+}
+
+/// What format the objects have.
+#[derive(Clone, Copy)]
+pub(crate) enum Formats {
+    /// All of them this one.
+    One(Format),
+    /// What the endings of their names say; objects without such an ending are left out.
+    ByName,
+}
+
+impl Formats {
+    fn of(self, key: &str) -> Option<Format> {
+        match self {
+            Self::One(format) => Some(format),
+            Self::ByName => Format::of_name(key),
+        }
+    }
+}
+
+/// The objects that make one stream.
+pub(crate) struct Table {
+    bucket: Bucket,
+    pattern: Pattern,
+    formats: Formats,
+    manner: Manner,
+    column_types: ColumnTypes,
+    max_object_bytes: u64,
+    primary_key: Vec<String>,
+}
+
+impl Table {
+    /// The objects at `place` in `bucket`.
+    pub(crate) fn new(
+        bucket: Bucket,
+        place: &Place,
+        formats: Formats,
+        csv: &delimited::Format,
+    ) -> Result<Self, Failure> {
+        let max_object_bytes = place.max_object_bytes;
+        Ok(Self {
+            pattern: place.pattern(bucket.name())?,
+            bucket,
+            formats,
+            manner: Manner { dialect: Arc::new(csv.dialect()?), text_bytes: max_object_bytes },
+            column_types: place.column_types,
+            max_object_bytes,
+            primary_key: csv.primary_key.clone(),
+        })
+    }
+
+    /// The name of the stream.
+    pub(crate) const fn name(&self) -> &StreamName {
+        self.pattern.name()
+    }
+
+    /// The number of columns of the first object that matches, from its beginning alone.
+    pub(crate) async fn check(&self) -> Result<usize, Failure> {
+        let mut listing = self.bucket.list(self.pattern.literal()).await?;
+        while let Some(object) = listing.next().await? {
+            if self.is_wanted(&object) {
+                return Ok(self.columns_of(object).await?.fields().len());
+            }
+        }
+        Err(self.nothing())
+    }
+
+    /// What the objects offer as a stream.
+    pub(crate) async fn spec(&self) -> Result<StreamSpec, Failure> {
+        let objects = self.objects().await?;
+        self.spec_of(&self.columns(&objects).await?)
+    }
+
+    /// Reads what `request` asks for into `out`, in the order of the objects' times.
+    pub(crate) async fn read(
+        &self,
+        request: ReadRequest,
+        out: &mut BatchSink,
+    ) -> Result<(), Failure> {
+        if request.stream != *self.name() {
+            return Err(Failure::NotFound(format!("stream `{}`", request.stream)));
+        }
+        let (after, promises) = match request.mode {
+            ReadMode::Full => (None, false),
+            ReadMode::Incremental { cursor, after } => (time_of(&cursor, after.as_ref())?, true),
+        };
+        let mut objects = self.objects().await?;
+        let columns = self.columns(&objects).await?;
+        let schema = arrow_schema(&self.spec_of(&columns)?);
+        let old = objects.partition_point(|it| Some(it.modified) < after);
+        let mut pending = Pending::new(request.batch, out);
+        for object in objects.split_off(old) {
+            let cursor = promises.then_some(Cursor::Timestamp(object.modified));
+            self.read_object(object, &columns, &schema, request.batch, cursor, &mut pending)
+                .await?;
+        }
+        pending.flush().await
+    }
+
+    async fn read_object(
+        &self,
+        object: Object,
+        columns: &Columns,
+        schema: &SchemaRef,
+        limits: BatchLimits,
+        cursor: Option<Cursor>,
+        pending: &mut Pending<'_>,
+    ) -> Result<(), Failure> {
+        let Some(format) = self.formats.of(&object.key) else { return Ok(()) };
+        let opened = self.bucket.open(object)?;
+        let file = Arc::clone(&opened) as Arc<_>;
+        let mut records = Records::open(file, format, &self.manner, columns, limits).await?;
+        let mut row = 1;
+        while let Some(batch) = records.next().await? {
+            let batch = with_origin(&batch, &opened, row, schema)?;
+            row += i64::try_from(batch.num_rows()).unwrap_or(i64::MAX);
+            pending.push(batch, cursor.clone()).await?;
+        }
+        Ok(())
+    }
+
+    /// The objects to read, oldest first.
+    async fn objects(&self) -> Result<Vec<Object>, Failure> {
+        let mut listing = self.bucket.list(self.pattern.literal()).await?;
+        let mut objects = Vec::new();
+        while let Some(object) = listing.next().await? {
+            if !self.is_wanted(&object) {
+                continue;
+            }
+            if object.bytes > self.max_object_bytes {
+                return Err(Failure::TooLarge { limit: self.max_object_bytes });
+            }
+            if objects.len() == OBJECTS {
+                return Err(Failure::Refused(format!(
+                    "more than {OBJECTS} objects match; narrow `path`, with one activation for each part"
+                )));
+            }
+            objects.push(object);
+        }
+        if objects.is_empty() {
+            return Err(self.nothing());
+        }
+        objects.sort_unstable_by(|one, other| {
+            (one.modified, &one.key).cmp(&(other.modified, &other.key))
+        });
+        Ok(objects)
+    }
+
+    fn is_wanted(&self, object: &Object) -> bool {
+        let key = &object.key;
+        object.bytes > 0 && self.pattern.matches(key) && self.formats.of(key).is_some()
+    }
+
+    fn nothing(&self) -> Failure {
+        Failure::NotFound(format!("an object of `{}` that matches the path", self.bucket.name()))
+    }
+
+    /// The columns of `objects`, as a sample tells them.
+    async fn columns(&self, objects: &[Object]) -> Result<Columns, Failure> {
+        let half = SAMPLE / 2;
+        let (oldest, rest) = objects.split_at(half.min(objects.len()));
+        let newest = &rest[rest.len().saturating_sub(half)..];
+        let mut columns = Columns::default();
+        for object in oldest.iter().chain(newest) {
+            columns.merge(&self.columns_of(object.clone()).await?);
+        }
+        Ok(match self.column_types {
+            ColumnTypes::Sampled => columns,
+            ColumnTypes::Text => columns.as_text(),
+        })
+    }
+
+    async fn columns_of(&self, object: Object) -> Result<Columns, Failure> {
+        match self.formats.of(&object.key) {
+            Some(format) => columns(self.bucket.open(object)?, format, &self.manner).await,
+            None => Ok(Columns::default()),
+        }
+    }
+
+    fn spec_of(&self, columns: &Columns) -> Result<StreamSpec, Failure> {
+        let mut fields = columns.fields();
+        for at in 0..fields.len() {
+            // The names of our own columns are taken.
+            while [OBJECT, MODIFIED, ROW].contains(&fields[at].name.as_str())
+                || fields[..at].iter().any(|it| it.name == fields[at].name)
+            {
+                fields[at].name.push_str("_2");
+            }
+        }
+        for (name, kind) in
+            [(OBJECT, FieldKind::Text), (MODIFIED, FieldKind::Timestamp), (ROW, FieldKind::Integer)]
+        {
+            fields.push(StreamField { name: name.to_owned(), kind, nullable: false });
+        }
+        if self.primary_key.iter().any(|key| fields.iter().all(|it| it.name != *key)) {
+            return Err(Failure::setting("primary_key", "names a column that the objects lack"));
+        }
+        let primary_key = if self.primary_key.is_empty() {
+            vec![OBJECT.to_owned(), ROW.to_owned()]
+        } else {
+            self.primary_key.clone()
+        };
+        Ok(StreamSpec {
+            name: self.name().clone(),
+            cursor_candidates: vec![MODIFIED.to_owned()],
+            primary_key,
+            supports_incremental: true,
+            fields,
+        })
+    }
+}
+
+/// The time to read from. Only that of the objects tells what is new.
+fn time_of(cursor: &CursorSpec, after: Option<&Cursor>) -> Result<Option<OffsetDateTime>, Failure> {
+    let invalid = |reason: &str| Failure::Invalid {
+        what: "request",
+        field: "cursor_column".to_owned(),
+        reason: reason.to_owned(),
+    };
+    if cursor.column != MODIFIED {
+        return Err(invalid("must be `_object_modified`: objects are read by their time"));
+    }
+    let is_timestamp = cursor.cursor_type == CursorType::Timestamp;
+    match after {
+        None if is_timestamp => Ok(None),
+        Some(Cursor::Timestamp(after)) if is_timestamp => Ok(Some(*after)),
+        _ => Err(invalid("holds points in time, so the cursor type must be timestamp")),
+    }
+}
+
+/// `batch` with the columns that say where its records come from; the first of them is record `row`.
+fn with_origin(
+    batch: &RecordBatch,
+    object: &Opened,
+    row: i64,
+    schema: &SchemaRef,
+) -> Result<RecordBatch, Failure> {
+    let rows = batch.num_rows();
+    let Object { key, modified, .. } = object.object();
+    let micros = i64::try_from(modified.unix_timestamp_nanos() / 1000).unwrap_or(i64::MAX);
+    let times = TimestampMicrosecondArray::from_value(micros, rows).with_timezone("+00:00");
+    let numbers = row..row.saturating_add(i64::try_from(rows).unwrap_or(i64::MAX));
+    let mut columns = batch.columns().to_vec();
+    columns.push(Arc::new(StringArray::from_iter_values(std::iter::repeat_n(key, rows))));
+    columns.push(Arc::new(times));
+    columns.push(Arc::new(Int64Array::from_iter_values(numbers)));
+    RecordBatch::try_new(Arc::clone(schema), columns).map_err(|error| Failure::Defect {
+        doing: "add the columns of an object",
+        source: Some(error.into()),
+    })
+}

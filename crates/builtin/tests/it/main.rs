@@ -1,0 +1,5 @@
+//! Connector types against servers that others wrote.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod s3;
+mod site;
