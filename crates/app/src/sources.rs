@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use linkspan_domain::{
-    Caller, Code, Denied, Permission, Secrets, StreamSpec, WorkspaceConnector, WorkspaceId,
+    Caller, Code, Denied, Permission, StreamSpec, WorkspaceConnector, WorkspaceId,
 };
 use linkspan_sdk::{Definition, Environment, Failure};
 use serde_json::Value;
@@ -45,7 +45,6 @@ impl Sources {
         workspace: WorkspaceId,
         definition: &Definition,
         settings: Value,
-        secrets: &Secrets,
     ) -> Checked {
         let start = Instant::now();
         // No activation: settings that are only being tried keep no connections.
@@ -53,12 +52,7 @@ impl Sources {
         let answer = timeout(PATIENCE, checking).await.unwrap_or_else(|_| Err(too_slow()));
         let latency = start.elapsed();
         match answer {
-            Ok(outcome) => Checked {
-                ok: true,
-                latency,
-                message: secrets.mask_in(outcome.message),
-                error: None,
-            },
+            Ok(outcome) => Checked { ok: true, latency, message: outcome.message, error: None },
             Err(failure) => {
                 tracing::debug!(
                     error = &failure as &dyn std::error::Error,
@@ -66,7 +60,7 @@ impl Sources {
                     "settings do not work"
                 );
                 let error = Some(failure.code().to_owned());
-                Checked { ok: false, latency, message: secrets.mask_in(failure.to_string()), error }
+                Checked { ok: false, latency, message: failure.to_string(), error }
             }
         }
     }

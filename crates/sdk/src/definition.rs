@@ -2,12 +2,14 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use futures_util::{FutureExt, future::BoxFuture};
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, ready},
+};
 use linkspan_domain::{
     Capability, ConnectorTypeKey, ConnectorTypeManifest, ExecutionModel, Secrets, StreamSpec,
 };
 use serde_json::Value;
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     BatchSink, BatchStream, CheckOutcome, ConnectorType, Cx, Environment, Failure, ReadRequest,
@@ -129,10 +131,9 @@ impl Definition {
         settings: Value,
         environment: Environment,
     ) -> Result<CheckOutcome, Failure> {
-        self.settings.pass("settings", &settings)?;
-        let (cancel, secrets) = (environment.cancel.clone(), self.secrets(&settings));
-        let checked = unless_cancelled(&cancel, (self.runners.check)(settings, environment)).await;
-        checked.map_err(|it| it.without(&secrets))
+        let secrets = self.secrets(&settings);
+        let checked = self.work(settings, environment, &*self.runners.check).await;
+        checked.map(|it| CheckOutcome { message: secrets.mask_in(it.message) })
     }
 
     /// Lists the streams behind `settings`.
@@ -142,10 +143,7 @@ impl Definition {
         environment: Environment,
     ) -> Result<Vec<StreamSpec>, Failure> {
         let source = self.source("list streams")?;
-        self.settings.pass("settings", &settings)?;
-        let (cancel, secrets) = (environment.cancel.clone(), self.secrets(&settings));
-        let found = unless_cancelled(&cancel, (source.discover)(settings, environment)).await;
-        found.map_err(|it| it.without(&secrets))
+        self.work(settings, environment, &*source.discover).await
     }
 
     /// Reads one stream. The reading runs as a task of its own, at most two batches ahead of whoever
@@ -162,15 +160,10 @@ impl Definition {
         environment.cancel = cancel.clone();
         let (sink, batches) = BatchSink::channel();
         let this = self.clone();
-        let reading = tokio::spawn({
-            let cancel = cancel.clone();
-            async move {
-                let source = this.source("read streams")?;
-                this.settings.pass("settings", &settings)?;
-                let secrets = this.secrets(&settings);
-                let read = (source.read)(settings, request, environment, sink);
-                unless_cancelled(&cancel, read).await.map_err(|it| it.without(&secrets))
-            }
+        let reading = tokio::spawn(async move {
+            let source = this.source("read streams")?;
+            let read = |settings, environment| (source.read)(settings, request, environment, sink);
+            this.work(settings, environment, read).await
         });
         BatchStream::new(batches, reading, cancel.drop_guard())
     }
@@ -186,12 +179,31 @@ impl Definition {
         let Some(run) = self.runners.commands.get(name) else {
             return Err(Failure::NotFound("the command".to_owned()));
         };
-        self.settings.pass("settings", &settings)?;
-        if let Some(checker) = self.parameters.get(name) {
-            checker.pass("parameters", &parameters)?;
-        }
+        let checker = self.parameters.get(name);
+        let run = |settings, environment| match checker
+            .map_or(Ok(()), |it| it.pass("parameters", &parameters))
+        {
+            Ok(()) => run(settings, parameters, environment),
+            Err(unfit) => ready(Err(unfit)).boxed(),
+        };
+        self.work(settings, environment, run).await
+    }
+
+    /// Does `work` with `settings` that fit, until it is cancelled. Its failure repeats none of their secrets.
+    async fn work<R>(
+        &self,
+        settings: Value,
+        environment: Environment,
+        work: impl FnOnce(Value, Environment) -> BoxFuture<'static, Result<R, Failure>>,
+    ) -> Result<R, Failure> {
         let (cancel, secrets) = (environment.cancel.clone(), self.secrets(&settings));
-        let done = unless_cancelled(&cancel, run(settings, parameters, environment)).await;
+        let done = match self.settings.pass("settings", &settings) {
+            Ok(()) => {
+                let work = work(settings, environment);
+                cancel.run_until_cancelled(work).await.unwrap_or(Err(Failure::Cancelled))
+            }
+            Err(unfit) => Err(unfit),
+        };
         done.map_err(|it| it.without(&secrets))
     }
 
@@ -264,13 +276,6 @@ fn runners<T: ConnectorType>(source: Option<SourceEntry<T>>) -> Runners {
         async move { T::check(&cx?).await }.boxed()
     });
     Runners { check, source, commands }
-}
-
-async fn unless_cancelled<R>(
-    cancel: &CancellationToken,
-    work: impl Future<Output = Result<R, Failure>>,
-) -> Result<R, Failure> {
-    cancel.run_until_cancelled(work).await.unwrap_or(Err(Failure::Cancelled))
 }
 
 #[cfg(test)]

@@ -97,7 +97,7 @@ impl Activations {
         match split {
             Ok(SplitConfig { public, secrets }) => {
                 let config = join_config(public, &secrets);
-                self.sources.check(workspace, definition, config, &secrets).await
+                self.sources.check(workspace, definition, config).await
             }
             Err(error) => Checked {
                 ok: false,
