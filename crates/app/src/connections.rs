@@ -46,7 +46,7 @@ impl Connections for RunConnections {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use linkspan_domain::{Problem, RunCounts, RunStatus, SyncMode, Trigger};
+    use linkspan_domain::{Problem, RunStatus, SyncMode, Trigger};
     use serde_json::json;
 
     use super::*;
@@ -54,24 +54,9 @@ pub(crate) mod tests {
 
     pub(crate) fn run() -> SyncLog {
         SyncLog {
-            id: id(70),
-            revision: linkspan_domain::Revision::FIRST,
-            workspace_connector_id: id(30),
-            workspace_id: own_workspace(),
             status: RunStatus::InProgress,
-            trigger_type: Trigger::Api,
-            mode: SyncMode::Full,
-            streams: Vec::new(),
-            counts: RunCounts::default(),
-            error_code: None,
-            error: None,
-            lease: None,
             fence: linkspan_domain::Fence(1),
-            crashes: 0,
-            started_at: None,
-            completed_at: None,
-            created_at: NOW,
-            updated_at: NOW,
+            ..SyncLog::waiting(id(70), id(30), own_workspace(), Trigger::Api, SyncMode::Full, NOW)
         }
     }
 

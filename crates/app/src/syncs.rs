@@ -3,9 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use linkspan_domain::{
-    Act, Call, Capability, Code, Denied, Fence, Permission, Problem, Revision, RunCounts,
-    RunOutcome, RunStatus, Status, StreamName, SyncLog, SyncLogId, SyncMode, Trigger,
-    WorkspaceConnector, WorkspaceConnectorId,
+    Act, Call, Capability, Code, Denied, Permission, Problem, RunOutcome, Status, StreamName,
+    SyncLog, SyncLogId, SyncMode, Trigger, WorkspaceConnector, WorkspaceConnectorId,
     ports::{Store, StoreError, SyncStore, World},
 };
 use serde_json::json;
@@ -148,29 +147,11 @@ impl Syncs {
         let activation = self.activations.live(call, id, None).await?;
         let mode = self.accept(call, &activation, &sync).await?;
         let now = self.world.now();
-        let run = SyncLog {
-            id: SyncLogId::from_uuid(self.world.uuid()),
-            revision: Revision::FIRST,
-            workspace_connector_id: id,
-            workspace_id: activation.workspace_id,
-            status: RunStatus::Scheduled,
-            trigger_type: sync.trigger,
-            mode,
-            streams: sync.streams,
-            counts: RunCounts::default(),
-            error_code: None,
-            error: None,
-            lease: None,
-            fence: Fence::default(),
-            crashes: 0,
-            started_at: None,
-            completed_at: None,
-            created_at: now,
-            updated_at: now,
-        };
-        let details = json!({ "workspace_connector_id": id, "mode": mode });
-        let act = Act { action: "sync.started", details };
-        let receipt = self.records.receipt(call, act, &run);
+        let id_of_run = SyncLogId::from_uuid(self.world.uuid());
+        let waiting =
+            SyncLog::waiting(id_of_run, id, activation.workspace_id, sync.trigger, mode, now);
+        let run = SyncLog { streams: sync.streams, ..waiting };
+        let receipt = self.records.receipt(call, run.started(), &run);
         match self.store.start(&run, &receipt).await {
             Ok(()) => Ok(run),
             Err(StoreError::Taken) => Err(SyncError::AlreadyInProgress(id)),

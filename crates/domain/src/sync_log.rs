@@ -1,11 +1,12 @@
 //! Runs of a sync.
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use strum::VariantNames;
 use time::OffsetDateTime;
 
 use crate::{
-    Attribute, Code, Resource, ResourceType, Revision, RunEnd, StreamName, SyncLogId, Visible,
+    Act, Attribute, Code, Resource, ResourceType, Revision, RunEnd, StreamName, SyncLogId, Visible,
     WorkspaceConnectorId, WorkspaceId,
 };
 
@@ -267,6 +268,44 @@ impl RunEnd {
 }
 
 impl SyncLog {
+    /// A run of all streams that waits for a worker.
+    pub fn waiting(
+        id: SyncLogId,
+        activation: WorkspaceConnectorId,
+        workspace: WorkspaceId,
+        trigger_type: Trigger,
+        mode: SyncMode,
+        now: OffsetDateTime,
+    ) -> Self {
+        Self {
+            id,
+            revision: Revision::FIRST,
+            workspace_connector_id: activation,
+            workspace_id: workspace,
+            status: RunStatus::Scheduled,
+            trigger_type,
+            mode,
+            streams: Vec::new(),
+            counts: RunCounts::default(),
+            error_code: None,
+            error: None,
+            lease: None,
+            fence: Fence::default(),
+            crashes: 0,
+            started_at: None,
+            completed_at: None,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
+    /// That it was started, for the audit trail.
+    pub fn started(&self) -> Act {
+        let details =
+            json!({ "workspace_connector_id": self.workspace_connector_id, "mode": self.mode });
+        Act { action: "sync.started", details }
+    }
+
     /// How long it took, or is taking, in milliseconds.
     pub fn duration_ms(&self) -> Option<i64> {
         let (start, end) = (self.started_at?, self.completed_at?);

@@ -3,11 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use linkspan_domain::{
-    Act, AuditEventId, Call, Caller, Fence, Revision, RunCounts, RunStatus, SyncLog, SyncLogId,
-    Trigger, Visible,
+    AuditEventId, Call, Caller, SyncLog, SyncLogId, Trigger, Visible,
     ports::{DueSchedule, ScheduleStore, StoreError, Turn, TurnTaken, World},
 };
-use serde_json::json;
 use time::OffsetDateTime;
 use tokio::{sync::Notify, time::sleep};
 use tokio_util::sync::CancellationToken;
@@ -76,36 +74,22 @@ impl Scheduler {
 
     fn turn(&self, DueSchedule { schedule, organization_id }: DueSchedule) -> Turn {
         let now = self.world.now();
-        let run = SyncLog {
-            id: SyncLogId::from_uuid(self.world.uuid()),
-            revision: Revision::FIRST,
-            workspace_connector_id: schedule.workspace_connector_id,
-            workspace_id: schedule.workspace_id,
-            status: RunStatus::Scheduled,
-            trigger_type: Trigger::Schedule,
-            mode: schedule.mode,
-            streams: Vec::new(),
-            counts: RunCounts::default(),
-            error_code: None,
-            error: None,
-            lease: None,
-            fence: Fence::default(),
-            crashes: 0,
-            started_at: None,
-            completed_at: None,
-            created_at: now,
-            updated_at: now,
-        };
+        let run = SyncLog::waiting(
+            SyncLogId::from_uuid(self.world.uuid()),
+            schedule.workspace_connector_id,
+            schedule.workspace_id,
+            Trigger::Schedule,
+            schedule.mode,
+            now,
+        );
         let call = Call {
             caller: Caller::system(organization_id, Visible::only(schedule.workspace_id)),
             ip_address: None,
             trace_id: self.world.uuid().simple().to_string(),
             claim: None,
         };
-        let details =
-            json!({ "workspace_connector_id": run.workspace_connector_id, "mode": run.mode });
-        let act = Act { action: "sync.started", details };
-        let receipt = call.receipt(act, &run, AuditEventId::from_uuid(self.world.uuid()), now);
+        let id = AuditEventId::from_uuid(self.world.uuid());
+        let receipt = call.receipt(run.started(), &run, id, now);
         // Counted from when it was due, so that it does not drift; not from before now, so that nothing is made up for.
         let next_run_at = next(&schedule.recurrence, schedule.next_run_at.unwrap_or(now), now);
         Turn { schedule, next_run_at, run, receipt }

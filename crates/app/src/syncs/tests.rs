@@ -1,6 +1,6 @@
 //! Tests of starting syncs.
 
-use linkspan_domain::{Role, StreamSettings};
+use linkspan_domain::{Fence, Role, RunStatus, StreamSettings};
 use serde_json::json;
 
 use super::*;
