@@ -6,7 +6,7 @@ use linkspan_domain::{
     WorkspaceConnectorId, WorkspaceId,
     ports::{DueSchedule, ScheduleStore, StoreError, Turn, TurnTaken},
 };
-use sea_orm::{ConnectionTrait, QueryResult, Statement, Value};
+use sea_orm::QueryResult;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -15,7 +15,6 @@ use crate::{
     error::{corrupt, store_error},
     instant::{from_microseconds, microseconds},
     receipt,
-    session::Session,
     store::stale_unless,
     syncs::{activation, begin},
 };
@@ -78,8 +77,8 @@ impl ScheduleStore for SqlSchedules {
         activation: WorkspaceConnectorId,
     ) -> Result<Option<Schedule>, StoreError> {
         let session = self.db.read().await?;
-        let found = query(&session, FIND, vec![activation.uuid().into()]).await?;
-        let found = found.first().map(due).transpose()?.map(|it| it.schedule);
+        let found = session.row(FIND, vec![activation.uuid().into()]).await?;
+        let found = found.as_ref().map(due).transpose()?.map(|it| it.schedule);
         Ok(found.filter(|it| tenancy.workspaces.contains(&it.workspace_id)))
     }
 
@@ -102,7 +101,7 @@ impl ScheduleStore for SqlSchedules {
             microseconds(schedule.created_at).into(),
             microseconds(schedule.updated_at).into(),
         ];
-        execute(&session, PUT, values).await?;
+        session.run(PUT, values).await?;
         receipt::keep(&session, receipt).await?;
         session.commit().await
     }
@@ -110,7 +109,7 @@ impl ScheduleStore for SqlSchedules {
     async fn remove(&self, of: WorkspaceConnectorId, receipt: &Receipt) -> Result<(), StoreError> {
         let session = self.db.write().await?;
         let pk = activation(&session, of).await?.pk;
-        stale_unless(execute(&session, REMOVE, vec![pk.into()]).await?)?;
+        stale_unless(session.run(REMOVE, vec![pk.into()]).await?)?;
         receipt::keep(&session, receipt).await?;
         session.commit().await
     }
@@ -118,7 +117,7 @@ impl ScheduleStore for SqlSchedules {
     async fn due(&self, now: OffsetDateTime, limit: u32) -> Result<Vec<DueSchedule>, StoreError> {
         let session = self.db.read().await?;
         let values = vec![microseconds(now).into(), i64::from(limit).into()];
-        query(&session, DUE, values).await?.iter().map(due).collect()
+        session.rows(DUE, values).await?.iter().map(due).collect()
     }
 
     async fn take(&self, turn: &Turn) -> Result<TurnTaken, StoreError> {
@@ -127,7 +126,7 @@ impl ScheduleStore for SqlSchedules {
         let activation = activation(&session, schedule.workspace_connector_id).await?;
         let (pk, due_at) = (activation.pk, schedule.next_run_at.map(microseconds));
         let values = vec![pk.into(), due_at.into(), next_run_at.map(microseconds).into()];
-        if execute(&session, MOVE_ON, values).await? == 0 {
+        if session.run(MOVE_ON, values).await? == 0 {
             return Ok(TurnTaken::Missed);
         }
         let status: Status = activation.status.parse().map_err(corrupt)?;
@@ -135,35 +134,16 @@ impl ScheduleStore for SqlSchedules {
         let now = microseconds(run.created_at);
         // Whoever runs has a run already, which the status says.
         if is_gone || status.after(Event::RunStarted).is_err() {
-            execute(&session, SKIPPED, vec![pk.into(), now.into()]).await?;
+            session.run(SKIPPED, vec![pk.into(), now.into()]).await?;
             session.commit().await?;
             return Ok(TurnTaken::Skipped(Some(status).filter(|_| !is_gone)));
         }
         begin(&session, &activation, run).await?;
-        execute(&session, STARTED, vec![pk.into(), now.into()]).await?;
+        session.run(STARTED, vec![pk.into(), now.into()]).await?;
         receipt::keep(&session, receipt).await?;
         session.commit().await?;
         Ok(TurnTaken::Started)
     }
-}
-
-async fn query(
-    session: &Session,
-    sql: &'static str,
-    values: Vec<Value>,
-) -> Result<Vec<QueryResult>, StoreError> {
-    let statement = Statement::from_sql_and_values(session.get_database_backend(), sql, values);
-    session.query_all_raw(statement).await.map_err(store_error)
-}
-
-/// Answers how many rows it was about.
-async fn execute(
-    session: &Session,
-    sql: &'static str,
-    values: Vec<Value>,
-) -> Result<u64, StoreError> {
-    let statement = Statement::from_sql_and_values(session.get_database_backend(), sql, values);
-    Ok(session.execute_raw(statement).await.map_err(store_error)?.rows_affected())
 }
 
 fn due(row: &QueryResult) -> Result<DueSchedule, StoreError> {

@@ -13,7 +13,7 @@ use sqlx::{
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::{
-    error::{query_error, sqlx_error},
+    error::{query_error, sqlx_error, store_error},
     instant::{sqlite_text, storable},
 };
 
@@ -61,6 +61,38 @@ impl Session {
             Inner::Postgres(transaction) => transaction.into_inner().commit().await,
         }
         .map_err(sqlx_error)
+    }
+
+    /// The row that `sql` finds with `values`, if any.
+    pub(crate) async fn row(
+        &self,
+        sql: &'static str,
+        values: Vec<Value>,
+    ) -> Result<Option<QueryResult>, StoreError> {
+        self.query_one_raw(self.statement(sql, values)).await.map_err(store_error)
+    }
+
+    /// The rows that `sql` finds with `values`.
+    pub(crate) async fn rows(
+        &self,
+        sql: &'static str,
+        values: Vec<Value>,
+    ) -> Result<Vec<QueryResult>, StoreError> {
+        self.query_all_raw(self.statement(sql, values)).await.map_err(store_error)
+    }
+
+    /// Runs `sql` with `values`. Answers how many rows it was about.
+    pub(crate) async fn run(
+        &self,
+        sql: &'static str,
+        values: Vec<Value>,
+    ) -> Result<u64, StoreError> {
+        let done = self.execute_raw(self.statement(sql, values)).await.map_err(store_error)?;
+        Ok(done.rows_affected())
+    }
+
+    fn statement(&self, sql: &'static str, values: Vec<Value>) -> Statement {
+        Statement::from_sql_and_values(self.get_database_backend(), sql, values)
     }
 
     /// The connection underneath.

@@ -8,7 +8,7 @@ use linkspan_domain::{
 };
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryResult,
-    QuerySelect, Statement, Value,
+    QuerySelect, Value,
     sea_query::{Expr, ExprTrait},
 };
 use time::OffsetDateTime;
@@ -52,7 +52,7 @@ impl SyncStore for SqlStore<SyncLog> {
             DbBackend::Postgres => CLAIM_POSTGRES,
             _ => CLAIM_SQLITE,
         };
-        let Some(claimed) = query_one(&session, claim, values).await? else { return Ok(None) };
+        let Some(claimed) = session.row(claim, values).await? else { return Ok(None) };
         let pk: i64 = claimed.try_get("", "pk").map_err(store_error)?;
         let run = select(&session, Condition::all(), sync_log::Column::Pk.eq(pk)).await?.pop();
         session.commit().await?;
@@ -67,7 +67,7 @@ impl SyncStore for SqlStore<SyncLog> {
     ) -> Result<Demand, StoreError> {
         let session = self.db().write().await?;
         let values = vec![run.uuid().into(), fence.0.into(), microseconds(until).into()];
-        let row = query_one(&session, EXTEND, values).await?.ok_or(StoreError::Stale)?;
+        let row = session.row(EXTEND, values).await?.ok_or(StoreError::Stale)?;
         let is_wanted: bool = row.try_get_by_index(0).map_err(store_error)?;
         session.commit().await?;
         Ok(if is_wanted { Demand::Wanted } else { Demand::Unwanted })
@@ -133,7 +133,7 @@ impl SyncStore for SqlStore<SyncLog> {
 
     async fn failures(&self, activation: WorkspaceConnectorId) -> Result<u64, StoreError> {
         let session = self.db().read().await?;
-        let row = query_one(&session, FAILURES, vec![activation.uuid().into()]).await?;
+        let row = session.row(FAILURES, vec![activation.uuid().into()]).await?;
         let row = row.ok_or_else(|| corrupt("a count without a row"))?;
         row.try_get_by_index(0).map(unsigned).map_err(store_error)
     }
@@ -151,12 +151,7 @@ impl SyncStore for SqlStore<SyncLog> {
         activation: WorkspaceConnectorId,
     ) -> Result<Vec<StreamState>, StoreError> {
         let session = self.db().read().await?;
-        let statement = Statement::from_sql_and_values(
-            session.get_database_backend(),
-            STREAMS,
-            [activation.uuid().into()],
-        );
-        let rows = session.query_all_raw(statement).await.map_err(store_error)?;
+        let rows = session.rows(STREAMS, vec![activation.uuid().into()]).await?;
         rows.iter().map(|row| state(activation, row)).collect()
     }
 }
@@ -267,15 +262,6 @@ async fn end(
         move_to(session, activation.pk, next, now).await?;
     }
     Ok(())
-}
-
-async fn query_one(
-    session: &Session,
-    sql: &'static str,
-    values: Vec<Value>,
-) -> Result<Option<QueryResult>, StoreError> {
-    let statement = Statement::from_sql_and_values(session.get_database_backend(), sql, values);
-    session.query_one_raw(statement).await.map_err(store_error)
 }
 
 /// The activation, which nobody else changes until the session ends.

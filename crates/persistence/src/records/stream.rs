@@ -94,7 +94,8 @@ pub(super) const COUNT: &str = "\
     UPDATE workspace_connector_sync_logs SET records_read = records_read + $3, \
         records_written = records_written + $4, records_unchanged = records_unchanged + $5, \
         records_deleted = records_deleted + $6, records_quarantined = records_quarantined + $7, \
-        bytes_read = bytes_read + $8, crashes = CASE WHEN $3 > 0 THEN 0 ELSE crashes END, revision = revision + 1, updated_at = $9 \
+        bytes_read = bytes_read + $8, crashes = CASE WHEN $3 > 0 THEN 0 ELSE crashes END, \
+        revision = revision + 1, updated_at = $9 \
     WHERE pk = $1 AND fence = $2 AND status = 'in_progress'";
 
 /// Keeps a record aside, once: run, when, stream, hash, key, payload, reason.
