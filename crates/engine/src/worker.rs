@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use linkspan_domain::{SyncLog, SyncLogId, ports::StoreError};
 use tokio::{
     select,
-    sync::{Notify, OwnedSemaphorePermit, Semaphore},
+    sync::{Notify, Semaphore},
     task::{JoinError, JoinSet},
     time::sleep,
 };
@@ -54,12 +54,7 @@ impl Worker {
         let stop = Stop { drain: shutdown.child_token(), cancel: CancellationToken::new() };
         while !shutdown.is_cancelled() {
             match self.engine.claim(&self.settings.name, Some(run)).await {
-                Ok(Some(run)) => {
-                    let id = run.id;
-                    let ended = self.engine.run(run, &stop).await;
-                    tracing::info!(run = %id, ?ended, "a run left this worker");
-                    return;
-                }
+                Ok(Some(run)) => return work(&self.engine, run, &stop).await,
                 Ok(None) => {}
                 Err(error) => unclaimed(&error),
             }
@@ -80,7 +75,12 @@ impl Worker {
             }
             match self.engine.claim(&self.settings.name, None).await {
                 Ok(Some(run)) => {
-                    runs.spawn(work(self.engine.clone(), run, stop.clone(), slot));
+                    let (engine, stop) = (self.engine.clone(), stop.clone());
+                    runs.spawn(async move {
+                        // Taken along: it is free when the run has ended.
+                        let _slot = slot;
+                        work(&engine, run, &stop).await;
+                    });
                     continue;
                 }
                 Ok(None) => {}
@@ -110,9 +110,8 @@ fn mind(ended: Result<(), JoinError>) {
     }
 }
 
-/// Works off a run, and frees the slot.
-async fn work(engine: Engine, run: SyncLog, stop: Stop, _slot: OwnedSemaphorePermit) {
+async fn work(engine: &Engine, run: SyncLog, stop: &Stop) {
     let id = run.id;
-    let ended = engine.run(run, &stop).await;
+    let ended = engine.run(run, stop).await;
     tracing::info!(run = %id, ?ended, "a run left this worker");
 }
