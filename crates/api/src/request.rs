@@ -274,6 +274,22 @@ macro_rules! takes {
 
 use takes;
 
+/// What those have in common that read a body.
+macro_rules! takes_body {
+    ($body:ty, $parameters:expr) => {
+        takes!(WRITES, $parameters);
+
+        fn register(registry: &mut Registry) {
+            openapi::register_security(registry);
+            body::register::<$body>(registry);
+        }
+
+        fn request_meta() -> Option<MetaRequest> {
+            body::request_meta::<$body>()
+        }
+    };
+}
+
 impl<'a, R: Shown> ApiExtractor<'a> for Listing<R> {
     takes!(READS, openapi::list_parameters::<R>());
 
@@ -336,16 +352,7 @@ impl<'a, R: Shown> ApiExtractor<'a> for Asking<R> {
 }
 
 impl<'a, B: Input, A: Answer> ApiExtractor<'a> for Creating<B, A> {
-    takes!(WRITES, openapi::creating_parameters::<A>());
-
-    fn register(registry: &mut Registry) {
-        openapi::register_security(registry);
-        body::register::<B>(registry);
-    }
-
-    fn request_meta() -> Option<MetaRequest> {
-        body::request_meta::<B>()
-    }
+    takes_body!(B, openapi::creating_parameters::<A>());
 
     async fn from_request(
         request: &'a Request,
@@ -363,16 +370,7 @@ impl<'a, B: Input, A: Answer> ApiExtractor<'a> for Creating<B, A> {
 }
 
 impl<'a, R: Kept, B: Input> ApiExtractor<'a> for Changing<R, B> {
-    takes!(WRITES, openapi::changing_parameters::<R>());
-
-    fn register(registry: &mut Registry) {
-        openapi::register_security(registry);
-        body::register::<B>(registry);
-    }
-
-    fn request_meta() -> Option<MetaRequest> {
-        body::request_meta::<B>()
-    }
+    takes_body!(B, openapi::changing_parameters::<R>());
 
     async fn from_request(
         request: &'a Request,
@@ -390,16 +388,7 @@ impl<'a, R: Kept, B: Input> ApiExtractor<'a> for Changing<R, B> {
 }
 
 impl<'a, R: Kept, B: Input> ApiExtractor<'a> for Setting<R, B> {
-    takes!(WRITES, openapi::deleting_parameters());
-
-    fn register(registry: &mut Registry) {
-        openapi::register_security(registry);
-        body::register::<B>(registry);
-    }
-
-    fn request_meta() -> Option<MetaRequest> {
-        body::request_meta::<B>()
-    }
+    takes_body!(B, openapi::deleting_parameters());
 
     async fn from_request(
         request: &'a Request,
@@ -436,16 +425,7 @@ impl<'a, R: Kept> ApiExtractor<'a> for Deleting<R> {
 }
 
 impl<'a, R: Kept, A: Answer, B: Input> ApiExtractor<'a> for Acting<R, A, B> {
-    takes!(WRITES, openapi::acting_parameters::<A>());
-
-    fn register(registry: &mut Registry) {
-        openapi::register_security(registry);
-        body::register::<B>(registry);
-    }
-
-    fn request_meta() -> Option<MetaRequest> {
-        body::request_meta::<B>()
-    }
+    takes_body!(B, openapi::acting_parameters::<A>());
 
     async fn from_request(
         request: &'a Request,
