@@ -10,7 +10,7 @@ mod read;
 mod scan;
 
 use linkspan_domain::{FieldKind, StreamField, StreamName, StreamSpec};
-use linkspan_sdk::{BatchLimits, BatchSink, Failure, ReadRequest};
+use linkspan_sdk::{BatchLimits, BatchSink, CheckOutcome, Failure, ReadRequest};
 use tokio::{fs::File, io::AsyncSeekExt};
 
 use self::scan::{Column, Layout};
@@ -19,7 +19,7 @@ pub(crate) use self::{
     infer::Seen,
     scan::{Row, Rows, names},
 };
-use crate::format::text::Text;
+use crate::format::{found, text::Text};
 
 /// A file with one table in it.
 pub(crate) struct Table {
@@ -45,10 +45,11 @@ impl Table {
         Ok(Self { name, file, limit, dialect: format.dialect()?, primary_key })
     }
 
-    /// The names of the columns, from the beginning of the file alone.
-    pub(crate) async fn header(&mut self) -> Result<Vec<String>, Failure> {
+    /// Looks at the names of the columns, at the beginning of the file alone.
+    pub(crate) async fn check(&mut self) -> Result<CheckOutcome, Failure> {
         let dialect = self.dialect.clone();
-        scan::header(self.text().await?, &dialect).await
+        let columns = scan::header(self.text().await?, &dialect).await?;
+        Ok(found(&self.name, columns.len()))
     }
 
     /// What the table offers as a stream.

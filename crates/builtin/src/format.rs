@@ -10,7 +10,8 @@ pub(crate) mod text;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use linkspan_sdk::{BatchLimits, Failure};
+use linkspan_domain::StreamName;
+use linkspan_sdk::{BatchLimits, CheckOutcome, Failure};
 
 pub(crate) use self::{columns::Columns, ranges::Ranges};
 use crate::delimited::Dialect;
@@ -47,6 +48,11 @@ pub(crate) struct Manner {
     pub(crate) dialect: Arc<Dialect>,
     /// How many bytes of text one file may have, uncompressed.
     pub(crate) text_bytes: u64,
+}
+
+/// What a check says of a stream that it found.
+pub(crate) fn found(stream: &StreamName, columns: usize) -> CheckOutcome {
+    CheckOutcome::ok(format!("found `{stream}` with {columns} columns"))
 }
 
 /// How much of a file is looked at to find its columns: the first of these that is reached.

@@ -13,7 +13,7 @@ use arrow_array::{Int64Array, RecordBatch, StringArray, TimestampMicrosecondArra
 use arrow_schema::SchemaRef;
 use linkspan_domain::{Cursor, CursorType, FieldKind, StreamField, StreamName, StreamSpec};
 use linkspan_sdk::{
-    BatchLimits, BatchSink, CursorSpec, Failure, ReadMode, ReadRequest, arrow_schema,
+    BatchLimits, BatchSink, CheckOutcome, CursorSpec, Failure, ReadMode, ReadRequest, arrow_schema,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -26,7 +26,7 @@ use self::{
 };
 use crate::{
     delimited,
-    format::{Columns, Format, Manner, Records, columns},
+    format::{Columns, Format, Manner, Records, columns, found},
 };
 
 /// The columns that every record has besides those of its object.
@@ -135,16 +135,17 @@ impl Table {
     }
 
     /// The name of the stream.
-    pub(crate) const fn name(&self) -> &StreamName {
+    const fn name(&self) -> &StreamName {
         self.pattern.name()
     }
 
-    /// The number of columns of the first object that matches, from its beginning alone.
-    pub(crate) async fn check(&self) -> Result<usize, Failure> {
+    /// Looks at the first object that matches, at its beginning alone.
+    pub(crate) async fn check(&self) -> Result<CheckOutcome, Failure> {
         let mut listing = self.bucket.list(self.pattern.literal()).await?;
         while let Some(object) = listing.next().await? {
             if self.is_wanted(&object) {
-                return Ok(self.columns_of(object).await?.fields().len());
+                let columns = self.columns_of(object).await?.fields().len();
+                return Ok(found(self.name(), columns));
             }
         }
         Err(self.nothing())

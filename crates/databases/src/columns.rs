@@ -13,7 +13,7 @@ use arrow_array::{
 };
 use arrow_schema::{DataType, Field, SchemaRef};
 use linkspan_domain::{Cursor, CursorType};
-use linkspan_sdk::Failure;
+use linkspan_sdk::{Batch, Failure};
 use time::OffsetDateTime;
 
 /// Years 1 to 9999, which RFC 3339 can write. Instants beyond, `infinity` among them, are moved to the nearest of these.
@@ -90,8 +90,18 @@ pub(crate) fn optional<T>(
     }
 }
 
+/// `records`, which are in the order of the column that `cursor` names, as a batch.
+pub(crate) fn batch(
+    records: RecordBatch,
+    cursor: Option<(usize, CursorType)>,
+) -> Result<Batch, Failure> {
+    let cursor =
+        cursor.map(|(index, cursor_type)| last(&records, index, cursor_type)).transpose()?;
+    Ok(Batch { records, cursor: cursor.flatten() })
+}
+
 /// The cursor value of the last row, which is the highest.
-pub(crate) fn last(
+fn last(
     records: &RecordBatch,
     index: usize,
     cursor_type: CursorType,

@@ -31,9 +31,7 @@ impl ConnectorType for Csv {
     }
 
     async fn check(cx: &Cx<Self>) -> Result<CheckOutcome, Failure> {
-        let mut table = open(cx).await?;
-        let columns = table.header().await?.len();
-        Ok(CheckOutcome::ok(format!("found `{}` with {columns} columns", table.name)))
+        open(cx).await?.check().await
     }
 }
 

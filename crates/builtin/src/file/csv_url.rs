@@ -48,9 +48,7 @@ impl ConnectorType for CsvUrl {
     }
 
     async fn check(cx: &Cx<Self>) -> Result<CheckOutcome, Failure> {
-        let mut table = fetch(cx, Extent::Beginning).await?;
-        let columns = table.header().await?.len();
-        Ok(CheckOutcome::ok(format!("found `{}` with {columns} columns", table.name)))
+        fetch(cx, Extent::Beginning).await?.check().await
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
     connection::answered,
     decode::Decoder,
 };
-use crate::columns::last;
+use crate::columns::batch;
 
 /// One picture of the table from the first row to the last, and nothing is ever written.
 const BEGIN: [&str; 3] = [
@@ -153,20 +153,21 @@ async fn fetch(
     while let Some(row) = answered(rows.try_next()).await? {
         decoder.push(&row)?;
         if decoder.rows() >= limits.rows || decoder.bytes() >= limits.bytes {
-            out.send(batch(&mut decoder, part.cursor)?).await?;
+            out.send(promised_batch(&mut decoder, part.cursor)?).await?;
         }
     }
     if decoder.rows() > 0 {
-        out.send(batch(&mut decoder, part.cursor)?).await?;
+        out.send(promised_batch(&mut decoder, part.cursor)?).await?;
     }
     Ok(())
 }
 
-fn batch(decoder: &mut Decoder, cursor: Option<(usize, CursorType)>) -> Result<Batch, Failure> {
-    let records = decoder.take()?;
-    let cursor =
-        cursor.map(|(index, cursor_type)| last(&records, index, cursor_type)).transpose()?;
-    Ok(Batch { records, cursor: cursor.flatten().map(promised) })
+fn promised_batch(
+    decoder: &mut Decoder,
+    cursor: Option<(usize, CursorType)>,
+) -> Result<Batch, Failure> {
+    let Batch { records, cursor } = batch(decoder.take()?, cursor)?;
+    Ok(Batch { records, cursor: cursor.map(promised) })
 }
 
 /// The cursor that the order of the rows can vouch for.

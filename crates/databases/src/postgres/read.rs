@@ -2,7 +2,7 @@
 
 use futures_util::StreamExt;
 use linkspan_domain::{Cursor, CursorType, FieldKind};
-use linkspan_sdk::{Batch, BatchLimits, BatchSink, Failure, ReadMode, ReadRequest, arrow_schema};
+use linkspan_sdk::{BatchLimits, BatchSink, Failure, ReadMode, ReadRequest, arrow_schema};
 use sqlx::{PgConnection, PgPool};
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
     error::failure,
     quoting::{quoted, text_literal},
 };
-use crate::columns::last;
+use crate::columns::batch;
 
 /// One picture of the table from the first row to the last, and nothing is ever written.
 const BEGIN: &str = "begin isolation level repeatable read read only";
@@ -115,19 +115,12 @@ async fn copy(
     while let Some(chunk) = chunks.next().await {
         decoder.push(&chunk.map_err(said)?)?;
         if decoder.rows() >= limits.rows || decoder.bytes() >= limits.bytes {
-            out.send(batch(&mut decoder, part.cursor)?).await?;
+            out.send(batch(decoder.take()?, part.cursor)?).await?;
         }
     }
     decoder.end()?;
     if decoder.rows() > 0 {
-        out.send(batch(&mut decoder, part.cursor)?).await?;
+        out.send(batch(decoder.take()?, part.cursor)?).await?;
     }
     Ok(())
-}
-
-fn batch(decoder: &mut Decoder, cursor: Option<(usize, CursorType)>) -> Result<Batch, Failure> {
-    let records = decoder.take()?;
-    let cursor =
-        cursor.map(|(index, cursor_type)| last(&records, index, cursor_type)).transpose()?;
-    Ok(Batch { records, cursor: cursor.flatten() })
 }
