@@ -1,11 +1,9 @@
 //! Fixtures, in-memory stores and port contracts, for tests only.
 
 pub mod contract;
+mod database;
 pub mod fixtures;
-mod mysql;
 mod outbound;
-mod postgres;
 
-pub use mysql::TestMysql;
+pub use database::{Make, TestDatabase, TestMysql, TestPostgres};
 pub use outbound::{Answer, Answers, SeenRequest};
-pub use postgres::TestPostgres;

@@ -7,9 +7,8 @@ use std::{
 
 use async_trait::async_trait;
 use linkspan_domain::{
-    Connector, CursorType, Deleted, Fence, Revision, RunCounts, RunOutcome, RunStatus, Status,
-    StreamName, StreamSettings, SyncLog, SyncLogId, SyncMode, Trigger, Visible, Workspace,
-    WorkspaceConnector,
+    Connector, CursorType, Deleted, RunOutcome, Status, StreamName, StreamSettings, SyncLog,
+    SyncLogId, SyncMode, Trigger, Visible, Workspace, WorkspaceConnector,
     ports::{Change, World},
 };
 use linkspan_engine::{
@@ -170,25 +169,11 @@ impl Bench {
     /// Starts a run. A worker is still to claim it.
     pub(crate) async fn start(&self, mode: SyncMode, streams: &[&str]) -> SyncLogId {
         let now = self.engine.world.now();
+        let id = SyncLogId::from_uuid(self.engine.world.uuid());
+        let WorkspaceConnector { id: activation, workspace_id, .. } = self.activation;
         let run = SyncLog {
-            id: SyncLogId::from_uuid(self.engine.world.uuid()),
-            revision: Revision::FIRST,
-            workspace_connector_id: self.activation.id,
-            workspace_id: self.activation.workspace_id,
-            status: RunStatus::Scheduled,
-            trigger_type: Trigger::Manual,
-            mode,
             streams: streams.iter().map(|it| it.parse().unwrap()).collect(),
-            counts: RunCounts::default(),
-            error_code: None,
-            error: None,
-            lease: None,
-            fence: Fence::default(),
-            crashes: 0,
-            started_at: None,
-            completed_at: None,
-            created_at: now,
-            updated_at: now,
+            ..SyncLog::waiting(id, activation, workspace_id, Trigger::Manual, mode, now)
         };
         let mut receipt = receipt(3, None);
         receipt.audit.id = linkspan_domain::AuditEventId::from_uuid(self.engine.world.uuid());
@@ -289,4 +274,9 @@ pub(crate) async fn on_postgres<F: Future<Output = ()>>(test: impl FnOnce(String
     let database = TestPostgres::create().await;
     test(database.url()).await;
     database.remove().await;
+}
+
+pub(crate) async fn for_both<F: Future<Output = ()>>(test: impl Fn(String) -> F) {
+    on_sqlite(&test).await;
+    on_postgres(&test).await;
 }

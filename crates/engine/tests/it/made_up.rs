@@ -13,6 +13,7 @@ use linkspan_sdk::{
     SourceRunners, arrow_schema,
 };
 use serde_json::json;
+use tokio::sync::Notify;
 
 /// One row of a made-up stream: key, cursor and content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,4 +116,37 @@ pub(crate) fn definition(discover: Arc<Discover>, read: Arc<Read>) -> Definition
         commands: std::collections::BTreeMap::new(),
     };
     Definition::new(manifest, runners)
+}
+
+/// A source of the streams `names`, all with the same items.
+pub(crate) fn items(names: &'static [&'static str], items: Vec<Item>) -> Definition {
+    let read = move |request, mut out| {
+        let items = items.clone();
+        async move { send(items, &request, 3, &mut out).await }.boxed()
+    };
+    definition(Arc::new(move || Ok(names.iter().copied().map(spec).collect())), Arc::new(read))
+}
+
+/// Items with the numbers of `range`, which are their marks too.
+pub(crate) fn numbered(range: std::ops::Range<i64>) -> Vec<Item> {
+    range.map(|it| Item::new(it, Some(it), &format!("item {it}"))).collect()
+}
+
+/// A source that says when it has sent its first items, and sends the rest when it may.
+pub(crate) fn halting() -> (Definition, Arc<Notify>, Arc<Notify>) {
+    let (reached, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let read = {
+        let (reached, go_on) = (Arc::clone(&reached), Arc::clone(&go_on));
+        move |request: linkspan_sdk::ReadRequest, mut out| {
+            let (reached, go_on) = (Arc::clone(&reached), Arc::clone(&go_on));
+            async move {
+                send(numbered(0..6), &request, 3, &mut out).await?;
+                reached.notify_one();
+                go_on.notified().await;
+                send(numbered(6..12), &request, 3, &mut out).await
+            }
+            .boxed()
+        }
+    };
+    (definition(Arc::new(|| Ok(vec![spec("items")])), Arc::new(read)), reached, go_on)
 }

@@ -9,29 +9,15 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use linkspan_domain::{Deleted, RunEnd, RunOutcome, RunStatus, Status, SyncMode, ports::Change};
+use linkspan_domain::{Deleted, RunEnd, RunStatus, Status, SyncMode, ports::Change};
 use linkspan_engine::{Ended, RunEvent, Stop};
 use linkspan_sdk::{Definition, Failure};
 use linkspan_testkit::fixtures::receipt;
-use tokio::sync::Notify;
 
 use crate::{
-    bench::{Bench, LIMITS, on_postgres, on_sqlite, settings},
-    made_up::{Item, definition, send, spec},
+    bench::{Bench, for_both, on_sqlite, settings},
+    made_up::{Item, definition, halting, items, numbered, send, spec},
 };
-
-/// A source of the streams `names`, all with the same items.
-fn items(names: &'static [&'static str], items: Vec<Item>) -> Definition {
-    let read = move |request, mut out| {
-        let items = items.clone();
-        async move { send(items, &request, 3, &mut out).await }.boxed()
-    };
-    definition(Arc::new(move || Ok(names.iter().copied().map(spec).collect())), Arc::new(read))
-}
-
-fn numbered(range: std::ops::Range<i64>) -> Vec<Item> {
-    range.map(|it| Item::new(it, Some(it), &format!("item {it}"))).collect()
-}
 
 /// A source that fails so, after the first `sent` items.
 fn failing(sent: i64, failure: impl Fn() -> Failure + Send + Sync + Clone + 'static) -> Definition {
@@ -332,25 +318,6 @@ async fn losses_for_many_reasons_degrade_an_activation() {
     .await;
 }
 
-/// A source that says when it has sent its first items, and sends the rest when it may.
-fn halting() -> (Definition, Arc<Notify>, Arc<Notify>) {
-    let (reached, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let read = {
-        let (reached, go_on) = (Arc::clone(&reached), Arc::clone(&go_on));
-        move |request: linkspan_sdk::ReadRequest, mut out| {
-            let (reached, go_on) = (Arc::clone(&reached), Arc::clone(&go_on));
-            async move {
-                send(numbered(0..6), &request, 3, &mut out).await?;
-                reached.notify_one();
-                go_on.notified().await;
-                send(numbered(6..12), &request, 3, &mut out).await
-            }
-            .boxed()
-        }
-    };
-    (definition(Arc::new(|| Ok(vec![spec("items")])), Arc::new(read)), reached, go_on)
-}
-
 #[tokio::test]
 async fn a_slow_source_is_kept_up_with() {
     on_sqlite(|url| async move {
@@ -371,173 +338,4 @@ async fn a_slow_source_is_kept_up_with() {
         assert_eq!(bench.records("items", Deleted::Hidden).await.len(), 12);
     })
     .await;
-}
-
-#[tokio::test]
-async fn a_person_can_stop_a_run() {
-    on_sqlite(|url| async move {
-        let (source, reached, _go_on) = halting();
-        let bench = Bench::new(&url, source).await;
-        let run = bench.start(SyncMode::Full, &[]).await;
-        let run = bench.claim(run).await;
-        let (engine, id) = (bench.engine.clone(), run.id);
-        let working = tokio::spawn(async move { engine.run(run, &Stop::default()).await });
-        reached.notified().await;
-        let now = bench.engine.world.now();
-        let (cancelled, receipt) = (RunOutcome::cancelled(), receipt(9, None));
-        bench.engine.syncs.cancel(id, &cancelled, &receipt, now).await.unwrap();
-        let Ended::Finished(outcome) = working.await.unwrap() else { panic!() };
-        assert_eq!(
-            (outcome.end, outcome.error.unwrap().0),
-            (RunEnd::Cancelled, "sync.cancelled".to_owned())
-        );
-        assert_eq!(bench.status().await, Status::Enabled);
-        assert_eq!(bench.engine.syncs.failures(bench.activation.id).await.unwrap(), 0);
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_source_that_falls_silent_counts_as_unavailable() {
-    on_sqlite(|url| async move {
-        let (source, _reached, _go_on) = halting();
-        let mut bench = Bench::new(&url, source).await;
-        bench.engine.limits.stall = Duration::from_millis(100);
-        bench.engine.limits.retries = 0;
-        let run = bench.start(SyncMode::Full, &[]).await;
-        let run = bench.claim(run).await;
-        let Ended::Finished(outcome) = bench.engine.run(run, &Stop::default()).await else {
-            panic!()
-        };
-        assert_eq!(
-            (outcome.end, outcome.error.unwrap().0),
-            (RunEnd::Failed, "source.unavailable".to_owned())
-        );
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_run_that_kills_its_workers_is_given_up() {
-    on_sqlite(|url| async move {
-        let mut bench = Bench::new(&url, items(&["items"], numbered(0..12))).await;
-        bench.engine.limits.crashes = 2;
-        let id = bench.start(SyncMode::Full, &[]).await;
-        for _ in 0..=2 {
-            // Nobody works on it, nobody gives it back.
-            bench.claim(id).await;
-            tokio::time::sleep(LIMITS.lease.unsigned_abs()).await;
-        }
-        let run = bench.claim(id).await;
-        assert_eq!(run.crashes, 3);
-        let Ended::Finished(outcome) = bench.engine.run(run, &Stop::default()).await else {
-            panic!()
-        };
-        assert_eq!(outcome.error.unwrap().0, "sync.crashed");
-        assert_eq!(bench.status().await, Status::Enabled);
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_run_that_is_given_back_goes_on_elsewhere() {
-    for_both(|url| async move {
-        let (source, reached, _go_on) = halting();
-        let bench = Bench::new(&url, source).await;
-        let id = bench.start(SyncMode::Incremental, &[]).await;
-        let run = bench.claim(id).await;
-        let (engine, stop) = (bench.engine.clone(), Stop::default());
-        let working = tokio::spawn({
-            let stop = stop.clone();
-            async move { engine.run(run, &stop).await }
-        });
-        reached.notified().await;
-        while bench.log(id).await.counts.written < 6 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        stop.drain.cancel();
-        assert_eq!(working.await.unwrap(), Ended::Released);
-        assert_eq!(bench.status().await, Status::Processing);
-
-        bench.serve(items(&["items"], numbered(0..12)));
-        let run = bench.claim(id).await;
-        let Ended::Finished(outcome) = bench.engine.run(run, &Stop::default()).await else {
-            panic!()
-        };
-        assert_eq!(outcome.end, RunEnd::Clean);
-        let counts = bench.log(id).await.counts;
-        assert_eq!(outcome.counts, counts, "counts go on with the run");
-        assert_eq!((counts.read, counts.written, counts.unchanged), (13, 12, 1));
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_worker_that_lost_its_run_stops_and_writes_nothing_more() {
-    for_both(|url| async move {
-        let (source, reached, go_on) = halting();
-        let bench = Bench::new(&url, source).await;
-        let id = bench.start(SyncMode::Incremental, &[]).await;
-        let run = bench.claim(id).await;
-        let engine = bench.engine.clone();
-        let working = tokio::spawn(async move { engine.run(run, &Stop::default()).await });
-        reached.notified().await;
-        while bench.log(id).await.counts.written < 6 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        // As if the worker had been asleep for a year.
-        let later = bench.engine.world.now() + time::Duration::days(365);
-        let taken = bench.engine.syncs.claim("other", Some(id), later, later).await.unwrap();
-        assert!(taken.is_some());
-        go_on.notify_one();
-        assert_eq!(working.await.unwrap(), Ended::Lost);
-        assert_eq!(bench.records("items", Deleted::Hidden).await.len(), 6);
-        assert_eq!(bench.log(id).await.status, RunStatus::InProgress);
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_heartbeat_keeps_the_run_while_the_source_thinks() {
-    on_sqlite(|url| async move {
-        let (source, reached, go_on) = halting();
-        let bench = Bench::new(&url, source).await;
-        let id = bench.start(SyncMode::Incremental, &[]).await;
-        let run = bench.claim(id).await;
-        let until = run.lease.clone().unwrap().until;
-        let engine = bench.engine.clone();
-        let working = tokio::spawn(async move { engine.run(run, &Stop::default()).await });
-        reached.notified().await;
-        while bench.log(id).await.lease.unwrap().until <= until {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        go_on.notify_one();
-        assert!(matches!(working.await.unwrap(), Ended::Finished(_)));
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_paused_activation_is_left_alone() {
-    on_sqlite(|url| async move {
-        let bench = Bench::new(&url, items(&["items"], numbered(0..3))).await;
-        let id = bench.start(SyncMode::Full, &[]).await;
-        let mut activation = bench.stored().await;
-        activation.apply(linkspan_domain::Event::Disabled).unwrap();
-        let store = bench.db.workspace_connectors();
-        store.write(&[Change::Update(activation)], &receipt(9, None)).await.unwrap();
-        let run = bench.claim(id).await;
-        let Ended::Finished(outcome) = bench.engine.run(run, &Stop::default()).await else {
-            panic!()
-        };
-        assert_eq!(outcome.end, RunEnd::Cancelled);
-        assert_eq!(bench.status().await, Status::Disabled);
-        assert_eq!(bench.records("items", Deleted::Shown).await.len(), 0);
-    })
-    .await;
-}
-
-async fn for_both<F: Future<Output = ()>>(test: impl Fn(String) -> F) {
-    on_sqlite(&test).await;
-    on_postgres(&test).await;
 }

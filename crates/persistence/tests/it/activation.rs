@@ -6,8 +6,8 @@ use std::sync::{
 };
 
 use linkspan_domain::{
-    Deleted, Fence, Receipt, Revision, RunCounts, RunEnd, RunOutcome, RunStatus, Status, SyncLog,
-    SyncLogId, SyncMode, Trigger, Visible, WorkspaceConnector,
+    Deleted, Receipt, RunCounts, RunEnd, RunOutcome, Status, SyncLog, SyncLogId, SyncMode, Trigger,
+    Visible, WorkspaceConnector,
     ports::{StoreError, SyncStore},
 };
 use linkspan_persistence::Database;
@@ -54,25 +54,11 @@ impl Bench {
     /// The next run, with the receipt of its start.
     pub(crate) fn next_run(&self, mode: SyncMode) -> (SyncLog, Receipt) {
         let number = self.runs.fetch_add(1, Ordering::Relaxed);
+        let WorkspaceConnector { id: activation, workspace_id, .. } = self.activation;
+        let (id, now) = (id(900_000 + number), Self::at(number));
         let run = SyncLog {
-            id: id(900_000 + number),
-            revision: Revision::FIRST,
-            workspace_connector_id: self.activation.id,
-            workspace_id: self.activation.workspace_id,
-            status: RunStatus::Scheduled,
-            trigger_type: Trigger::Manual,
-            mode,
             streams: vec!["orders".parse().unwrap()],
-            counts: RunCounts::default(),
-            error_code: None,
-            error: None,
-            lease: None,
-            fence: Fence::default(),
-            crashes: 0,
-            started_at: None,
-            completed_at: None,
-            created_at: Self::at(number),
-            updated_at: Self::at(number),
+            ..SyncLog::waiting(id, activation, workspace_id, Trigger::Manual, mode, now)
         };
         (run, receipt(900_000 + number, None))
     }
