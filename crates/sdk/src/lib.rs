@@ -4,6 +4,7 @@
 //! to read. [`Definition::of`] erases it into a value, which is all that the rest of the platform holds.
 
 mod batch;
+mod changes;
 mod command;
 pub mod conformance;
 mod connector_type;
@@ -22,6 +23,10 @@ mod settings;
 mod source;
 
 pub use batch::{Batch, BatchSink, BatchStream, arrow_schema, field_kind};
+pub use changes::{
+    ChangeKind, ChangesQuery, FeedChange, FeedPage, FeedPosition, FeedQuery, More, Position,
+    RecordChange,
+};
 pub use command::{Command, CommandEntry, command};
 pub use connector_type::{CheckOutcome, ConnectorType};
 pub use cx::Cx;

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod activation;
+mod changes;
 mod contracts;
 mod migrations;
 mod operation;
