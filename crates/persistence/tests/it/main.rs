@@ -12,5 +12,6 @@ mod place;
 mod records;
 mod schedules;
 mod scratch;
+mod search;
 mod snapshots;
 mod syncs;
