@@ -11,9 +11,9 @@ use std::{
 use linkspan_api::{Limits, Probes};
 use linkspan_app::{
     Access, AccessError, ActivationSettings, Activations, ApiKeys, Audit, Catalog, ConnectorTypes,
-    DuplicateConnectorType, Files, Filters, Idempotency, People, ProviderConnectors, Providers,
-    RunConnections, Schedules, SeedError, SeedOutcome, Seeding, Sessions, Sources, Syncs,
-    Workspaces,
+    Data, DuplicateConnectorType, Files, Filters, Idempotency, People, ProviderConnectors,
+    Providers, RunConnections, Schedules, SeedError, SeedOutcome, Seeding, Sessions, Sources,
+    Syncs, Workspaces,
 };
 use linkspan_domain::{
     Call, CatalogEntry, Secret, Workspace,
@@ -268,6 +268,7 @@ impl Platform {
                 world(),
             )),
             providers: Arc::new(Providers::new(db.providers(), world())),
+            data: Arc::new(Data::new(db.records(), db.workspace_connectors(), world())),
             schedules: Arc::new(Schedules::new(
                 db.schedules(),
                 db.workspace_connectors(),

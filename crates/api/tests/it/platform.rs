@@ -11,7 +11,7 @@ use std::{
 
 use linkspan_api::{App, Limits, Probes};
 use linkspan_app::{
-    Access, ActivationSettings, Activations, ApiKeys, Audit, Catalog, ConnectorTypes, Files,
+    Access, ActivationSettings, Activations, ApiKeys, Audit, Catalog, ConnectorTypes, Data, Files,
     Filters, Idempotency, People, ProviderConnectors, Providers, Schedules, Seeding, Sessions,
     Sources, Syncs, Workspaces,
 };
@@ -246,6 +246,7 @@ fn app(database: &Database, home: &TempDir, world: &Arc<dyn World>, limits: Limi
             world(),
         )),
         providers: Arc::new(Providers::new(db.providers(), world())),
+        data: Arc::new(Data::new(db.records(), db.workspace_connectors(), world())),
         schedules: Arc::new(Schedules::new(
             db.schedules(),
             db.workspace_connectors(),
