@@ -3,7 +3,6 @@
 use linkspan_domain::{RunCounts, RunEnd, RunOutcome, SyncLogId, SyncMode, ports::Cause};
 use linkspan_sdk::{Checkpoint, ContentHash, Finish, HeldRun, Opening, Rows};
 use serde_json::{Value, json};
-use time::OffsetDateTime;
 
 use crate::platform::{Client, Platform};
 
@@ -14,7 +13,7 @@ async fn load(platform: &Platform, activation: &str, rows: &[(&str, Value)]) -> 
     let started = admin.post(&path, json!({ "mode": "full" })).await.expect(202);
     let run = SyncLogId::from_uuid(started.body["data"]["id"].as_str().unwrap().parse()?);
     let (syncs, records) = (platform.database.syncs(), platform.database.records());
-    let now = OffsetDateTime::now_utc();
+    let now = platform.app.world.now();
     let claimed = syncs.claim("test", Some(run), now, now + time::Duration::MINUTE).await?;
     let claimed = claimed.unwrap();
     let held = HeldRun { id: claimed.id, fence: claimed.fence };
@@ -139,7 +138,10 @@ async fn records_are_found_by_what_they_say() {
     assert_eq!(find(json!({ "stream": "none" })).await.listed("key"), [""; 0]);
 
     let wrong = json!({ "where": { "city": { "_equals": "Rome" } } });
-    let problem = admin.post("/v1/records/query", wrong).await.refused(422, "connector_filter.invalid_condition");
+    let problem = admin
+        .post("/v1/records/query", wrong)
+        .await
+        .refused(422, "connector_filter.invalid_condition");
     assert_eq!(problem["source"]["pointer"], "/where/city/_equals");
     admin.post("/v1/records/query", json!({ "limit": 501 })).await.expect(422);
 }
