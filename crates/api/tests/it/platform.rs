@@ -252,7 +252,13 @@ fn app(database: &Database, home: &TempDir, world: &Arc<dyn World>, limits: Limi
             Arc::clone(&sources),
             world(),
         )),
-        syncs: Arc::new(Syncs::new(db.syncs(), db.workspace_connectors(), sources, world())),
+        syncs: Arc::new(Syncs::new(
+            db.syncs(),
+            db.run_queue(),
+            db.workspace_connectors(),
+            sources,
+            world(),
+        )),
         connector_types: types,
         workspaces: Arc::new(Workspaces::new(
             db.workspaces(),
