@@ -58,15 +58,19 @@ impl Program {
         ran.last_line()
     }
 
-    /// Starts the server, and waits until it says where it listens.
+    /// Starts the server, and waits until it says where it listens. It logs all there is.
     pub(crate) fn serve(&self) -> Served {
-        self.serve_as("api,scheduler,worker")
+        self.listen(&["--log", "trace,h2=info,hyper=info"])
     }
 
     /// Starts a server that does what `roles` say, and waits until it says where it listens.
     pub(crate) fn serve_as(&self, roles: &str) -> Served {
-        let listen = ["serve", "--role", roles, "--listen", "127.0.0.1:0"];
-        let (child, said) = self.start(&listen, "serve.log");
+        self.listen(&["--role", roles])
+    }
+
+    fn listen(&self, arguments: &[&str]) -> Served {
+        let arguments = [&["serve", "--listen", "127.0.0.1:0"], arguments].concat();
+        let (child, said) = self.start(&arguments, "serve.log");
         Served { child, address: said["listen"].as_str().unwrap().to_owned() }
     }
 
@@ -81,7 +85,7 @@ impl Program {
         let log = self.dir.path().join(log);
         let log = File::options().create(true).append(true).open(log).unwrap();
         let mut child = self
-            .command(&[arguments, &["--json", "--log", "trace,h2=info,hyper=info"]].concat())
+            .command(&[arguments, &["--json"]].concat())
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()
