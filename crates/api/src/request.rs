@@ -3,6 +3,7 @@
 //! Each stands for all the parameters of its operation, so that no handler can forget one, and the OpenAPI document has
 //! what is really read.
 
+mod following;
 mod uploading;
 
 use std::{marker::PhantomData, sync::Arc};
@@ -18,6 +19,7 @@ use poem_openapi::{
 };
 use sha2::{Digest, Sha256};
 
+pub(crate) use following::Following;
 pub(crate) use uploading::Uploading;
 
 use crate::{

@@ -10,8 +10,8 @@ use std::{
 use linkspan_api::{Limits, Probes};
 use linkspan_app::{
     Access, AccessError, Activations, ApiKeys, Audit, Catalog, DuplicateConnectorType, Files,
-    Filters, Idempotency, People, ProviderConnectors, Providers, Schedules, SeedError, SeedOutcome,
-    Seeding, Sessions, Syncs, Workspaces,
+    Filters, Idempotency, People, ProviderConnectors, Providers, RunWatch, Schedules, SeedError,
+    SeedOutcome, Seeding, Sessions, Syncs, Workspaces,
 };
 use linkspan_domain::{
     Call, CatalogEntry, Secret, Workspace,
@@ -22,6 +22,7 @@ use linkspan_files::FolderStore;
 use linkspan_persistence::{ConnectError, Database, MigrateError};
 use linkspan_sdk::{Environment, FileAccess, SourceLimits};
 use linkspan_vault::{KeyPolicy, Keyring, KeyringError};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin_key::{AdminKey, AdminKeyError, Origin},
@@ -170,8 +171,13 @@ impl Platform {
         self.workshop.close().await;
     }
 
-    /// The API over this platform.
-    pub(crate) fn api(&self, probes: Probes, limits: Limits) -> linkspan_api::App {
+    /// The API over this platform. What it sends as it happens ends when it is `closing`.
+    pub(crate) fn api(
+        &self,
+        probes: Probes,
+        limits: Limits,
+        closing: CancellationToken,
+    ) -> linkspan_api::App {
         let Workshop { database: db, sources, world, .. } = &self.workshop;
         let (world, sources) = (|| Arc::clone(world), || Arc::clone(sources));
         let sessions = || Arc::clone(&self.sessions);
@@ -211,6 +217,12 @@ impl Platform {
                 world(),
             )),
             providers: Arc::new(Providers::new(db.providers(), world())),
+            run_watch: Arc::new(RunWatch::new(
+                db.syncs(),
+                self.workshop.events.clone(),
+                closing,
+                world(),
+            )),
             schedules: Arc::new(Schedules::new(
                 db.schedules(),
                 db.workspace_connectors(),

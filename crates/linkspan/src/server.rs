@@ -80,7 +80,7 @@ impl Server {
         let stop = CancellationToken::new();
         let patience = Duration::from_secs(settings.shutdown_secs);
         let limits = Limits { drain: patience, ..Limits::default() };
-        let api = platform.api(probes(&platform, &stop), limits);
+        let api = platform.api(probes(&platform, &stop), limits, stop.clone());
         let api = tokio::spawn(linkspan_api::serve(listener, api, stop.clone().cancelled_owned()));
         let (asked, runs) = mpsc::unbounded_channel();
         let worker = tokio::spawn(work.go_on(Arc::clone(&platform), runs, stop.clone()));

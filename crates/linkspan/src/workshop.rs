@@ -3,11 +3,15 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use linkspan_app::{ActivationSettings, ConnectorTypes, RunConnections, Sources};
-use linkspan_domain::ports::{RunQueue, World};
-use linkspan_engine::{Engine, EngineLimits, NoProgress, Scheduler, Worker, WorkerSettings};
+use linkspan_domain::{
+    SyncLogId,
+    ports::{RunQueue, World},
+};
+use linkspan_engine::{Engine, EngineLimits, RunEvent, Scheduler, Worker, WorkerSettings};
 use linkspan_persistence::Database;
 use linkspan_sdk::RecordStore;
 use linkspan_vault::KeyringVault;
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -25,6 +29,8 @@ pub(crate) struct Workshop {
     pub(crate) sources: Arc<Sources>,
     pub(crate) queue: Arc<dyn RunQueue>,
     pub(crate) world: Arc<dyn World>,
+    /// Where its runs tell what happens in them.
+    pub(crate) events: broadcast::Sender<(SyncLogId, RunEvent)>,
     /// The folder of the uploads of all workspaces.
     pub(crate) uploads: PathBuf,
     slots: usize,
@@ -33,6 +39,9 @@ pub(crate) struct Workshop {
 
 /// How often a worker looks for a run, when nobody tells it.
 const POLL: Duration = Duration::from_millis(200);
+
+/// How many events are kept for those who listen slowly.
+const EVENTS: usize = 1_024;
 
 impl Workshop {
     /// Opens the database with the newest schema, and finds the connectors.
@@ -51,6 +60,7 @@ impl Workshop {
             types,
             sources,
             world: Arc::new(SystemWorld),
+            events: broadcast::channel(EVENTS).0,
             uploads,
             slots: settings.worker_concurrency,
             lease: time::Duration::seconds(settings.lease_secs.get().into()),
@@ -66,7 +76,7 @@ impl Workshop {
             records: self.database.records(),
             connections: Arc::new(connections),
             world: Arc::clone(&self.world),
-            progress: Arc::new(NoProgress),
+            progress: Arc::new(self.events.clone()),
             limits: EngineLimits { lease: self.lease, ..EngineLimits::default() },
         };
         let name = format!("worker-{}-{}", std::process::id(), self.world.uuid().simple());

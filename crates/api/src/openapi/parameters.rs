@@ -93,6 +93,12 @@ pub(crate) fn asking_parameters() -> Vec<MetaSchemaRef> {
     vec![if_none_match()]
 }
 
+/// What following a thing takes.
+pub(crate) fn following_parameters() -> Vec<MetaSchemaRef> {
+    let about = "Taken and not needed: whoever comes back is told first how it is.";
+    vec![parameter(HEADER, "Last-Event-ID", about, String::schema())]
+}
+
 /// What making a thing takes.
 pub(crate) fn creating_parameters<A: Answer>() -> Vec<MetaSchemaRef> {
     let mut all = vec![idempotency_key()];
