@@ -5,6 +5,7 @@
 mod contract;
 mod documents;
 mod errors;
+mod events;
 mod files;
 mod idempotency;
 mod lists;
