@@ -45,12 +45,10 @@ const UP: &[&str] = &[
         ON connector_sync_diagnostics (workspace_connector_pk, created_at)",
     "CREATE INDEX idx_connector_sync_diagnostics_workspace
         ON connector_sync_diagnostics (workspace_pk, created_at)",
-    "ALTER TABLE workspace_connector_streams ADD COLUMN known_schema {json}",
-    "ALTER TABLE workspace_connector_streams ADD COLUMN known_filter {json}",
+    "ALTER TABLE workspace_connector_streams ADD COLUMN memory {json}",
 ];
 
 const DOWN: &[&str] = &[
-    "ALTER TABLE workspace_connector_streams DROP COLUMN known_filter",
-    "ALTER TABLE workspace_connector_streams DROP COLUMN known_schema",
+    "ALTER TABLE workspace_connector_streams DROP COLUMN memory",
     "DROP TABLE connector_sync_diagnostics",
 ];

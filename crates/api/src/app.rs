@@ -3,8 +3,8 @@
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use linkspan_app::{
-    Access, Activations, ApiKeys, Audit, Catalog, ConnectorTypes, Diagnostics, Files, Filters,
-    Idempotency, People, ProviderConnectors, Providers, Schedules, Syncs, Workspaces,
+    Access, Activations, ApiKeys, Audit, Catalog, ConnectorTypes, Diagnostics, Files, FilterPlans,
+    Filters, Idempotency, People, ProviderConnectors, Providers, Schedules, Syncs, Workspaces,
 };
 use linkspan_domain::ports::{Snapshots, World};
 
@@ -20,6 +20,7 @@ pub struct App {
     pub connector_types: Arc<ConnectorTypes>,
     pub diagnostics: Arc<Diagnostics>,
     pub files: Arc<Files>,
+    pub filter_plans: Arc<FilterPlans>,
     pub filters: Arc<Filters>,
     pub idempotency: Arc<Idempotency>,
     pub people: Arc<People>,

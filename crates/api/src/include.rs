@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use linkspan_app::FilterPlan;
 use linkspan_domain::{
     ApiKey, AuditEvent, Caller, ConnectionTest, Connector, ConnectorFilter, ConnectorFilterId,
     ConnectorId, ConnectorTypeManifest, Diagnostic, Id, Person, Provider, ProviderConnector,
@@ -38,7 +39,7 @@ impl Kind {
 }
 
 /// All kinds of things that documents show, by name.
-pub(crate) static KINDS: [Kind; 18] = [
+pub(crate) static KINDS: [Kind; 19] = [
     Kind::of::<ApiKey>(),
     Kind::of::<AuditEvent>(),
     Kind::of::<ConnectionTest>(),
@@ -48,6 +49,7 @@ pub(crate) static KINDS: [Kind; 18] = [
     Kind::of::<ConnectorTypeManifest>(),
     Kind::of::<TypeCapabilities>(),
     Kind::of::<UploadedFile>(),
+    Kind::of::<FilterPlan>(),
     Kind::of::<Person>(),
     Kind::of::<Provider>(),
     Kind::of::<ProviderConnector>(),

@@ -8,6 +8,7 @@ mod connector_types;
 mod connectors;
 mod diagnostics;
 mod files;
+mod filter_plans;
 mod people;
 mod platform;
 mod provider_connectors;

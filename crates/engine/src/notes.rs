@@ -7,7 +7,7 @@ use linkspan_domain::{
 };
 
 /// What was noticed of a stream so far, and how often.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Notes {
     noted: BTreeMap<(DiagnosticReason, String), u64>,
 }
@@ -22,6 +22,18 @@ impl Notes {
             Some(count) => *count += records,
             None => drop(self.noted.insert((reason, what.to_owned()), records)),
         }
+    }
+
+    /// Adds what was noted elsewhere.
+    pub(crate) fn merge(&mut self, other: Self) {
+        for ((reason, what), records) in other.noted {
+            *self.noted.entry((reason, what)).or_default() += records;
+        }
+    }
+
+    /// Whether nothing was noted.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.noted.is_empty()
     }
 
     /// For how many reasons data was lost.

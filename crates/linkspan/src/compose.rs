@@ -11,9 +11,9 @@ use std::{
 use linkspan_api::{Limits, Probes};
 use linkspan_app::{
     Access, AccessError, ActivationSettings, Activations, ApiKeys, Audit, Catalog, ConnectorTypes,
-    Diagnostics, DuplicateConnectorType, Files, Filters, Idempotency, People, ProviderConnectors,
-    Providers, RunConnections, Schedules, SeedError, SeedOutcome, Seeding, Sessions, Sources,
-    Syncs, Workspaces,
+    Diagnostics, DuplicateConnectorType, Files, FilterPlans, Filters, Idempotency, People,
+    ProviderConnectors, Providers, RunConnections, Schedules, SeedError, SeedOutcome, Seeding,
+    Sessions, Sources, Syncs, Workspaces,
 };
 use linkspan_domain::{
     Call, CatalogEntry, Secret, Workspace,
@@ -200,7 +200,8 @@ impl Platform {
     /// Works on runs, `slots` of them at a time.
     pub(crate) fn worker(&self, slots: usize) -> Worker {
         let activations = self.database.workspace_connectors();
-        let connections = RunConnections::new(activations, Arc::clone(&self.sources));
+        let filters = self.database.connector_filters();
+        let connections = RunConnections::new(activations, filters, Arc::clone(&self.sources));
         let engine = Engine {
             syncs: self.database.syncs(),
             records: self.database.records(),
@@ -233,6 +234,7 @@ impl Platform {
         let (db, world, sessions) = (&self.database, &self.world, &self.sessions);
         let world = || Arc::clone(world);
         let sessions = || Arc::clone(sessions);
+        let filters = Arc::new(Filters::new(db.connector_filters(), db.connectors(), world()));
         linkspan_api::App {
             access: Arc::clone(&self.access),
             activations: Arc::new(Activations::new(
@@ -260,7 +262,13 @@ impl Platform {
                 self.upload_bytes,
                 world(),
             )),
-            filters: Arc::new(Filters::new(db.connector_filters(), db.connectors(), world())),
+            filter_plans: Arc::new(FilterPlans::new(
+                db.workspace_connectors(),
+                Arc::clone(&filters),
+                Arc::clone(&self.sources),
+                world(),
+            )),
+            filters,
             idempotency: Arc::new(Idempotency::new(db.idempotency(), world())),
             people: Arc::new(People::new(db.people(), db.workspaces(), sessions(), world())),
             provider_connectors: Arc::new(ProviderConnectors::new(

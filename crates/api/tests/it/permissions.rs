@@ -30,6 +30,7 @@ fn least(operation: &str) -> &'static str {
         | "get_schedule"
         | "list_connection_tests"
         | "list_connector_sync_diagnostics"
+        | "explain_filter"
         | "get_connector_sync_diagnostic"
         | "list_streams"
         | "list_files"

@@ -1,6 +1,6 @@
 //! Tests of starting syncs.
 
-use linkspan_domain::{Fence, Role, RunStatus, StreamSettings};
+use linkspan_domain::{Fence, Role, RunStatus, SchemaPolicy, StreamSettings};
 use serde_json::json;
 
 use super::*;
@@ -35,6 +35,8 @@ fn with_cursor(stream: Option<&str>) -> WorkspaceConnector {
             cursor_type: None,
             cursor_after: None,
             primary_key: Vec::new(),
+            lag: None,
+            schema_policy: SchemaPolicy::Evolve,
         }];
     })
 }
