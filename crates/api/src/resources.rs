@@ -6,7 +6,9 @@ mod connection_tests;
 mod connector_filters;
 mod connector_types;
 mod connectors;
+mod diagnostics;
 mod files;
+mod filter_plans;
 mod people;
 mod platform;
 mod provider_connectors;
@@ -34,7 +36,13 @@ pub(crate) type Resources = (
     provider_connectors::ProviderConnectors,
     workspace_connectors::Operations,
     // Nested, as tuples of more than twelve have no default.
-    (files::Files, records::Operations, schedules::Schedules, sync_logs::SyncLogs),
+    (
+        diagnostics::Diagnostics,
+        files::Files,
+        records::Operations,
+        schedules::Schedules,
+        sync_logs::SyncLogs,
+    ),
     workspaces::Workspaces,
     people::People,
     api_keys::ApiKeys,

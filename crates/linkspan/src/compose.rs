@@ -9,9 +9,9 @@ use std::{
 
 use linkspan_api::{Limits, Probes};
 use linkspan_app::{
-    Access, AccessError, Activations, ApiKeys, Audit, Catalog, Data, DuplicateConnectorType, Files,
-    Filters, Idempotency, People, ProviderConnectors, Providers, RunWatch, Schedules, SeedError,
-    SeedOutcome, Seeding, Sessions, Syncs, Workspaces,
+    Access, AccessError, Activations, ApiKeys, Audit, Catalog, Data, Diagnostics,
+    DuplicateConnectorType, Files, FilterPlans, Filters, Idempotency, People, ProviderConnectors,
+    Providers, RunWatch, Schedules, SeedError, SeedOutcome, Seeding, Sessions, Syncs, Workspaces,
 };
 use linkspan_domain::{
     Call, CatalogEntry, Secret, Workspace,
@@ -181,6 +181,7 @@ impl Platform {
         let Workshop { database: db, sources, world, .. } = &self.workshop;
         let (world, sources) = (|| Arc::clone(world), || Arc::clone(sources));
         let sessions = || Arc::clone(&self.sessions);
+        let filters = Arc::new(Filters::new(db.connector_filters(), db.connectors(), world()));
         linkspan_api::App {
             access: Arc::clone(&self.access),
             activations: Arc::new(Activations::new(
@@ -201,13 +202,20 @@ impl Platform {
             )),
             audit: Arc::new(Audit::new(db.audit_events(), world())),
             catalog: Arc::new(Catalog::new(db.connectors(), world())),
+            diagnostics: Arc::new(Diagnostics::new(db.diagnostics(), world())),
             files: Arc::new(Files::new(
                 db.files(),
                 Arc::clone(&self.files),
                 self.upload_bytes,
                 world(),
             )),
-            filters: Arc::new(Filters::new(db.connector_filters(), db.connectors(), world())),
+            filter_plans: Arc::new(FilterPlans::new(
+                db.workspace_connectors(),
+                Arc::clone(&filters),
+                sources(),
+                world(),
+            )),
+            filters,
             idempotency: Arc::new(Idempotency::new(db.idempotency(), world())),
             people: Arc::new(People::new(db.people(), db.workspaces(), sessions(), world())),
             provider_connectors: Arc::new(ProviderConnectors::new(

@@ -16,6 +16,7 @@ mod files;
 mod hosts;
 mod http;
 mod pool;
+mod pushdown;
 mod record_store;
 mod rows;
 mod schema;
@@ -32,7 +33,8 @@ pub use command::{Command, CommandEntry, command};
 pub use connector_type::{CheckOutcome, ConnectorType};
 pub use cx::Cx;
 pub use definition::{
-    CheckRunner, CommandRunner, Definition, DiscoverRunner, ReadRunner, Runners, SourceRunners,
+    CheckRunner, CommandRunner, Definition, DiscoverRunner, PushDownRunner, ReadRunner, Runners,
+    SourceRunners,
 };
 pub use environment::{Environment, SourceLimits};
 pub use failure::Failure;
@@ -40,6 +42,7 @@ pub use files::{FileAccess, LocalFile};
 pub use hosts::{HostGuard, OpenHosts, Permit};
 pub use http::Http;
 pub use pool::{PoolCache, PoolKey};
+pub use pushdown::{Pushed, Statement};
 pub use record_store::{
     Checkpoint, Committed, Finish, Held, HeldRun, Load, Opening, QuarantineQuery, Quarantined,
     Record, RecordQuery, RecordStore, Rejected, StreamCounts,
