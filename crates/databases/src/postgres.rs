@@ -8,9 +8,11 @@ mod filter;
 mod numeric;
 mod quoting;
 mod read;
+mod split;
 mod table;
 
 pub(crate) use connection::{Connection, SslMode, check, default_port, pool};
 pub(crate) use filter::push_down;
 pub(crate) use read::read;
+pub(crate) use split::split;
 pub(crate) use table::Table;

@@ -34,7 +34,7 @@ pub use connector_type::{CheckOutcome, ConnectorType};
 pub use cx::Cx;
 pub use definition::{
     CheckRunner, CommandRunner, Definition, DiscoverRunner, PushDownRunner, ReadRunner, Runners,
-    SourceRunners,
+    SourceRunners, SplitRunner,
 };
 pub use environment::{Environment, SourceLimits};
 pub use failure::Failure;
