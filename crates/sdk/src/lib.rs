@@ -44,8 +44,8 @@ pub use http::Http;
 pub use pool::{PoolCache, PoolKey};
 pub use pushdown::{Pushed, Statement};
 pub use record_store::{
-    Checkpoint, Committed, Finish, Held, HeldRun, Load, Opening, QuarantineQuery, Quarantined,
-    Record, RecordQuery, RecordStore, Rejected, StreamCounts,
+    Checkpoint, Committed, Finish, Held, HeldRun, Load, LoadPart, Opening, QuarantineQuery,
+    Quarantined, Record, RecordQuery, RecordStore, Rejected, StreamCounts,
 };
 pub use rows::{ContentHash, Row, Rows};
 pub use schema::{config_schema, schema_of};
