@@ -113,6 +113,7 @@ pub(crate) fn definition(discover: Arc<Discover>, read: Arc<Read>) -> Definition
             }),
             read: Arc::new(move |_, request, _, out| read(request, out)),
         }),
+        sink: None,
         commands: std::collections::BTreeMap::new(),
     };
     Definition::new(manifest, runners)
