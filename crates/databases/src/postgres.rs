@@ -3,12 +3,16 @@
 mod binary;
 mod column;
 mod connection;
+mod encode;
 mod error;
 mod numeric;
 mod quoting;
 mod read;
 mod table;
+mod target;
+mod write;
 
 pub(crate) use connection::{Connection, SslMode, check, default_port, pool};
 pub(crate) use read::read;
 pub(crate) use table::Table;
+pub(crate) use write::write;

@@ -3,6 +3,7 @@
 
 mod mysql;
 mod postgres;
+mod postgres_sink;
 
 use std::sync::Arc;
 
