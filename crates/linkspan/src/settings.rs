@@ -37,6 +37,8 @@ pub(crate) struct Settings {
     pub(crate) egress_databases: EgressDatabases,
     /// Folders that file connectors may read, separated by colons. The uploads of the data directory are always among them.
     pub(crate) file_roots: String,
+    /// Folders that connectors may write files to, separated by colons.
+    pub(crate) file_targets: String,
     /// The most bytes of an uploaded file, and of a file that a connector of a server reads.
     pub(crate) upload_bytes: u64,
     /// The most bytes of a CSV file at a URL.
@@ -110,6 +112,7 @@ struct Defaults {
     egress_allow: &'static str,
     egress_databases: EgressDatabases,
     file_roots: &'static str,
+    file_targets: &'static str,
     upload_bytes: u64,
     csv_url_bytes: u64,
     worker_concurrency: usize,
@@ -140,6 +143,7 @@ impl Settings {
             egress_allow: "",
             egress_databases: EgressDatabases::Exempt,
             file_roots: "",
+            file_targets: "",
             upload_bytes: limits.file_bytes,
             csv_url_bytes: limits.download_bytes,
             worker_concurrency: 2,
@@ -173,7 +177,7 @@ impl Settings {
 }
 
 /// Every setting, as files and the environment call it.
-pub(crate) const NAMES: [&str; 19] = [
+pub(crate) const NAMES: [&str; 20] = [
     "admin_key",
     "api_key",
     "csv_url_bytes",
@@ -182,6 +186,7 @@ pub(crate) const NAMES: [&str; 19] = [
     "egress_allow",
     "egress_databases",
     "file_roots",
+    "file_targets",
     "listen",
     "log",
     "log_format",

@@ -27,6 +27,61 @@ use crate::{ConnectorType, Cx, Failure};
 ///   [upsert](WriteMode::Upsert).
 /// - Memory is bounded by a few batches: the next is taken when the last is on its way.
 /// - Dropping the future stops the work; nothing runs on in the background.
+///
+/// ```
+/// use linkspan_domain::{Capability, Category};
+/// use linkspan_sdk::{
+///     Change, CheckOutcome, ConnectorType, Cx, Definition, Failure, Intake, Sink, SinkEntry, WriteMode,
+///     WriteRequest, sink,
+/// };
+/// use schemars::JsonSchema;
+/// use semver::Version;
+/// use serde::Deserialize;
+///
+/// struct Nowhere;
+///
+/// /// Takes records, and forgets them.
+/// #[derive(Deserialize, JsonSchema)]
+/// #[serde(deny_unknown_fields)]
+/// struct Settings {}
+///
+/// impl ConnectorType for Nowhere {
+///     const KEY: &'static str = "nowhere";
+///     const TITLE: &'static str = "Nowhere";
+///     const VERSION: Version = Version::new(1, 0, 0);
+///     const CATEGORY: Category = Category::Test;
+///     type Settings = Settings;
+///     type Shared = ();
+///
+///     fn sink() -> Option<SinkEntry<Self>> {
+///         Some(sink::<Self>())
+///     }
+///
+///     async fn check(_: &Cx<Self>) -> Result<CheckOutcome, Failure> {
+///         Ok(CheckOutcome::ok("there is always room"))
+///     }
+/// }
+///
+/// impl Sink for Nowhere {
+///     const MODES: &'static [WriteMode] = &[WriteMode::Upsert];
+///
+///     async fn write(_: &Cx<Self>, _: WriteRequest, intake: &mut Intake) -> Result<(), Failure> {
+///         while let Some(change) = intake.next().await? {
+///             match change {
+///                 Change::Put(records) => println!("{} records", records.num_rows()),
+///                 Change::Remove(keys) => println!("{} are gone", keys.num_rows()),
+///             }
+///             // As durable as it gets.
+///             intake.confirm();
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// let nowhere = Definition::of::<Nowhere>();
+/// assert!(nowhere.manifest.can(Capability::Write));
+/// assert_eq!(nowhere.write_modes(), [WriteMode::Upsert]);
+/// ```
 pub trait Sink: ConnectorType {
     /// What it can do with records.
     const MODES: &'static [WriteMode];
