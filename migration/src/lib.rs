@@ -9,6 +9,7 @@ mod m0002_syncs;
 mod m0003_files;
 mod m0004_run_control;
 mod m0005_schedules;
+mod m0006_changes;
 mod migrator;
 
 pub use migrator::Migrator;

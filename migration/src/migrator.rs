@@ -2,7 +2,9 @@
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
 
-use crate::{m0001_platform, m0002_syncs, m0003_files, m0004_run_control, m0005_schedules};
+use crate::{
+    m0001_platform, m0002_syncs, m0003_files, m0004_run_control, m0005_schedules, m0006_changes,
+};
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -16,6 +18,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_files::Migration),
             Box::new(m0004_run_control::Migration),
             Box::new(m0005_schedules::Migration),
+            Box::new(m0006_changes::Migration),
         ]
     }
 }

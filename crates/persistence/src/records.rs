@@ -3,8 +3,11 @@
 //! Both adapters do the same: look up what the stream holds under the keys of a commit, [plan](merge) what becomes of
 //! each row, and write that. Rows that are known to be new skip the look.
 
+mod feed;
 mod merge;
 mod postgres;
+mod predicate;
+mod search;
 mod sqlite;
 mod stream;
 

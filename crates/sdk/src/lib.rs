@@ -5,6 +5,7 @@
 //! platform holds.
 
 mod batch;
+mod changes;
 mod command;
 pub mod conformance;
 mod connector_type;
@@ -19,11 +20,16 @@ mod pool;
 mod record_store;
 mod rows;
 mod schema;
+mod search;
 mod settings;
 mod sink;
 mod source;
 
 pub use batch::{Batch, BatchSink, BatchStream, arrow_schema, field_kind};
+pub use changes::{
+    ChangeKind, ChangesQuery, FeedChange, FeedPage, FeedPosition, FeedQuery, More, Position,
+    RecordChange,
+};
 pub use command::{Command, CommandEntry, command};
 pub use connector_type::{CheckOutcome, ConnectorType};
 pub use cx::Cx;
@@ -43,6 +49,7 @@ pub use record_store::{
 };
 pub use rows::{ContentHash, Row, Rows};
 pub use schema::{config_schema, schema_of};
+pub use search::{FoundRecord, RecordSearch, SearchPage, SearchPosition};
 pub use settings::{SettingsFault, parse, validate_config};
 pub use sink::{BatchWriter, Change, Intake, Sink, SinkEntry, WriteMode, WriteRequest, sink};
 pub use source::{BatchLimits, CursorSpec, ReadMode, ReadRequest, Source, SourceEntry, source};

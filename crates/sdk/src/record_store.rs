@@ -8,7 +8,9 @@ use linkspan_domain::{
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
-use crate::{ContentHash, Rows};
+use crate::{
+    ChangesQuery, ContentHash, FeedPage, FeedQuery, RecordChange, RecordSearch, Rows, SearchPage,
+};
 
 /// Keeps the records that runs bring in.
 ///
@@ -26,6 +28,9 @@ use crate::{ContentHash, Rows};
 ///   [`finish_stream`](Self::finish_stream), which swaps the generations. Then records that the load did not
 ///   meet become tombstones. A load that is opened again by its run goes on where it was; one opened by another
 ///   run begins anew.
+/// - What becomes visible together, a commit of an incremental load that writes anything or a full load, is one generation of its
+///   stream and one entry of the change feed of its workspace. Neither the generations of a stream nor the entries of a feed are ever
+///   visible before an earlier one is: who reads on from where they stand misses nothing.
 /// - Records that cannot be stored are kept aside, with the reason: those in [`Checkpoint::rejected`], and
 ///   rows that the database itself refuses. A full load that ends lets go of those it did not meet again.
 #[async_trait]
@@ -41,6 +46,15 @@ pub trait RecordStore: Send + Sync {
 
     /// Some records of a stream, ordered by key.
     async fn page(&self, query: &RecordQuery) -> Result<Vec<Record>, StoreError>;
+
+    /// What changed in a stream behind a position, in order.
+    async fn changes(&self, query: &ChangesQuery) -> Result<Vec<RecordChange>, StoreError>;
+
+    /// What changed in a workspace behind a position, in order.
+    async fn feed(&self, query: &FeedQuery) -> Result<FeedPage, StoreError>;
+
+    /// Some records of whichever stream of which a condition [holds](linkspan_domain::Condition::holds).
+    async fn search(&self, search: &RecordSearch) -> Result<SearchPage, StoreError>;
 
     /// Some records of a stream that were kept aside, the oldest first.
     async fn quarantined(&self, query: &QuarantineQuery) -> Result<Vec<Quarantined>, StoreError>;

@@ -4,7 +4,6 @@ mod access;
 mod catalog;
 mod idempotency;
 mod oracle;
-mod random;
 mod store;
 
 pub use access::{access_store, bootstrap};

@@ -1,21 +1,25 @@
 //! Records on PostgreSQL.
 
+mod changes;
 mod commit;
 mod copy;
 mod lookup;
 mod reading;
+mod search;
 mod swap;
 
 use async_trait::async_trait;
 use linkspan_domain::{RunCounts, SyncMode, WorkspaceConnectorId, ports::StoreError};
 use linkspan_sdk::{
-    Checkpoint, Committed, Finish, Held, HeldRun, Load, Opening, QuarantineQuery, Quarantined,
-    Record, RecordQuery, RecordStore, StreamCounts,
+    ChangesQuery, Checkpoint, Committed, FeedPage, FeedQuery, Finish, Held, HeldRun, Load, Opening,
+    QuarantineQuery, Quarantined, Record, RecordChange, RecordQuery, RecordSearch, RecordStore,
+    SearchPage, StreamCounts,
 };
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
 use self::{
+    changes::publish,
     commit::Commit,
     swap::{discard, swap},
 };
@@ -107,19 +111,21 @@ impl RecordStore for PostgresRecords {
         };
         let aside = commit.set_aside(&checkpoint.rejected).await?;
         let counts = plan.counts(&checkpoint.rows, aside);
-        let (appearing, loaded) = match load.mode {
-            SyncMode::Incremental => (plan.appearing, 0),
-            SyncMode::Full => (0, plan.appearing),
-        };
+        let advance = row.advance(load, &plan, generation);
         sqlx::query(stream::ADVANCE)
             .bind(i64::from(row.pk))
             .bind(checkpoint.mark.as_ref().map(ToString::to_string))
-            .bind(appearing)
-            .bind(loaded)
+            .bind(advance.appearing)
+            .bind(advance.loaded)
+            .bind(advance.generation)
+            .bind(advance.last_generation)
             .persistent(false)
             .execute(&mut *tx)
             .await
             .map_err(sqlx_error)?;
+        if let Some(generation) = advance.published {
+            publish(&mut tx, &row, generation).await?;
+        }
         count(&mut tx, &row, load.run, &counts, checkpoint.now).await?;
         tx.commit().await.map_err(sqlx_error)?;
         Ok(Committed { counts, held })
@@ -151,6 +157,18 @@ impl RecordStore for PostgresRecords {
 
     async fn page(&self, query: &RecordQuery) -> Result<Vec<Record>, StoreError> {
         reading::page(&self.pool, query).await
+    }
+
+    async fn changes(&self, query: &ChangesQuery) -> Result<Vec<RecordChange>, StoreError> {
+        changes::of_stream(&self.pool, query).await
+    }
+
+    async fn feed(&self, query: &FeedQuery) -> Result<FeedPage, StoreError> {
+        changes::of_workspace(&self.pool, query).await
+    }
+
+    async fn search(&self, search: &RecordSearch) -> Result<SearchPage, StoreError> {
+        search::search(&self.pool, search).await
     }
 
     async fn quarantined(&self, query: &QuarantineQuery) -> Result<Vec<Quarantined>, StoreError> {

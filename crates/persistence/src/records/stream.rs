@@ -1,5 +1,6 @@
 //! The row of a stream, which every write locks first, and the statements about it that both databases understand.
 
+use super::merge::Plan;
 use crate::{error::corrupt, number::signed};
 use linkspan_domain::{RunCounts, SyncMode, ports::StoreError};
 use linkspan_sdk::{Load, Opening};
@@ -17,6 +18,21 @@ pub(super) struct StreamRow {
     pub(super) loading: Option<(i32, i64)>,
     pub(super) cursor_column: Option<String>,
     pub(super) cursor_after: Option<String>,
+}
+
+/// What a commit does to a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Advance {
+    /// How many records there are more.
+    pub(super) appearing: i64,
+    /// How many there will be more with the swap.
+    pub(super) loaded: i64,
+    /// What readers see.
+    pub(super) generation: i32,
+    /// The highest number given out.
+    pub(super) last_generation: i32,
+    /// The generation that becomes visible with this commit.
+    pub(super) published: Option<i32>,
 }
 
 /// The columns of a [`StreamRow`].
@@ -72,10 +88,11 @@ pub(super) const BEGIN: &str = "\
 pub(super) const FORGET_LOADED: &str =
     "UPDATE workspace_connector_streams SET loaded = 0 WHERE pk = $1";
 
-/// What a commit does to the stream: mark, records that appear, records that will appear with the swap.
+/// What a commit does to the stream: mark, records that appear, records that will appear with the swap, what readers see
+/// now, the highest number given out.
 pub(super) const ADVANCE: &str = "\
     UPDATE workspace_connector_streams SET cursor_after = coalesce($2, cursor_after), \
-        records = records + $3, loaded = loaded + $4 \
+        records = records + $3, loaded = loaded + $4, generation = $5, last_generation = $6 \
     WHERE pk = $1";
 
 /// Swaps the generations: the new one, how many records went, when.
@@ -166,10 +183,6 @@ impl StreamRow {
                 self.last_generation
             }
             SyncMode::Incremental => {
-                if self.generation == 0 {
-                    self.last_generation += 1;
-                    self.generation = self.last_generation;
-                }
                 if self.cursor_column != opening.cursor_column {
                     // The mark says nothing about another column.
                     self.cursor_after = None;
@@ -181,14 +194,44 @@ impl StreamRow {
         (generation, leftovers)
     }
 
-    /// The generation that `load` writes, unless another load has taken its place.
+    /// The generation that a commit of `load` writes, unless another load has taken its place.
     pub(super) fn generation_of(&self, load: &Load) -> Result<i32, StoreError> {
-        let generation = i32::try_from(load.generation).map_err(|_| StoreError::Stale)?;
-        let is_current = match load.mode {
-            SyncMode::Full => self.loading == Some((generation, self.run_pk)),
-            SyncMode::Incremental => self.loading.is_none() && self.generation == generation,
-        };
-        if is_current { Ok(generation) } else { Err(StoreError::Stale) }
+        match (load.mode, self.loading) {
+            (SyncMode::Full, Some((generation, run_pk)))
+                if i64::from(generation) == load.generation && run_pk == self.run_pk =>
+            {
+                Ok(generation)
+            }
+            (SyncMode::Incremental, None) => Ok(self.last_generation + 1),
+            _ => Err(StoreError::Stale),
+        }
+    }
+
+    /// What a commit of `load` that follows `plan` does to the stream.
+    pub(super) fn advance(&self, load: &Load, plan: &Plan, generation: i32) -> Advance {
+        match load.mode {
+            SyncMode::Full => Advance {
+                appearing: 0,
+                loaded: plan.appearing,
+                generation: self.generation,
+                last_generation: self.last_generation,
+                published: None,
+            },
+            SyncMode::Incremental if plan.written == 0 => Advance {
+                appearing: plan.appearing,
+                loaded: 0,
+                generation: self.generation,
+                last_generation: self.last_generation,
+                published: None,
+            },
+            SyncMode::Incremental => Advance {
+                appearing: plan.appearing,
+                loaded: 0,
+                generation,
+                last_generation: generation,
+                published: Some(generation),
+            },
+        }
     }
 
     /// Whether readers see records that a full load must leave alone until the swap.
@@ -260,10 +303,9 @@ mod tests {
         row.run_pk = 9;
         assert_eq!(
             row.begin(&opening(SyncMode::Incremental, None)),
-            (3, Leftovers::Discard { beyond: 0 })
+            (0, Leftovers::Discard { beyond: 0 })
         );
-        assert_eq!((row.generation, row.loading), (3, None));
-        assert_eq!(row.begin(&opening(SyncMode::Incremental, None)), (3, Leftovers::Keep));
+        assert_eq!((row.generation, row.last_generation, row.loading), (0, 2, None));
     }
 
     #[test]

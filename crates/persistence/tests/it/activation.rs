@@ -46,6 +46,19 @@ impl Bench {
         Self { db, place, activation, syncs, records, runs: AtomicU32::new(1) }
     }
 
+    /// Another activation in the same place. Numbers are not used twice.
+    pub(crate) async fn another(&self, number: u32) -> Self {
+        let activation = WorkspaceConnector {
+            status: Status::Enabled,
+            workspace_id: self.activation.workspace_id,
+            ..WorkspaceConnector::specimen(number, &self.place)
+        };
+        keep(&*self.db.workspace_connectors(), [activation.clone()]).await;
+        let (db, place) = (self.db.clone(), self.place.clone());
+        let (syncs, records) = (Arc::clone(&self.syncs), Arc::clone(&self.records));
+        Self { db, place, activation, syncs, records, runs: AtomicU32::new(number * 1_000) }
+    }
+
     /// The time when the run with this number is at work.
     pub(crate) fn at(run: u32) -> OffsetDateTime {
         EPOCH + Duration::hours(run.into())

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod activation;
+mod changes;
 mod contracts;
 mod migrations;
 mod operation;
@@ -11,5 +12,6 @@ mod place;
 mod records;
 mod schedules;
 mod scratch;
+mod search;
 mod snapshots;
 mod syncs;

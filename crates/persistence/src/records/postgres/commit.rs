@@ -153,10 +153,13 @@ const CHANGED: &str = "\
 /// An insert whose rows are all there: unlike an update it is no join, which the planner could get wrong.
 const REPLACE: &str = "\
     INSERT INTO records \
-        (run_pk, first_seen_at, last_seen_at, stream_pk, generation, hash, key, payload) \
-    SELECT $2, $4, $4, $1, $3, c.hash, c.key, c.payload FROM changed_records c \
+        (run_pk, first_seen_at, last_seen_at, stream_pk, generation, added_generation, hash, key, \
+            payload) \
+    SELECT $2, $4, $4, $1, $3, $3, c.hash, c.key, c.payload FROM changed_records c \
     ON CONFLICT (stream_pk, key) DO UPDATE SET payload = excluded.payload, hash = excluded.hash, \
         run_pk = excluded.run_pk, generation = excluded.generation, \
+        added_generation = CASE WHEN records.deleted_at IS NULL \
+            THEN records.added_generation ELSE excluded.added_generation END, \
         last_seen_at = excluded.last_seen_at, deleted_at = NULL";
 
 const STAGE: &str = "\

@@ -37,8 +37,8 @@ impl Target {
     const fn statement(&self) -> &'static str {
         match self {
             Self::Records(_) => {
-                "COPY records (run_pk, first_seen_at, last_seen_at, stream_pk, generation, hash, key, payload) \
-                 FROM STDIN (FORMAT binary)"
+                "COPY records (run_pk, first_seen_at, last_seen_at, stream_pk, generation, \
+                 added_generation, hash, key, payload) FROM STDIN (FORMAT binary)"
             }
             Self::Changed => "COPY changed_records (hash, key, payload) FROM STDIN (FORMAT binary)",
         }
@@ -48,11 +48,13 @@ impl Target {
         match self {
             Self::Records(common) => {
                 let now = microseconds(common.now).to_be_bytes();
-                into.extend_from_slice(&8_i16.to_be_bytes());
+                into.extend_from_slice(&9_i16.to_be_bytes());
                 field(into, &common.run_pk.to_be_bytes());
                 field(into, &now);
                 field(into, &now);
                 field(into, &common.stream_pk.to_be_bytes());
+                // In which it is written, and in which it appeared.
+                field(into, &common.generation.to_be_bytes());
                 field(into, &common.generation.to_be_bytes());
             }
             Self::Changed => into.extend_from_slice(&3_i16.to_be_bytes()),

@@ -14,7 +14,7 @@ use crate::{
     number::unsigned,
 };
 
-type RecordColumns =
+pub(super) type RecordColumns =
     (String, String, Vec<u8>, Option<Uuid>, OffsetDateTime, OffsetDateTime, Option<OffsetDateTime>);
 
 pub(super) async fn page(pool: &PgPool, query: &RecordQuery) -> Result<Vec<Record>, StoreError> {
@@ -48,7 +48,7 @@ pub(super) async fn page(pool: &PgPool, query: &RecordQuery) -> Result<Vec<Recor
     found.into_iter().map(|columns| record(columns, met_all_at)).collect()
 }
 
-fn record(
+pub(super) fn record(
     columns: RecordColumns,
     met_all_at: Option<OffsetDateTime>,
 ) -> Result<Record, StoreError> {
@@ -123,12 +123,12 @@ pub(super) async fn counts(
         .collect()
 }
 
-async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>, StoreError> {
+pub(super) async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>, StoreError> {
     pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.map_err(sqlx_error)
 }
 
 /// Key, generation that readers see, and when all records were last met.
-async fn look(
+pub(super) async fn look(
     tx: &mut Transaction<'static, Postgres>,
     activation: WorkspaceConnectorId,
     name: &str,

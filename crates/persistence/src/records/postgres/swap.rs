@@ -4,7 +4,10 @@ use linkspan_domain::ports::StoreError;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::super::stream::{self, StreamRow};
+use super::{
+    super::stream::{self, StreamRow},
+    changes::publish,
+};
 use crate::{error::sqlx_error, instant::microseconds, number::signed};
 
 /// Lets readers see `generation`, and buries what it does not have.
@@ -48,6 +51,7 @@ pub(super) async fn swap(
         .execute(&mut *tx)
         .await
         .map_err(sqlx_error)?;
+    publish(tx, row, generation).await?;
     Ok(deleted)
 }
 
@@ -57,15 +61,18 @@ const NO_NESTED_LOOPS: &str = "SET LOCAL enable_nestloop = off";
 /// An insert whose rows are all there: unlike an update it is no join, which the planner could get wrong.
 const APPLY: &str = "\
     INSERT INTO records \
-        (run_pk, first_seen_at, last_seen_at, stream_pk, generation, hash, key, payload) \
-    SELECT $2, $4, $4, $1, $3, c.hash, c.key, c.payload \
+        (run_pk, first_seen_at, last_seen_at, stream_pk, generation, added_generation, hash, key, \
+            payload) \
+    SELECT $2, $4, $4, $1, $3, $3, c.hash, c.key, c.payload \
     FROM staged_records c WHERE c.stream_pk = $1 \
     ON CONFLICT (stream_pk, key) DO UPDATE SET payload = excluded.payload, hash = excluded.hash, \
         run_pk = excluded.run_pk, generation = excluded.generation, \
+        added_generation = CASE WHEN records.deleted_at IS NULL \
+            THEN records.added_generation ELSE excluded.added_generation END, \
         last_seen_at = excluded.last_seen_at, deleted_at = NULL";
 
 const BURY: &str = "\
-    UPDATE records r SET deleted_at = $4, run_pk = $2 \
+    UPDATE records r SET deleted_at = $4, run_pk = $2, generation = $3 \
     WHERE r.stream_pk = $1 AND r.generation < $3 AND r.deleted_at IS NULL AND NOT EXISTS (\
         SELECT FROM (SELECT unnest(s.keys) AS key FROM seen_records s WHERE s.stream_pk = $1) AS seen \
         WHERE seen.key = r.key)";

@@ -14,7 +14,7 @@ use crate::{
     number::unsigned,
 };
 
-type RecordColumns = (String, String, Vec<u8>, Option<Uuid>, i64, i64, Option<i64>);
+pub(super) type RecordColumns = (String, String, Vec<u8>, Option<Uuid>, i64, i64, Option<i64>);
 
 pub(super) async fn page(
     pool: &SqlitePool,
@@ -49,7 +49,7 @@ pub(super) async fn page(
     found.into_iter().map(|columns| record(columns, met_all_at)).collect()
 }
 
-fn record(
+pub(super) fn record(
     columns: RecordColumns,
     met_all_at: Option<OffsetDateTime>,
 ) -> Result<Record, StoreError> {
@@ -123,7 +123,7 @@ pub(super) async fn counts(
 }
 
 /// Key, generation that readers see, and when all records were last met.
-async fn look(
+pub(super) async fn look(
     connection: &mut SqliteConnection,
     activation: WorkspaceConnectorId,
     name: &str,

@@ -4,7 +4,10 @@ use linkspan_domain::ports::StoreError;
 use sqlx::SqliteConnection;
 use time::OffsetDateTime;
 
-use super::super::stream::{self, StreamRow};
+use super::{
+    super::stream::{self, StreamRow},
+    changes::publish,
+};
 use crate::{error::sqlx_error, instant::microseconds, number::signed};
 
 /// Lets readers see `generation`, and buries what it does not have.
@@ -44,17 +47,19 @@ pub(super) async fn swap(
         .execute(&mut *tx)
         .await
         .map_err(sqlx_error)?;
+    publish(tx, row, generation).await?;
     Ok(deleted)
 }
 
 const APPLY: &str = "\
     UPDATE records SET payload = c.payload, hash = c.hash, run_pk = $2, generation = $3, \
+        added_generation = CASE WHEN deleted_at IS NULL THEN added_generation ELSE $3 END, \
         last_seen_at = $4, deleted_at = NULL \
     FROM staged_records c \
     WHERE c.stream_pk = $1 AND records.stream_pk = $1 AND records.key = c.key";
 
 const BURY: &str = "\
-    UPDATE records SET deleted_at = $4, run_pk = $2 \
+    UPDATE records SET deleted_at = $4, run_pk = $2, generation = $3 \
     WHERE stream_pk = $1 AND generation < $3 AND deleted_at IS NULL AND key NOT IN (\
         SELECT seen.value FROM seen_records s, json_each(s.keys) seen WHERE s.stream_pk = $1)";
 

@@ -30,14 +30,17 @@ const ROWS: usize = 500;
 
 pub(super) const INSERT: Statement = Statement {
     head: "INSERT INTO records \
-        (stream_pk, run_pk, generation, first_seen_at, last_seen_at, hash, key, payload) VALUES ",
-    common: "$1,$2,$3,$4,$4,",
+        (stream_pk, run_pk, generation, added_generation, first_seen_at, last_seen_at, hash, key, \
+            payload) VALUES ",
+    common: "$1,$2,$3,$3,$4,$4,",
     tail: "",
 };
 
 pub(super) const REPLACE: Statement = Statement {
     tail: " ON CONFLICT (stream_pk, key) DO UPDATE SET payload = excluded.payload, \
         hash = excluded.hash, run_pk = excluded.run_pk, generation = excluded.generation, \
+        added_generation = CASE WHEN records.deleted_at IS NULL \
+            THEN records.added_generation ELSE excluded.added_generation END, \
         last_seen_at = excluded.last_seen_at, deleted_at = NULL",
     ..INSERT
 };

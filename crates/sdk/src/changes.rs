@@ -1,0 +1,117 @@
+//! What changed among the records, in order.
+
+use linkspan_domain::{StreamName, WorkspaceConnectorId, WorkspaceId};
+
+use crate::Record;
+
+/// What happened to a record.
+///
+/// Only the last change of a record is told. So a reader can hear of an update or a deletion of a record that it never met: apply
+/// [`Added`](Self::Added) and [`Updated`](Self::Updated) alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// It appeared, or came back, since the reader's position.
+    Added,
+    /// It says something else.
+    Updated,
+    /// It is gone.
+    Deleted,
+}
+
+/// A record that changed. Of several changes of one record the last is told, with what the record says now.
+#[derive(Clone, Debug)]
+pub struct RecordChange {
+    /// Where a reader stands that has read up to here.
+    pub position: Position,
+    /// What happened.
+    pub kind: ChangeKind,
+    /// The record as it is now.
+    pub record: Record,
+}
+
+/// Where a reader of the changes of one stream stands.
+///
+/// The changes of a stream are numbered by generations: each commit of an incremental load and each full load is one. Within a
+/// generation they are ordered by key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    /// The generation that was read last. 0: nothing yet.
+    pub generation: i64,
+    /// The key up to which it was read; `None` if all of it was.
+    pub key: Option<String>,
+}
+
+/// Which changes of a stream to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangesQuery {
+    /// Of which activation.
+    pub activation: WorkspaceConnectorId,
+    /// Of which stream.
+    pub stream: StreamName,
+    /// Only those behind this position.
+    pub after: Position,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// Where a reader of the change feed of a workspace stands.
+///
+/// Each generation of each stream is an entry of the feed. Entries are numbered in the order in which they became visible, without
+/// a gap: what is not there yet will have a higher number.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FeedPosition {
+    /// The entry that was read last. 0: none yet.
+    pub entry: i64,
+    /// The key up to which it was read; `None` if all of it was.
+    pub key: Option<String>,
+}
+
+/// Which part of a change feed to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedQuery {
+    /// Of which workspace.
+    pub workspace: WorkspaceId,
+    /// Only changes of this activation.
+    pub activation: Option<WorkspaceConnectorId>,
+    /// Only changes of streams of this name.
+    pub stream: Option<StreamName>,
+    /// Only those behind this position.
+    pub after: FeedPosition,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// A part of a change feed.
+#[derive(Clone, Debug)]
+pub struct FeedPage {
+    /// The changes, in order.
+    pub changes: Vec<FeedChange>,
+    /// Where to go on.
+    pub next: FeedPosition,
+    /// Whether there is more already.
+    pub more: More,
+}
+
+/// Whether there is more to read at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum More {
+    /// There may be.
+    Waiting,
+    /// Not now.
+    NotYet,
+}
+
+/// A change, and where it happened.
+#[derive(Clone, Debug)]
+pub struct FeedChange {
+    /// In which activation.
+    pub activation: WorkspaceConnectorId,
+    /// In which stream.
+    pub stream: StreamName,
+    /// Where a reader stands that has read up to here.
+    pub position: FeedPosition,
+    /// What happened.
+    pub kind: ChangeKind,
+    /// The record as it is now.
+    pub record: Record,
+}
