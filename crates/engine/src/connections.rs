@@ -3,7 +3,7 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use linkspan_domain::{SyncLog, WorkspaceConnector};
+use linkspan_domain::{Condition, StreamSource, StreamSpec, SyncLog, WorkspaceConnector};
 use linkspan_sdk::{Definition, Environment};
 use serde_json::Value;
 
@@ -19,6 +19,18 @@ use crate::SyncError;
 pub trait Connections: Send + Sync {
     /// The activation of `run`, and all that is needed to read from it.
     async fn open(&self, run: &SyncLog) -> Result<Connection, SyncError>;
+
+    /// What `run`, of an activation that writes, gets from `source`, which is in the same workspace.
+    async fn feed(&self, run: &SyncLog, source: &StreamSource) -> Result<Feed, SyncError>;
+}
+
+/// The records that an activation pushes into its system.
+#[derive(Clone, Debug)]
+pub struct Feed {
+    /// What their stream looks like.
+    pub spec: StreamSpec,
+    /// What must hold of a record for it to be pushed. None: nothing.
+    pub filter: Option<Condition>,
 }
 
 /// An activation, ready to be read from.

@@ -31,6 +31,11 @@ pub enum SyncError {
     /// The activation has no such stream.
     #[error("there is no stream `{0}`; see which there are with discover")]
     StreamNotFound(StreamName),
+    /// The activation that an output stream takes its records from is not there.
+    #[error(
+        "the activation that the stream `{0}` takes its records from is not in this workspace; correct its source"
+    )]
+    SourceNotFound(StreamName),
     /// An incremental sync needs to know what is new.
     #[error(
         "the stream `{0}` has no cursor column, which an incremental sync needs; set cursor_column, or sync in full"
@@ -111,6 +116,7 @@ impl SyncError {
             | Self::NotInstalled(_)
             | Self::Secrets(_)
             | Self::StreamNotFound(_)
+            | Self::SourceNotFound(_)
             | Self::CursorRequired(_)
             | Self::ColumnNotFound { .. }
             | Self::InvalidCursor { .. }
@@ -149,6 +155,7 @@ impl SyncError {
             )
             | Self::NotInstalled(_)
             | Self::Secrets(_)
+            | Self::SourceNotFound(_)
             | Self::ColumnNotFound { .. }
             | Self::InvalidCursor { .. } => RunEnd::Broken,
             Self::Source(
@@ -188,7 +195,9 @@ impl Problem for SyncError {
             Self::Secrets(_) | Self::Defect { .. } => Code::Internal,
             Self::StreamNotFound(_) => Code::StreamNotFound,
             Self::CursorRequired(_) => Code::CursorRequired,
-            Self::ColumnNotFound { .. } | Self::InvalidCursor { .. } => Code::InvalidConfig,
+            Self::SourceNotFound(_) | Self::ColumnNotFound { .. } | Self::InvalidCursor { .. } => {
+                Code::InvalidConfig
+            }
             Self::TooManyQuarantined { .. } => Code::TooManyQuarantined,
             Self::Crashed(_) => Code::SyncCrashed,
             Self::Store(StoreError::Unavailable(_)) => Code::Unavailable,

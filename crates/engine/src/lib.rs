@@ -5,6 +5,7 @@
 //! between the two there are never more than a few batches.
 
 mod connections;
+mod decoder;
 mod encoder;
 mod engine;
 mod error;
@@ -17,7 +18,7 @@ mod run;
 mod scheduler;
 mod worker;
 
-pub use connections::{Connection, Connections};
+pub use connections::{Connection, Connections, Feed};
 pub use encoder::{MissingColumn, RowEncoder, Unencodable};
 pub use engine::{Ended, Engine, EngineLimits, Stop};
 pub use error::SyncError;

@@ -1,5 +1,7 @@
 //! One run at work: its streams, one after the other.
 
+mod push;
+
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use linkspan_domain::{RunCounts, Status, StreamName, StreamSpec, SyncLog, ports::StoreError};
@@ -104,6 +106,9 @@ impl<'a> Run<'a> {
         match connection.activation.status {
             Status::Processing => {}
             other => return Err(SyncError::UnexpectedStatus(other).into()),
+        }
+        if connection.activation.pushes().next().is_some() {
+            return self.push_all(&connection).await;
         }
         let specs = self.discover(&connection).await?;
         let run = self.log;
@@ -239,8 +244,9 @@ impl<'a> Run<'a> {
             let known = rejected.len() as u64;
             let reasons = rejected.iter().map(|it| (load.stream.clone(), it.reason.clone()));
             self.report.losses.extend(reasons);
+            let pushed = RunCounts::default();
             let checkpoint =
-                Checkpoint { load, rows, rejected, mark, now: self.engine.world.now() };
+                Checkpoint { load, rows, rejected, mark, pushed, now: self.engine.world.now() };
             let committed =
                 self.engine.records.commit(&checkpoint).await.map_err(SyncError::Store)?;
             let mark = checkpoint.mark.map(|it| it.to_string());

@@ -200,7 +200,11 @@ impl Platform {
     /// Works on runs, `slots` of them at a time.
     pub(crate) fn worker(&self, slots: usize) -> Worker {
         let activations = self.database.workspace_connectors();
-        let connections = RunConnections::new(activations, Arc::clone(&self.sources));
+        let connections = RunConnections::new(
+            activations,
+            self.database.connector_filters(),
+            Arc::clone(&self.sources),
+        );
         let engine = Engine {
             syncs: self.database.syncs(),
             records: self.database.records(),

@@ -8,8 +8,8 @@ use linkspan_domain::{
     ConnectorTypeKey, CursorType, Direction, Email, ExecutionModel, FileId, FileName, LogLevel,
     McpTransport, Name, OauthConfig, OrganizationId, Permission, PersonId, ProviderConnectorId,
     ProviderId, ProviderType, ResourceType, Role, RunStatus, ServiceId, Slug, Status, StreamName,
-    StreamSettings, SyncLogId, SyncMode, TargetModel, Transport, Trigger, WorkspaceConnectorId,
-    WorkspaceId,
+    StreamSettings, StreamSource, SyncLogId, SyncMode, TargetModel, Transport, Trigger,
+    WorkspaceConnectorId, WorkspaceId,
 };
 use poem_openapi::registry::MetaSchema;
 use semver::Version;
@@ -75,6 +75,7 @@ shapes! {
     AuthConfig => auth_config();
     OauthConfig => oauth_config();
     StreamSettings => stream_settings();
+    StreamSource => stream_source();
 }
 
 words! {
@@ -167,8 +168,23 @@ fn stream_settings() -> MetaSchema {
             "primary_key",
             "The columns that name a row, where the source does not say.",
         ),
+        property::<StreamSource>(
+            "source",
+            "For an activation that writes: the stream of another activation whose records go here.",
+        ),
     ];
     object(properties, &[])
+}
+
+fn stream_source() -> MetaSchema {
+    let properties = vec![
+        property::<WorkspaceConnectorId>(
+            "workspace_connector_id",
+            "The activation of the same workspace that keeps the records.",
+        ),
+        property::<StreamName>("stream", "Its stream."),
+    ];
+    object(properties, &["workspace_connector_id", "stream"])
 }
 
 #[cfg(test)]

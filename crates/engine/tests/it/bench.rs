@@ -7,12 +7,12 @@ use std::{
 
 use async_trait::async_trait;
 use linkspan_domain::{
-    Connector, CursorType, Deleted, RunOutcome, Status, StreamName, StreamSettings, SyncLog,
-    SyncLogId, SyncMode, Trigger, Visible, Workspace, WorkspaceConnector,
+    Connector, CursorType, Deleted, RunOutcome, Status, StreamName, StreamSettings, StreamSource,
+    SyncLog, SyncLogId, SyncMode, Trigger, Visible, Workspace, WorkspaceConnector,
     ports::{Change, World},
 };
 use linkspan_engine::{
-    Connection, Connections, Ended, Engine, EngineLimits, Progress, RunEvent, Stop, SyncError,
+    Connection, Connections, Ended, Engine, EngineLimits, Feed, Progress, RunEvent, Stop, SyncError,
 };
 use linkspan_persistence::{Database, connect};
 use linkspan_sdk::{BatchLimits, Definition, Environment, OpenHosts, Record, RecordQuery};
@@ -45,6 +45,7 @@ impl World for RealWorld {
 pub(crate) struct Opener {
     db: Database,
     pub(crate) definition: Mutex<Definition>,
+    pub(crate) feed: Mutex<Feed>,
 }
 
 #[async_trait]
@@ -59,6 +60,10 @@ impl Connections for Opener {
             Arc::new(OpenHosts),
         );
         Ok(Connection { activation, definition, settings: json!({}), environment })
+    }
+
+    async fn feed(&self, _: &SyncLog, _: &StreamSource) -> Result<Feed, SyncError> {
+        Ok(self.feed.lock().unwrap().clone())
     }
 }
 
@@ -148,7 +153,9 @@ impl Bench {
     }
 
     fn over(db: Database, activation: WorkspaceConnector, definition: Definition) -> Self {
-        let opener = Opener { db: db.clone(), definition: Mutex::new(definition) };
+        let feed = Feed { spec: crate::made_up::spec("items"), filter: None };
+        let opener =
+            Opener { db: db.clone(), definition: Mutex::new(definition), feed: Mutex::new(feed) };
         let (opener, told) = (Arc::new(opener), Arc::new(Told::default()));
         let engine = Engine {
             syncs: db.syncs(),
@@ -260,6 +267,7 @@ pub(crate) fn settings(cursor_after: Option<&str>) -> StreamSettings {
         cursor_type: Some(CursorType::Int),
         cursor_after: cursor_after.map(str::to_owned),
         primary_key: Vec::new(),
+        source: None,
     }
 }
 

@@ -105,7 +105,7 @@ impl RecordStore for SqliteRecords {
             Held::Anything => (commit.merge(&checkpoint.rows).await?, Held::Anything),
         };
         let aside = commit.set_aside(&checkpoint.rejected).await?;
-        let counts = plan.counts(&checkpoint.rows, aside);
+        let counts = plan.counts(&checkpoint.rows, aside).plus(checkpoint.pushed);
         let advance = row.advance(load, &plan, generation);
         sqlx::query(stream::ADVANCE)
             .bind(row.pk)

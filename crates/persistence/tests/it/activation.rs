@@ -194,7 +194,8 @@ pub(crate) fn checkpoint(load: &Load, rows: &[(&str, &str)]) -> Checkpoint {
         packed.push(key, payload, ContentHash::of(payload));
     }
     let rejected: Vec<Rejected> = Vec::new();
-    Checkpoint { load: load.clone(), rows: packed, rejected, mark: None, now: EPOCH }
+    let pushed = RunCounts::default();
+    Checkpoint { load: load.clone(), rows: packed, rejected, mark: None, pushed, now: EPOCH }
 }
 
 /// `written`, `unchanged` and `quarantined` of a commit, whose `read` must be their sum.
