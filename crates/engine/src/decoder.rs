@@ -107,7 +107,12 @@ where
     };
     match kind {
         FieldKind::Boolean => Arc::new(
-            values().map(|it| matches!(it?, Cell::Boolean(true)).into()).collect::<BooleanArray>(),
+            values()
+                .map(|it| match it {
+                    Some(Cell::Boolean(value)) => Some(*value),
+                    _ => None,
+                })
+                .collect::<BooleanArray>(),
         ),
         FieldKind::Integer => Arc::new(integers().collect::<Int64Array>()),
         FieldKind::Number => Arc::new(

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::{
     bench::{
-        Figure, Target,
+        Figure,
         first_load::{
             CUSTOMERS,
             database::Database,

@@ -19,19 +19,19 @@ fn some(count: i64, text: &str) -> Vec<Item> {
 }
 
 /// The activation brings in `records` into its stream `items`; then it is turned round, and pushes them into `out`.
-async fn bring_in(bench: &Bench, records: Vec<Item>, number: u128) {
+async fn bring_in(bench: &Bench, records: Vec<Item>, number: u32) {
     turn(bench, vec![settings(None)], number).await;
     bench.serve(items(&["items"], records));
     assert_eq!(bench.sync(SyncMode::Full).await.error, None);
 }
 
-async fn turn(bench: &Bench, streams: Vec<StreamSettings>, number: u128) {
+async fn turn(bench: &Bench, streams: Vec<StreamSettings>, number: u32) {
     let activation = WorkspaceConnector { streams, ..bench.stored().await };
     let store = bench.db.workspace_connectors();
     store.write(&[Change::Update(activation)], &receipt(number, None)).await.unwrap();
 }
 
-async fn point(bench: &Bench, into: &Arc<System>, number: u128) {
+async fn point(bench: &Bench, into: &Arc<System>, number: u32) {
     let source = StreamSource {
         workspace_connector_id: bench.activation.id,
         stream: "items".parse().unwrap(),
