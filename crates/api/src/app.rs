@@ -3,8 +3,9 @@
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use linkspan_app::{
-    Access, Activations, ApiKeys, Audit, Catalog, ConnectorTypes, Files, Filters, Idempotency,
-    People, ProviderConnectors, Providers, Schedules, Syncs, Workspaces,
+    Access, Activations, ApiKeys, Audit, Catalog, ConnectorTypes, Data, Diagnostics, Files,
+    FilterPlans, Filters, Idempotency, People, ProviderConnectors, Providers, RunWatch, Schedules,
+    Syncs, Workspaces,
 };
 use linkspan_domain::ports::{Snapshots, World};
 
@@ -18,12 +19,16 @@ pub struct App {
     pub audit: Arc<Audit>,
     pub catalog: Arc<Catalog>,
     pub connector_types: Arc<ConnectorTypes>,
+    pub data: Arc<Data>,
+    pub diagnostics: Arc<Diagnostics>,
     pub files: Arc<Files>,
+    pub filter_plans: Arc<FilterPlans>,
     pub filters: Arc<Filters>,
     pub idempotency: Arc<Idempotency>,
     pub people: Arc<People>,
     pub provider_connectors: Arc<ProviderConnectors>,
     pub providers: Arc<Providers>,
+    pub run_watch: Arc<RunWatch>,
     pub schedules: Arc<Schedules>,
     pub syncs: Arc<Syncs>,
     pub workspaces: Arc<Workspaces>,

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use linkspan_app::FilterPlan;
 use linkspan_domain::{
     ApiKey, AuditEvent, Caller, ConnectionTest, Connector, ConnectorFilter, ConnectorFilterId,
-    ConnectorId, ConnectorTypeManifest, Id, Person, Provider, ProviderConnector,
+    ConnectorId, ConnectorTypeManifest, Diagnostic, Id, Person, Provider, ProviderConnector,
     ProviderConnectorId, ProviderId, Resource, Schedule, StreamSpec, SyncLog, UploadedFile,
     Workspace, WorkspaceConnector, WorkspaceConnectorId,
 };
@@ -14,7 +15,7 @@ use crate::{
     document::ResourceObject,
     problem::Failure,
     resource::{Kept, Key, Relationship, Shown},
-    resources::{ActivationCapabilities, TypeCapabilities},
+    resources::{ActivationCapabilities, ShownChange, ShownRecord, TypeCapabilities},
     view::View,
 };
 
@@ -38,18 +39,22 @@ impl Kind {
 }
 
 /// All kinds of things that documents show, by name.
-pub(crate) static KINDS: [Kind; 17] = [
+pub(crate) static KINDS: [Kind; 21] = [
     Kind::of::<ApiKey>(),
     Kind::of::<AuditEvent>(),
     Kind::of::<ConnectionTest>(),
     Kind::of::<Connector>(),
     Kind::of::<ConnectorFilter>(),
+    Kind::of::<Diagnostic>(),
     Kind::of::<ConnectorTypeManifest>(),
     Kind::of::<TypeCapabilities>(),
     Kind::of::<UploadedFile>(),
+    Kind::of::<FilterPlan>(),
     Kind::of::<Person>(),
     Kind::of::<Provider>(),
     Kind::of::<ProviderConnector>(),
+    Kind::of::<ShownRecord>(),
+    Kind::of::<ShownChange>(),
     Kind::of::<Schedule>(),
     Kind::of::<StreamSpec>(),
     Kind::of::<Workspace>(),

@@ -60,6 +60,7 @@ pub(crate) const fn status(code: Code) -> StatusCode {
         | Code::SyncCancelled
         | Code::SyncCrashed
         | Code::SyncNotActive
+        | Code::SchemaFrozen
         | Code::TooManyQuarantined => StatusCode::CONFLICT,
         Code::Stale => StatusCode::PRECONDITION_FAILED,
         Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,

@@ -6,11 +6,14 @@ mod connection_tests;
 mod connector_filters;
 mod connector_types;
 mod connectors;
+mod diagnostics;
 mod files;
+mod filter_plans;
 mod people;
 mod platform;
 mod provider_connectors;
 mod providers;
+mod records;
 mod schedules;
 mod streams;
 mod sync_logs;
@@ -21,6 +24,7 @@ use linkspan_app::Patch;
 use poem_openapi::Tags;
 
 pub(crate) use connector_types::TypeCapabilities;
+pub(crate) use records::{ShownChange, ShownRecord};
 pub(crate) use workspace_connectors::ActivationCapabilities;
 
 /// All operations of the API.
@@ -32,7 +36,13 @@ pub(crate) type Resources = (
     provider_connectors::ProviderConnectors,
     workspace_connectors::Operations,
     // Nested, as tuples of more than twelve have no default.
-    (files::Files, schedules::Schedules, sync_logs::SyncLogs),
+    (
+        diagnostics::Diagnostics,
+        files::Files,
+        records::Operations,
+        schedules::Schedules,
+        sync_logs::SyncLogs,
+    ),
     workspaces::Workspaces,
     people::People,
     api_keys::ApiKeys,
@@ -47,6 +57,8 @@ enum Tag {
     Catalog,
     /// What is connected, where, and how it went.
     Activations,
+    /// What was brought in.
+    Data,
     /// Who may do what, and what they did.
     Organization,
     /// How the platform itself is.

@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use linkspan_domain::{
-    Attribute, Condition, ConnectorFilter, Filter, FilterTest, FilterValue, ListQuery,
-    StreamSource, StreamSpec, SyncLog, Visible, WorkspaceConnector, WorkspaceConnectorId,
-    ports::Store,
+    Attribute, Condition, ConnectorFilter, Filter, FilterTest, FilterValue, StreamSource, SyncLog,
+    Visible, WorkspaceConnector, WorkspaceConnectorId, ports::Store,
 };
-use linkspan_engine::{Connection, Connections, Feed, SyncError};
+use linkspan_engine::{Connection, Connections, SyncError};
 
-use crate::{SettingsError, Sources, sources::PATIENCE};
+use crate::{SettingsError, Sources};
 
 /// Opens activations for runs: finds them, and puts their secrets in their places.
 pub struct RunConnections {
@@ -20,7 +19,7 @@ pub struct RunConnections {
 }
 
 impl RunConnections {
-    /// Opens the activations that `activations` keeps, whose records pass `filters`.
+    /// Opens the activations that `activations` keeps, with the filters that hold for them.
     pub const fn new(
         activations: Arc<dyn Store<WorkspaceConnector>>,
         filters: Arc<dyn Store<ConnectorFilter>>,
@@ -40,43 +39,18 @@ impl RunConnections {
         Ok(found.filter(|it| it.deleted_at.is_none() && it.workspace_id == run.workspace_id))
     }
 
-    /// What must hold of the records of `activation`: the filter of its workspace, else the template.
+    /// What must hold of the records of `activation`: its workspace's own filter, else the template.
     async fn filter(
         &self,
         activation: &WorkspaceConnector,
     ) -> Result<Option<Condition>, SyncError> {
-        let test = FilterTest::OneOf(vec![FilterValue::Id(activation.connector_id.uuid())]);
+        let test = FilterTest::Equals(FilterValue::Id(activation.connector_id.uuid()));
         let filter = Filter { attribute: Attribute::id("connector_id"), test };
-        let query = ListQuery { filters: vec![filter], ..ListQuery::default() };
         let tenancy = Visible::only(activation.workspace_id);
-        let found = self.filters.list(&tenancy, &query).await.map_err(SyncError::Store)?;
-        let found = found.into_resources();
-        let effective = ConnectorFilter::effective(&found, activation.workspace_id);
-        Ok(effective.map(|it| it.config.clone()))
-    }
-
-    /// The stream that `source` means, under the key that its activation gives it.
-    async fn spec(&self, run: &SyncLog, source: &StreamSource) -> Result<StreamSpec, SyncError> {
-        let missing = || SyncError::SourceNotFound(source.stream.clone());
-        let activation = self.find(run, source.workspace_connector_id).await?;
-        let activation = activation.ok_or_else(missing)?;
-        let discovered = self.sources.discover(&activation, PATIENCE).await;
-        let streams = discovered.map_err(unusable)?.map_err(SyncError::Source)?;
-        let found = streams.into_iter().find(|it| it.name == source.stream);
-        let spec = found.ok_or_else(|| SyncError::StreamNotFound(source.stream.clone()))?;
-        let own = activation.stream_settings(&spec.name).map(|it| it.primary_key.clone());
-        let own = own.filter(|it| !it.is_empty());
-        Ok(StreamSpec { primary_key: own.unwrap_or(spec.primary_key), ..spec })
-    }
-}
-
-/// Why an activation cannot be used.
-fn unusable(error: SettingsError) -> SyncError {
-    match error {
-        SettingsError::TypeNotInstalled(key) => SyncError::NotInstalled(key),
-        SettingsError::Vault { .. } | SettingsError::Unreadable { .. } => {
-            SyncError::Secrets(error.into())
-        }
+        let found = crate::records::all_of(&*self.filters, &tenancy, vec![filter]).await;
+        let found = found.map_err(SyncError::Store)?;
+        let filter = ConnectorFilter::effective(&found, activation.workspace_id);
+        Ok(filter.map(|it| it.config.clone()))
     }
 }
 
@@ -85,15 +59,22 @@ impl Connections for RunConnections {
     async fn open(&self, run: &SyncLog) -> Result<Connection, SyncError> {
         let found = self.find(run, run.workspace_connector_id).await?;
         let activation = found.ok_or(SyncError::Gone)?;
-        let (definition, settings) = self.sources.settings().of(&activation).map_err(unusable)?;
+        let opened = self.sources.settings().of(&activation);
+        let (definition, settings) = opened.map_err(|error| match error {
+            SettingsError::TypeNotInstalled(key) => SyncError::NotInstalled(key),
+            SettingsError::Vault { .. } | SettingsError::Unreadable { .. } => {
+                SyncError::Secrets(error.into())
+            }
+        })?;
         let definition = definition.clone();
         let environment = self.sources.lend(&activation);
-        Ok(Connection { activation, definition, settings, environment })
+        let filter = self.filter(&activation).await?;
+        Ok(Connection { activation, definition, settings, environment, filter })
     }
 
-    async fn feed(&self, run: &SyncLog, source: &StreamSource) -> Result<Feed, SyncError> {
-        let own = self.find(run, run.workspace_connector_id).await?.ok_or(SyncError::Gone)?;
-        Ok(Feed { spec: self.spec(run, source).await?, filter: self.filter(&own).await? })
+    async fn admit(&self, run: &SyncLog, source: &StreamSource) -> Result<(), SyncError> {
+        let found = self.find(run, source.workspace_connector_id).await?;
+        found.map(drop).ok_or_else(|| SyncError::SourceNotFound(source.stream.clone()))
     }
 }
 
@@ -115,8 +96,8 @@ pub(crate) mod tests {
 
     async fn open(change: impl FnOnce(&mut WorkspaceConnector)) -> Result<Connection, String> {
         let kept = activation(change);
-        let connections =
-            RunConnections::new(keep(vec![kept]).store, keep(Vec::new()).store, sources());
+        let filters = keep(Vec::<ConnectorFilter>::new()).store;
+        let connections = RunConnections::new(keep(vec![kept]).store, filters, sources());
         connections.open(&run()).await.map_err(|error| error.code().to_string())
     }
 
@@ -137,37 +118,23 @@ pub(crate) mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_pushed_is_a_stream_of_the_same_workspace_under_the_key_that_was_given_it() {
-        let condition = Condition::parse(&json!({ "id": { "_gt": 1 } })).unwrap();
-        let filter = ConnectorFilter {
-            id: id(1),
-            revision: linkspan_domain::Revision::FIRST,
-            connector_id: id(20),
-            scope: linkspan_domain::FilterScope::Template,
-            config: condition.clone(),
-            natural_language: None,
-            created_at: NOW,
-            updated_at: NOW,
-            deleted_at: None,
-        };
-        let keyed = json!({ "stream": "files", "primary_key": ["path"] });
-        let kept = activation(|it| it.streams = vec![serde_json::from_value(keyed).unwrap()]);
-        let connections =
-            RunConnections::new(keep(vec![kept]).store, keep(vec![filter]).store, sources());
-        let feed = async |run: &SyncLog, activation: u128, stream: &str| {
+    async fn records_are_pushed_out_of_the_same_workspace_alone() {
+        let filters = keep(Vec::<ConnectorFilter>::new()).store;
+        let kept =
+            vec![activation(|_| {}), activation(|it| (it.id, it.workspace_id) = (id(31), id(77)))];
+        let connections = RunConnections::new(keep(kept).store, filters, sources());
+        let admit = async |activation: u128| {
             let workspace_connector_id = id(activation);
-            let source = StreamSource { workspace_connector_id, stream: stream.parse().unwrap() };
-            let feed = connections.feed(run, &source).await;
-            feed.map_err(|error| error.code().to_string())
+            let source = StreamSource { workspace_connector_id, stream: "files".parse().unwrap() };
+            connections.admit(&run(), &source).await.map_err(|error| error.code().to_string())
         };
-        let found = feed(&run(), 30, "files").await.unwrap();
-        assert_eq!(
-            (found.spec.name.as_str(), found.spec.primary_key),
-            ("files", vec!["path".to_owned()])
-        );
-        assert_eq!(found.filter, Some(condition));
-        assert_eq!(feed(&run(), 30, "nothing").await.unwrap_err(), "sync.stream_not_found");
-        let elsewhere = SyncLog { workspace_id: id(77), ..run() };
-        assert_eq!(feed(&elsewhere, 30, "files").await.unwrap_err(), "resource.not_found");
+        assert_eq!(admit(30).await, Ok(()));
+        for elsewhere in [31, 99] {
+            assert_eq!(
+                admit(elsewhere).await.unwrap_err(),
+                "resource.invalid_config",
+                "{elsewhere}"
+            );
+        }
     }
 }

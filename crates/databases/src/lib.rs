@@ -1,6 +1,7 @@
 //! The built-in connector types that need a native database driver.
 
 mod columns;
+mod filter;
 mod identifier;
 mod list;
 mod mariadb;

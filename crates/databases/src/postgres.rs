@@ -5,6 +5,7 @@ mod column;
 mod connection;
 mod encode;
 mod error;
+mod filter;
 mod numeric;
 mod quoting;
 mod read;
@@ -13,6 +14,7 @@ mod target;
 mod write;
 
 pub(crate) use connection::{Connection, SslMode, check, default_port, pool};
+pub(crate) use filter::push_down;
 pub(crate) use read::read;
 pub(crate) use table::Table;
 pub(crate) use write::write;

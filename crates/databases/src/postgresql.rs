@@ -1,9 +1,9 @@
 //! PostgreSQL: every table, view and foreign table that the credentials may read, and tables to write to.
 
-use linkspan_domain::{Category, Secret, StreamSpec};
+use linkspan_domain::{Category, Condition, Secret, StreamName, StreamSpec};
 use linkspan_sdk::{
-    BatchSink, CheckOutcome, ConnectorType, Cx, Failure, Intake, PoolCache, ReadRequest, Sink,
-    SinkEntry, Source, SourceEntry, WriteMode, WriteRequest, sink, source,
+    BatchSink, CheckOutcome, ConnectorType, Cx, Failure, Intake, PoolCache, Pushed, ReadRequest,
+    Sink, SinkEntry, Source, SourceEntry, WriteMode, WriteRequest, sink, source,
 };
 use schemars::JsonSchema;
 use semver::Version;
@@ -124,6 +124,15 @@ impl Source for Postgresql {
         let name = Identifier::guard("stream", request.stream.as_str())?;
         let table = Table::find(&pool, &name).await?;
         postgres::read(&pool, &table, request, out).await
+    }
+    async fn push_down(
+        cx: &Cx<Self>,
+        stream: &StreamName,
+        parts: &[Condition],
+    ) -> Result<Vec<Pushed>, Failure> {
+        let pool = postgres::pool(cx, cx.settings.connection()?).await?;
+        let name = Identifier::guard("stream", stream.as_str())?;
+        postgres::push_down(&pool, &Table::find(&pool, &name).await?, parts).await
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use linkspan_domain::{Condition, StreamSource, StreamSpec, SyncLog, WorkspaceConnector};
+use linkspan_domain::{Condition, StreamSource, SyncLog, WorkspaceConnector};
 use linkspan_sdk::{Definition, Environment};
 use serde_json::Value;
 
@@ -20,17 +20,8 @@ pub trait Connections: Send + Sync {
     /// The activation of `run`, and all that is needed to read from it.
     async fn open(&self, run: &SyncLog) -> Result<Connection, SyncError>;
 
-    /// What `run`, of an activation that writes, gets from `source`, which is in the same workspace.
-    async fn feed(&self, run: &SyncLog, source: &StreamSource) -> Result<Feed, SyncError>;
-}
-
-/// The records that an activation pushes into its system.
-#[derive(Clone, Debug)]
-pub struct Feed {
-    /// What their stream looks like.
-    pub spec: StreamSpec,
-    /// What must hold of a record for it to be pushed. None: nothing.
-    pub filter: Option<Condition>,
+    /// Passes if the activation of `source`, whose records `run` is to push, is in the same workspace.
+    async fn admit(&self, run: &SyncLog, source: &StreamSource) -> Result<(), SyncError>;
 }
 
 /// An activation, ready to be read from.
@@ -43,6 +34,8 @@ pub struct Connection {
     pub settings: Value,
     /// What the type may use.
     pub environment: Environment,
+    /// What must hold of the records of its streams. None: nothing.
+    pub filter: Option<Condition>,
 }
 
 impl fmt::Debug for Connection {

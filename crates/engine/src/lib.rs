@@ -9,16 +9,21 @@ mod decoder;
 mod encoder;
 mod engine;
 mod error;
+mod filter;
 mod heartbeat;
 mod mapping;
+mod notes;
 mod pipeline;
 mod plan;
+mod prepare;
 mod progress;
 mod run;
 mod scheduler;
+mod shape;
+mod stage;
 mod worker;
 
-pub use connections::{Connection, Connections, Feed};
+pub use connections::{Connection, Connections};
 pub use encoder::{MissingColumn, RowEncoder, Unencodable};
 pub use engine::{Ended, Engine, EngineLimits, Stop};
 pub use error::SyncError;
@@ -28,6 +33,7 @@ pub use mapping::{
     suggest,
 };
 pub use plan::{CursorPlan, StreamPlan, plan};
+pub use prepare::StreamFilter;
 pub use progress::{NoProgress, Progress, RunEvent};
 pub use scheduler::Scheduler;
 pub use worker::{Worker, WorkerSettings};

@@ -6,8 +6,8 @@ use linkspan_domain::{
     ApiKey, AuditEvent, ConnectionTest, ConnectorFilter, Person, Provider, ProviderConnector,
     SyncLog, UploadedFile, Workspace, WorkspaceConnector,
     ports::{
-        AccessStore, CatalogStore, IdempotencyStore, ScheduleStore, Snapshots, Store, StoreError,
-        SyncStore,
+        AccessStore, CatalogStore, DiagnosticStore, IdempotencyStore, RunQueue, ScheduleStore,
+        Snapshots, Store, StoreError, SyncStore,
     },
 };
 use linkspan_migration::{Migrator, MigratorTrait};
@@ -27,6 +27,7 @@ use crate::{
     error::{ConnectError, MigrateError, sqlx_error},
     idempotency::SqlIdempotencyStore,
     records::record_store,
+    run_queue::StoreQueue,
     schedules::SqlSchedules,
     session::Session,
     snapshots::{SqlSnapshots, Watcher},
@@ -203,6 +204,11 @@ impl Database {
         Arc::new(SqlStore::new(self.clone()))
     }
 
+    /// What runs noticed. Forgotten after a while.
+    pub fn diagnostics(&self) -> Arc<dyn DiagnosticStore> {
+        Arc::new(SqlStore::new(self.clone()))
+    }
+
     /// Who may come in.
     pub fn access(&self) -> Arc<dyn AccessStore> {
         Arc::new(SqlAccessStore::new(self.clone()))
@@ -216,6 +222,11 @@ impl Database {
     /// Runs of syncs.
     pub fn syncs(&self) -> Arc<dyn SyncStore> {
         Arc::new(SqlStore::<SyncLog>::new(self.clone()))
+    }
+
+    /// Hands out runs as the database has them. Who shares it hears at once what others of the process offer.
+    pub fn run_queue(&self) -> Arc<dyn RunQueue> {
+        Arc::new(StoreQueue::new(self.syncs()))
     }
 
     /// The schedules of activations.

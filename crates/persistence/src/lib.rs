@@ -6,6 +6,7 @@
 mod access;
 mod column;
 mod database;
+mod diagnostics;
 mod error;
 mod field;
 mod idempotency;
@@ -14,6 +15,7 @@ mod list;
 mod number;
 mod receipt;
 mod records;
+mod run_queue;
 mod schedules;
 mod session;
 mod snapshots;

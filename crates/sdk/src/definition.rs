@@ -7,13 +7,14 @@ use futures_util::{
     future::{BoxFuture, ready},
 };
 use linkspan_domain::{
-    Capability, ConnectorTypeKey, ConnectorTypeManifest, ExecutionModel, Secrets, StreamSpec,
+    Capability, Condition, ConnectorTypeKey, ConnectorTypeManifest, ExecutionModel, Secrets,
+    StreamName, StreamSpec,
 };
 use serde_json::Value;
 
 use crate::{
     BatchSink, BatchStream, BatchWriter, CheckOutcome, ConnectorType, Cx, Environment, Failure,
-    Intake, ReadRequest, SettingsFault, SinkEntry, SourceEntry, WriteMode, WriteRequest,
+    Intake, Pushed, ReadRequest, SettingsFault, SinkEntry, SourceEntry, WriteMode, WriteRequest,
     config_schema, schema::description, settings::Checker,
 };
 
@@ -30,6 +31,17 @@ pub type DiscoverRunner = Arc<
 /// Reads one stream into a sink.
 pub type ReadRunner = Arc<
     dyn Fn(Value, ReadRequest, Environment, BatchSink) -> BoxFuture<'static, Result<(), Failure>>
+        + Send
+        + Sync,
+>;
+/// Says which parts of a filter a source takes over.
+pub type PushDownRunner = Arc<
+    dyn Fn(
+            Value,
+            StreamName,
+            Vec<Condition>,
+            Environment,
+        ) -> BoxFuture<'static, Result<Vec<Pushed>, Failure>>
         + Send
         + Sync,
 >;
@@ -64,6 +76,8 @@ pub struct SourceRunners {
     pub discover: DiscoverRunner,
     /// Reads one.
     pub read: ReadRunner,
+    /// Takes over parts of filters. Without it: none.
+    pub push_down: Option<PushDownRunner>,
 }
 
 /// The sink half of [`Runners`].
@@ -214,6 +228,24 @@ impl Definition {
         self.runners.sink.as_ref().map_or(&[], |it| &it.modes)
     }
 
+    /// Asks which of these parts of a filter the source takes over in a read of `stream`, in the same order.
+    pub async fn push_down(
+        &self,
+        settings: Value,
+        stream: StreamName,
+        parts: Vec<Condition>,
+        environment: Environment,
+    ) -> Result<Vec<Pushed>, Failure> {
+        let count = parts.len();
+        let Some(push_down) = &self.source("filter records")?.push_down else {
+            return Ok(vec![Pushed::Not; count]);
+        };
+        let ask = |settings, environment| push_down(settings, stream, parts, environment);
+        let mut pushed = self.work(settings, environment, ask).await?;
+        pushed.resize(count, Pushed::Not);
+        Ok(pushed)
+    }
+
     /// Runs the command called `name`.
     pub async fn run_command(
         &self,
@@ -298,7 +330,7 @@ fn runners<T: ConnectorType>(
     let open = move |settings: Value, environment| {
         Cx::<T>::open(accepted::<T>, settings, environment, Arc::clone(&shared))
     };
-    let source = source.map(|SourceEntry { discover, read }| SourceRunners {
+    let source = source.map(|SourceEntry { discover, read, push_down }| SourceRunners {
         discover: {
             let open = open.clone();
             Arc::new(move |settings, environment| {
@@ -312,6 +344,13 @@ fn runners<T: ConnectorType>(
                 let cx = open(settings, environment);
                 async move { read(&cx?, request, &mut sink).await }.boxed()
             })
+        },
+        push_down: {
+            let open = open.clone();
+            Some(Arc::new(move |settings, stream, parts, environment| {
+                let cx = open(settings, environment);
+                async move { push_down(&cx?, &stream, &parts).await }.boxed()
+            }))
         },
     });
     let sink = sink.map(|SinkEntry { modes, write }| SinkRunners {

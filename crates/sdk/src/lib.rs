@@ -17,6 +17,7 @@ mod files;
 mod hosts;
 mod http;
 mod pool;
+mod pushdown;
 mod record_store;
 mod rows;
 mod schema;
@@ -34,8 +35,8 @@ pub use command::{Command, CommandEntry, command};
 pub use connector_type::{CheckOutcome, ConnectorType};
 pub use cx::Cx;
 pub use definition::{
-    CheckRunner, CommandRunner, Definition, DiscoverRunner, ReadRunner, Runners, SinkRunners,
-    SourceRunners, WriteRunner,
+    CheckRunner, CommandRunner, Definition, DiscoverRunner, PushDownRunner, ReadRunner, Runners,
+    SinkRunners, SourceRunners, WriteRunner,
 };
 pub use environment::{Environment, SourceLimits};
 pub use failure::Failure;
@@ -43,6 +44,7 @@ pub use files::{FileAccess, LocalFile};
 pub use hosts::{HostGuard, OpenHosts, Permit};
 pub use http::Http;
 pub use pool::{PoolCache, PoolKey};
+pub use pushdown::{Pushed, Statement};
 pub use record_store::{
     Checkpoint, Committed, Finish, Held, HeldRun, Load, Opening, QuarantineQuery, Quarantined,
     Record, RecordQuery, RecordStore, Rejected, StreamCounts,

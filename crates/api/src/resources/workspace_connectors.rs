@@ -3,6 +3,7 @@
 mod body;
 mod shown;
 
+use linkspan_app::FilterPlan;
 use linkspan_domain::{Code, ConnectionTest, Permission, StreamSpec, SyncLog, WorkspaceConnector};
 use poem_openapi::OpenApi;
 
@@ -162,6 +163,20 @@ impl Operations {
         let activations = &request.context.app.activations;
         let streams = activations.models(&request.call.caller, request.id()?).await?;
         Collection::whole(&streams, &request.path)
+    }
+
+    /// Explain how an activation filters
+    ///
+    /// Stream by stream: what of the filter that holds for the activation the source evaluates, and what is evaluated here.
+    /// Empty without a filter.
+    #[oai(path = "/:id/filter-plan", method = "get", operation_id = "explain_filter")]
+    async fn filter_plan(
+        &self,
+        request: Asking<FilterPlan>,
+    ) -> Result<Collection<FilterPlan>, Failure> {
+        let plans = &request.context.app.filter_plans;
+        let plans = plans.of(&request.call.caller, request.id()?).await?;
+        Collection::whole(&plans, &request.path)
     }
 
     /// Start a sync

@@ -5,12 +5,14 @@
 mod contract;
 mod documents;
 mod errors;
+mod events;
 mod files;
 mod idempotency;
 mod lists;
 mod negotiation;
 mod permissions;
 mod platform;
+mod records;
 mod schedules;
 mod secrets;
 mod server;

@@ -6,19 +6,21 @@
 use std::collections::VecDeque;
 
 use linkspan_domain::{
-    Condition, Cursor, RunCounts, StreamName, StreamSource, StreamSpec, StreamState, SyncMode,
+    Condition, Cursor, DiagnosticReason, RunCounts, StreamMemory, StreamName, StreamSource,
+    StreamSpec, StreamState, SyncMode,
 };
 use linkspan_sdk::{
-    BatchWriter, Change, ChangeKind, ChangesQuery, Checkpoint, Failure, Finish, Load, Opening,
-    Position, RecordChange, Rejected, Rows, WriteMode, WriteRequest,
+    BatchWriter, Change, ChangeKind, ChangesQuery, Checkpoint, ContentHash, Failure, Finish, Load,
+    Opening, Position, RecordChange, Rejected, Rows, WriteMode, WriteRequest,
 };
 use serde_json::Value;
 use tokio::time::sleep;
 
 use super::{Halt, Retries, Run};
 use crate::{
-    Connection, Feed, RunEvent, SyncError,
+    Connection, RunEvent, SyncError,
     decoder::{Decoder, Values},
+    notes::Notes,
 };
 
 /// How many changes are read at a time.
@@ -50,7 +52,10 @@ impl Run<'_> {
         let mut first_error = None;
         for (stream, source) in pushes {
             self.tell(&RunEvent::StreamStarted { stream: stream.clone() });
-            match self.push_stream(connection, stream, source).await {
+            let mut notes = Notes::default();
+            let done = self.push_stream(connection, stream, source, &mut notes).await;
+            self.note(stream, &notes).await;
+            match done {
                 Ok(counts) => {
                     self.report.streams_finished += 1;
                     self.tell(&RunEvent::StreamFinished { stream: stream.clone(), counts });
@@ -78,11 +83,12 @@ impl Run<'_> {
         connection: &Connection,
         stream: &StreamName,
         source: &StreamSource,
+        notes: &mut Notes,
     ) -> Result<RunCounts, Halt> {
         let mut retries = Retries::new(self.engine);
         let mut counts = RunCounts::default();
         loop {
-            let error = match self.push(connection, stream, source, &mut counts).await {
+            let error = match self.push(connection, stream, source, &mut counts, notes).await {
                 Ok(()) => return Ok(counts),
                 Err(Halt::Failed(SyncError::Source(Failure::Cancelled))) => {
                     return Err(self.signals.why_cancelled());
@@ -106,13 +112,18 @@ impl Run<'_> {
         stream: &StreamName,
         source: &StreamSource,
         counts: &mut RunCounts,
+        notes: &mut Notes,
     ) -> Result<(), Halt> {
         let engine = self.engine;
-        let feed = self.signals.interrupt(engine.connections.feed(self.log, source)).await??;
-        let mut load = self.open_push(stream, source).await?;
+        engine.connections.admit(self.log, source).await?;
+        let Some(memory) = self.memory(connection, source).await? else {
+            notes.add(DiagnosticReason::EmptyResult, "its source has brought nothing in yet", 0);
+            return Ok(());
+        };
+        let mut load = self.open_push(stream, source, &memory).await?;
         let mut position = self.position(stream).await?;
-        let spec = StreamSpec { name: stream.clone(), ..feed.spec.clone() };
-        let sorting = Sorting::new(&feed, &spec);
+        let spec = spec(stream, &memory);
+        let sorting = Sorting::new(memory.filter.as_ref(), &spec);
         let mut writer = begin(connection, spec);
         let (mut sent, mut upto) = (VecDeque::new(), 0);
         loop {
@@ -132,23 +143,48 @@ impl Run<'_> {
                 upto += 1;
             }
             sent.push_back(Sent { upto, position: position.clone(), counts: pushed, rejected });
-            load = self.keep(load, &mut sent, writer.confirmed(), counts).await?;
+            load = self.keep(load, &mut sent, writer.confirmed(), counts, notes).await?;
         }
         self.signals.interrupt(writer.finish()).await?.map_err(SyncError::Source)?;
-        let load = self.keep(load, &mut sent, u64::MAX, counts).await?;
-        let finish = Finish { load, now: engine.world.now() };
+        let load = self.keep(load, &mut sent, u64::MAX, counts, notes).await?;
+        let finish = Finish { load, memory, now: engine.world.now() };
         engine.records.finish_stream(&finish).await.map_err(SyncError::Store)?;
         Ok(())
     }
 
-    /// Makes the stream known. What is remembered of it is of no use under another source.
-    async fn open_push(&self, stream: &StreamName, source: &StreamSource) -> Result<Load, Halt> {
+    /// What the records of `source` look like, and what must hold of them to be pushed. None: there are none yet.
+    async fn memory(
+        &self,
+        connection: &Connection,
+        source: &StreamSource,
+    ) -> Result<Option<StreamMemory>, Halt> {
+        let (activation, name) = (source.workspace_connector_id, &source.stream);
+        let state = self.engine.syncs.stream(activation, name).await.map_err(SyncError::Store)?;
+        let Some(memory) = state.and_then(|it| it.memory) else { return Ok(None) };
+        let filter = connection.filter.as_ref().map(|it| it.bind(&memory.fields)).transpose();
+        let filter = filter
+            .map_err(|source| SyncError::FilterUnfit { stream: Some(name.clone()), source })?;
+        Ok(Some(StreamMemory { filter, ..memory }))
+    }
+
+    /// Makes the stream known. How far it has come means nothing under another source, other fields or another filter:
+    /// then everything is pushed anew.
+    async fn open_push(
+        &self,
+        stream: &StreamName,
+        source: &StreamSource,
+        memory: &StreamMemory,
+    ) -> Result<Load, Halt> {
+        let known = serde_json::to_string(&(source, memory));
+        let known = known.map_err(|error| defect("remember a stream", error))?;
+        let known = ContentHash::of(&known);
         let opening = Opening {
             run: self.held,
             activation: self.log.workspace_connector_id,
             stream: stream.clone(),
             mode: SyncMode::Incremental,
-            cursor_column: Some(format!("{}/{}", source.workspace_connector_id, source.stream)),
+            cursor_column: Some(format!("changes/{known}")),
+            memory: memory.clone(),
             now: self.engine.world.now(),
         };
         let opened = self.engine.records.open_stream(&opening).await;
@@ -172,6 +208,7 @@ impl Run<'_> {
         sent: &mut VecDeque<Sent>,
         confirmed: u64,
         counts: &mut RunCounts,
+        notes: &mut Notes,
     ) -> Result<Load, Halt> {
         let mut durable: Option<Sent> = None;
         while sent.front().is_some_and(|it| it.upto <= confirmed) {
@@ -192,13 +229,15 @@ impl Run<'_> {
         let Some(Sent { position, counts: pushed, rejected, .. }) = durable else {
             return Ok(load);
         };
-        let reasons = rejected.iter().map(|it| (load.stream.clone(), it.reason.clone()));
-        self.report.losses.extend(reasons);
+        for it in &rejected {
+            notes.add(DiagnosticReason::RecordsQuarantined, &it.reason, 1);
+        }
         let mark = text(&position);
         let checkpoint = Checkpoint {
             load,
             rows: Rows::default(),
             rejected,
+            gone: Vec::new(),
             mark: Some(Cursor::Text(mark.clone())),
             pushed,
             now: self.engine.world.now(),
@@ -210,6 +249,17 @@ impl Run<'_> {
         self.tell(&RunEvent::Advanced { stream, counts: *counts, mark: Some(mark) });
         self.weigh(&load.stream, counts)?;
         Ok(load)
+    }
+}
+
+/// The records as a stream of the system.
+fn spec(stream: &StreamName, memory: &StreamMemory) -> StreamSpec {
+    StreamSpec {
+        name: stream.clone(),
+        fields: memory.fields.clone(),
+        primary_key: memory.primary_key.clone(),
+        cursor_candidates: Vec::new(),
+        supports_incremental: false,
     }
 }
 
@@ -244,9 +294,8 @@ struct Sorting<'f> {
 }
 
 impl<'f> Sorting<'f> {
-    fn new(feed: &'f Feed, stream: &StreamSpec) -> Self {
-        let (whole, key) = (Decoder::new(stream), Decoder::of_key(stream));
-        Self { filter: feed.filter.as_ref(), whole, key }
+    fn new(filter: Option<&'f Condition>, stream: &StreamSpec) -> Self {
+        Self { filter, whole: Decoder::new(stream), key: Decoder::of_key(stream) }
     }
 
     /// The batches of some changes, what they count, and what is to be kept aside. A record that the filter does not
@@ -310,6 +359,7 @@ mod tests {
                 generation: 0,
                 records: 0,
                 synced_at: None,
+                memory: None,
             };
             assert_eq!(remembered(&state), Some(position));
         }

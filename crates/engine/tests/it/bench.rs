@@ -7,12 +7,13 @@ use std::{
 
 use async_trait::async_trait;
 use linkspan_domain::{
-    Connector, CursorType, Deleted, RunOutcome, Status, StreamName, StreamSettings, StreamSource,
-    SyncLog, SyncLogId, SyncMode, Trigger, Visible, Workspace, WorkspaceConnector,
+    Condition, Connector, CursorType, Deleted, RunOutcome, SchemaPolicy, Status, StreamName,
+    StreamSettings, StreamSource, SyncLog, SyncLogId, SyncMode, Trigger, Visible, Workspace,
+    WorkspaceConnector,
     ports::{Change, World},
 };
 use linkspan_engine::{
-    Connection, Connections, Ended, Engine, EngineLimits, Feed, Progress, RunEvent, Stop, SyncError,
+    Connection, Connections, Ended, Engine, EngineLimits, Progress, RunEvent, Stop, SyncError,
 };
 use linkspan_persistence::{Database, connect};
 use linkspan_sdk::{BatchLimits, Definition, Environment, OpenHosts, Record, RecordQuery};
@@ -45,7 +46,7 @@ impl World for RealWorld {
 pub(crate) struct Opener {
     db: Database,
     pub(crate) definition: Mutex<Definition>,
-    pub(crate) feed: Mutex<Feed>,
+    pub(crate) filter: Mutex<Option<Condition>>,
 }
 
 #[async_trait]
@@ -59,11 +60,12 @@ impl Connections for Opener {
             Arc::new(Answers::always(linkspan_testkit::Answer::Unreachable)),
             Arc::new(OpenHosts),
         );
-        Ok(Connection { activation, definition, settings: json!({}), environment })
+        let filter = self.filter.lock().unwrap().clone();
+        Ok(Connection { activation, definition, settings: json!({}), environment, filter })
     }
 
-    async fn feed(&self, _: &SyncLog, _: &StreamSource) -> Result<Feed, SyncError> {
-        Ok(self.feed.lock().unwrap().clone())
+    async fn admit(&self, _: &SyncLog, _: &StreamSource) -> Result<(), SyncError> {
+        Ok(())
     }
 }
 
@@ -153,13 +155,13 @@ impl Bench {
     }
 
     fn over(db: Database, activation: WorkspaceConnector, definition: Definition) -> Self {
-        let feed = Feed { spec: crate::made_up::spec("items"), filter: None };
         let opener =
-            Opener { db: db.clone(), definition: Mutex::new(definition), feed: Mutex::new(feed) };
+            Opener { db: db.clone(), definition: Mutex::new(definition), filter: Mutex::default() };
         let (opener, told) = (Arc::new(opener), Arc::new(Told::default()));
         let engine = Engine {
             syncs: db.syncs(),
             records: db.records(),
+            diagnostics: db.diagnostics(),
             connections: Arc::clone(&opener) as _,
             world: Arc::new(RealWorld),
             progress: Arc::clone(&told) as _,
@@ -267,6 +269,8 @@ pub(crate) fn settings(cursor_after: Option<&str>) -> StreamSettings {
         cursor_type: Some(CursorType::Int),
         cursor_after: cursor_after.map(str::to_owned),
         primary_key: Vec::new(),
+        lag: None,
+        schema_policy: SchemaPolicy::Evolve,
         source: None,
     }
 }

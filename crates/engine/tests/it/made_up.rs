@@ -120,6 +120,7 @@ pub(crate) fn definition(discover: Arc<Discover>, read: Arc<Read>) -> Definition
                 async { found }.boxed()
             }),
             read: Arc::new(move |_, request, _, out| read(request, out)),
+            push_down: None,
         }),
         sink: None,
         commands: std::collections::BTreeMap::new(),

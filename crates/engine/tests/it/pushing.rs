@@ -5,13 +5,13 @@ use std::sync::{Arc, atomic::Ordering};
 use linkspan_domain::{
     Condition, StreamSettings, StreamSource, SyncMode, WorkspaceConnector, ports::Change,
 };
-use linkspan_engine::{Feed, RunEvent};
+use linkspan_engine::RunEvent;
 use linkspan_testkit::fixtures::receipt;
 use serde_json::json;
 
 use crate::{
     bench::{Bench, for_both, settings},
-    made_up::{Item, System, items, spec, system},
+    made_up::{Item, System, items, system},
 };
 
 fn some(count: i64, text: &str) -> Vec<Item> {
@@ -105,20 +105,41 @@ async fn a_filter_lets_through_what_it_holds_of_and_takes_back_the_rest() {
         let bench = Bench::new(&url, items(&["items"], Vec::new())).await;
         let outside = Arc::new(System::default());
         let condition = Condition::parse(&json!({ "text": { "_eq": "yes" } })).unwrap();
-        *bench.opener.feed.lock().unwrap() = Feed { spec: spec("items"), filter: Some(condition) };
         let mut records = some(3, "yes");
         records[1].text = "no".to_owned();
         bring_in(&bench, records.clone(), 20).await;
         point(&bench, &outside, 21).await;
+        *bench.opener.filter.lock().unwrap() = Some(condition.clone());
         bench.sync(SyncMode::Incremental).await;
-        assert_eq!(outside.texts().iter().map(|it| it.0).collect::<Vec<_>>(), [1, 3]);
+        let ids = || outside.texts().iter().map(|it| it.0).collect::<Vec<_>>();
+        assert_eq!(ids(), [1, 3]);
 
         records[1].text = "yes".to_owned();
         records[2].text = "no".to_owned();
+        *bench.opener.filter.lock().unwrap() = None;
         bring_in(&bench, records, 22).await;
         point(&bench, &outside, 23).await;
+        *bench.opener.filter.lock().unwrap() = Some(condition);
         bench.sync(SyncMode::Incremental).await;
-        assert_eq!(outside.texts().iter().map(|it| it.0).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(ids(), [1, 2]);
+
+        // Another filter means another look at everything.
+        *bench.opener.filter.lock().unwrap() = None;
+        bench.sync(SyncMode::Incremental).await;
+        assert_eq!(ids(), [1, 2, 3]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_source_that_has_brought_nothing_in_is_nothing_to_push() {
+    for_both(|url| async move {
+        let bench = Bench::new(&url, items(&["items"], Vec::new())).await;
+        let outside = Arc::new(System::default());
+        point(&bench, &outside, 21).await;
+        let outcome = bench.sync(SyncMode::Incremental).await;
+        assert_eq!((outcome.error, outcome.counts.read), (None, 0));
+        assert_eq!(outside.taken.load(Ordering::SeqCst), 0);
     })
     .await;
 }
