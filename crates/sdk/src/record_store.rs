@@ -157,6 +157,8 @@ pub struct Checkpoint {
     pub gone: Vec<String>,
     /// The stream's new mark: everything below it was read.
     pub mark: Option<Cursor>,
+    /// What was done besides, and counts for the run: records that were pushed into another system.
+    pub pushed: RunCounts,
     /// When.
     pub now: OffsetDateTime,
 }

@@ -118,6 +118,7 @@ impl RecordStore for PostgresRecords {
         let aside = commit.set_aside(&checkpoint.rejected).await?;
         let deleted = commit.bury(&checkpoint.gone).await?;
         let counts = RunCounts { deleted, ..plan.counts(&checkpoint.rows, aside) };
+        let counts = counts.plus(checkpoint.pushed);
         let advance = row.advance(load, &plan, deleted, generation);
         sqlx::query(stream::ADVANCE)
             .bind(i64::from(row.pk))

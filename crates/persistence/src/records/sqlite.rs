@@ -113,6 +113,7 @@ impl RecordStore for SqliteRecords {
         let aside = commit.set_aside(&checkpoint.rejected).await?;
         let deleted = commit.bury(&checkpoint.gone).await?;
         let counts = RunCounts { deleted, ..plan.counts(&checkpoint.rows, aside) };
+        let counts = counts.plus(checkpoint.pushed);
         let advance = row.advance(load, &plan, deleted, generation);
         sqlx::query(stream::ADVANCE)
             .bind(row.pk)
