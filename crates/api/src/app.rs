@@ -3,8 +3,9 @@
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use linkspan_app::{
-    Access, Activations, ApiKeys, Audit, Catalog, ConnectorTypes, Files, Filters, Idempotency,
-    People, ProviderConnectors, Providers, RunWatch, Schedules, Syncs, Workspaces,
+    Access, Activations, ApiKeys, Audit, Bootstrap, Catalog, ConnectorTypes, Files, Filters,
+    Idempotency, People, ProviderConnectors, Providers, RunWatch, Schedules, Streams, Syncs,
+    Workspaces,
 };
 use linkspan_domain::ports::{Snapshots, World};
 
@@ -16,6 +17,7 @@ pub struct App {
     pub activations: Arc<Activations>,
     pub api_keys: Arc<ApiKeys>,
     pub audit: Arc<Audit>,
+    pub bootstrap: Arc<Bootstrap>,
     pub catalog: Arc<Catalog>,
     pub connector_types: Arc<ConnectorTypes>,
     pub files: Arc<Files>,
@@ -26,6 +28,7 @@ pub struct App {
     pub providers: Arc<Providers>,
     pub run_watch: Arc<RunWatch>,
     pub schedules: Arc<Schedules>,
+    pub streams: Arc<Streams>,
     pub syncs: Arc<Syncs>,
     pub workspaces: Arc<Workspaces>,
     pub snapshots: Arc<dyn Snapshots>,

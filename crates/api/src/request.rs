@@ -4,6 +4,7 @@
 //! what is really read.
 
 mod following;
+mod part;
 mod uploading;
 
 use std::{marker::PhantomData, sync::Arc};
@@ -20,6 +21,7 @@ use poem_openapi::{
 use sha2::{Digest, Sha256};
 
 pub(crate) use following::Following;
+pub(crate) use part::SettingPart;
 pub(crate) use uploading::Uploading;
 
 use crate::{
@@ -291,6 +293,8 @@ macro_rules! takes_body {
         }
     };
 }
+
+use takes_body;
 
 impl<'a, R: Shown> ApiExtractor<'a> for Listing<R> {
     takes!(READS, openapi::list_parameters::<R>());

@@ -12,6 +12,7 @@ mod platform;
 mod provider_connectors;
 mod providers;
 mod schedules;
+mod stream_states;
 mod streams;
 mod sync_logs;
 mod workspace_connectors;
@@ -32,7 +33,7 @@ pub(crate) type Resources = (
     provider_connectors::ProviderConnectors,
     workspace_connectors::Operations,
     // Nested, as tuples of more than twelve have no default.
-    (files::Files, schedules::Schedules, sync_logs::SyncLogs),
+    (files::Files, schedules::Schedules, stream_states::StreamStates, sync_logs::SyncLogs),
     workspaces::Workspaces,
     people::People,
     api_keys::ApiKeys,

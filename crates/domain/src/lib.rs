@@ -74,7 +74,8 @@ pub use schedule::{
 pub use secret::{MASK, Secret, is_mask};
 pub use stream::{InvalidStreamName, StreamField, StreamName, StreamSpec};
 pub use sync_log::{
-    Fence, Lease, RunCounts, RunOutcome, RunStatus, StreamState, SyncLog, SyncMode, Trigger,
+    Failures, Fence, Lease, RunCounts, RunOutcome, RunStatus, StreamState, SyncLog, SyncMode,
+    Trigger,
 };
 pub use tenancy::{Platform, Visible, Within};
 pub use text::{Email, FileName, InvalidText, Name, ServiceId, Slug};

@@ -9,9 +9,9 @@ use std::{
 
 use linkspan_api::{Limits, Probes};
 use linkspan_app::{
-    Access, AccessError, Activations, ApiKeys, Audit, Catalog, DuplicateConnectorType, Files,
-    Filters, Idempotency, People, ProviderConnectors, Providers, RunWatch, Schedules, SeedError,
-    SeedOutcome, Seeding, Sessions, Syncs, Workspaces,
+    Access, AccessError, Activations, ApiKeys, Audit, Bootstrap, Catalog, DuplicateConnectorType,
+    Files, Filters, Idempotency, People, ProviderConnectors, Providers, RunWatch, Schedules,
+    SeedError, SeedOutcome, Seeding, Sessions, Streams, Syncs, Workspaces,
 };
 use linkspan_domain::{
     Call, CatalogEntry, Secret, Workspace,
@@ -181,16 +181,19 @@ impl Platform {
         let Workshop { database: db, sources, world, .. } = &self.workshop;
         let (world, sources) = (|| Arc::clone(world), || Arc::clone(sources));
         let sessions = || Arc::clone(&self.sessions);
+        let activations = Arc::new(Activations::new(
+            db.workspace_connectors(),
+            db.connectors(),
+            db.people(),
+            db.connection_tests(),
+            sources(),
+            world(),
+        ));
+        let schedules =
+            Arc::new(Schedules::new(db.schedules(), db.workspace_connectors(), sources(), world()));
         linkspan_api::App {
             access: Arc::clone(&self.access),
-            activations: Arc::new(Activations::new(
-                db.workspace_connectors(),
-                db.connectors(),
-                db.people(),
-                db.connection_tests(),
-                sources(),
-                world(),
-            )),
+            activations: Arc::clone(&activations),
             api_keys: Arc::new(ApiKeys::new(
                 db.api_keys(),
                 db.people(),
@@ -200,6 +203,11 @@ impl Platform {
                 world(),
             )),
             audit: Arc::new(Audit::new(db.audit_events(), world())),
+            bootstrap: Arc::new(Bootstrap::new(
+                Arc::clone(&activations),
+                Arc::clone(&schedules),
+                db.schedules(),
+            )),
             catalog: Arc::new(Catalog::new(db.connectors(), world())),
             files: Arc::new(Files::new(
                 db.files(),
@@ -223,8 +231,9 @@ impl Platform {
                 closing,
                 world(),
             )),
-            schedules: Arc::new(Schedules::new(
-                db.schedules(),
+            schedules: Arc::clone(&schedules),
+            streams: Arc::new(Streams::new(
+                db.syncs(),
                 db.workspace_connectors(),
                 sources(),
                 world(),

@@ -3,7 +3,7 @@
 //! The registry has one parameter for each argument of a handler. Our arguments stand for many, so they give one whose
 //! shape lists them, and [`expand`] puts those in its place.
 
-use linkspan_domain::{Attribute, AttributeKind, ConnectorTypeKey, FileName, PageSize};
+use linkspan_domain::{Attribute, AttributeKind, ConnectorTypeKey, FileName, PageSize, StreamName};
 use poem_openapi::registry::{
     MetaOperation, MetaOperationParam, MetaParamIn, MetaSchema, MetaSchemaRef,
 };
@@ -236,6 +236,7 @@ fn named_segment(segment: &str) -> Option<MetaOperationParam> {
     let name = segment.strip_prefix('{')?.strip_suffix('}')?;
     let schema = match name {
         "id" => Uuid::schema(),
+        "stream" => StreamName::schema(),
         _ => ConnectorTypeKey::schema(),
     };
     one(&parameter(PATH, name, "Which one.", schema))
