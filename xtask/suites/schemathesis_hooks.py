@@ -132,6 +132,9 @@ def aim_body(case, operation, kind):
         bodies = {"test_draft": draft, "start_sync": {"mode": "full"}, "set_schedule": SCHEDULE}
         case.body = bodies.get(operation, {"config": SETTINGS})
         return
+    if operation == "query_records":
+        case.body = {"where": {"name": {"_like": "A%"}}, "include_deleted": True}
+        return
     data = case.body["data"]
     if "id" in data:
         data["id"] = case.path_parameters["id"]

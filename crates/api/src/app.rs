@@ -3,7 +3,7 @@
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use linkspan_app::{
-    Access, Activations, ApiKeys, Audit, Bootstrap, Catalog, ConnectorTypes, Files, Filters,
+    Access, Activations, ApiKeys, Audit, Bootstrap, Catalog, ConnectorTypes, Data, Files, Filters,
     Idempotency, People, ProviderConnectors, Providers, RunWatch, Schedules, Streams, Syncs,
     Workspaces,
 };
@@ -20,6 +20,7 @@ pub struct App {
     pub bootstrap: Arc<Bootstrap>,
     pub catalog: Arc<Catalog>,
     pub connector_types: Arc<ConnectorTypes>,
+    pub data: Arc<Data>,
     pub files: Arc<Files>,
     pub filters: Arc<Filters>,
     pub idempotency: Arc<Idempotency>,

@@ -14,7 +14,7 @@ use crate::{
     document::ResourceObject,
     problem::Failure,
     resource::{Kept, Key, Relationship, Shown},
-    resources::{ActivationCapabilities, TypeCapabilities},
+    resources::{ActivationCapabilities, ShownChange, ShownRecord, TypeCapabilities},
     view::View,
 };
 
@@ -38,7 +38,7 @@ impl Kind {
 }
 
 /// All kinds of things that documents show, by name.
-pub(crate) static KINDS: [Kind; 17] = [
+pub(crate) static KINDS: [Kind; 19] = [
     Kind::of::<ApiKey>(),
     Kind::of::<AuditEvent>(),
     Kind::of::<ConnectionTest>(),
@@ -50,6 +50,8 @@ pub(crate) static KINDS: [Kind; 17] = [
     Kind::of::<Person>(),
     Kind::of::<Provider>(),
     Kind::of::<ProviderConnector>(),
+    Kind::of::<ShownRecord>(),
+    Kind::of::<ShownChange>(),
     Kind::of::<Schedule>(),
     Kind::of::<StreamSpec>(),
     Kind::of::<Workspace>(),

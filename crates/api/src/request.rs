@@ -3,6 +3,7 @@
 //! Each stands for all the parameters of its operation, so that no handler can forget one, and the OpenAPI document has
 //! what is really read.
 
+mod data;
 mod following;
 mod part;
 mod uploading;
@@ -20,6 +21,7 @@ use poem_openapi::{
 };
 use sha2::{Digest, Sha256};
 
+pub(crate) use data::{Continuing, Querying};
 pub(crate) use following::Following;
 pub(crate) use part::SettingPart;
 pub(crate) use uploading::Uploading;

@@ -11,6 +11,7 @@ mod people;
 mod platform;
 mod provider_connectors;
 mod providers;
+mod records;
 mod schedules;
 mod stream_states;
 mod streams;
@@ -22,6 +23,7 @@ use linkspan_app::Patch;
 use poem_openapi::Tags;
 
 pub(crate) use connector_types::TypeCapabilities;
+pub(crate) use records::{ShownChange, ShownRecord};
 pub(crate) use workspace_connectors::ActivationCapabilities;
 
 /// All operations of the API.
@@ -33,7 +35,13 @@ pub(crate) type Resources = (
     provider_connectors::ProviderConnectors,
     workspace_connectors::Operations,
     // Nested, as tuples of more than twelve have no default.
-    (files::Files, schedules::Schedules, stream_states::StreamStates, sync_logs::SyncLogs),
+    (
+        files::Files,
+        records::Operations,
+        schedules::Schedules,
+        stream_states::StreamStates,
+        sync_logs::SyncLogs,
+    ),
     workspaces::Workspaces,
     people::People,
     api_keys::ApiKeys,
@@ -48,6 +56,8 @@ enum Tag {
     Catalog,
     /// What is connected, where, and how it went.
     Activations,
+    /// What was brought in.
+    Data,
     /// Who may do what, and what they did.
     Organization,
     /// How the platform itself is.

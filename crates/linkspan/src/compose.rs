@@ -9,9 +9,9 @@ use std::{
 
 use linkspan_api::{Limits, Probes};
 use linkspan_app::{
-    Access, AccessError, Activations, ApiKeys, Audit, Bootstrap, Catalog, DuplicateConnectorType,
-    Files, Filters, Idempotency, People, ProviderConnectors, Providers, RunWatch, Schedules,
-    SeedError, SeedOutcome, Seeding, Sessions, Streams, Syncs, Workspaces,
+    Access, AccessError, Activations, ApiKeys, Audit, Bootstrap, Catalog, Data,
+    DuplicateConnectorType, Files, Filters, Idempotency, People, ProviderConnectors, Providers,
+    RunWatch, Schedules, SeedError, SeedOutcome, Seeding, Sessions, Streams, Syncs, Workspaces,
 };
 use linkspan_domain::{
     Call, CatalogEntry, Secret, Workspace,
@@ -225,6 +225,7 @@ impl Platform {
                 world(),
             )),
             providers: Arc::new(Providers::new(db.providers(), world())),
+            data: Arc::new(Data::new(db.records(), db.workspace_connectors(), world())),
             run_watch: Arc::new(RunWatch::new(
                 db.syncs(),
                 self.workshop.events.clone(),

@@ -31,6 +31,8 @@ fn least(operation: &str) -> &'static str {
         | "list_stream_states"
         | "list_connection_tests"
         | "list_streams"
+        | "list_record_changes"
+        | "query_records"
         | "list_files"
         | "get_file"
         | "list_workspace_connector_sync_logs"
@@ -173,7 +175,7 @@ fn body(operation: &Value, id: &str) -> Option<String> {
         "NewApiKey" => json!({ "name": "x", "permissions": ["connector:read"] }),
         "ConnectionDraft" => return Some(json!({ "connector_type": "shop" }).to_string()),
         "SetSchedule" => return Some(json!({ "interval_secs": 60, "mode": "full" }).to_string()),
-        "TestOverrides" | "NewSync" => return Some("{}".to_owned()),
+        "TestOverrides" | "NewSync" | "RecordQuery" => return Some("{}".to_owned()),
         _ => json!({}),
     };
     let kind = crate::contract::DOCUMENT["components"]["schemas"][name]["properties"]["data"]["properties"]["type"]["enum"][0].clone();

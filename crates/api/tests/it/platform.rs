@@ -12,7 +12,7 @@ use std::{
 use linkspan_api::{App, Limits, Probes};
 use linkspan_app::{
     Access, ActivationSettings, Activations, ApiKeys, Audit, Bootstrap, Catalog, ConnectorTypes,
-    Files, Filters, Idempotency, People, ProviderConnectors, Providers, RunWatch, Schedules,
+    Data, Files, Filters, Idempotency, People, ProviderConnectors, Providers, RunWatch, Schedules,
     Seeding, Sessions, Sources, Streams, Syncs, Workspaces,
 };
 use linkspan_domain::{
@@ -268,6 +268,7 @@ fn app(
             world(),
         )),
         providers: Arc::new(Providers::new(db.providers(), world())),
+        data: Arc::new(Data::new(db.records(), db.workspace_connectors(), world())),
         run_watch: Arc::new(RunWatch::new(
             db.syncs(),
             tokio::sync::broadcast::channel(8).0,
