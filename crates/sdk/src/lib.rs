@@ -15,6 +15,7 @@ mod failure;
 mod files;
 mod hosts;
 mod http;
+mod pace;
 mod pool;
 mod record_store;
 mod rows;
@@ -39,6 +40,7 @@ pub use failure::Failure;
 pub use files::{FileAccess, LocalFile};
 pub use hosts::{HostGuard, OpenHosts, Permit};
 pub use http::Http;
+pub use pace::Paces;
 pub use pool::{PoolCache, PoolKey};
 pub use record_store::{
     Checkpoint, Committed, Finish, Held, HeldRun, Load, Opening, QuarantineQuery, Quarantined,

@@ -72,7 +72,10 @@ async fn what_is_due_is_found_by_index_on_sqlite() {
     fill(&db).await;
     let plan = plan(&db, due!("EXPLAIN QUERY PLAN "), 3).await;
     assert!(plan.contains("SEARCH s USING INDEX idx_schedules_next_run_at"), "{plan}");
-    assert!(!plan.contains("SCAN s") && !plan.contains("SCAN w") && !plan.contains("TEMP B-TREE"), "{plan}");
+    assert!(
+        !plan.contains("SCAN s") && !plan.contains("SCAN w") && !plan.contains("TEMP B-TREE"),
+        "{plan}"
+    );
     db.close().await;
 }
 
