@@ -75,6 +75,17 @@ def diagnose():
                 break
             time.sleep(0.1)
     return DIAGNOSTICS[0]
+def synced():
+    """Syncs an activation, and returns what names one of its streams in a path."""
+    identifier = make("workspace-connectors")
+    log = send("POST", f"workspace-connectors/{identifier}/syncs")
+    for _ in range(100):
+        answer = SESSION.get(f"{URL}/v1/workspace-connector-sync-logs/{log}", timeout=30).json()
+        if answer["data"]["attributes"]["status"] in ("success", "error"):
+            break
+        time.sleep(0.1)
+    streams = SESSION.get(f"{URL}/v1/workspace-connectors/{identifier}/streams", timeout=30).json()
+    return {"id": identifier, "stream": streams["data"][0]["id"]}
 
 
 # The attributes of new things, by their collection.
@@ -104,6 +115,7 @@ FRESH = {
 NEEDED = {
     "create_api_key": {"permissions": ["connector:read"], "workspaces": [], "person_id": None, "expires_at": None},
     "create_connector": {"connector_type": "csv"},
+    "bootstrap_workspace_connector": {"person_id": None, "streams": []},
     "create_connector_filter": {"workspace_id": None, "template": False},
     "create_person": {"workspaces": []},
     "create_workspace": {"parent_id": None},
@@ -112,7 +124,7 @@ NEEDED = {
     "update_workspace": {"parent_id": None},
     "update_workspace_connector": {"person_id": None, "config": SETTINGS, "status": "disabled", "streams": []},
 }
-REFERRING = {"create_connector_filter", "create_provider_connector", "create_workspace_connector"}
+REFERRING = {"bootstrap_workspace_connector", "create_connector_filter", "create_provider_connector", "create_workspace_connector"}
 
 
 PLACEABLE = {*FRESH, "connector-sync-diagnostics", "files", "workspace-connector-sync-logs"}
@@ -133,6 +145,9 @@ def place(kind, action):
 
 
 def aim_body(case, operation, kind):
+    if operation == "set_stream_cursor":
+        case.body = {"cursor_after": None}
+        return
     if operation in ("test_draft", "test_workspace_connector", "start_sync", "set_schedule"):
         draft = {"connector_id": make("connectors"), "config": SETTINGS}
         bodies = {"test_draft": draft, "start_sync": {"mode": "full"}, "set_schedule": SCHEDULE}
@@ -148,6 +163,8 @@ def aim_body(case, operation, kind):
     attributes |= {name: it for name, it in NEEDED.get(operation, {}).items() if name in attributes}
     if operation in REFERRING:
         attributes |= FRESH[kind]()
+    if operation == "bootstrap_workspace_connector":
+        attributes["schedule"] = SCHEDULE
     # What is said twice has to agree.
     data.pop("relationships", None)
 
@@ -172,6 +189,8 @@ def before_call(context, case, kwargs):
         # A cursor is nothing that could be made up.
         case.query.pop("page[after]", None)
         case.query.pop("page[before]", None)
+    if "stream" in case.path_parameters:
+        case.path_parameters |= synced()
     if "key" in case.path_parameters:
         case.path_parameters["key"] = "csv"
     if case.headers and "If-Match" in case.headers:

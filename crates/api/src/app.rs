@@ -3,9 +3,9 @@
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use linkspan_app::{
-    Access, Activations, ApiKeys, Audit, Catalog, ConnectorTypes, Data, Diagnostics, Files,
-    FilterPlans, Filters, Idempotency, People, ProviderConnectors, Providers, RunWatch, Schedules,
-    Syncs, Workspaces,
+    Access, Activations, ApiKeys, Audit, Bootstrap, Catalog, ConnectorTypes, Data, Diagnostics,
+    Files, FilterPlans, Filters, Idempotency, People, ProviderConnectors, Providers, RunWatch,
+    Schedules, Streams, Syncs, Workspaces,
 };
 use linkspan_domain::ports::{Snapshots, World};
 
@@ -17,6 +17,7 @@ pub struct App {
     pub activations: Arc<Activations>,
     pub api_keys: Arc<ApiKeys>,
     pub audit: Arc<Audit>,
+    pub bootstrap: Arc<Bootstrap>,
     pub catalog: Arc<Catalog>,
     pub connector_types: Arc<ConnectorTypes>,
     pub data: Arc<Data>,
@@ -30,6 +31,7 @@ pub struct App {
     pub providers: Arc<Providers>,
     pub run_watch: Arc<RunWatch>,
     pub schedules: Arc<Schedules>,
+    pub streams: Arc<Streams>,
     pub syncs: Arc<Syncs>,
     pub workspaces: Arc<Workspaces>,
     pub snapshots: Arc<dyn Snapshots>,

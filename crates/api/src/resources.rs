@@ -15,6 +15,7 @@ mod provider_connectors;
 mod providers;
 mod records;
 mod schedules;
+mod stream_states;
 mod streams;
 mod sync_logs;
 mod workspace_connectors;
@@ -41,6 +42,7 @@ pub(crate) type Resources = (
         files::Files,
         records::Operations,
         schedules::Schedules,
+        stream_states::StreamStates,
         sync_logs::SyncLogs,
     ),
     workspaces::Workspaces,

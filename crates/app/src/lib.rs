@@ -7,6 +7,7 @@ mod access;
 mod activations;
 mod api_keys;
 mod audit;
+mod bootstrap;
 mod catalog;
 mod connections;
 mod connector_types;
@@ -25,6 +26,8 @@ mod schedules;
 mod seeding;
 mod settings;
 mod sources;
+mod streams;
+mod suitability;
 mod syncs;
 mod workspaces;
 
@@ -34,6 +37,7 @@ pub use activations::{
 };
 pub use api_keys::{ApiKeys, ApiKeysError, Mint, NewApiKey};
 pub use audit::Audit;
+pub use bootstrap::{Bootstrap, BootstrapError};
 pub use catalog::Catalog;
 pub use connections::RunConnections;
 pub use connector_types::{ConnectorTypes, DuplicateConnectorType};
@@ -55,6 +59,8 @@ pub use schedules::{Pace, ScheduleError, Schedules, SetSchedule};
 pub use seeding::{SeedError, SeedOutcome, Seeding};
 pub use settings::{ActivationSettings, SettingsError};
 pub use sources::Sources;
+pub use streams::{StreamError, Streams};
+pub use suitability::Unsuitable;
 pub use syncs::{StartSync, SyncError, Syncs};
 pub use workspaces::{NewWorkspace, WorkspacePatch, Workspaces};
 

@@ -79,7 +79,8 @@ pub use secret::{MASK, Secret, is_mask};
 pub use stream::{InvalidStreamName, StreamField, StreamName, StreamSpec};
 pub use stream_memory::{SchemaChange, StreamMemory};
 pub use sync_log::{
-    Fence, Lease, RunCounts, RunOutcome, RunStatus, StreamState, SyncLog, SyncMode, Trigger,
+    Failures, Fence, Lease, RunCounts, RunOutcome, RunStatus, StreamState, SyncLog, SyncMode,
+    Trigger,
 };
 pub use tenancy::{Platform, Visible, Within};
 pub use text::{Email, FileName, InvalidText, Name, ServiceId, Slug};

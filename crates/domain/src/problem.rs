@@ -134,6 +134,9 @@ pub enum Code {
     /// The run is over.
     #[strum(to_string = "sync.not_active")]
     SyncNotActive,
+    /// The schedule is running, and may start a run at any time.
+    #[strum(to_string = "schedule.running")]
+    ScheduleRunning,
     /// The activation has no such stream.
     #[strum(to_string = "stream.not_found")]
     StreamNotFound,

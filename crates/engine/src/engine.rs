@@ -156,10 +156,11 @@ impl Engine {
             run = %run.id, activation = %run.workspace_connector_id, code = error.name(),
             error = error as &dyn std::error::Error, "a run failed"
         );
-        let failures = self.syncs.failures(run.workspace_connector_id).await.unwrap_or(0);
-        let end = match error.end(failures) {
+        let earlier = self.syncs.failures(run.workspace_connector_id).await.unwrap_or_default();
+        let again = RunEnd::of_failure(&earlier, self.world.now());
+        let end = match error.end(again) {
             // What stops one stream of several, for good or not, says little about the activation.
-            RunEnd::Broken if done.streams_finished > 0 => RunEnd::of_failure(failures),
+            RunEnd::Broken if done.streams_finished > 0 => again,
             end => end,
         };
         let counts = run.counts.plus(done.counts);

@@ -9,9 +9,10 @@ use std::{
 
 use linkspan_api::{Limits, Probes};
 use linkspan_app::{
-    Access, AccessError, Activations, ApiKeys, Audit, Catalog, Data, Diagnostics,
+    Access, AccessError, Activations, ApiKeys, Audit, Bootstrap, Catalog, Data, Diagnostics,
     DuplicateConnectorType, Files, FilterPlans, Filters, Idempotency, People, ProviderConnectors,
-    Providers, RunWatch, Schedules, SeedError, SeedOutcome, Seeding, Sessions, Syncs, Workspaces,
+    Providers, RunWatch, Schedules, SeedError, SeedOutcome, Seeding, Sessions, Streams, Syncs,
+    Workspaces,
 };
 use linkspan_domain::{
     Call, CatalogEntry, Secret, Workspace,
@@ -182,16 +183,19 @@ impl Platform {
         let (world, sources) = (|| Arc::clone(world), || Arc::clone(sources));
         let sessions = || Arc::clone(&self.sessions);
         let filters = Arc::new(Filters::new(db.connector_filters(), db.connectors(), world()));
+        let activations = Arc::new(Activations::new(
+            db.workspace_connectors(),
+            db.connectors(),
+            db.people(),
+            db.connection_tests(),
+            sources(),
+            world(),
+        ));
+        let schedules =
+            Arc::new(Schedules::new(db.schedules(), db.workspace_connectors(), sources(), world()));
         linkspan_api::App {
             access: Arc::clone(&self.access),
-            activations: Arc::new(Activations::new(
-                db.workspace_connectors(),
-                db.connectors(),
-                db.people(),
-                db.connection_tests(),
-                sources(),
-                world(),
-            )),
+            activations: Arc::clone(&activations),
             api_keys: Arc::new(ApiKeys::new(
                 db.api_keys(),
                 db.people(),
@@ -201,6 +205,11 @@ impl Platform {
                 world(),
             )),
             audit: Arc::new(Audit::new(db.audit_events(), world())),
+            bootstrap: Arc::new(Bootstrap::new(
+                Arc::clone(&activations),
+                Arc::clone(&schedules),
+                db.schedules(),
+            )),
             catalog: Arc::new(Catalog::new(db.connectors(), world())),
             diagnostics: Arc::new(Diagnostics::new(db.diagnostics(), world())),
             files: Arc::new(Files::new(
@@ -232,8 +241,9 @@ impl Platform {
                 closing,
                 world(),
             )),
-            schedules: Arc::new(Schedules::new(
-                db.schedules(),
+            schedules: Arc::clone(&schedules),
+            streams: Arc::new(Streams::new(
+                db.syncs(),
                 db.workspace_connectors(),
                 sources(),
                 world(),

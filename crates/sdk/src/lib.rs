@@ -16,6 +16,7 @@ mod failure;
 mod files;
 mod hosts;
 mod http;
+mod pace;
 mod pool;
 mod pushdown;
 mod record_store;
@@ -43,6 +44,7 @@ pub use failure::Failure;
 pub use files::{FileAccess, LocalFile};
 pub use hosts::{HostGuard, OpenHosts, Permit};
 pub use http::Http;
+pub use pace::Paces;
 pub use pool::{PoolCache, PoolKey};
 pub use pushdown::{Pushed, Statement};
 pub use record_store::{

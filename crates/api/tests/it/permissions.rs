@@ -28,6 +28,7 @@ fn least(operation: &str) -> &'static str {
         | "get_workspace_connector"
         | "get_workspace_connector_capabilities"
         | "get_schedule"
+        | "list_stream_states"
         | "list_connection_tests"
         | "list_connector_sync_diagnostics"
         | "explain_filter"
@@ -56,6 +57,8 @@ fn least(operation: &str) -> &'static str {
         | "delete_file"
         | "start_sync"
         | "set_schedule"
+        | "set_stream_cursor"
+        | "bootstrap_workspace_connector"
         | "remove_schedule"
         | "cancel_workspace_connector_sync_log" => "designer",
         "create_connector"
@@ -125,7 +128,8 @@ async fn every_operation_takes_its_role() {
             } else {
                 "01960000-0000-7000-8000-ffffffffffff"
             };
-            let path = path.replace("{id}", id).replace("{key}", "shop");
+            let path =
+                path.replace("{id}", id).replace("{key}", "shop").replace("{stream}", "orders");
             let (path, media_type) = match name {
                 "upload_file" => (format!("{path}?name=a.csv"), "text/csv"),
                 _ => (path, JSON_API),
@@ -166,6 +170,10 @@ fn body(operation: &Value, id: &str) -> Option<String> {
         "NewProvider" | "NewWorkspace" => json!({ "name": "x", "slug": "x" }),
         "NewProviderConnector" => json!({ "provider_id": id, "connector_id": id }),
         "NewWorkspaceConnector" => json!({ "connector_id": id, "config": {} }),
+        "BootstrapWorkspaceConnector" => json!({
+            "connector_id": id, "config": {}, "schedule": { "interval_secs": 60, "mode": "full" },
+        }),
+        "SetCursor" => return Some(json!({ "cursor_after": null }).to_string()),
         "NewPerson" => json!({ "name": "x", "email": "x@example.com", "role": "viewer" }),
         "NewApiKey" => json!({ "name": "x", "permissions": ["connector:read"] }),
         "ConnectionDraft" => return Some(json!({ "connector_type": "shop" }).to_string()),

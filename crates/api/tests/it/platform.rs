@@ -11,9 +11,9 @@ use std::{
 
 use linkspan_api::{App, Limits, Probes};
 use linkspan_app::{
-    Access, ActivationSettings, Activations, ApiKeys, Audit, Catalog, ConnectorTypes, Data,
-    Diagnostics, Files, FilterPlans, Filters, Idempotency, People, ProviderConnectors, Providers,
-    RunWatch, Schedules, Seeding, Sessions, Sources, Syncs, Workspaces,
+    Access, ActivationSettings, Activations, ApiKeys, Audit, Bootstrap, Catalog, ConnectorTypes,
+    Data, Diagnostics, Files, FilterPlans, Filters, Idempotency, People, ProviderConnectors,
+    Providers, RunWatch, Schedules, Seeding, Sessions, Sources, Streams, Syncs, Workspaces,
 };
 use linkspan_domain::{
     Act, ApiKey, AuditEventId, Call, Caller, Category, KeyHash, OrganizationId, Receipt, Resource,
@@ -226,16 +226,23 @@ fn app(
     let database = database.clone();
     let (db, pinged) = (&database, database.clone());
     let filters = Arc::new(Filters::new(db.connector_filters(), db.connectors(), world()));
+    let activations = Arc::new(Activations::new(
+        db.workspace_connectors(),
+        db.connectors(),
+        db.people(),
+        db.connection_tests(),
+        Arc::clone(&sources),
+        world(),
+    ));
+    let schedules = Arc::new(Schedules::new(
+        db.schedules(),
+        db.workspace_connectors(),
+        Arc::clone(&sources),
+        world(),
+    ));
     App {
         access: Arc::new(Access::new(db.access(), db.api_keys(), Arc::clone(&sessions), world())),
-        activations: Arc::new(Activations::new(
-            db.workspace_connectors(),
-            db.connectors(),
-            db.people(),
-            db.connection_tests(),
-            Arc::clone(&sources),
-            world(),
-        )),
+        activations: Arc::clone(&activations),
         api_keys: Arc::new(ApiKeys::new(
             db.api_keys(),
             db.people(),
@@ -245,6 +252,11 @@ fn app(
             world(),
         )),
         audit: Arc::new(Audit::new(db.audit_events(), world())),
+        bootstrap: Arc::new(Bootstrap::new(
+            Arc::clone(&activations),
+            Arc::clone(&schedules),
+            db.schedules(),
+        )),
         catalog: Arc::new(Catalog::new(db.connectors(), world())),
         diagnostics: Arc::new(Diagnostics::new(db.diagnostics(), world())),
         files: Arc::new(Files::new(db.files(), Arc::clone(&store), UPLOAD_BYTES, world())),
@@ -271,8 +283,9 @@ fn app(
             closing.clone(),
             world(),
         )),
-        schedules: Arc::new(Schedules::new(
-            db.schedules(),
+        schedules: Arc::clone(&schedules),
+        streams: Arc::new(Streams::new(
+            db.syncs(),
             db.workspace_connectors(),
             Arc::clone(&sources),
             world(),
