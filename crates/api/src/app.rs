@@ -3,8 +3,8 @@
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use linkspan_app::{
-    Access, Activations, ApiKeys, Audit, Catalog, ConnectorTypes, Files, Filters, Idempotency,
-    People, ProviderConnectors, Providers, Schedules, Syncs, Workspaces,
+    Access, Activations, ApiKeys, Audit, Catalog, ConnectorTypes, Diagnostics, Files, Filters,
+    Idempotency, People, ProviderConnectors, Providers, Schedules, Syncs, Workspaces,
 };
 use linkspan_domain::ports::{Snapshots, World};
 
@@ -18,6 +18,7 @@ pub struct App {
     pub audit: Arc<Audit>,
     pub catalog: Arc<Catalog>,
     pub connector_types: Arc<ConnectorTypes>,
+    pub diagnostics: Arc<Diagnostics>,
     pub files: Arc<Files>,
     pub filters: Arc<Filters>,
     pub idempotency: Arc<Idempotency>,

@@ -6,6 +6,7 @@ mod connection_tests;
 mod connector_filters;
 mod connector_types;
 mod connectors;
+mod diagnostics;
 mod files;
 mod people;
 mod platform;
@@ -32,7 +33,7 @@ pub(crate) type Resources = (
     provider_connectors::ProviderConnectors,
     workspace_connectors::Operations,
     // Nested, as tuples of more than twelve have no default.
-    (files::Files, schedules::Schedules, sync_logs::SyncLogs),
+    (diagnostics::Diagnostics, files::Files, schedules::Schedules, sync_logs::SyncLogs),
     workspaces::Workspaces,
     people::People,
     api_keys::ApiKeys,

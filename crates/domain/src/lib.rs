@@ -12,6 +12,7 @@ mod connector;
 mod connector_filter;
 mod connector_type;
 mod cursor;
+mod diagnostic;
 mod file;
 mod id;
 mod list;
@@ -51,10 +52,11 @@ pub use connector_type::{
     ExecutionModel, InvalidConnectorTypeKey,
 };
 pub use cursor::{Cursor, CursorType, InvalidCursor};
+pub use diagnostic::{Diagnostic, DiagnosticClass, DiagnosticReason};
 pub use file::{ContentHash, UploadedFile};
 pub use id::{
-    ApiKeyId, AuditEventId, ConnectionTestId, ConnectorFilterId, ConnectorId, FileId, Id,
-    OrganizationId, PersonId, ProviderConnectorId, ProviderId, SyncLogId, WorkspaceConnectorId,
+    ApiKeyId, AuditEventId, ConnectionTestId, ConnectorFilterId, ConnectorId, DiagnosticId, FileId,
+    Id, OrganizationId, PersonId, ProviderConnectorId, ProviderId, SyncLogId, WorkspaceConnectorId,
     WorkspaceId,
 };
 pub use list::{

@@ -10,6 +10,7 @@ mod engine;
 mod error;
 mod heartbeat;
 mod mapping;
+mod notes;
 mod pipeline;
 mod plan;
 mod progress;

@@ -1,8 +1,11 @@
 //! One run at work: its streams, one after the other.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use linkspan_domain::{RunCounts, Status, StreamName, StreamSpec, SyncLog, ports::StoreError};
+use linkspan_domain::{
+    DiagnosticReason, RunCounts, Status, StreamName, StreamSpec, SyncLog, SyncMode,
+    ports::StoreError,
+};
 use linkspan_sdk::{Checkpoint, Failure, Finish, HeldRun, Load, Opening};
 use tokio::{
     select,
@@ -12,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Connection, Engine, RunEvent, StreamPlan, SyncError,
+    notes::Notes,
     pipeline::{Encoding, Piece, PieceLimits, encode, silent},
     plan,
 };
@@ -68,8 +72,8 @@ impl Signals {
 pub(crate) struct Report {
     pub(crate) counts: RunCounts,
     pub(crate) streams_finished: u64,
-    /// For which reasons records of which streams were kept aside.
-    pub(crate) losses: BTreeSet<(StreamName, String)>,
+    /// For how many reasons data of streams was lost.
+    pub(crate) losses: u64,
 }
 
 pub(crate) struct Run<'a> {
@@ -113,7 +117,10 @@ impl<'a> Run<'a> {
         let mut first_error = None;
         for plan in &plans {
             self.tell(&RunEvent::StreamStarted { stream: plan.name.clone() });
-            match self.stream(&connection, plan).await {
+            let mut notes = Notes::default();
+            let done = self.stream(&connection, plan, &mut notes).await;
+            self.note(&plan.name, &notes).await;
+            match done {
                 Ok(counts) => {
                     self.report.streams_finished += 1;
                     self.tell(&RunEvent::StreamFinished { stream: plan.name.clone(), counts });
@@ -159,11 +166,12 @@ impl<'a> Run<'a> {
         &mut self,
         connection: &Connection,
         plan: &StreamPlan,
+        notes: &mut Notes,
     ) -> Result<RunCounts, Halt> {
         let mut retries = Retries::new(self.engine);
         let mut counts = RunCounts::default();
         loop {
-            let error = match self.attempt(connection, plan, &mut counts).await {
+            let error = match self.attempt(connection, plan, &mut counts, notes).await {
                 Ok(()) => return Ok(counts),
                 Err(Halt::Failed(error)) => error,
                 Err(halt) => return Err(halt),
@@ -187,6 +195,7 @@ impl<'a> Run<'a> {
         connection: &Connection,
         plan: &StreamPlan,
         counts: &mut RunCounts,
+        notes: &mut Notes,
     ) -> Result<(), Halt> {
         let load = self.open(plan).await?;
         let state = self
@@ -206,11 +215,14 @@ impl<'a> Run<'a> {
         };
         let encoding =
             encode(batches, plan.name.clone(), plan.primary_key.clone(), pieces, limits.stall);
-        let load = self.store(load, encoding, counts).await?;
+        let load = self.store(load, encoding, counts, notes).await?;
 
         let finish = Finish { load, now: self.engine.world.now() };
         let deleted = self.engine.records.finish_stream(&finish).await.map_err(SyncError::Store)?;
         self.count(counts, RunCounts { deleted, ..RunCounts::default() });
+        if plan.mode() == SyncMode::Full && counts.read == 0 {
+            notes.add(DiagnosticReason::EmptyResult, "the source has no records", 0);
+        }
         Ok(())
     }
 
@@ -233,12 +245,14 @@ impl<'a> Run<'a> {
         mut load: Load,
         mut encoding: Encoding,
         counts: &mut RunCounts,
+        notes: &mut Notes,
     ) -> Result<Load, Halt> {
         while let Some(piece) = self.signals.interrupt(encoding.next()).await? {
             let Piece { rows, rejected, mark } = piece;
             let known = rejected.len() as u64;
-            let reasons = rejected.iter().map(|it| (load.stream.clone(), it.reason.clone()));
-            self.report.losses.extend(reasons);
+            for it in &rejected {
+                notes.add(DiagnosticReason::RecordsQuarantined, &it.reason, 1);
+            }
             let checkpoint =
                 Checkpoint { load, rows, rejected, mark, now: self.engine.world.now() };
             let committed =
@@ -248,8 +262,9 @@ impl<'a> Run<'a> {
             load.held = committed.held;
             encoding.reuse(checkpoint.rows);
             if committed.counts.quarantined > known {
-                let reason = "the database refused them".to_owned();
-                self.report.losses.insert((load.stream.clone(), reason));
+                let refused = committed.counts.quarantined - known;
+                let reason = DiagnosticReason::RecordsQuarantined;
+                notes.add(reason, "the database refused them", refused);
             }
             self.count(counts, committed.counts);
             let stream = load.stream.clone();
@@ -282,6 +297,18 @@ impl<'a> Run<'a> {
     fn count(&mut self, counts: &mut RunCounts, more: RunCounts) {
         *counts = counts.plus(more);
         self.report.counts = self.report.counts.plus(more);
+    }
+
+    /// Keeps what was noticed of a stream. A run does not fail because that cannot be kept.
+    async fn note(&mut self, stream: &StreamName, notes: &Notes) {
+        self.report.losses += notes.losses();
+        let diagnostics = notes.diagnostics(self.log, stream, &*self.engine.world);
+        if let Err(error) = self.engine.diagnostics.note(&diagnostics).await {
+            tracing::warn!(
+                run = %self.log.id, stream = %stream, error = &error as &dyn std::error::Error,
+                "what a run noticed could not be kept"
+            );
+        }
     }
 
     fn tell(&self, event: &RunEvent) {

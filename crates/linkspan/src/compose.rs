@@ -11,9 +11,9 @@ use std::{
 use linkspan_api::{Limits, Probes};
 use linkspan_app::{
     Access, AccessError, ActivationSettings, Activations, ApiKeys, Audit, Catalog, ConnectorTypes,
-    DuplicateConnectorType, Files, Filters, Idempotency, People, ProviderConnectors, Providers,
-    RunConnections, Schedules, SeedError, SeedOutcome, Seeding, Sessions, Sources, Syncs,
-    Workspaces,
+    Diagnostics, DuplicateConnectorType, Files, Filters, Idempotency, People, ProviderConnectors,
+    Providers, RunConnections, Schedules, SeedError, SeedOutcome, Seeding, Sessions, Sources,
+    Syncs, Workspaces,
 };
 use linkspan_domain::{
     Call, CatalogEntry, Secret, Workspace,
@@ -204,6 +204,7 @@ impl Platform {
         let engine = Engine {
             syncs: self.database.syncs(),
             records: self.database.records(),
+            diagnostics: self.database.diagnostics(),
             connections: Arc::new(connections),
             world: Arc::clone(&self.world),
             progress: Arc::new(NoProgress),
@@ -252,6 +253,7 @@ impl Platform {
             )),
             audit: Arc::new(Audit::new(db.audit_events(), world())),
             catalog: Arc::new(Catalog::new(db.connectors(), world())),
+            diagnostics: Arc::new(Diagnostics::new(db.diagnostics(), world())),
             files: Arc::new(Files::new(
                 db.files(),
                 Arc::clone(&self.files),

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use linkspan_domain::{
     ActorType, ApiKeyId, AuditEventId, AuthConfig, AuthorizationFlow, Availability, Capability,
     Category, Condition, ConfigSchema, ConnectionTestId, ConnectorFilterId, ConnectorId,
-    ConnectorTypeKey, CursorType, Direction, Email, ExecutionModel, FileId, FileName, LogLevel,
-    McpTransport, Name, OauthConfig, OrganizationId, Permission, PersonId, ProviderConnectorId,
-    ProviderId, ProviderType, ResourceType, Role, RunStatus, ServiceId, Slug, Status, StreamName,
-    StreamSettings, SyncLogId, SyncMode, TargetModel, Transport, Trigger, WorkspaceConnectorId,
-    WorkspaceId,
+    ConnectorTypeKey, CursorType, DiagnosticClass, DiagnosticId, DiagnosticReason, Direction,
+    Email, ExecutionModel, FileId, FileName, LogLevel, McpTransport, Name, OauthConfig,
+    OrganizationId, Permission, PersonId, ProviderConnectorId, ProviderId, ProviderType,
+    ResourceType, Role, RunStatus, ServiceId, Slug, Status, StreamName, StreamSettings, SyncLogId,
+    SyncMode, TargetModel, Transport, Trigger, WorkspaceConnectorId, WorkspaceId,
 };
 use poem_openapi::registry::MetaSchema;
 use semver::Version;
@@ -78,12 +78,12 @@ shapes! {
 }
 
 words! {
-    ActorType AuthorizationFlow Availability Capability Category CursorType Direction ExecutionModel LogLevel
+    ActorType AuthorizationFlow Availability Capability Category CursorType DiagnosticClass DiagnosticReason Direction ExecutionModel LogLevel
     McpTransport ProviderType ResourceType Role RunStatus Status SyncMode TargetModel Transport Trigger
 }
 
 ids! {
-    ApiKeyId AuditEventId ConnectionTestId ConnectorFilterId ConnectorId FileId OrganizationId PersonId ProviderConnectorId
+    ApiKeyId AuditEventId ConnectionTestId ConnectorFilterId ConnectorId DiagnosticId FileId OrganizationId PersonId ProviderConnectorId
     ProviderId SyncLogId WorkspaceConnectorId WorkspaceId
 }
 

@@ -29,6 +29,8 @@ fn least(operation: &str) -> &'static str {
         | "get_workspace_connector_capabilities"
         | "get_schedule"
         | "list_connection_tests"
+        | "list_connector_sync_diagnostics"
+        | "get_connector_sync_diagnostic"
         | "list_streams"
         | "list_files"
         | "get_file"

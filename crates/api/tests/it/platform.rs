@@ -11,9 +11,9 @@ use std::{
 
 use linkspan_api::{App, Limits, Probes};
 use linkspan_app::{
-    Access, ActivationSettings, Activations, ApiKeys, Audit, Catalog, ConnectorTypes, Files,
-    Filters, Idempotency, People, ProviderConnectors, Providers, Schedules, Seeding, Sessions,
-    Sources, Syncs, Workspaces,
+    Access, ActivationSettings, Activations, ApiKeys, Audit, Catalog, ConnectorTypes, Diagnostics,
+    Files, Filters, Idempotency, People, ProviderConnectors, Providers, Schedules, Seeding,
+    Sessions, Sources, Syncs, Workspaces,
 };
 use linkspan_domain::{
     Act, ApiKey, AuditEventId, Call, Caller, Category, KeyHash, OrganizationId, Receipt, Resource,
@@ -235,6 +235,7 @@ fn app(database: &Database, home: &TempDir, world: &Arc<dyn World>, limits: Limi
         )),
         audit: Arc::new(Audit::new(db.audit_events(), world())),
         catalog: Arc::new(Catalog::new(db.connectors(), world())),
+        diagnostics: Arc::new(Diagnostics::new(db.diagnostics(), world())),
         files: Arc::new(Files::new(db.files(), Arc::clone(&store), UPLOAD_BYTES, world())),
         filters: Arc::new(Filters::new(db.connector_filters(), db.connectors(), world())),
         idempotency: Arc::new(Idempotency::new(db.idempotency(), world())),

@@ -153,6 +153,7 @@ impl Bench {
         let engine = Engine {
             syncs: db.syncs(),
             records: db.records(),
+            diagnostics: db.diagnostics(),
             connections: Arc::clone(&opener) as _,
             world: Arc::new(RealWorld),
             progress: Arc::clone(&told) as _,
