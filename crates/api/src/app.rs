@@ -3,8 +3,9 @@
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use linkspan_app::{
-    Access, Activations, ApiKeys, Audit, Catalog, ConnectorTypes, Diagnostics, Files, Filters,
-    Idempotency, People, ProviderConnectors, Providers, Schedules, Syncs, Workspaces,
+    Access, Activations, ApiKeys, Audit, Catalog, ConnectorTypes, Diagnostics, Entities, Files,
+    Filters, Idempotency, Mappings, People, ProviderConnectors, Providers, Schedules, SyncTargets,
+    Syncs, TargetModels, Workspaces,
 };
 use linkspan_domain::ports::{Snapshots, World};
 
@@ -19,14 +20,18 @@ pub struct App {
     pub catalog: Arc<Catalog>,
     pub connector_types: Arc<ConnectorTypes>,
     pub diagnostics: Arc<Diagnostics>,
+    pub entities: Arc<Entities>,
     pub files: Arc<Files>,
     pub filters: Arc<Filters>,
     pub idempotency: Arc<Idempotency>,
+    pub mappings: Arc<Mappings>,
     pub people: Arc<People>,
     pub provider_connectors: Arc<ProviderConnectors>,
     pub providers: Arc<Providers>,
     pub schedules: Arc<Schedules>,
+    pub sync_targets: Arc<SyncTargets>,
     pub syncs: Arc<Syncs>,
+    pub target_models: Arc<TargetModels>,
     pub workspaces: Arc<Workspaces>,
     pub snapshots: Arc<dyn Snapshots>,
     pub world: Arc<dyn World>,

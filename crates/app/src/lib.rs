@@ -11,9 +11,11 @@ mod catalog;
 mod connections;
 mod connector_types;
 mod diagnostics;
+mod entities;
 mod files;
 mod filters;
 mod idempotency;
+mod mappings;
 mod patch;
 mod people;
 mod providers;
@@ -22,7 +24,9 @@ mod schedules;
 mod seeding;
 mod settings;
 mod sources;
+mod sync_targets;
 mod syncs;
+mod target_models;
 mod workspaces;
 
 pub use access::{Access, AccessError, AdminKey, Sessions};
@@ -35,9 +39,14 @@ pub use catalog::Catalog;
 pub use connections::RunConnections;
 pub use connector_types::{ConnectorTypes, DuplicateConnectorType};
 pub use diagnostics::Diagnostics;
+pub use entities::Entities;
 pub use files::{Files, FilesError};
 pub use filters::{FilterPatch, Filters, NewFilter};
 pub use idempotency::{Begun, Idempotency, IdempotencyError};
+pub use mappings::{
+    DryRun, DryRunOf, DryRunRow, DryRunRows, MappingError, MappingPatch, MappingStores, Mappings,
+    NewMapping, SuggestMappings, Suggested, SuggestedField, SuggestedMapping,
+};
 pub use patch::Patch;
 pub use people::{NewPerson, People, PersonPatch};
 pub use providers::{
@@ -49,7 +58,9 @@ pub use schedules::{Pace, ScheduleError, Schedules, SetSchedule};
 pub use seeding::{SeedError, SeedOutcome, Seeding};
 pub use settings::{ActivationSettings, SettingsError};
 pub use sources::Sources;
+pub use sync_targets::{NewSyncTarget, SyncTargets};
 pub use syncs::{StartSync, SyncError, Syncs};
+pub use target_models::{TargetModelSchema, TargetModels};
 pub use workspaces::{NewWorkspace, WorkspacePatch, Workspaces};
 
 #[cfg(test)]

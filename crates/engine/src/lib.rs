@@ -9,6 +9,7 @@ mod encoder;
 mod engine;
 mod error;
 mod heartbeat;
+mod mapper;
 mod mapping;
 mod notes;
 mod pipeline;
@@ -23,9 +24,9 @@ pub use encoder::{MissingColumn, RowEncoder, Unencodable};
 pub use engine::{Ended, Engine, EngineLimits, Stop};
 pub use error::SyncError;
 pub use mapping::{
-    FieldSuggestion, InvalidMapping, InvalidModels, JsonataCode, Mapped, Mapping, MappingFailure,
-    MappingLimits, ModelField, ModelKind, ModelSchema, Models, Suggestion, ValueKind, Verdict,
-    suggest,
+    FieldSuggestion, InvalidMapping, InvalidModels, JsonataCode, MapError, MapFault, Mapped,
+    Mapping, MappingFailure, MappingLimits, ModelField, ModelKind, ModelSchema, Models, Suggestion,
+    ValueKind, Verdict, map_all, suggest,
 };
 pub use plan::{CursorPlan, StreamPlan, plan};
 pub use progress::{NoProgress, Progress, RunEvent};

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Connection, Engine, RunEvent, StreamPlan, SyncError,
+    mapper::Mapper,
     notes::Notes,
     pipeline::{Encoding, Piece, PieceLimits, encode, silent},
     plan,
@@ -51,7 +52,7 @@ pub(crate) struct Signals {
 
 impl Signals {
     /// Waits for `work`, but no longer than until one of the signals.
-    async fn interrupt<T>(&self, work: impl Future<Output = T>) -> Result<T, Halt> {
+    pub(crate) async fn interrupt<T>(&self, work: impl Future<Output = T>) -> Result<T, Halt> {
         select! {
             biased;
             () = self.lost.cancelled() => Err(Halt::Lost),
@@ -118,7 +119,10 @@ impl<'a> Run<'a> {
         for plan in &plans {
             self.tell(&RunEvent::StreamStarted { stream: plan.name.clone() });
             let mut notes = Notes::default();
-            let done = self.stream(&connection, plan, &mut notes).await;
+            let done = match self.stream(&connection, plan, &mut notes).await {
+                Ok(counts) => self.map(&plan.name, &mut notes).await.map(|()| counts),
+                Err(halt) => Err(halt),
+            };
             self.note(&plan.name, &notes).await;
             match done {
                 Ok(counts) => {
@@ -140,6 +144,12 @@ impl<'a> Run<'a> {
             }
         }
         first_error.map_or(Ok(()), |error| Err(Halt::Failed(error)))
+    }
+
+    /// Maps what changed in a stream that was read.
+    async fn map(&self, stream: &StreamName, notes: &mut Notes) -> Result<(), Halt> {
+        let Self { engine, log, held, signals, .. } = *self;
+        Mapper { engine, log, held, signals }.stream(stream, notes).await
     }
 
     async fn discover(&self, connection: &Connection) -> Result<Vec<StreamSpec>, Halt> {

@@ -11,16 +11,18 @@ use std::{
 use linkspan_api::{Limits, Probes};
 use linkspan_app::{
     Access, AccessError, ActivationSettings, Activations, ApiKeys, Audit, Catalog, ConnectorTypes,
-    Diagnostics, DuplicateConnectorType, Files, Filters, Idempotency, People, ProviderConnectors,
-    Providers, RunConnections, Schedules, SeedError, SeedOutcome, Seeding, Sessions, Sources,
-    Syncs, Workspaces,
+    Diagnostics, DuplicateConnectorType, Entities, Files, Filters, Idempotency, MappingStores,
+    Mappings, People, ProviderConnectors, Providers, RunConnections, Schedules, SeedError,
+    SeedOutcome, Seeding, Sessions, Sources, SyncTargets, Syncs, TargetModels, Workspaces,
 };
 use linkspan_domain::{
     Call, CatalogEntry, Secret, Workspace,
     ports::{FileStore, Outbound, World},
 };
 use linkspan_egress::{ClientError, DatabaseHosts, EgressPolicy, GuardedClient, InvalidNetworks};
-use linkspan_engine::{Engine, EngineLimits, NoProgress, Scheduler, Worker, WorkerSettings};
+use linkspan_engine::{
+    Engine, EngineLimits, InvalidModels, Models, NoProgress, Scheduler, Worker, WorkerSettings,
+};
 use linkspan_files::FolderStore;
 use linkspan_persistence::{ConnectError, Database, MigrateError};
 use linkspan_sdk::{Environment, FileAccess, RecordStore, SourceLimits};
@@ -43,6 +45,7 @@ pub(crate) struct Platform {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) sources: Arc<Sources>,
     pub(crate) world: Arc<dyn World>,
+    models: Arc<Models>,
     workspace: Workspace,
     admin: AdminKey,
     uploads: PathBuf,
@@ -82,6 +85,8 @@ pub(crate) enum ComposeError {
     Outbound(#[source] ClientError),
     #[error(transparent)]
     Types(DuplicateConnectorType),
+    #[error(transparent)]
+    Models(InvalidModels),
     #[error("the catalog cannot be seeded")]
     Seed(#[source] SeedError),
 }
@@ -91,6 +96,9 @@ const POLL: Duration = Duration::from_millis(200);
 
 /// The catalog of this program, as `cargo xtask codegen` writes it.
 const CATALOG: &str = include_str!("../../../seeds/catalog.json");
+
+/// The target models of this program, as `cargo xtask codegen` writes them.
+const MODELS: &str = include_str!("../../../seeds/models.json");
 
 /// The entries of the catalog of this program.
 pub(crate) fn catalog() -> Result<Vec<CatalogEntry>, SeedError> {
@@ -142,6 +150,7 @@ impl Platform {
             sessions,
             sources: Arc::new(sources),
             world,
+            models: Arc::new(Models::parse(MODELS).map_err(ComposeError::Models)?),
             workspace,
             admin,
             uploads,
@@ -204,6 +213,8 @@ impl Platform {
         let engine = Engine {
             syncs: self.database.syncs(),
             records: self.database.records(),
+            entities: self.database.mapped(),
+            models: Arc::clone(&self.models),
             diagnostics: self.database.diagnostics(),
             connections: Arc::new(connections),
             world: Arc::clone(&self.world),
@@ -254,6 +265,7 @@ impl Platform {
             audit: Arc::new(Audit::new(db.audit_events(), world())),
             catalog: Arc::new(Catalog::new(db.connectors(), world())),
             diagnostics: Arc::new(Diagnostics::new(db.diagnostics(), world())),
+            entities: Arc::new(Entities::new(db.entities(), db.mapped(), world())),
             files: Arc::new(Files::new(
                 db.files(),
                 Arc::clone(&self.files),
@@ -262,6 +274,18 @@ impl Platform {
             )),
             filters: Arc::new(Filters::new(db.connector_filters(), db.connectors(), world())),
             idempotency: Arc::new(Idempotency::new(db.idempotency(), world())),
+            mappings: Arc::new(Mappings::new(
+                MappingStores {
+                    mappings: db.connector_mappings(),
+                    activations: db.workspace_connectors(),
+                    connectors: db.connectors(),
+                    entities: db.mapped(),
+                    records: db.records(),
+                },
+                Arc::clone(&self.models),
+                Arc::clone(&self.sources),
+                world(),
+            )),
             people: Arc::new(People::new(db.people(), db.workspaces(), sessions(), world())),
             provider_connectors: Arc::new(ProviderConnectors::new(
                 db.provider_connectors(),
@@ -282,6 +306,13 @@ impl Platform {
                 Arc::clone(&self.sources),
                 world(),
             )),
+            sync_targets: Arc::new(SyncTargets::new(
+                db.sync_targets(),
+                db.workspace_connectors(),
+                db.workspaces(),
+                world(),
+            )),
+            target_models: Arc::new(TargetModels::new(&self.models)),
             connector_types: Arc::clone(&self.types),
             workspaces: Arc::new(Workspaces::new(
                 db.workspaces(),

@@ -10,6 +10,7 @@ pub mod conformance;
 mod connector_type;
 mod cx;
 mod definition;
+mod entity_store;
 mod environment;
 mod failure;
 mod files;
@@ -33,6 +34,10 @@ pub use cx::Cx;
 pub use definition::{
     CheckRunner, CommandRunner, Definition, DiscoverRunner, ReadRunner, Runners, SourceRunners,
 };
+pub use entity_store::{
+    ActiveMapping, EntityStore, Kept, MappedObject, MappedOutcome, MappedPage, MappedRecord,
+    Reversal,
+};
 pub use environment::{Environment, SourceLimits};
 pub use failure::Failure;
 pub use files::{FileAccess, LocalFile};
@@ -45,5 +50,5 @@ pub use record_store::{
 };
 pub use rows::{ContentHash, Row, Rows};
 pub use schema::{config_schema, schema_of};
-pub use settings::{SettingsFault, parse, validate_config};
+pub use settings::{Checker, SettingsFault, parse, validate_config};
 pub use source::{BatchLimits, CursorSpec, ReadMode, ReadRequest, Source, SourceEntry, source};

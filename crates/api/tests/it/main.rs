@@ -8,6 +8,7 @@ mod errors;
 mod files;
 mod idempotency;
 mod lists;
+mod mappings;
 mod negotiation;
 mod permissions;
 mod platform;

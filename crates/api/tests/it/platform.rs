@@ -12,8 +12,8 @@ use std::{
 use linkspan_api::{App, Limits, Probes};
 use linkspan_app::{
     Access, ActivationSettings, Activations, ApiKeys, Audit, Catalog, ConnectorTypes, Diagnostics,
-    Files, Filters, Idempotency, People, ProviderConnectors, Providers, Schedules, Seeding,
-    Sessions, Sources, Syncs, Workspaces,
+    Entities, Files, Filters, Idempotency, MappingStores, Mappings, People, ProviderConnectors,
+    Providers, Schedules, Seeding, Sessions, Sources, SyncTargets, Syncs, TargetModels, Workspaces,
 };
 use linkspan_domain::{
     Act, ApiKey, AuditEventId, Call, Caller, Category, KeyHash, OrganizationId, Receipt, Resource,
@@ -212,6 +212,8 @@ fn app(database: &Database, home: &TempDir, world: &Arc<dyn World>, limits: Limi
         ..Environment::new(Arc::new(NoWayOut), Arc::new(OpenHosts))
     };
     let sources = Arc::new(Sources::new(settings, environment));
+    let models = linkspan_engine::Models::parse(include_str!("../../../../seeds/models.json"));
+    let models = Arc::new(models.unwrap());
     let sessions = Arc::new(Sessions::default());
     let database = database.clone();
     let (db, pinged) = (&database, database.clone());
@@ -236,9 +238,22 @@ fn app(database: &Database, home: &TempDir, world: &Arc<dyn World>, limits: Limi
         audit: Arc::new(Audit::new(db.audit_events(), world())),
         catalog: Arc::new(Catalog::new(db.connectors(), world())),
         diagnostics: Arc::new(Diagnostics::new(db.diagnostics(), world())),
+        entities: Arc::new(Entities::new(db.entities(), db.mapped(), world())),
         files: Arc::new(Files::new(db.files(), Arc::clone(&store), UPLOAD_BYTES, world())),
         filters: Arc::new(Filters::new(db.connector_filters(), db.connectors(), world())),
         idempotency: Arc::new(Idempotency::new(db.idempotency(), world())),
+        mappings: Arc::new(Mappings::new(
+            MappingStores {
+                mappings: db.connector_mappings(),
+                activations: db.workspace_connectors(),
+                connectors: db.connectors(),
+                entities: db.mapped(),
+                records: db.records(),
+            },
+            Arc::clone(&models),
+            Arc::clone(&sources),
+            world(),
+        )),
         people: Arc::new(People::new(db.people(), db.workspaces(), Arc::clone(&sessions), world())),
         provider_connectors: Arc::new(ProviderConnectors::new(
             db.provider_connectors(),
@@ -254,6 +269,13 @@ fn app(database: &Database, home: &TempDir, world: &Arc<dyn World>, limits: Limi
             world(),
         )),
         syncs: Arc::new(Syncs::new(db.syncs(), db.workspace_connectors(), sources, world())),
+        sync_targets: Arc::new(SyncTargets::new(
+            db.sync_targets(),
+            db.workspace_connectors(),
+            db.workspaces(),
+            world(),
+        )),
+        target_models: Arc::new(TargetModels::new(&models)),
         connector_types: types,
         workspaces: Arc::new(Workspaces::new(
             db.workspaces(),

@@ -5,5 +5,6 @@ mod bench;
 mod interruptions;
 mod kill;
 mod made_up;
+mod mapping;
 mod stories;
 mod working;
