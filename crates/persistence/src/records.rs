@@ -6,6 +6,8 @@
 mod feed;
 mod merge;
 mod postgres;
+mod predicate;
+mod search;
 mod sqlite;
 mod stream;
 

@@ -20,6 +20,7 @@ mod pool;
 mod record_store;
 mod rows;
 mod schema;
+mod search;
 mod settings;
 mod source;
 
@@ -50,5 +51,6 @@ pub use record_store::{
 };
 pub use rows::{ContentHash, Row, Rows};
 pub use schema::{config_schema, schema_of};
+pub use search::{FoundRecord, RecordSearch, SearchPage, SearchPosition};
 pub use settings::{Checker, SettingsFault, parse, validate_config};
 pub use source::{BatchLimits, CursorSpec, ReadMode, ReadRequest, Source, SourceEntry, source};

@@ -8,7 +8,9 @@ use linkspan_domain::{
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
-use crate::{ChangesQuery, ContentHash, FeedPage, FeedQuery, RecordChange, Rows};
+use crate::{
+    ChangesQuery, ContentHash, FeedPage, FeedQuery, RecordChange, RecordSearch, Rows, SearchPage,
+};
 
 /// Keeps the records that runs bring in.
 ///
@@ -50,6 +52,9 @@ pub trait RecordStore: Send + Sync {
 
     /// What changed in a workspace behind a position, in order.
     async fn feed(&self, query: &FeedQuery) -> Result<FeedPage, StoreError>;
+
+    /// Some records of whichever stream of which a condition [holds](linkspan_domain::Condition::holds).
+    async fn search(&self, search: &RecordSearch) -> Result<SearchPage, StoreError>;
 
     /// Some records of a stream that were kept aside, the oldest first.
     async fn quarantined(&self, query: &QuarantineQuery) -> Result<Vec<Quarantined>, StoreError>;

@@ -5,7 +5,6 @@ mod catalog;
 mod diagnostics;
 mod idempotency;
 mod oracle;
-mod random;
 mod store;
 
 pub use access::{access_store, bootstrap};

@@ -4,6 +4,8 @@ pub mod contract;
 mod database;
 pub mod fixtures;
 mod outbound;
+mod random;
 
 pub use database::{Make, TestDatabase, TestMysql, TestPostgres};
 pub use outbound::{Answer, Answers, SeenRequest};
+pub use random::Random;

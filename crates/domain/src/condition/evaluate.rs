@@ -102,6 +102,11 @@ fn text(value: &Value, accept: impl Fn(&str) -> bool) -> Truth {
 }
 
 impl Scalar {
+    /// Whether it is text that compares as a point in time with others of its kind.
+    pub fn is_instant(&self) -> bool {
+        matches!(self, Self::Text(text) if instant(text).is_some())
+    }
+
     /// How `value` compares to this. Nothing where they cannot be compared.
     fn compare(&self, value: &Value) -> Option<Ordering> {
         match (value, self) {

@@ -52,6 +52,11 @@ impl Pattern {
         &self.source
     }
 
+    /// The pattern of a `LIKE` that minds the case, if it is one.
+    pub fn as_like(&self) -> Option<&str> {
+        (self.syntax == Syntax::Like).then_some(&*self.source)
+    }
+
     /// Whether `text` matches.
     pub fn matches(&self, text: &str) -> bool {
         self.compiled.is_match(text)

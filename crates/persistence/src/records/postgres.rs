@@ -5,13 +5,15 @@ mod commit;
 mod copy;
 mod lookup;
 mod reading;
+mod search;
 mod swap;
 
 use async_trait::async_trait;
 use linkspan_domain::{RunCounts, SyncMode, WorkspaceConnectorId, ports::StoreError};
 use linkspan_sdk::{
     ChangesQuery, Checkpoint, Committed, FeedPage, FeedQuery, Finish, Held, HeldRun, Load, Opening,
-    QuarantineQuery, Quarantined, Record, RecordChange, RecordQuery, RecordStore, StreamCounts,
+    QuarantineQuery, Quarantined, Record, RecordChange, RecordQuery, RecordSearch, RecordStore,
+    SearchPage, StreamCounts,
 };
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
@@ -163,6 +165,10 @@ impl RecordStore for PostgresRecords {
 
     async fn feed(&self, query: &FeedQuery) -> Result<FeedPage, StoreError> {
         changes::of_workspace(&self.pool, query).await
+    }
+
+    async fn search(&self, search: &RecordSearch) -> Result<SearchPage, StoreError> {
+        search::search(&self.pool, search).await
     }
 
     async fn quarantined(&self, query: &QuarantineQuery) -> Result<Vec<Quarantined>, StoreError> {

@@ -3,6 +3,7 @@
 mod changes;
 mod commit;
 mod reading;
+mod search;
 mod swap;
 mod writing;
 
@@ -10,7 +11,8 @@ use async_trait::async_trait;
 use linkspan_domain::{RunCounts, SyncMode, WorkspaceConnectorId, ports::StoreError};
 use linkspan_sdk::{
     ChangesQuery, Checkpoint, Committed, FeedPage, FeedQuery, Finish, Held, HeldRun, Load, Opening,
-    QuarantineQuery, Quarantined, Record, RecordChange, RecordQuery, RecordStore, StreamCounts,
+    QuarantineQuery, Quarantined, Record, RecordChange, RecordQuery, RecordSearch, RecordStore,
+    SearchPage, StreamCounts,
 };
 use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
 use time::OffsetDateTime;
@@ -156,6 +158,10 @@ impl RecordStore for SqliteRecords {
 
     async fn feed(&self, query: &FeedQuery) -> Result<FeedPage, StoreError> {
         changes::of_workspace(&self.readers, query).await
+    }
+
+    async fn search(&self, search: &RecordSearch) -> Result<SearchPage, StoreError> {
+        search::search(&self.readers, search).await
     }
 
     async fn quarantined(&self, query: &QuarantineQuery) -> Result<Vec<Quarantined>, StoreError> {

@@ -13,5 +13,6 @@ mod place;
 mod records;
 mod schedules;
 mod scratch;
+mod search;
 mod snapshots;
 mod syncs;

@@ -14,7 +14,7 @@ use crate::{
     number::unsigned,
 };
 
-type RecordColumns =
+pub(super) type RecordColumns =
     (String, String, Vec<u8>, Option<Uuid>, OffsetDateTime, OffsetDateTime, Option<OffsetDateTime>);
 
 pub(super) async fn page(pool: &PgPool, query: &RecordQuery) -> Result<Vec<Record>, StoreError> {

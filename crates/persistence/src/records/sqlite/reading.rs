@@ -14,7 +14,7 @@ use crate::{
     number::unsigned,
 };
 
-type RecordColumns = (String, String, Vec<u8>, Option<Uuid>, i64, i64, Option<i64>);
+pub(super) type RecordColumns = (String, String, Vec<u8>, Option<Uuid>, i64, i64, Option<i64>);
 
 pub(super) async fn page(
     pool: &SqlitePool,

@@ -5,10 +5,7 @@ use linkspan_domain::{Attribute, AttributeKind, Deleted, Filter, FilterValue, Li
 use time::{Duration, format_description::well_known::Rfc3339};
 
 use super::{Subject, one_page};
-use crate::{
-    contract::{oracle::listed, random::Random},
-    fixtures::Specimen,
-};
+use crate::{Random, contract::oracle::listed, fixtures::Specimen};
 
 /// So many values of an attribute are tried with each operator.
 const TRIED: usize = 4;

@@ -8,10 +8,7 @@ use linkspan_domain::{
 };
 
 use super::{Subject, one_page};
-use crate::{
-    contract::{oracle::listed, random::Random},
-    fixtures::Specimen,
-};
+use crate::{Random, contract::oracle::listed, fixtures::Specimen};
 
 /// The numbers of what comes and goes while pages are read: nothing refers to them.
 const OURS: std::ops::Range<u32> = 60..180;

@@ -1,0 +1,224 @@
+//! Looking for records: the database lets through what the condition holds of, page by page, within the tenant.
+
+use linkspan_domain::{Condition, Deleted, SyncMode, WorkspaceConnectorId};
+use linkspan_sdk::{RecordSearch, SearchPosition};
+use linkspan_testkit::Random;
+use serde_json::{Value, json};
+
+use crate::{activation::Bench, scratch::on_both};
+
+on_both! {
+    what_is_found_is_what_the_condition_holds_of
+    a_search_goes_on_page_by_page
+    a_search_stays_in_its_workspaces_and_activation
+}
+
+fn search(bench: &Bench, condition: &Value) -> RecordSearch {
+    RecordSearch {
+        workspaces: vec![bench.activation.workspace_id],
+        activation: None,
+        stream: None,
+        condition: Condition::parse(condition).unwrap(),
+        deleted: Deleted::Hidden,
+        after: None,
+        limit: 1_000,
+    }
+}
+
+async fn found(bench: &Bench, search: &RecordSearch) -> Vec<(WorkspaceConnectorId, String)> {
+    let mut search = search.clone();
+    let mut found = Vec::new();
+    loop {
+        let page = bench.records.search(&search).await.unwrap();
+        assert!(page.records.len() <= search.limit as usize);
+        for it in page.records {
+            assert_eq!(it.position.key.as_ref(), Some(&it.record.key));
+            found.push((it.activation, it.record.key));
+        }
+        let Some(next) = page.next else { return found };
+        search.after = Some(next);
+    }
+}
+
+/// Values that databases and JSON like to disagree on.
+fn values() -> Vec<Value> {
+    let big = 9_007_199_254_740_993_i64;
+    vec![
+        json!(null),
+        json!(true),
+        json!(false),
+        json!(0),
+        json!(-1),
+        json!(1),
+        json!(1.0),
+        json!(1.5),
+        json!(-0.5),
+        json!(0.1),
+        json!(1e-7),
+        json!(1e20),
+        json!(big),
+        json!(i64::MIN),
+        json!(u64::MAX),
+        json!(""),
+        json!("a"),
+        json!("A"),
+        json!("ab"),
+        json!("a%"),
+        json!("a_b"),
+        json!("é"),
+        json!("e\u{301}"),
+        json!("Z"),
+        json!("1"),
+        json!("true"),
+        json!("null"),
+        json!("it's"),
+        json!("say \"hi\""),
+        json!("back\\slash"),
+        json!("2026-05-01"),
+        json!("2026-05-01T12:00:00Z"),
+        json!("2026-05-01T12:00:00.5Z"),
+        json!("2026-05-01T14:00:00+02:00"),
+        json!("2026-05-02T01:00:00+02:00"),
+        json!("2026-05-01t12:00:00z"),
+        json!("2026Z"),
+        json!("9999-12-31T23:59:59Z"),
+        json!([]),
+        json!([1, 2]),
+        json!(["a"]),
+        json!([null]),
+        json!([[1]]),
+        json!({}),
+        json!({ "b": 1 }),
+        json!({ "b": "a", "0": true }),
+        json!({ "b": { "c": [1, "x"] } }),
+        json!({ "b": null }),
+        json!("line\nbreak"),
+    ]
+}
+
+fn test(random: &mut Random) -> Value {
+    let values = values();
+    let scalars: Vec<Value> = values
+        .iter()
+        .filter(|it| !(it.is_null() || it.is_array() || it.is_object()))
+        .cloned()
+        .collect();
+    let operator = *random.pick(&[
+        "_eq",
+        "_neq",
+        "_gt",
+        "_gte",
+        "_lt",
+        "_lte",
+        "_in",
+        "_nin",
+        "_like",
+        "_nlike",
+        "_ilike",
+        "_is_null",
+        "_contains",
+        "_has_key",
+        "_regex",
+    ]);
+    let operand = match operator {
+        "_in" | "_nin" => {
+            (0..*random.pick(&[0, 1, 3])).map(|_| random.pick(&scalars).clone()).collect()
+        }
+        "_like" | "_nlike" | "_ilike" => {
+            random.pick(&[json!("a%"), json!("%b"), json!("_"), json!("A\\%"), json!("%")]).clone()
+        }
+        "_is_null" => random.pick(&[json!(true), json!(false)]).clone(),
+        "_has_key" => random.pick(&[json!("b"), json!("a"), json!("0")]).clone(),
+        "_contains" => random.pick(&values).clone(),
+        "_regex" => json!("^a"),
+        _ => random.pick(&scalars).clone(),
+    };
+    let leaf = json!({ operator: operand });
+    let paths: [&[&str]; 5] = [&["a"], &["a", "b"], &["a", "0"], &["x\"y"], &["it's"]];
+    random.pick(&paths).iter().rev().fold(leaf, |inner, name| json!({ *name: inner }))
+}
+
+fn condition(random: &mut Random, depth: u32) -> Value {
+    match *random.pick(&["leaf", "leaf", "and", "or", "not"]) {
+        "and" if depth > 0 => {
+            json!({ "_and": [condition(random, depth - 1), condition(random, depth - 1)] })
+        }
+        "or" if depth > 0 => {
+            json!({ "_or": [condition(random, depth - 1), condition(random, depth - 1)] })
+        }
+        "not" if depth > 0 => json!({ "_not": condition(random, depth - 1) }),
+        _ => test(random),
+    }
+}
+
+async fn what_is_found_is_what_the_condition_holds_of(url: &str) {
+    let bench = Bench::new(url).await;
+    let mut rows: Vec<(String, Value)> = Vec::new();
+    for (number, value) in values().into_iter().enumerate() {
+        rows.push((format!("{number:03}"), json!({ "a": value, "x\"y": number, "it's": value })));
+    }
+    rows.push(("none".to_owned(), json!({})));
+    let texts: Vec<(&str, String)> =
+        rows.iter().map(|(key, row)| (&**key, row.to_string())).collect();
+    let texts: Vec<(&str, &str)> = texts.iter().map(|(key, row)| (*key, &**row)).collect();
+    bench.full(&texts).await;
+
+    let mut random = Random::from_seed(7);
+    let mut hits = 0;
+    for _ in 0..600 {
+        let condition = condition(&mut random, 2);
+        let reference = Condition::parse(&condition).unwrap();
+        let expected: Vec<&str> =
+            rows.iter().filter(|(_, row)| reference.holds(row)).map(|(key, _)| &**key).collect();
+        let found = found(&bench, &search(&bench, &condition)).await;
+        let found: Vec<&str> = found.iter().map(|(_, key)| &**key).collect();
+        assert_eq!(found, expected, "{condition}");
+        hits += found.len();
+    }
+    assert!(hits > 2_000, "{hits}");
+}
+
+async fn a_search_goes_on_page_by_page(url: &str) {
+    let bench = Bench::new(url).await;
+    let rows: Vec<(String, String)> = (0..1_300)
+        .map(|it| (format!("{it:05}"), format!("{{\"n\":{it},\"even\":{}}}", it % 2 == 0)))
+        .collect();
+    let rows: Vec<(&str, &str)> = rows.iter().map(|(key, row)| (&**key, &**row)).collect();
+    bench.full(&rows).await;
+    bench.full(&rows[..1_200]).await;
+    // One that SQL can tell, and one that it cannot.
+    for even in [
+        json!({ "even": { "_eq": true } }),
+        json!({ "n": { "_neq": 7 }, "even": { "_nin": [false] } }),
+    ] {
+        let pages = RecordSearch { limit: 7, ..search(&bench, &even) };
+        assert_eq!(found(&bench, &pages).await.len(), 600);
+        let shown = RecordSearch { deleted: Deleted::Shown, ..pages };
+        assert_eq!(found(&bench, &shown).await.len(), 650);
+    }
+    let odd = json!({ "n": { "_gte": 1_190 }, "even": { "_eq": false } });
+    let last = RecordSearch { limit: 100, ..search(&bench, &odd) };
+    let page = bench.records.search(&last).await.unwrap();
+    assert_eq!((page.records.len(), page.next), (5, None));
+    let behind =
+        SearchPosition { key: Some("01195".to_owned()), ..page.records[0].position.clone() };
+    assert_eq!(found(&bench, &RecordSearch { after: Some(behind), ..last }).await.len(), 2);
+}
+
+async fn a_search_stays_in_its_workspaces_and_activation(url: &str) {
+    let one = Bench::new(url).await;
+    let other = one.another(2).await;
+    for bench in [&one, &other] {
+        let run = bench.begin(SyncMode::Incremental).await;
+        let load = bench.open(run, SyncMode::Incremental).await.unwrap();
+        bench.commit(&load, &[("1", "{\"n\":1}"), ("2", "{\"n\":2}")]).await.unwrap();
+    }
+    let all = search(&one, &json!({ "n": { "_gt": 1 } }));
+    assert_eq!(found(&one, &all).await.len(), 2);
+    let narrow = RecordSearch { activation: Some(other.activation.id), ..all.clone() };
+    assert_eq!(found(&one, &narrow).await, [(other.activation.id, "2".to_owned())]);
+    let named = RecordSearch { stream: Some("others".parse().unwrap()), ..all.clone() };
+    assert_eq!(found(&one, &named).await, []);
+    let foreign = RecordSearch { workspaces: vec![one.place.foreign_workspace], ..all };
+    assert_eq!(found(&one, &foreign).await, []);
+}
