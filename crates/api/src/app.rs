@@ -3,9 +3,9 @@
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use linkspan_app::{
-    Access, Activations, ApiKeys, Audit, Catalog, ConnectorTypes, Diagnostics, Entities, Files,
-    Filters, Idempotency, Mappings, People, ProviderConnectors, Providers, Schedules, SyncTargets,
-    Syncs, TargetModels, Workspaces,
+    Access, Activations, ApiKeys, Audit, Catalog, ConnectorTypes, Data, Diagnostics, Entities,
+    Files, Filters, Idempotency, Mappings, People, ProviderConnectors, Providers, Schedules,
+    SyncTargets, Syncs, TargetModels, Workspaces,
 };
 use linkspan_domain::ports::{Snapshots, World};
 
@@ -21,6 +21,7 @@ pub struct App {
     pub connector_types: Arc<ConnectorTypes>,
     pub diagnostics: Arc<Diagnostics>,
     pub entities: Arc<Entities>,
+    pub data: Arc<Data>,
     pub files: Arc<Files>,
     pub filters: Arc<Filters>,
     pub idempotency: Arc<Idempotency>,

@@ -16,7 +16,7 @@ use crate::{
     document::ResourceObject,
     problem::Failure,
     resource::{Kept, Key, Relationship, Shown},
-    resources::{ActivationCapabilities, TypeCapabilities},
+    resources::{ActivationCapabilities, ShownChange, ShownRecord, TypeCapabilities},
     view::View,
 };
 
@@ -40,7 +40,7 @@ impl Kind {
 }
 
 /// All kinds of things that documents show, by name.
-pub(crate) static KINDS: [Kind; 27] = [
+pub(crate) static KINDS: [Kind; 29] = [
     Kind::of::<ApiKey>(),
     Kind::of::<AuditEvent>(),
     Kind::of::<ConnectionTest>(),
@@ -58,6 +58,8 @@ pub(crate) static KINDS: [Kind; 27] = [
     Kind::of::<Person>(),
     Kind::of::<Provider>(),
     Kind::of::<ProviderConnector>(),
+    Kind::of::<ShownRecord>(),
+    Kind::of::<ShownChange>(),
     Kind::of::<Schedule>(),
     Kind::of::<StreamSpec>(),
     Kind::of::<SuggestedMapping>(),

@@ -14,6 +14,7 @@ mod people;
 mod platform;
 mod provider_connectors;
 mod providers;
+mod records;
 mod schedules;
 mod streams;
 mod sync_logs;
@@ -26,6 +27,7 @@ use linkspan_app::Patch;
 use poem_openapi::Tags;
 
 pub(crate) use connector_types::TypeCapabilities;
+pub(crate) use records::{ShownChange, ShownRecord};
 pub(crate) use workspace_connectors::ActivationCapabilities;
 
 /// All operations of the API.
@@ -37,7 +39,13 @@ pub(crate) type Resources = (
     provider_connectors::ProviderConnectors,
     workspace_connectors::Operations,
     // Nested, as tuples of more than twelve have no default.
-    (diagnostics::Diagnostics, files::Files, schedules::Schedules, sync_logs::SyncLogs),
+    (
+        diagnostics::Diagnostics,
+        files::Files,
+        records::Operations,
+        schedules::Schedules,
+        sync_logs::SyncLogs,
+    ),
     (
         connector_mappings::ConnectorMappings,
         connector_mappings::Suggestions,
@@ -58,6 +66,8 @@ enum Tag {
     Catalog,
     /// What is connected, where, and how it went.
     Activations,
+    /// What was brought in.
+    Data,
     /// Who may do what, and what they did.
     Organization,
     /// How the platform itself is.

@@ -11,9 +11,10 @@ use std::{
 use linkspan_api::{Limits, Probes};
 use linkspan_app::{
     Access, AccessError, ActivationSettings, Activations, ApiKeys, Audit, Catalog, ConnectorTypes,
-    Diagnostics, DuplicateConnectorType, Entities, Files, Filters, Idempotency, MappingStores,
-    Mappings, People, ProviderConnectors, Providers, RunConnections, Schedules, SeedError,
-    SeedOutcome, Seeding, Sessions, Sources, SyncTargets, Syncs, TargetModels, Workspaces,
+    Data, Diagnostics, DuplicateConnectorType, Entities, Files, Filters, Idempotency,
+    MappingStores, Mappings, People, ProviderConnectors, Providers, RunConnections, Schedules,
+    SeedError, SeedOutcome, Seeding, Sessions, Sources, SyncTargets, Syncs, TargetModels,
+    Workspaces,
 };
 use linkspan_domain::{
     Call, CatalogEntry, Secret, Workspace,
@@ -294,6 +295,7 @@ impl Platform {
                 world(),
             )),
             providers: Arc::new(Providers::new(db.providers(), world())),
+            data: Arc::new(Data::new(db.records(), db.workspace_connectors(), world())),
             schedules: Arc::new(Schedules::new(
                 db.schedules(),
                 db.workspace_connectors(),

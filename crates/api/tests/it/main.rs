@@ -12,6 +12,7 @@ mod mappings;
 mod negotiation;
 mod permissions;
 mod platform;
+mod records;
 mod schedules;
 mod secrets;
 mod server;

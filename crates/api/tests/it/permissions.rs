@@ -43,6 +43,8 @@ fn least(operation: &str) -> &'static str {
         | "list_entity_sources"
         | "list_workspace_connector_sync_targets"
         | "get_workspace_connector_sync_target"
+        | "list_record_changes"
+        | "query_records"
         | "list_files"
         | "get_file"
         | "list_workspace_connector_sync_logs"
@@ -198,7 +200,9 @@ fn body(operation: &Value, id: &str) -> Option<String> {
             let draft = json!({ "target_model": "people", "expression": "{}", "records": [] });
             return Some(draft.to_string());
         }
-        "TestOverrides" | "NewSync" | "SuggestMappings" => return Some("{}".to_owned()),
+        "TestOverrides" | "NewSync" | "RecordQuery" | "SuggestMappings" => {
+            return Some("{}".to_owned());
+        }
         _ => json!({}),
     };
     let kind = crate::contract::DOCUMENT["components"]["schemas"][name]["properties"]["data"]["properties"]["type"]["enum"][0].clone();

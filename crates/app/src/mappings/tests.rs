@@ -8,7 +8,7 @@ use linkspan_domain::{
 use linkspan_sdk::{
     ActiveMapping, ChangesQuery, Checkpoint, Committed, ContentHash, FeedPage, FeedQuery, Finish,
     Kept as KeptPage, Load, MappedPage, Opening, QuarantineQuery, Quarantined, Record,
-    RecordChange, RecordQuery, Reversal, StreamCounts,
+    RecordChange, RecordQuery, RecordSearch, Reversal, SearchPage, StreamCounts,
 };
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
@@ -58,6 +58,10 @@ impl RecordStore for Samples {
     }
 
     async fn feed(&self, _: &FeedQuery) -> Result<FeedPage, StoreError> {
+        nothing()
+    }
+
+    async fn search(&self, _: &RecordSearch) -> Result<SearchPage, StoreError> {
         nothing()
     }
 
