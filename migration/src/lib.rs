@@ -10,6 +10,7 @@ mod m0003_files;
 mod m0004_run_control;
 mod m0005_schedules;
 mod m0006_changes;
+mod m0008_diagnostics;
 mod migrator;
 
 pub use migrator::Migrator;

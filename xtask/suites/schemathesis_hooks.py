@@ -30,16 +30,18 @@ def send(method, path, body=None):
     return answer.json()["data"]["id"] if answer.content else None
 
 
-def upload():
+def upload(rows="1,Ada\n2,Grace\n"):
     """Uploads a file and returns what the server says of it."""
     headers = {"Content-Type": "text/csv"}
-    answer = SESSION.post(f"{URL}/v1/files?name=people.csv", data="id,name\n1,Ada\n2,Grace\n", headers=headers, timeout=30)
+    answer = SESSION.post(f"{URL}/v1/files?name=people.csv", data=f"id,name\n{rows}", headers=headers, timeout=30)
     assert answer.ok, f"the upload was refused: {answer.text}"
     return answer.json()["data"]
 
 
 # A file for connectors to read.
 SETTINGS = {"path": upload()["attributes"]["path"]}
+
+DIAGNOSTICS = []
 
 SCHEDULE = {"interval_secs": 86400, "mode": "full"}
 
@@ -70,6 +72,22 @@ def synced():
         time.sleep(0.1)
     streams = SESSION.get(f"{URL}/v1/workspace-connectors/{identifier}/streams", timeout=30).json()
     return {"id": identifier, "stream": streams["data"][0]["id"]}
+
+
+def diagnose():
+    """Syncs what has no records, and returns the identifier of what is noticed then."""
+    if not DIAGNOSTICS:
+        attributes = FRESH["workspace-connectors"]() | {"config": {"path": upload(rows="")["attributes"]["path"]}}
+        body = {"data": {"type": "workspace_connector", "attributes": attributes}}
+        activation = send("POST", "workspace-connectors", body)
+        send("POST", f"workspace-connectors/{activation}/syncs")
+        listed = f"{URL}/v1/connector-sync-diagnostics?filter[workspace_connector_id]={activation}"
+        for _ in range(100):
+            DIAGNOSTICS.extend(it["id"] for it in SESSION.get(listed, timeout=30).json()["data"])
+            if DIAGNOSTICS:
+                break
+            time.sleep(0.1)
+    return DIAGNOSTICS[0]
 
 
 # The attributes of new things, by their collection.
@@ -111,10 +129,15 @@ NEEDED = {
 REFERRING = {"bootstrap_workspace_connector", "create_connector_filter", "create_provider_connector", "create_workspace_connector"}
 
 
+PLACEABLE = {*FRESH, "connector-sync-diagnostics", "files", "workspace-connector-sync-logs"}
+
+
 def place(kind, action):
     """The identifier of a thing to which `action` can be done."""
     if kind == "workspace-connector-sync-logs":
         return run()
+    if kind == "connector-sync-diagnostics":
+        return diagnose()
     identifier = upload()["id"] if kind == "files" else make(kind)
     if action in ("restore", "purge"):
         send("DELETE", f"{kind}/{identifier}")
@@ -162,7 +185,7 @@ def before_call(context, case, kwargs):
     TURNS[operation] += 1
     if TURNS[operation] % 2 == 0:
         return
-    if "id" in case.path_parameters and kind in FRESH | {"files": None, "workspace-connector-sync-logs": None}:
+    if "id" in case.path_parameters and kind in PLACEABLE:
         case.path_parameters["id"] = place(kind, rest[-2])
     if case.query:
         # A cursor is nothing that could be made up.

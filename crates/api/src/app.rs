@@ -3,9 +3,9 @@
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use linkspan_app::{
-    Access, Activations, ApiKeys, Audit, Bootstrap, Catalog, ConnectorTypes, Data, Files, Filters,
-    Idempotency, People, ProviderConnectors, Providers, RunWatch, Schedules, Streams, Syncs,
-    Workspaces,
+    Access, Activations, ApiKeys, Audit, Bootstrap, Catalog, ConnectorTypes, Data, Diagnostics,
+    Files, FilterPlans, Filters, Idempotency, People, ProviderConnectors, Providers, RunWatch,
+    Schedules, Streams, Syncs, Workspaces,
 };
 use linkspan_domain::ports::{Snapshots, World};
 
@@ -21,7 +21,9 @@ pub struct App {
     pub catalog: Arc<Catalog>,
     pub connector_types: Arc<ConnectorTypes>,
     pub data: Arc<Data>,
+    pub diagnostics: Arc<Diagnostics>,
     pub files: Arc<Files>,
+    pub filter_plans: Arc<FilterPlans>,
     pub filters: Arc<Filters>,
     pub idempotency: Arc<Idempotency>,
     pub people: Arc<People>,

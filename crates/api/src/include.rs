@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use linkspan_app::FilterPlan;
 use linkspan_domain::{
     ApiKey, AuditEvent, Caller, ConnectionTest, Connector, ConnectorFilter, ConnectorFilterId,
-    ConnectorId, ConnectorTypeManifest, Id, Person, Provider, ProviderConnector,
+    ConnectorId, ConnectorTypeManifest, Diagnostic, Id, Person, Provider, ProviderConnector,
     ProviderConnectorId, ProviderId, Resource, Schedule, StreamSpec, SyncLog, UploadedFile,
     Workspace, WorkspaceConnector, WorkspaceConnectorId,
 };
@@ -38,15 +39,17 @@ impl Kind {
 }
 
 /// All kinds of things that documents show, by name.
-pub(crate) static KINDS: [Kind; 19] = [
+pub(crate) static KINDS: [Kind; 21] = [
     Kind::of::<ApiKey>(),
     Kind::of::<AuditEvent>(),
     Kind::of::<ConnectionTest>(),
     Kind::of::<Connector>(),
     Kind::of::<ConnectorFilter>(),
+    Kind::of::<Diagnostic>(),
     Kind::of::<ConnectorTypeManifest>(),
     Kind::of::<TypeCapabilities>(),
     Kind::of::<UploadedFile>(),
+    Kind::of::<FilterPlan>(),
     Kind::of::<Person>(),
     Kind::of::<Provider>(),
     Kind::of::<ProviderConnector>(),

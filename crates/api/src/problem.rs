@@ -61,6 +61,7 @@ pub(crate) const fn status(code: Code) -> StatusCode {
         | Code::SyncCrashed
         | Code::SyncNotActive
         | Code::ScheduleRunning
+        | Code::SchemaFrozen
         | Code::TooManyQuarantined => StatusCode::CONFLICT,
         Code::Stale => StatusCode::PRECONDITION_FAILED,
         Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,

@@ -6,7 +6,9 @@ mod connection_tests;
 mod connector_filters;
 mod connector_types;
 mod connectors;
+mod diagnostics;
 mod files;
+mod filter_plans;
 mod people;
 mod platform;
 mod provider_connectors;
@@ -36,6 +38,7 @@ pub(crate) type Resources = (
     workspace_connectors::Operations,
     // Nested, as tuples of more than twelve have no default.
     (
+        diagnostics::Diagnostics,
         files::Files,
         records::Operations,
         schedules::Schedules,

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use linkspan_domain::{SyncLog, Visible, WorkspaceConnector, ports::Store};
+use linkspan_domain::{
+    Attribute, Condition, ConnectorFilter, Filter, FilterTest, FilterValue, SyncLog, Visible,
+    WorkspaceConnector, ports::Store,
+};
 use linkspan_engine::{Connection, Connections, SyncError};
 
 use crate::{SettingsError, Sources};
@@ -11,16 +14,32 @@ use crate::{SettingsError, Sources};
 /// Opens activations for runs: finds them, and puts their secrets in their places.
 pub struct RunConnections {
     activations: Arc<dyn Store<WorkspaceConnector>>,
+    filters: Arc<dyn Store<ConnectorFilter>>,
     sources: Arc<Sources>,
 }
 
 impl RunConnections {
-    /// Opens the activations that `activations` keeps.
+    /// Opens the activations that `activations` keeps, with the filters that hold for them.
     pub const fn new(
         activations: Arc<dyn Store<WorkspaceConnector>>,
+        filters: Arc<dyn Store<ConnectorFilter>>,
         sources: Arc<Sources>,
     ) -> Self {
-        Self { activations, sources }
+        Self { activations, filters, sources }
+    }
+
+    /// What must hold of the records of `activation`: its workspace's own filter, else the template.
+    async fn filter(
+        &self,
+        activation: &WorkspaceConnector,
+    ) -> Result<Option<Condition>, SyncError> {
+        let test = FilterTest::Equals(FilterValue::Id(activation.connector_id.uuid()));
+        let filter = Filter { attribute: Attribute::id("connector_id"), test };
+        let tenancy = Visible::only(activation.workspace_id);
+        let found = crate::records::all_of(&*self.filters, &tenancy, vec![filter]).await;
+        let found = found.map_err(SyncError::Store)?;
+        let filter = ConnectorFilter::effective(&found, activation.workspace_id);
+        Ok(filter.map(|it| it.config.clone()))
     }
 }
 
@@ -40,7 +59,8 @@ impl Connections for RunConnections {
         })?;
         let definition = definition.clone();
         let environment = self.sources.lend(&activation);
-        Ok(Connection { activation, definition, settings, environment })
+        let filter = self.filter(&activation).await?;
+        Ok(Connection { activation, definition, settings, environment, filter })
     }
 }
 
@@ -62,7 +82,8 @@ pub(crate) mod tests {
 
     async fn open(change: impl FnOnce(&mut WorkspaceConnector)) -> Result<Connection, String> {
         let kept = activation(change);
-        let connections = RunConnections::new(keep(vec![kept]).store, sources());
+        let filters = keep(Vec::<ConnectorFilter>::new()).store;
+        let connections = RunConnections::new(keep(vec![kept]).store, filters, sources());
         connections.open(&run()).await.map_err(|error| error.code().to_string())
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use linkspan_domain::{
     Act, AuditEventId, Call, Caller, Filter, Id, ListQuery, Page, PageRequest, PageSize, Receipt,
-    Revision,
+    Resource, Revision,
     ports::{Change, Store, StoreError, World},
 };
 
@@ -287,6 +287,25 @@ pub(crate) async fn require_live<R: Readable>(
 
 pub(crate) fn may_read<R: Readable>(caller: &Caller) -> Result<(), RecordError> {
     Ok(R::READ.map_or(Ok(()), |it| caller.require(it))?)
+}
+
+/// All live things of `tenancy` that fit `filters`, without regard to who asks.
+pub(crate) async fn all_of<R: Resource>(
+    store: &dyn Store<R>,
+    tenancy: &R::Tenancy,
+    filters: Vec<Filter>,
+) -> Result<Vec<R>, StoreError> {
+    let mut query = ListQuery { filters, page: largest(), ..ListQuery::default() };
+    let mut all = Vec::new();
+    loop {
+        let page = store.list(tenancy, &query).await?;
+        let last = page.items.last().filter(|_| page.has_after).map(|(_, at)| at.clone());
+        all.extend(page.into_resources());
+        match last {
+            Some(last) => query.page.after = Some(last),
+            None => return Ok(all),
+        }
+    }
 }
 
 /// As many things at a time as a store gives.

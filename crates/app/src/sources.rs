@@ -3,9 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use linkspan_domain::{
-    Caller, Code, Denied, Permission, StreamSpec, WorkspaceConnector, WorkspaceId,
+    Caller, Code, Condition, Denied, Permission, StreamName, StreamSpec, WorkspaceConnector,
+    WorkspaceId,
 };
-use linkspan_sdk::{Definition, Environment, Failure};
+use linkspan_sdk::{Definition, Environment, Failure, Pushed};
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
@@ -79,6 +80,18 @@ impl Sources {
             streams.retain(|it| schemas.is_empty() || is_in(schemas, it.name.as_str()));
             streams
         }))
+    }
+
+    /// Which parts of a filter the source takes over in a read of `stream`.
+    pub(crate) async fn push_down(
+        &self,
+        activation: &WorkspaceConnector,
+        stream: StreamName,
+        parts: Vec<Condition>,
+    ) -> Result<Result<Vec<Pushed>, Failure>, SettingsError> {
+        let (definition, settings) = self.settings.of(activation)?;
+        let asking = definition.push_down(settings, stream, parts, self.lend(activation));
+        Ok(timeout(PATIENCE, asking).await.unwrap_or_else(|_| Err(too_slow())))
     }
 
     /// The environment, for one use by an activation.

@@ -181,7 +181,7 @@ impl Streams {
 
 #[cfg(test)]
 mod tests {
-    use linkspan_domain::{Role, StreamSettings};
+    use linkspan_domain::{Role, SchemaPolicy, StreamSettings};
 
     use super::*;
     use crate::fixtures::{MockRuns, activation, call, code, id, keep, sources, world};
@@ -195,6 +195,7 @@ mod tests {
             generation: 1,
             records: 7,
             synced_at: None,
+            memory: None,
         }
     }
 
@@ -219,6 +220,8 @@ mod tests {
                 cursor_type,
                 cursor_after: None,
                 primary_key: Vec::new(),
+                lag: None,
+                schema_policy: SchemaPolicy::Evolve,
             }];
         });
         let streams = Streams::new(Arc::new(runs), keep(vec![kept]).store, sources(), world());

@@ -1,6 +1,7 @@
 //! The built-in connector types that need a native database driver.
 
 mod columns;
+mod filter;
 mod identifier;
 mod list;
 mod mariadb;
@@ -10,6 +11,7 @@ mod mysql_identity;
 mod postgres;
 mod postgres_identity;
 mod postgresql;
+mod ranges;
 mod server;
 mod table;
 

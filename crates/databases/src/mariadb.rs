@@ -1,8 +1,8 @@
 //! MariaDB: every table and view that the credentials may read.
 
-use linkspan_domain::{Category, StreamSpec};
+use linkspan_domain::{Category, Condition, StreamName, StreamSpec};
 use linkspan_sdk::{
-    BatchSink, CheckOutcome, ConnectorType, Cx, Failure, PoolCache, ReadRequest, Source,
+    BatchSink, CheckOutcome, ConnectorType, Cx, Failure, PoolCache, Pushed, ReadRequest, Source,
     SourceEntry, source,
 };
 use semver::Version;
@@ -43,5 +43,21 @@ impl Source for Mariadb {
 
     async fn read(cx: &Cx<Self>, request: ReadRequest, out: &mut BatchSink) -> Result<(), Failure> {
         family::whole::read(cx, request, out).await
+    }
+
+    async fn push_down(
+        cx: &Cx<Self>,
+        stream: &StreamName,
+        parts: &[Condition],
+    ) -> Result<Vec<Pushed>, Failure> {
+        family::whole::push_down(cx, stream, parts).await
+    }
+
+    async fn split(
+        cx: &Cx<Self>,
+        stream: &StreamName,
+        parts: usize,
+    ) -> Result<Vec<Condition>, Failure> {
+        family::whole::split(cx, stream, parts).await
     }
 }

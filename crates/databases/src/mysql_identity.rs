@@ -1,8 +1,8 @@
 //! MySQL or MariaDB, one table of identities.
 
-use linkspan_domain::{Category, Secret, StreamSpec};
+use linkspan_domain::{Category, Condition, Secret, StreamName, StreamSpec};
 use linkspan_sdk::{
-    BatchSink, CheckOutcome, ConnectorType, Cx, Failure, PoolCache, ReadRequest, Source,
+    BatchSink, CheckOutcome, ConnectorType, Cx, Failure, PoolCache, Pushed, ReadRequest, Source,
     SourceEntry, source,
 };
 use schemars::JsonSchema;
@@ -94,5 +94,16 @@ impl Source for MysqlIdentity {
         }
         let (pool, table) = table(cx).await?;
         family::read(&pool, &table, request, out).await
+    }
+    async fn push_down(
+        cx: &Cx<Self>,
+        stream: &StreamName,
+        parts: &[Condition],
+    ) -> Result<Vec<Pushed>, Failure> {
+        let name = cx.settings.table(&cx.settings.connection()?)?;
+        if name.as_str() != stream.as_str() {
+            return Err(Failure::NotFound(format!("the stream `{stream}`")));
+        }
+        Ok(family::push_down(&table(cx).await?.1, parts))
     }
 }

@@ -1,8 +1,8 @@
 //! PostgreSQL, one table of identities.
 
-use linkspan_domain::{Category, Secret, StreamSpec};
+use linkspan_domain::{Category, Condition, Secret, StreamName, StreamSpec};
 use linkspan_sdk::{
-    BatchSink, CheckOutcome, ConnectorType, Cx, Failure, PoolCache, ReadRequest, Source,
+    BatchSink, CheckOutcome, ConnectorType, Cx, Failure, PoolCache, Pushed, ReadRequest, Source,
     SourceEntry, source,
 };
 use schemars::JsonSchema;
@@ -79,5 +79,17 @@ impl Source for PostgresIdentity {
         let pool = postgres::pool(cx, cx.settings.connection()?).await?;
         let table = Table::find(&pool, &name).await?;
         postgres::read(&pool, &table, request, out).await
+    }
+    async fn push_down(
+        cx: &Cx<Self>,
+        stream: &StreamName,
+        parts: &[Condition],
+    ) -> Result<Vec<Pushed>, Failure> {
+        let name = cx.settings.table()?;
+        if name.as_str() != stream.as_str() {
+            return Err(Failure::NotFound(format!("the stream `{stream}`")));
+        }
+        let pool = postgres::pool(cx, cx.settings.connection()?).await?;
+        postgres::push_down(&pool, &Table::find(&pool, &name).await?, parts).await
     }
 }

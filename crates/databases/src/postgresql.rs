@@ -1,8 +1,8 @@
 //! PostgreSQL: every table, view and foreign table that the credentials may read.
 
-use linkspan_domain::{Category, Secret, StreamSpec};
+use linkspan_domain::{Category, Condition, Secret, StreamName, StreamSpec};
 use linkspan_sdk::{
-    BatchSink, CheckOutcome, ConnectorType, Cx, Failure, PoolCache, ReadRequest, Source,
+    BatchSink, CheckOutcome, ConnectorType, Cx, Failure, PoolCache, Pushed, ReadRequest, Source,
     SourceEntry, source,
 };
 use schemars::JsonSchema;
@@ -116,5 +116,24 @@ impl Source for Postgresql {
         let name = Identifier::guard("stream", request.stream.as_str())?;
         let table = Table::find(&pool, &name).await?;
         postgres::read(&pool, &table, request, out).await
+    }
+
+    async fn push_down(
+        cx: &Cx<Self>,
+        stream: &StreamName,
+        parts: &[Condition],
+    ) -> Result<Vec<Pushed>, Failure> {
+        let pool = postgres::pool(cx, cx.settings.connection()?).await?;
+        let name = Identifier::guard("stream", stream.as_str())?;
+        postgres::push_down(&pool, &Table::find(&pool, &name).await?, parts).await
+    }
+    async fn split(
+        cx: &Cx<Self>,
+        stream: &StreamName,
+        parts: usize,
+    ) -> Result<Vec<Condition>, Failure> {
+        let pool = postgres::pool(cx, cx.settings.connection()?).await?;
+        let name = Identifier::guard("stream", stream.as_str())?;
+        postgres::split(&pool, &Table::find(&pool, &name).await?, parts).await
     }
 }

@@ -1,5 +1,6 @@
 //! Conditions on records: Hasura's boolean expressions, as a tree that can only be built right.
 
+mod decimal;
 mod evaluate;
 mod parse;
 mod pattern;
@@ -10,7 +11,8 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Map, Number, Value, json};
 
-pub use evaluate::Truth;
+pub use decimal::Decimal;
+pub use evaluate::{Cell, Truth};
 pub use parse::InvalidCondition;
 pub use pattern::Pattern;
 pub use validate::ConditionMismatch;
@@ -28,7 +30,7 @@ pub use validate::ConditionMismatch;
 /// assert!(!adults.holds(&json!({ "age": 40 })), "a comparison with nothing does not hold");
 /// # Ok::<(), linkspan_domain::InvalidCondition>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
     /// All hold. Of none: true.
     And(Vec<Self>),
@@ -45,7 +47,7 @@ pub enum Condition {
 pub struct FieldPath(Vec<String>);
 
 /// What must hold of a field.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Test {
     /// `_eq`
     Eq(Scalar),
@@ -78,7 +80,7 @@ pub enum Test {
 }
 
 /// A value to compare with. Never null: that is what `_is_null` is for.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scalar {
     /// True or false.
     Boolean(bool),
@@ -86,6 +88,9 @@ pub enum Scalar {
     Number(Number),
     /// Text, and all that JSON writes as text.
     Text(String),
+    /// An exact decimal, which JSON writes as text or as a number. Only [`Condition::bind`] makes it: it takes a field
+    /// that holds decimals.
+    Decimal(Decimal),
 }
 
 impl FieldPath {
@@ -112,6 +117,14 @@ impl Condition {
         let mut fields = Vec::new();
         self.collect(&mut fields);
         fields
+    }
+
+    /// What must hold all together: the parts of the outermost `_and`, and of those within it.
+    pub fn conjuncts(self) -> Vec<Self> {
+        match self {
+            Self::And(parts) => parts.into_iter().flat_map(Self::conjuncts).collect(),
+            other => vec![other],
+        }
     }
 
     fn collect<'a>(&'a self, fields: &mut Vec<&'a FieldPath>) {
@@ -173,6 +186,7 @@ impl Scalar {
             Self::Boolean(it) => json!(it),
             Self::Number(it) => Value::Number(it.clone()),
             Self::Text(it) => json!(it),
+            Self::Decimal(it) => json!(it.as_str()),
         }
     }
 }

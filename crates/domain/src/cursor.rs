@@ -5,9 +5,9 @@ use std::{cmp::Ordering, fmt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 use time::{
-    Date, OffsetDateTime, PrimitiveDateTime, UtcOffset,
+    Date, Duration, OffsetDateTime, PrimitiveDateTime, UtcOffset,
     format_description::{BorrowedFormatItem, well_known::Rfc3339},
-    macros::format_description,
+    macros::{datetime, format_description},
 };
 
 /// What a cursor column holds, and so how its values compare.
@@ -102,12 +102,28 @@ impl Cursor {
         }
     }
 
+    /// The cursor `lag` before this one: whole numbers, or seconds. Texts have none before them.
+    #[must_use]
+    pub fn back(self, lag: u64) -> Self {
+        let lag = i64::try_from(lag).unwrap_or(i64::MAX);
+        match self {
+            Self::Int(it) => Self::Int(it.saturating_sub(lag)),
+            Self::Timestamp(it) => {
+                Self::Timestamp(it.saturating_sub(Duration::seconds(lag)).max(YEAR_ONE))
+            }
+            text @ Self::Text(_) => text,
+        }
+    }
+
     /// The later of two cursors; `self` where they do not compare.
     #[must_use]
     pub fn max(self, other: Self) -> Self {
         if other > self { other } else { self }
     }
 }
+
+/// What no source goes behind.
+const YEAR_ONE: OffsetDateTime = datetime!(0001-01-01 00:00 UTC);
 
 const ZONED: &[BorrowedFormatItem<'_>] = format_description!(
     version = 2,

@@ -72,6 +72,8 @@ ids! {
     ConnectorFilterId
     /// One entry of the catalog.
     ConnectorId
+    /// One thing that a run noticed.
+    DiagnosticId
     /// One uploaded file.
     FileId
     /// One organization: the account that owns workspaces.

@@ -12,6 +12,7 @@ mod connector;
 mod connector_filter;
 mod connector_type;
 mod cursor;
+mod diagnostic;
 mod file;
 mod id;
 mod list;
@@ -25,6 +26,7 @@ mod resource;
 mod schedule;
 mod secret;
 mod stream;
+mod stream_memory;
 mod sync_log;
 mod tenancy;
 mod text;
@@ -35,7 +37,8 @@ pub use api_key::{ApiKey, KeyHash};
 pub use audit::{ActorType, AuditEvent};
 pub use call::{Act, Actor, Call, Caller, Denied, IdempotencyClaim, IdempotencyReply, Receipt};
 pub use condition::{
-    Condition, ConditionMismatch, FieldPath, InvalidCondition, Pattern, Scalar, Test, Truth,
+    Cell, Condition, ConditionMismatch, Decimal, FieldPath, InvalidCondition, Pattern, Scalar,
+    Test, Truth,
 };
 pub use config::{
     ConfigError, ConfigSchema, Secrets, SplitConfig, join_config, looks_secret, masked_config,
@@ -51,10 +54,11 @@ pub use connector_type::{
     ExecutionModel, InvalidConnectorTypeKey,
 };
 pub use cursor::{Cursor, CursorType, InvalidCursor};
+pub use diagnostic::{Diagnostic, DiagnosticClass, DiagnosticReason};
 pub use file::{ContentHash, UploadedFile};
 pub use id::{
-    ApiKeyId, AuditEventId, ConnectionTestId, ConnectorFilterId, ConnectorId, FileId, Id,
-    OrganizationId, PersonId, ProviderConnectorId, ProviderId, SyncLogId, WorkspaceConnectorId,
+    ApiKeyId, AuditEventId, ConnectionTestId, ConnectorFilterId, ConnectorId, DiagnosticId, FileId,
+    Id, OrganizationId, PersonId, ProviderConnectorId, ProviderId, SyncLogId, WorkspaceConnectorId,
     WorkspaceId,
 };
 pub use list::{
@@ -73,6 +77,7 @@ pub use schedule::{
 };
 pub use secret::{MASK, Secret, is_mask};
 pub use stream::{InvalidStreamName, StreamField, StreamName, StreamSpec};
+pub use stream_memory::{SchemaChange, StreamMemory};
 pub use sync_log::{
     Failures, Fence, Lease, RunCounts, RunOutcome, RunStatus, StreamState, SyncLog, SyncMode,
     Trigger,
@@ -81,8 +86,8 @@ pub use tenancy::{Platform, Visible, Within};
 pub use text::{Email, FileName, InvalidText, Name, ServiceId, Slug};
 pub use workspace::Workspace;
 pub use workspace_connector::{
-    Event, Health, LogLevel, Readiness, RunEnd, SealedSecrets, Status, StreamSettings,
-    UnexpectedEvent, WorkspaceConnector,
+    Event, Health, LogLevel, Readiness, RunEnd, SchemaPolicy, SealedSecrets, Status,
+    StreamSettings, UnexpectedEvent, WorkspaceConnector,
 };
 
 /// The guide's examples are tested with the code they are about.

@@ -1,5 +1,6 @@
 //! What Linkspan asks of the outside world, one small trait each.
 
+mod diagnostics;
 mod files;
 mod idempotency;
 mod outbound;
@@ -13,6 +14,7 @@ mod world;
 
 use std::error::Error;
 
+pub use diagnostics::DiagnosticStore;
 pub use files::{FileStore, FileStoreError, ReceiveError, ReceivedFile, Upload};
 pub use idempotency::{CLAIM_LASTS, Claimed, IdempotencyStore, REPLY_LASTS};
 pub use outbound::{

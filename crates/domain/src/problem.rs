@@ -122,6 +122,9 @@ pub enum Code {
     /// Too many of the records that a run read cannot be stored.
     #[strum(to_string = "sync.too_many_quarantined")]
     TooManyQuarantined,
+    /// A stream is not what it was, and may not change.
+    #[strum(to_string = "sync.schema_frozen")]
+    SchemaFrozen,
     /// Someone stopped the run.
     #[strum(to_string = "sync.cancelled")]
     SyncCancelled,

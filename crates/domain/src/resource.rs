@@ -51,6 +51,7 @@ pub enum ResourceType {
     ConnectionTest,
     Connector,
     ConnectorFilter,
+    ConnectorSyncDiagnostic,
     ConnectorType,
     File,
     Person,

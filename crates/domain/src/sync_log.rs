@@ -6,8 +6,8 @@ use strum::VariantNames;
 use time::{Duration, OffsetDateTime};
 
 use crate::{
-    Act, Attribute, Code, Resource, ResourceType, Revision, RunEnd, StreamName, SyncLogId, Visible,
-    WorkspaceConnectorId, WorkspaceId,
+    Act, Attribute, Code, Resource, ResourceType, Revision, RunEnd, StreamMemory, StreamName,
+    SyncLogId, Visible, WorkspaceConnectorId, WorkspaceId,
 };
 
 /// One run of a sync, from trigger to end. The row is the truth of the run: its state and who holds it.
@@ -197,6 +197,8 @@ pub struct StreamState {
     pub records: u64,
     /// When a run last finished it.
     pub synced_at: Option<OffsetDateTime>,
+    /// What its records were read with. None: not remembered.
+    pub memory: Option<StreamMemory>,
 }
 
 /// How the runs of an activation failed of late.

@@ -94,6 +94,51 @@ pub struct StreamSettings {
     /// The columns that name a row, where the source does not say.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub primary_key: Vec<String>,
+    /// How far before the last cursor value an incremental sync begins, for rows that come late: whole numbers for a cursor
+    /// of the type `int`, seconds for a `timestamp`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lag: Option<u64>,
+    /// What becomes of the stream when its fields are not what they were.
+    #[serde(default, skip_serializing_if = "SchemaPolicy::is_default")]
+    pub schema_policy: SchemaPolicy,
+}
+
+/// What becomes of a stream whose schema is not what it was.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Default,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::EnumIter,
+    strum::VariantNames,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum SchemaPolicy {
+    /// It is read as it is now.
+    #[default]
+    Evolve,
+    /// It is not read, and its run fails.
+    Freeze,
+    /// Records that do not fit the remembered fields are left out.
+    DiscardRow,
+    /// Values that do not fit the remembered fields are left out.
+    DiscardValue,
+}
+
+impl SchemaPolicy {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// How much the runs of an activation log.

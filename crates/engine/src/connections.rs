@@ -3,7 +3,7 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use linkspan_domain::{SyncLog, WorkspaceConnector};
+use linkspan_domain::{Condition, SyncLog, WorkspaceConnector};
 use linkspan_sdk::{Definition, Environment};
 use serde_json::Value;
 
@@ -31,6 +31,8 @@ pub struct Connection {
     pub settings: Value,
     /// What the type may use.
     pub environment: Environment,
+    /// What must hold of the records of its streams. None: nothing.
+    pub filter: Option<Condition>,
 }
 
 impl fmt::Debug for Connection {

@@ -1,11 +1,11 @@
 //! Records from columns to rows: key, JSON and hash.
 
-mod cell;
+pub(crate) mod cell;
 mod text;
 
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
+use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{ArrowError, SchemaRef};
 use linkspan_domain::ports::Cause;
 use linkspan_sdk::{ContentHash, Rejected, Rows};
@@ -79,17 +79,8 @@ impl RowEncoder {
             return Err(Unencodable("the batches of a read differ".into()));
         }
         let schema = Arc::clone(&self.schema);
-        let fields = schema.fields();
-        let arrays = fields.iter().zip(batch.columns());
-        let arrays: Vec<_> = arrays
-            .map(|(field, array)| canonical(field, array))
-            .collect::<Result<_, _>>()
-            .map_err(unencodable)?;
-        let fields = fields.iter().zip(&arrays);
-        let mut columns: Vec<_> = fields
-            .map(|(field, array)| Cells::of(field, array))
-            .collect::<Result<_, _>>()
-            .map_err(unencodable)?;
+        let arrays = canonical_columns(&schema, batch)?;
+        let mut columns = cells(&schema, &arrays)?;
         for row in 0..batch.num_rows() {
             match Self::payload(&mut self.payload, &self.labels, &mut columns, row) {
                 None => self.keep(&mut columns, row, rows, rejected),
@@ -100,6 +91,25 @@ impl RowEncoder {
             }
         }
         Ok(())
+    }
+
+    /// The keys of the records of `batch`, in their order. None where there is no primary key, or a record has none.
+    pub(crate) fn keys(&mut self, batch: &RecordBatch) -> Result<Vec<Option<String>>, Unencodable> {
+        if self.key.is_empty() {
+            return Ok(vec![None; batch.num_rows()]);
+        }
+        let schema = Arc::clone(&self.schema);
+        let arrays = canonical_columns(&schema, batch)?;
+        let mut columns = cells(&schema, &arrays)?;
+        let rows = 0..batch.num_rows();
+        Ok(rows.map(|row| self.key_of(&mut columns, row)).collect())
+    }
+
+    fn key_of(&mut self, columns: &mut [Cells<'_>], row: usize) -> Option<String> {
+        write_key(&mut self.key_text, &self.key, columns, row).ok()?;
+        let key = String::from_utf8_lossy(&self.key_text);
+        let is_long = key.len() > LONGEST_KEY || key.starts_with(HASHED_KEY);
+        Some(if is_long { hashed(&key) } else { key.into_owned() })
     }
 
     /// Writes the payload. Answers the first column that has a fault; something stands in for its value.
@@ -163,18 +173,25 @@ impl RowEncoder {
         reason: String,
         rejected: &mut Vec<Rejected>,
     ) {
-        let key = if self.key.is_empty() {
-            None
-        } else {
-            write_key(&mut self.key_text, &self.key, columns, row).ok().map(|()| {
-                let key = String::from_utf8_lossy(&self.key_text);
-                let is_long = key.len() > LONGEST_KEY || key.starts_with(HASHED_KEY);
-                if is_long { hashed(&key) } else { key.into_owned() }
-            })
-        };
+        let key = if self.key.is_empty() { None } else { self.key_of(columns, row) };
         let payload = excerpt(&String::from_utf8_lossy(&self.payload));
         rejected.push(Rejected { key, payload, reason });
     }
+}
+
+fn canonical_columns(
+    schema: &SchemaRef,
+    batch: &RecordBatch,
+) -> Result<Vec<ArrayRef>, Unencodable> {
+    let columns = schema.fields().iter().zip(batch.columns());
+    let columns = columns.map(|(field, array)| canonical(field, array));
+    columns.collect::<Result<_, _>>().map_err(unencodable)
+}
+
+fn cells<'a>(schema: &'a SchemaRef, arrays: &'a [ArrayRef]) -> Result<Vec<Cells<'a>>, Unencodable> {
+    let fields = schema.fields().iter().zip(arrays);
+    let cells = fields.map(|(field, array)| Cells::of(field, array));
+    cells.collect::<Result<_, _>>().map_err(unencodable)
 }
 
 fn write_key(

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use linkspan_domain::{
     RunEnd, RunOutcome, SyncLog, SyncLogId,
-    ports::{StoreError, SyncStore, World},
+    ports::{DiagnosticStore, StoreError, SyncStore, World},
 };
 use linkspan_sdk::{BatchLimits, HeldRun, RecordStore};
 use tokio::time::sleep;
@@ -23,6 +23,8 @@ pub struct Engine {
     pub syncs: Arc<dyn SyncStore>,
     /// Keeps the records.
     pub records: Arc<dyn RecordStore>,
+    /// Keeps what runs notice.
+    pub diagnostics: Arc<dyn DiagnosticStore>,
     /// Opens activations.
     pub connections: Arc<dyn Connections>,
     /// Tells the time.
@@ -205,7 +207,7 @@ impl Engine {
 
 fn succeeded(run: &SyncLog, done: &Report) -> RunOutcome {
     RunOutcome {
-        end: RunEnd::of_success(done.losses.len() as u64, done.streams_finished),
+        end: RunEnd::of_success(done.losses, done.streams_finished),
         counts: run.counts.plus(done.counts),
         error: None,
     }

@@ -1,7 +1,7 @@
 //! Why a run fails.
 
 use linkspan_domain::{
-    Code, ConnectorTypeKey, InvalidCursor, Problem, RunEnd, Status, StreamName,
+    Code, ConditionMismatch, ConnectorTypeKey, InvalidCursor, Problem, RunEnd, Status, StreamName,
     ports::{Cause, StoreError},
 };
 use linkspan_sdk::Failure;
@@ -56,6 +56,29 @@ pub enum SyncError {
         /// What is wrong with it.
         source: InvalidCursor,
     },
+    /// Cursors that are texts have nothing before them.
+    #[error(
+        "the stream `{0}` has a lag, but its cursor is text; take the lag away, or choose another cursor"
+    )]
+    UselessLag(StreamName),
+    /// The filter asks for what streams do not have.
+    #[error("the filter does not fit {}: {source}; change the filter", whom(stream.as_ref()))]
+    FilterUnfit {
+        /// Which stream. None: no stream at all.
+        stream: Option<StreamName>,
+        /// What does not fit.
+        source: ConditionMismatch,
+    },
+    /// The stream is not what it was, and may not change.
+    #[error(
+        "the stream `{stream}` is frozen, and {change}; set its schema_policy to `evolve` to take it as it is"
+    )]
+    SchemaFrozen {
+        /// Which stream.
+        stream: StreamName,
+        /// What became of it, continuing a sentence.
+        change: String,
+    },
     /// Too many of the records cannot be stored.
     #[error(
         "{quarantined} of {read} records of the stream `{stream}` cannot be stored; see why in its quarantine"
@@ -92,6 +115,10 @@ pub enum SyncError {
     },
 }
 
+fn whom(stream: Option<&StreamName>) -> String {
+    stream.map_or_else(|| "any stream".to_owned(), |it| format!("the stream `{it}`"))
+}
+
 impl SyncError {
     /// The stable name that the run keeps.
     pub fn name(&self) -> String {
@@ -114,6 +141,9 @@ impl SyncError {
             | Self::CursorRequired(_)
             | Self::ColumnNotFound { .. }
             | Self::InvalidCursor { .. }
+            | Self::UselessLag(_)
+            | Self::FilterUnfit { .. }
+            | Self::SchemaFrozen { .. }
             | Self::TooManyQuarantined { .. }
             | Self::Crashed(_)
             | Self::Cancelled
@@ -150,7 +180,10 @@ impl SyncError {
             | Self::NotInstalled(_)
             | Self::Secrets(_)
             | Self::ColumnNotFound { .. }
-            | Self::InvalidCursor { .. } => RunEnd::Broken,
+            | Self::InvalidCursor { .. }
+            | Self::UselessLag(_)
+            | Self::FilterUnfit { .. }
+            | Self::SchemaFrozen { .. } => RunEnd::Broken,
             Self::Source(
                 Failure::Unavailable { .. } | Failure::RateLimited { .. } | Failure::Defect { .. },
             )
@@ -188,7 +221,11 @@ impl Problem for SyncError {
             Self::Secrets(_) | Self::Defect { .. } => Code::Internal,
             Self::StreamNotFound(_) => Code::StreamNotFound,
             Self::CursorRequired(_) => Code::CursorRequired,
-            Self::ColumnNotFound { .. } | Self::InvalidCursor { .. } => Code::InvalidConfig,
+            Self::ColumnNotFound { .. } | Self::InvalidCursor { .. } | Self::UselessLag(_) => {
+                Code::InvalidConfig
+            }
+            Self::FilterUnfit { .. } => Code::InvalidCondition,
+            Self::SchemaFrozen { .. } => Code::SchemaFrozen,
             Self::TooManyQuarantined { .. } => Code::TooManyQuarantined,
             Self::Crashed(_) => Code::SyncCrashed,
             Self::Store(StoreError::Unavailable(_)) => Code::Unavailable,

@@ -8,13 +8,18 @@ mod connections;
 mod encoder;
 mod engine;
 mod error;
+mod filter;
 mod heartbeat;
 mod mapping;
+mod notes;
 mod pipeline;
 mod plan;
+mod prepare;
 mod progress;
 mod run;
 mod scheduler;
+mod shape;
+mod stage;
 mod worker;
 
 pub use connections::{Connection, Connections};
@@ -27,6 +32,7 @@ pub use mapping::{
     suggest,
 };
 pub use plan::{CursorPlan, StreamPlan, plan};
+pub use prepare::StreamFilter;
 pub use progress::{NoProgress, Progress, RunEvent};
 pub use scheduler::Scheduler;
 pub use worker::{Worker, WorkerSettings};

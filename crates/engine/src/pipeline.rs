@@ -3,10 +3,10 @@
 //! Reading, encoding and storing go on at the same time. Two pieces of memory go round: while one is stored, the other is
 //! filled; a source that is faster than the store waits.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use futures_util::{FutureExt, StreamExt};
-use linkspan_domain::{Cursor, StreamName};
+use linkspan_domain::Cursor;
 use linkspan_sdk::{Batch, BatchStream, Failure, Rejected, Rows};
 use tokio::{
     sync::mpsc::{self, Receiver, Sender},
@@ -15,22 +15,26 @@ use tokio::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::{
-    SyncError,
-    encoder::{MissingColumn, RowEncoder, Unencodable},
-};
+use crate::{SyncError, notes::Notes, stage::Stage};
 
 /// What goes into one checkpoint.
 #[derive(Debug, Default)]
 pub(crate) struct Piece {
     pub(crate) rows: Rows,
     pub(crate) rejected: Vec<Rejected>,
+    /// The keys of records that are to be kept no longer.
+    pub(crate) gone: HashSet<String>,
+    pub(crate) notes: Notes,
     pub(crate) mark: Option<Cursor>,
 }
 
 impl Piece {
     fn is_empty(&self) -> bool {
-        self.rows.is_empty() && self.rejected.is_empty() && self.mark.is_none()
+        self.rows.is_empty()
+            && self.rejected.is_empty()
+            && self.gone.is_empty()
+            && self.notes.is_empty()
+            && self.mark.is_none()
     }
 }
 
@@ -56,17 +60,16 @@ pub(crate) struct Encoding {
     task: AbortOnDropHandle<Result<(), SyncError>>,
 }
 
-/// Encodes `batches` of the stream `name`, whose records `primary_key` names.
+/// Encodes `batches`, after what `stage` does with them.
 pub(crate) fn encode(
     batches: BatchStream,
-    name: StreamName,
-    primary_key: Vec<String>,
+    stage: Stage,
     limits: PieceLimits,
     stall: Duration,
 ) -> Encoding {
     let (passed_on, full) = mpsc::channel(1);
     let (free, mut returned) = mpsc::channel(2);
-    let mut encoding = Run { name, primary_key, encoder: None, limits, stall, passed_on };
+    let mut encoding = Run { stage: Some(stage), limits, stall, passed_on };
     let task = tokio::spawn(async move { encoding.all(batches, &mut returned).await });
     for _ in 0..2 {
         // There is room for both.
@@ -98,9 +101,8 @@ impl Encoding {
 }
 
 struct Run {
-    name: StreamName,
-    primary_key: Vec<String>,
-    encoder: Option<RowEncoder>,
+    /// Not there while it is at work.
+    stage: Option<Stage>,
     limits: PieceLimits,
     stall: Duration,
     passed_on: Sender<Piece>,
@@ -149,7 +151,7 @@ impl Run {
 
     fn is_full(&self, piece: &Piece) -> bool {
         let rejected = piece.rejected.iter().map(|it| it.payload.len()).sum::<usize>();
-        piece.rows.len() + piece.rejected.len() >= self.limits.rows
+        piece.rows.len() + piece.rejected.len() + piece.gone.len() >= self.limits.rows
             || piece.rows.bytes() + rejected >= self.limits.bytes
     }
 
@@ -170,31 +172,19 @@ impl Run {
         self.passed_on.send(piece).await.map_err(|_| SyncError::Cancelled)
     }
 
-    async fn add(&mut self, batch: Batch, piece: Piece) -> Result<Piece, SyncError> {
-        let mut encoder = match self.encoder.take() {
-            Some(encoder) => encoder,
-            None => RowEncoder::new(batch.records.schema(), &self.primary_key).map_err(
-                |MissingColumn(column)| SyncError::ColumnNotFound {
-                    stream: self.name.clone(),
-                    column,
-                    setting: "primary_key",
-                },
-            )?,
-        };
+    async fn add(&mut self, batch: Batch, mut piece: Piece) -> Result<Piece, SyncError> {
         let Batch { records, cursor } = batch;
+        let Some(mut stage) = self.stage.take() else { return Err(SyncError::Cancelled) };
         let work = move || {
-            let Piece { mut rows, mut rejected, mark } = piece;
-            encoder.encode(&records, &mut rows, &mut rejected)?;
-            Ok::<_, Unencodable>((encoder, Piece { rows, rejected, mark: cursor.or(mark) }))
+            let done = stage.take(records, &mut piece);
+            (stage, done.map(|()| piece))
         };
-        let done = spawn_blocking(work)
+        let (stage, done) = spawn_blocking(work)
             .await
             .map_err(|error| SyncError::Defect { doing: "encode records", source: error.into() })?;
-        let (encoder, piece) = done.map_err(|error| SyncError::Defect {
-            doing: "encode the columns of a source",
-            source: error.into(),
-        })?;
-        self.encoder = Some(encoder);
-        Ok(piece)
+        self.stage = Some(stage);
+        let piece = done?;
+        let mark = cursor.or(piece.mark);
+        Ok(Piece { mark, ..piece })
     }
 }

@@ -1,12 +1,12 @@
 //! What a run is going to read, and how.
 
 use linkspan_domain::{
-    Cursor, CursorType, FieldKind, StreamName, StreamSettings, StreamSpec, StreamState, SyncMode,
-    WorkspaceConnector,
+    Condition, Cursor, CursorType, FieldKind, SchemaPolicy, StreamMemory, StreamName,
+    StreamSettings, StreamSpec, StreamState, SyncMode, WorkspaceConnector,
 };
 use linkspan_sdk::{BatchLimits, CursorSpec, Failure, ReadMode, ReadRequest};
 
-use crate::SyncError;
+use crate::{SyncError, prepare::StreamFilter, shape::Shape};
 
 /// One stream that a run is going to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,14 @@ pub struct StreamPlan {
     pub primary_key: Vec<String>,
     /// What is new, if it is not read in full.
     pub cursor: Option<CursorPlan>,
+    /// What must hold of its records.
+    pub filter: StreamFilter,
+    /// What becomes of it if its schema is not what it was.
+    pub policy: SchemaPolicy,
+    /// What to remember of it.
+    pub(crate) memory: StreamMemory,
+    /// What its records are held to.
+    pub(crate) shape: Option<Shape>,
 }
 
 /// How to tell what is new.
@@ -26,6 +34,8 @@ pub struct CursorPlan {
     pub spec: CursorSpec,
     /// Where the first run begins, as the settings have it.
     pub start: Option<Cursor>,
+    /// How far before its mark a run begins.
+    pub lag: u64,
 }
 
 /// Plans a run of `activation` in `mode` over the streams called `asked`, or all, of those that it has and may show.
@@ -72,7 +82,20 @@ fn stream(
         SyncMode::Full => None,
         SyncMode::Incremental => Some(cursor(settings, spec)?),
     };
-    Ok(StreamPlan { name: spec.name.clone(), primary_key, cursor })
+    let memory = StreamMemory {
+        fields: spec.fields.clone(),
+        primary_key: primary_key.clone(),
+        filter: None,
+    };
+    Ok(StreamPlan {
+        name: spec.name.clone(),
+        primary_key,
+        cursor,
+        filter: StreamFilter::default(),
+        policy: settings.map(|it| it.schema_policy).unwrap_or_default(),
+        memory,
+        shape: None,
+    })
 }
 
 fn cursor(settings: Option<&StreamSettings>, spec: &StreamSpec) -> Result<CursorPlan, SyncError> {
@@ -95,7 +118,11 @@ fn cursor(settings: Option<&StreamSettings>, spec: &StreamSpec) -> Result<Cursor
     let start = start
         .transpose()
         .map_err(|source| SyncError::InvalidCursor { stream: spec.name.clone(), source })?;
-    Ok(CursorPlan { spec: CursorSpec { column, cursor_type }, start })
+    let lag = settings.lag.unwrap_or_default();
+    if lag > 0 && cursor_type == CursorType::Text {
+        return Err(SyncError::UselessLag(spec.name.clone()));
+    }
+    Ok(CursorPlan { spec: CursorSpec { column, cursor_type }, start, lag })
 }
 
 /// How the values of a column compare, where the settings do not say.
@@ -120,21 +147,30 @@ impl StreamPlan {
         if self.cursor.is_some() { SyncMode::Incremental } else { SyncMode::Full }
     }
 
-    /// What to ask the source for, given what is remembered of the stream.
+    /// What to ask the source for, given what is remembered of the stream and which parts of the filter it takes over.
     ///
     /// A mark of another column says nothing, nor does one of another type: then the read begins where the settings say.
-    pub(crate) fn request(&self, state: Option<&StreamState>, batch: BatchLimits) -> ReadRequest {
+    pub(crate) fn request(
+        &self,
+        state: Option<&StreamState>,
+        filter: Vec<Condition>,
+        batch: BatchLimits,
+    ) -> ReadRequest {
         let mode = match &self.cursor {
             None => ReadMode::Full,
-            Some(CursorPlan { spec, start }) => {
-                let mark = state
-                    .filter(|it| it.cursor_column.as_ref() == Some(&spec.column))
-                    .and_then(|it| it.cursor_after.as_deref())
-                    .and_then(|it| Cursor::parse(spec.cursor_type, it).ok());
+            Some(CursorPlan { spec, start, lag }) => {
+                let mark = self.mark(state).map(|it| it.back(*lag));
                 let after = mark.or_else(|| start.clone());
                 ReadMode::Incremental { cursor: spec.clone(), after }
             }
         };
-        ReadRequest { stream: self.name.clone(), mode, batch }
+        ReadRequest { stream: self.name.clone(), mode, filter, batch }
+    }
+
+    /// How far earlier runs came, if that says anything about this one.
+    pub(crate) fn mark(&self, state: Option<&StreamState>) -> Option<Cursor> {
+        let spec = &self.cursor.as_ref()?.spec;
+        let state = state.filter(|it| it.cursor_column.as_ref() == Some(&spec.column))?;
+        Cursor::parse(spec.cursor_type, state.cursor_after.as_deref()?).ok()
     }
 }

@@ -1,9 +1,12 @@
 //! One run at work: its streams, one after the other.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use linkspan_domain::{RunCounts, Status, StreamName, StreamSpec, SyncLog, ports::StoreError};
-use linkspan_sdk::{Checkpoint, Failure, Finish, HeldRun, Load, Opening};
+use linkspan_domain::{
+    Condition, Cursor, DiagnosticReason, RunCounts, SchemaChange, Status, StreamName, StreamSpec,
+    StreamState, SyncLog, SyncMode, ports::StoreError,
+};
+use linkspan_sdk::{Checkpoint, Failure, Finish, Held, HeldRun, Load, Opening, Pushed};
 use tokio::{
     select,
     time::{sleep, timeout},
@@ -11,9 +14,13 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Connection, Engine, RunEvent, StreamPlan, SyncError,
+    Connection, Engine, RunEvent, StreamFilter, StreamPlan, SyncError,
+    filter::RowFilter,
+    notes::Notes,
     pipeline::{Encoding, Piece, PieceLimits, encode, silent},
     plan,
+    prepare::concerns_some,
+    stage::{Filtered, Stage},
 };
 
 /// What ends a run before its time.
@@ -68,8 +75,8 @@ impl Signals {
 pub(crate) struct Report {
     pub(crate) counts: RunCounts,
     pub(crate) streams_finished: u64,
-    /// For which reasons records of which streams were kept aside.
-    pub(crate) losses: BTreeSet<(StreamName, String)>,
+    /// For how many reasons data of streams was lost.
+    pub(crate) losses: u64,
 }
 
 pub(crate) struct Run<'a> {
@@ -107,13 +114,27 @@ impl<'a> Run<'a> {
         }
         let specs = self.discover(&connection).await?;
         let run = self.log;
-        let plans = plan(&connection.activation, run.mode, &run.streams, &specs)?;
+        let mut plans = plan(&connection.activation, run.mode, &run.streams, &specs)?;
+        if let Some(filter) = &connection.filter {
+            concerns_some(filter, &specs)?;
+            plans = plans.into_iter().map(|it| filtered(it, filter)).collect::<Result<_, _>>()?;
+        }
+        let states = self.engine.syncs.streams(run.workspace_connector_id).await;
+        let states = states.map_err(SyncError::Store)?;
+        self.note_removed(&states, &specs).await;
         let streams = plans.iter().map(|it| it.name.clone()).collect();
         self.tell(&RunEvent::Started { mode: run.mode, streams });
         let mut first_error = None;
-        for plan in &plans {
+        for plan in &mut plans {
             self.tell(&RunEvent::StreamStarted { stream: plan.name.clone() });
-            match self.stream(&connection, plan).await {
+            let mut notes = Notes::default();
+            let state = states.iter().find(|it| it.stream == plan.name);
+            let done = match plan.prepare(state, &mut notes) {
+                Ok(()) => self.stream(&connection, plan, &mut notes).await,
+                Err(error) => Err(error.into()),
+            };
+            self.note(&plan.name, &notes).await;
+            match done {
                 Ok(counts) => {
                     self.report.streams_finished += 1;
                     self.tell(&RunEvent::StreamFinished { stream: plan.name.clone(), counts });
@@ -159,11 +180,12 @@ impl<'a> Run<'a> {
         &mut self,
         connection: &Connection,
         plan: &StreamPlan,
+        notes: &mut Notes,
     ) -> Result<RunCounts, Halt> {
         let mut retries = Retries::new(self.engine);
         let mut counts = RunCounts::default();
         loop {
-            let error = match self.attempt(connection, plan, &mut counts).await {
+            let error = match self.attempt(connection, plan, &mut counts, notes).await {
                 Ok(()) => return Ok(counts),
                 Err(Halt::Failed(error)) => error,
                 Err(halt) => return Err(halt),
@@ -187,6 +209,7 @@ impl<'a> Run<'a> {
         connection: &Connection,
         plan: &StreamPlan,
         counts: &mut RunCounts,
+        notes: &mut Notes,
     ) -> Result<(), Halt> {
         let load = self.open(plan).await?;
         let state = self
@@ -196,7 +219,8 @@ impl<'a> Run<'a> {
             .await
             .map_err(SyncError::Store)?;
         let limits = self.engine.limits;
-        let request = plan.request(state.as_ref(), limits.batch);
+        let (pushed, rest) = self.split(connection, plan, &load).await?;
+        let request = plan.request(state.as_ref(), pushed, limits.batch);
         let (settings, environment) = (connection.settings.clone(), connection.environment.clone());
         let batches = connection.definition.read(settings, request, environment);
         let pieces = PieceLimits {
@@ -204,14 +228,71 @@ impl<'a> Run<'a> {
             bytes: limits.checkpoint_bytes,
             age: limits.checkpoint_age,
         };
-        let encoding =
-            encode(batches, plan.name.clone(), plan.primary_key.clone(), pieces, limits.stall);
-        let load = self.store(load, encoding, counts).await?;
+        let filtered = match (load.mode, load.held) {
+            (SyncMode::Full, _) | (_, Held::Nothing) => Filtered::PassedOver,
+            (SyncMode::Incremental, Held::Anything) => Filtered::Named,
+        };
+        let stage = Stage::new(
+            plan.name.clone(),
+            plan.primary_key.clone(),
+            plan.shape.clone(),
+            RowFilter::new(rest),
+            filtered,
+        );
+        let encoding = encode(batches, stage, pieces, limits.stall);
+        let floor = plan.mark(state.as_ref());
+        let load = self.store(load, encoding, floor, counts, notes).await?;
 
-        let finish = Finish { load, now: self.engine.world.now() };
+        let memory = plan.memory.clone();
+        let finish = Finish { load, memory, now: self.engine.world.now() };
         let deleted = self.engine.records.finish_stream(&finish).await.map_err(SyncError::Store)?;
         self.count(counts, RunCounts { deleted, ..RunCounts::default() });
+        if plan.mode() == SyncMode::Full && counts.read == 0 {
+            let what = if plan.filter.parts.is_empty() {
+                "the source has no records"
+            } else {
+                "no record passes the filter"
+            };
+            notes.add(DiagnosticReason::EmptyResult, what, 0);
+        }
         Ok(())
+    }
+
+    /// Which parts of the filter the source takes over, and which are left to do here.
+    ///
+    /// All are, where the stream may hold records that do not pass any more: they have to arrive to be named.
+    async fn split(
+        &self,
+        connection: &Connection,
+        plan: &StreamPlan,
+        load: &Load,
+    ) -> Result<(Vec<Condition>, Vec<Condition>), Halt> {
+        let parts = plan.filter.parts.clone();
+        let must_arrive = load.mode == SyncMode::Incremental && load.held == Held::Anything;
+        if parts.is_empty() || must_arrive || plan.shape.is_some() {
+            return Ok((Vec::new(), parts));
+        }
+        let (settings, environment) = (connection.settings.clone(), connection.environment.clone());
+        let asked = parts.clone();
+        let ask = connection.definition.push_down(settings, plan.name.clone(), asked, environment);
+        let ask = timeout(self.engine.limits.stall, ask);
+        let answer = self.signals.interrupt(ask).await?.unwrap_or_else(|_| Err(silent()));
+        let answer = answer.map_err(|failure| match failure {
+            Failure::Cancelled => self.signals.why_cancelled(),
+            failure => SyncError::Source(failure).into(),
+        })?;
+        let (mut pushed, mut rest) = (Vec::new(), Vec::new());
+        for (part, answer) in parts.into_iter().zip(answer) {
+            match answer {
+                Pushed::Not => rest.push(part),
+                Pushed::Exactly(_) => pushed.push(part),
+                Pushed::Roughly(_) => {
+                    pushed.push(part.clone());
+                    rest.push(part);
+                }
+            }
+        }
+        Ok((pushed, rest))
     }
 
     async fn open(&self, plan: &StreamPlan) -> Result<Load, Halt> {
@@ -221,6 +302,7 @@ impl<'a> Run<'a> {
             stream: plan.name.clone(),
             mode: plan.mode(),
             cursor_column: plan.cursor.as_ref().map(|it| it.spec.column.clone()),
+            memory: plan.memory.clone(),
             now: self.engine.world.now(),
         };
         let opened = self.engine.records.open_stream(&opening).await;
@@ -232,15 +314,22 @@ impl<'a> Run<'a> {
         &mut self,
         mut load: Load,
         mut encoding: Encoding,
+        floor: Option<Cursor>,
         counts: &mut RunCounts,
+        notes: &mut Notes,
     ) -> Result<Load, Halt> {
         while let Some(piece) = self.signals.interrupt(encoding.next()).await? {
-            let Piece { rows, rejected, mark } = piece;
+            let Piece { rows, rejected, gone, notes: noticed, mark } = piece;
+            notes.merge(noticed);
+            let gone = gone.into_iter().collect();
+            // A read that began before the mark does not take it back.
+            let mark = mark.filter(|it| floor.as_ref().is_none_or(|floor| !(it < floor)));
             let known = rejected.len() as u64;
-            let reasons = rejected.iter().map(|it| (load.stream.clone(), it.reason.clone()));
-            self.report.losses.extend(reasons);
+            for it in &rejected {
+                notes.add(DiagnosticReason::RecordsQuarantined, &it.reason, 1);
+            }
             let checkpoint =
-                Checkpoint { load, rows, rejected, mark, now: self.engine.world.now() };
+                Checkpoint { load, rows, rejected, gone, mark, now: self.engine.world.now() };
             let committed =
                 self.engine.records.commit(&checkpoint).await.map_err(SyncError::Store)?;
             let mark = checkpoint.mark.map(|it| it.to_string());
@@ -248,8 +337,9 @@ impl<'a> Run<'a> {
             load.held = committed.held;
             encoding.reuse(checkpoint.rows);
             if committed.counts.quarantined > known {
-                let reason = "the database refused them".to_owned();
-                self.report.losses.insert((load.stream.clone(), reason));
+                let refused = committed.counts.quarantined - known;
+                let reason = DiagnosticReason::RecordsQuarantined;
+                notes.add(reason, "the database refused them", refused);
             }
             self.count(counts, committed.counts);
             let stream = load.stream.clone();
@@ -284,8 +374,44 @@ impl<'a> Run<'a> {
         self.report.counts = self.report.counts.plus(more);
     }
 
+    /// Notes which streams that were synced before are gone from the source.
+    async fn note_removed(&mut self, states: &[StreamState], specs: &[StreamSpec]) {
+        if !self.log.streams.is_empty() {
+            return;
+        }
+        let is_there = |it: &&StreamState| specs.iter().any(|spec| spec.name == it.stream);
+        for state in states.iter().filter(|it| !is_there(it)) {
+            let mut notes = Notes::default();
+            let what = SchemaChange::StreamRemoved.to_string();
+            notes.add(DiagnosticReason::SchemaDrift, &what, 0);
+            self.note(&state.stream, &notes).await;
+        }
+    }
+
+    /// Keeps what was noticed of a stream. A run does not fail because that cannot be kept.
+    async fn note(&mut self, stream: &StreamName, notes: &Notes) {
+        self.report.losses += notes.losses();
+        if notes.is_empty() {
+            return;
+        }
+        let diagnostics = notes.diagnostics(self.log, stream, &*self.engine.world);
+        if let Err(error) = self.engine.diagnostics.note(&diagnostics).await {
+            tracing::warn!(
+                run = %self.log.id, stream = %stream, error = &error as &dyn std::error::Error,
+                "what a run noticed could not be kept"
+            );
+        }
+    }
+
     fn tell(&self, event: &RunEvent) {
         self.engine.progress.report(self.log.id, event);
+    }
+}
+
+fn filtered(plan: StreamPlan, filter: &Condition) -> Result<StreamPlan, SyncError> {
+    match StreamFilter::of(filter, &plan.memory.fields) {
+        Ok(its) => Ok(plan.with_filter(its)),
+        Err(source) => Err(SyncError::FilterUnfit { stream: Some(plan.name), source }),
     }
 }
 

@@ -9,9 +9,10 @@ use std::{
 
 use linkspan_api::{Limits, Probes};
 use linkspan_app::{
-    Access, AccessError, Activations, ApiKeys, Audit, Bootstrap, Catalog, Data,
-    DuplicateConnectorType, Files, Filters, Idempotency, People, ProviderConnectors, Providers,
-    RunWatch, Schedules, SeedError, SeedOutcome, Seeding, Sessions, Streams, Syncs, Workspaces,
+    Access, AccessError, Activations, ApiKeys, Audit, Bootstrap, Catalog, Data, Diagnostics,
+    DuplicateConnectorType, Files, FilterPlans, Filters, Idempotency, People, ProviderConnectors,
+    Providers, RunWatch, Schedules, SeedError, SeedOutcome, Seeding, Sessions, Streams, Syncs,
+    Workspaces,
 };
 use linkspan_domain::{
     Call, CatalogEntry, Secret, Workspace,
@@ -191,6 +192,7 @@ impl Platform {
         ));
         let schedules =
             Arc::new(Schedules::new(db.schedules(), db.workspace_connectors(), sources(), world()));
+        let filters = Arc::new(Filters::new(db.connector_filters(), db.connectors(), world()));
         linkspan_api::App {
             access: Arc::clone(&self.access),
             activations: Arc::clone(&activations),
@@ -209,13 +211,20 @@ impl Platform {
                 db.schedules(),
             )),
             catalog: Arc::new(Catalog::new(db.connectors(), world())),
+            diagnostics: Arc::new(Diagnostics::new(db.diagnostics(), world())),
             files: Arc::new(Files::new(
                 db.files(),
                 Arc::clone(&self.files),
                 self.upload_bytes,
                 world(),
             )),
-            filters: Arc::new(Filters::new(db.connector_filters(), db.connectors(), world())),
+            filter_plans: Arc::new(FilterPlans::new(
+                db.workspace_connectors(),
+                Arc::clone(&filters),
+                sources(),
+                world(),
+            )),
+            filters,
             idempotency: Arc::new(Idempotency::new(db.idempotency(), world())),
             people: Arc::new(People::new(db.people(), db.workspaces(), sessions(), world())),
             provider_connectors: Arc::new(ProviderConnectors::new(

@@ -70,10 +70,12 @@ impl Workshop {
     /// Works on runs.
     pub(crate) fn worker(&self) -> Worker {
         let activations = self.database.workspace_connectors();
-        let connections = RunConnections::new(activations, Arc::clone(&self.sources));
+        let filters = self.database.connector_filters();
+        let connections = RunConnections::new(activations, filters, Arc::clone(&self.sources));
         let engine = Engine {
             syncs: self.database.syncs(),
             records: self.database.records(),
+            diagnostics: self.database.diagnostics(),
             connections: Arc::new(connections),
             world: Arc::clone(&self.world),
             progress: Arc::new(self.events.clone()),

@@ -6,8 +6,8 @@ use linkspan_domain::{
     ApiKey, AuditEvent, ConnectionTest, ConnectorFilter, Person, Provider, ProviderConnector,
     SyncLog, UploadedFile, Workspace, WorkspaceConnector,
     ports::{
-        AccessStore, CatalogStore, IdempotencyStore, RunQueue, ScheduleStore, Snapshots, Store,
-        StoreError, SyncStore,
+        AccessStore, CatalogStore, DiagnosticStore, IdempotencyStore, RunQueue, ScheduleStore,
+        Snapshots, Store, StoreError, SyncStore,
     },
 };
 use linkspan_migration::{Migrator, MigratorTrait};
@@ -201,6 +201,11 @@ impl Database {
 
     /// Results of testing connections. They are only ever added, and purged with their activation.
     pub fn connection_tests(&self) -> Arc<dyn Store<ConnectionTest>> {
+        Arc::new(SqlStore::new(self.clone()))
+    }
+
+    /// What runs noticed. Forgotten after a while.
+    pub fn diagnostics(&self) -> Arc<dyn DiagnosticStore> {
         Arc::new(SqlStore::new(self.clone()))
     }
 

@@ -6,6 +6,7 @@
 mod access;
 mod column;
 mod database;
+mod diagnostics;
 mod error;
 mod field;
 mod idempotency;

@@ -14,6 +14,7 @@ use sea_orm::{
 use time::OffsetDateTime;
 
 use crate::{
+    column::from_optional_json,
     error::{corrupt, store_error},
     instant::{from_microseconds, microseconds},
     number::unsigned,
@@ -238,7 +239,7 @@ const MOVE_MARK: &str = "\
     WHERE workspace_connector_pk = $1 AND stream = $2";
 
 const STREAMS: &str = "\
-    SELECT s.stream, s.cursor_column, s.cursor_after, s.generation, s.records, s.synced_at \
+    SELECT s.stream, s.cursor_column, s.cursor_after, s.generation, s.records, s.synced_at, s.memory \
     FROM workspace_connector_streams s \
     JOIN workspace_connectors w ON w.pk = s.workspace_connector_pk \
     WHERE w.workspace_connector_id = $1 ORDER BY s.stream";
@@ -359,5 +360,6 @@ fn state(activation: WorkspaceConnectorId, row: &QueryResult) -> Result<StreamSt
         generation: i64::from(generation),
         records: row.try_get("", "records").map(unsigned).map_err(store_error)?,
         synced_at: synced_at.map(from_microseconds).transpose()?,
+        memory: from_optional_json("memory", row.try_get("", "memory").map_err(store_error)?)?,
     })
 }

@@ -5,6 +5,7 @@ pub(crate) mod audit_event;
 pub(crate) mod connection_test;
 pub(crate) mod connector;
 pub(crate) mod connector_filter;
+pub(crate) mod diagnostic;
 pub(crate) mod file;
 pub(crate) mod organization;
 pub(crate) mod person;

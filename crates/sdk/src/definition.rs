@@ -7,13 +7,14 @@ use futures_util::{
     future::{BoxFuture, ready},
 };
 use linkspan_domain::{
-    Capability, ConnectorTypeKey, ConnectorTypeManifest, ExecutionModel, Secrets, StreamSpec,
+    Capability, Condition, ConnectorTypeKey, ConnectorTypeManifest, ExecutionModel, Secrets,
+    StreamName, StreamSpec,
 };
 use serde_json::Value;
 
 use crate::{
-    BatchSink, BatchStream, CheckOutcome, ConnectorType, Cx, Environment, Failure, ReadRequest,
-    SettingsFault, SourceEntry, config_schema, schema::description, settings::Checker,
+    BatchSink, BatchStream, CheckOutcome, ConnectorType, Cx, Environment, Failure, Pushed,
+    ReadRequest, SettingsFault, SourceEntry, config_schema, schema::description, settings::Checker,
 };
 
 /// Checks settings.
@@ -29,6 +30,28 @@ pub type DiscoverRunner = Arc<
 /// Reads one stream into a sink.
 pub type ReadRunner = Arc<
     dyn Fn(Value, ReadRequest, Environment, BatchSink) -> BoxFuture<'static, Result<(), Failure>>
+        + Send
+        + Sync,
+>;
+/// Says which parts of a filter a source takes over.
+pub type PushDownRunner = Arc<
+    dyn Fn(
+            Value,
+            StreamName,
+            Vec<Condition>,
+            Environment,
+        ) -> BoxFuture<'static, Result<Vec<Pushed>, Failure>>
+        + Send
+        + Sync,
+>;
+/// Splits a full read of a stream into so many parts at most.
+pub type SplitRunner = Arc<
+    dyn Fn(
+            Value,
+            StreamName,
+            usize,
+            Environment,
+        ) -> BoxFuture<'static, Result<Vec<Condition>, Failure>>
         + Send
         + Sync,
 >;
@@ -55,6 +78,10 @@ pub struct SourceRunners {
     pub discover: DiscoverRunner,
     /// Reads one.
     pub read: ReadRunner,
+    /// Takes over parts of filters. Without it: none.
+    pub push_down: Option<PushDownRunner>,
+    /// Splits reads. Without it: they are not.
+    pub split: Option<SplitRunner>,
 }
 
 /// A connector type as a value. Cheap to clone; clones share connections.
@@ -168,6 +195,37 @@ impl Definition {
         BatchStream::new(batches, reading, cancel.drop_guard())
     }
 
+    /// Asks which of these parts of a filter the source takes over in a read of `stream`, in the same order.
+    pub async fn push_down(
+        &self,
+        settings: Value,
+        stream: StreamName,
+        parts: Vec<Condition>,
+        environment: Environment,
+    ) -> Result<Vec<Pushed>, Failure> {
+        let count = parts.len();
+        let Some(push_down) = &self.source("filter records")?.push_down else {
+            return Ok(vec![Pushed::Not; count]);
+        };
+        let ask = |settings, environment| push_down(settings, stream, parts, environment);
+        let mut pushed = self.work(settings, environment, ask).await?;
+        pushed.resize(count, Pushed::Not);
+        Ok(pushed)
+    }
+
+    /// Splits a full read of `stream` into at most `parts` reads that can go on side by side; see [`Source::split`](crate::Source::split).
+    pub async fn split(
+        &self,
+        settings: Value,
+        stream: StreamName,
+        parts: usize,
+        environment: Environment,
+    ) -> Result<Vec<Condition>, Failure> {
+        let Some(split) = &self.source("read streams")?.split else { return Ok(Vec::new()) };
+        let ask = |settings, environment| split(settings, stream, parts, environment);
+        self.work(settings, environment, ask).await
+    }
+
     /// Runs the command called `name`.
     pub async fn run_command(
         &self,
@@ -246,7 +304,7 @@ fn runners<T: ConnectorType>(source: Option<SourceEntry<T>>) -> Runners {
     let open = move |settings: Value, environment| {
         Cx::<T>::open(accepted::<T>, settings, environment, Arc::clone(&shared))
     };
-    let source = source.map(|SourceEntry { discover, read }| SourceRunners {
+    let source = source.map(|SourceEntry { discover, read, push_down, split }| SourceRunners {
         discover: {
             let open = open.clone();
             Arc::new(move |settings, environment| {
@@ -260,6 +318,20 @@ fn runners<T: ConnectorType>(source: Option<SourceEntry<T>>) -> Runners {
                 let cx = open(settings, environment);
                 async move { read(&cx?, request, &mut sink).await }.boxed()
             })
+        },
+        push_down: {
+            let open = open.clone();
+            Some(Arc::new(move |settings, stream, parts, environment| {
+                let cx = open(settings, environment);
+                async move { push_down(&cx?, &stream, &parts).await }.boxed()
+            }))
+        },
+        split: {
+            let open = open.clone();
+            Some(Arc::new(move |settings, stream, parts, environment| {
+                let cx = open(settings, environment);
+                async move { split(&cx?, &stream, parts).await }.boxed()
+            }))
         },
     });
     let commands = T::commands().into_iter().map(|entry| {

@@ -17,6 +17,7 @@ mod hosts;
 mod http;
 mod pace;
 mod pool;
+mod pushdown;
 mod record_store;
 mod rows;
 mod schema;
@@ -33,7 +34,8 @@ pub use command::{Command, CommandEntry, command};
 pub use connector_type::{CheckOutcome, ConnectorType};
 pub use cx::Cx;
 pub use definition::{
-    CheckRunner, CommandRunner, Definition, DiscoverRunner, ReadRunner, Runners, SourceRunners,
+    CheckRunner, CommandRunner, Definition, DiscoverRunner, PushDownRunner, ReadRunner, Runners,
+    SourceRunners, SplitRunner,
 };
 pub use environment::{Environment, SourceLimits};
 pub use failure::Failure;
@@ -42,6 +44,7 @@ pub use hosts::{HostGuard, OpenHosts, Permit};
 pub use http::Http;
 pub use pace::Paces;
 pub use pool::{PoolCache, PoolKey};
+pub use pushdown::{Pushed, Statement};
 pub use record_store::{
     Checkpoint, Committed, Finish, Held, HeldRun, Load, Opening, QuarantineQuery, Quarantined,
     Record, RecordQuery, RecordStore, Rejected, StreamCounts,

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use linkspan_domain::{
-    Cursor, Deleted, Fence, RunCounts, StreamName, SyncLogId, SyncMode, WorkspaceConnectorId,
-    ports::StoreError,
+    Cursor, Deleted, Fence, RunCounts, StreamMemory, StreamName, SyncLogId, SyncMode,
+    WorkspaceConnectorId, ports::StoreError,
 };
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
@@ -31,6 +31,10 @@ use crate::{
 /// - What becomes visible together, a commit of an incremental load that writes anything or a full load, is one generation of its
 ///   stream and one entry of the change feed of its workspace. Neither the generations of a stream nor the entries of a feed are ever
 ///   visible before an earlier one is: who reads on from where they stand misses nothing.
+/// - In incremental loads the records that [`Checkpoint::gone`] names become tombstones, behind the rows of the commit,
+///   and count as deleted.
+/// - What is [remembered](StreamMemory) of a stream is what its visible records were read with: an incremental load
+///   leaves it when it is opened, a full load with the swap.
 /// - Records that cannot be stored are kept aside, with the reason: those in [`Checkpoint::rejected`], and
 ///   rows that the database itself refuses. A full load that ends lets go of those it did not meet again.
 #[async_trait]
@@ -88,6 +92,8 @@ pub struct Opening {
     pub mode: SyncMode,
     /// The column that the marks to come are of.
     pub cursor_column: Option<String>,
+    /// What to remember of the stream, if the load is an incremental one.
+    pub memory: StreamMemory,
     /// When.
     pub now: OffsetDateTime,
 }
@@ -127,6 +133,8 @@ pub struct Checkpoint {
     pub rows: Rows,
     /// Those that cannot be stored.
     pub rejected: Vec<Rejected>,
+    /// The keys of records that are to be kept no longer. In full loads what is not met goes anyway.
+    pub gone: Vec<String>,
     /// The stream's new mark: everything below it was read.
     pub mark: Option<Cursor>,
     /// When.
@@ -147,7 +155,7 @@ pub struct Rejected {
 /// What came of a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Committed {
-    /// What this commit did. Nothing is deleted before the end of a load.
+    /// What this commit did. Nothing that is not named is deleted before the end of a load.
     pub counts: RunCounts,
     /// What the stream may hold of the rows that follow.
     pub held: Held,
@@ -158,6 +166,8 @@ pub struct Committed {
 pub struct Finish {
     /// Which load.
     pub load: Load,
+    /// What to remember of the stream, if the load is a full one.
+    pub memory: StreamMemory,
     /// When.
     pub now: OffsetDateTime,
 }

@@ -1,9 +1,11 @@
 //! Reading records out of a system.
 
-use futures_util::{FutureExt, future::BoxFuture};
-use linkspan_domain::{Cursor, CursorType, StreamName, StreamSpec};
+use std::future::ready;
 
-use crate::{BatchSink, ConnectorType, Cx, Failure};
+use futures_util::{FutureExt, future::BoxFuture};
+use linkspan_domain::{Condition, Cursor, CursorType, StreamName, StreamSpec};
+
+use crate::{BatchSink, ConnectorType, Cx, Failure, Pushed};
 
 /// A connector type that has records to read.
 ///
@@ -17,8 +19,10 @@ use crate::{BatchSink, ConnectorType, Cx, Failure};
 /// - A batch's [`cursor`](crate::Batch::cursor) promises that no record below it is still to come in
 ///   this read. Records come in ascending order of the cursor, nulls first or last; a source
 ///   that cannot order them sets the cursor on its last batch alone.
+/// - It yields only records of which every part of [`filter`](ReadRequest::filter) may hold. Whoever asks takes those parts
+///   from [`push_down`](Self::push_down).
 /// - Memory is bounded by [`BatchLimits`], whatever the size of the stream.
-/// - Dropping the future of either function stops the work; nothing runs on in the background.
+/// - Dropping the future of any function stops the work; nothing runs on in the background.
 pub trait Source: ConnectorType {
     /// Lists the streams.
     fn discover(cx: &Cx<Self>) -> impl Future<Output = Result<Vec<StreamSpec>, Failure>> + Send;
@@ -29,6 +33,31 @@ pub trait Source: ConnectorType {
         request: ReadRequest,
         out: &mut BatchSink,
     ) -> impl Future<Output = Result<(), Failure>> + Send;
+
+    /// Says which of these parts of a filter it can take over in a read of `stream`, in the same order.
+    ///
+    /// What a part means is said by [`Condition::evaluate`]: a source that cannot say exactly the same takes it
+    /// [roughly](Pushed::Roughly) or not at all.
+    fn push_down(
+        _cx: &Cx<Self>,
+        _stream: &StreamName,
+        parts: &[Condition],
+    ) -> impl Future<Output = Result<Vec<Pushed>, Failure>> + Send {
+        ready(Ok(vec![Pushed::Not; parts.len()]))
+    }
+
+    /// Splits a full read of `stream` into at most `parts` reads that can go on side by side. Empty where it cannot be split, or is
+    /// too small to be worth it.
+    ///
+    /// Of each record exactly one of the conditions holds, whatever happens in the system meanwhile: they are about something that
+    /// a record never loses, such as its key. The source takes each of them over exactly.
+    fn split(
+        _cx: &Cx<Self>,
+        _stream: &StreamName,
+        _parts: usize,
+    ) -> impl Future<Output = Result<Vec<Condition>, Failure>> + Send {
+        ready(Ok(Vec::new()))
+    }
 }
 
 /// What to read.
@@ -38,6 +67,8 @@ pub struct ReadRequest {
     pub stream: StreamName,
     /// All of it, or what is new.
     pub mode: ReadMode,
+    /// What must hold of each record: those parts of a filter that the source has taken over. Empty: nothing.
+    pub filter: Vec<Condition>,
     /// How much at a time.
     pub batch: BatchLimits,
 }
@@ -84,13 +115,13 @@ impl Default for BatchLimits {
 impl ReadRequest {
     /// Every record of `stream`, in batches of the default size.
     pub fn full(stream: StreamName) -> Self {
-        Self { stream, mode: ReadMode::Full, batch: BatchLimits::default() }
+        Self { stream, mode: ReadMode::Full, filter: Vec::new(), batch: BatchLimits::default() }
     }
 
     /// The records of `stream` from `after` on, in batches of the default size.
     pub fn incremental(stream: StreamName, cursor: CursorSpec, after: Option<Cursor>) -> Self {
         let mode = ReadMode::Incremental { cursor, after };
-        Self { stream, mode, batch: BatchLimits::default() }
+        Self { stream, mode, filter: Vec::new(), batch: BatchLimits::default() }
     }
 }
 
@@ -98,10 +129,21 @@ type Discover<T> = for<'a> fn(&'a Cx<T>) -> BoxFuture<'a, Result<Vec<StreamSpec>
 type Read<T> =
     for<'a> fn(&'a Cx<T>, ReadRequest, &'a mut BatchSink) -> BoxFuture<'a, Result<(), Failure>>;
 
+type PushDown<T> = for<'a> fn(
+    &'a Cx<T>,
+    &'a StreamName,
+    &'a [Condition],
+) -> BoxFuture<'a, Result<Vec<Pushed>, Failure>>;
+
+type Split<T> =
+    for<'a> fn(&'a Cx<T>, &'a StreamName, usize) -> BoxFuture<'a, Result<Vec<Condition>, Failure>>;
+
 /// The source half of a connector type.
 pub struct SourceEntry<T: ConnectorType> {
     pub(crate) discover: Discover<T>,
     pub(crate) read: Read<T>,
+    pub(crate) push_down: PushDown<T>,
+    pub(crate) split: Split<T>,
 }
 
 /// States that `S` is a source.
@@ -109,5 +151,7 @@ pub fn source<S: Source>() -> SourceEntry<S> {
     SourceEntry {
         discover: |cx| S::discover(cx).boxed(),
         read: |cx, request, out| S::read(cx, request, out).boxed(),
+        push_down: |cx, stream, parts| S::push_down(cx, stream, parts).boxed(),
+        split: |cx, stream, parts| S::split(cx, stream, parts).boxed(),
     }
 }

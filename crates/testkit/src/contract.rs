@@ -2,11 +2,13 @@
 
 mod access;
 mod catalog;
+mod diagnostics;
 mod idempotency;
 mod oracle;
 mod store;
 
 pub use access::{access_store, bootstrap};
 pub use catalog::catalog_store;
+pub use diagnostics::diagnostic_store;
 pub use idempotency::idempotency_store;
 pub use store::{Subject, store};

@@ -4,6 +4,7 @@ mod body;
 mod bootstrap;
 mod shown;
 
+use linkspan_app::FilterPlan;
 use linkspan_domain::{ConnectionTest, StreamSpec, SyncLog, WorkspaceConnector};
 use poem_openapi::OpenApi;
 
@@ -166,6 +167,20 @@ impl Operations {
         let activations = &request.context.app.activations;
         let streams = activations.models(&request.call.caller, request.id()?).await?;
         Collection::whole(&streams, &request.path)
+    }
+
+    /// Explain how an activation filters
+    ///
+    /// Stream by stream: what of the filter that holds for the activation the source evaluates, and what is evaluated here.
+    /// Empty without a filter.
+    #[oai(path = "/:id/filter-plan", method = "get", operation_id = "explain_filter")]
+    async fn filter_plan(
+        &self,
+        request: Asking<FilterPlan>,
+    ) -> Result<Collection<FilterPlan>, Failure> {
+        let plans = &request.context.app.filter_plans;
+        let plans = plans.of(&request.call.caller, request.id()?).await?;
+        Collection::whole(&plans, &request.path)
     }
 
     /// Start a sync

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use linkspan_domain::{
     ActorType, ApiKeyId, AuditEventId, AuthConfig, AuthorizationFlow, Availability, Capability,
     Category, Condition, ConfigSchema, ConnectionTestId, ConnectorFilterId, ConnectorId,
-    ConnectorTypeKey, CursorType, Direction, Email, ExecutionModel, FileId, FileName, LogLevel,
-    McpTransport, Name, OauthConfig, OrganizationId, Permission, PersonId, ProviderConnectorId,
-    ProviderId, ProviderType, ResourceType, Role, RunStatus, ServiceId, Slug, Status, StreamName,
+    ConnectorTypeKey, CursorType, DiagnosticClass, DiagnosticId, DiagnosticReason, Direction,
+    Email, ExecutionModel, FileId, FileName, LogLevel, McpTransport, Name, OauthConfig,
+    OrganizationId, Permission, PersonId, ProviderConnectorId, ProviderId, ProviderType,
+    ResourceType, Role, RunStatus, SchemaPolicy, ServiceId, Slug, Status, StreamName,
     StreamSettings, SyncLogId, SyncMode, TargetModel, Transport, Trigger, WorkspaceConnectorId,
     WorkspaceId,
 };
@@ -78,12 +79,12 @@ shapes! {
 }
 
 words! {
-    ActorType AuthorizationFlow Availability Capability Category CursorType Direction ExecutionModel LogLevel
-    McpTransport ProviderType ResourceType Role RunStatus Status SyncMode TargetModel Transport Trigger
+    ActorType AuthorizationFlow Availability Capability Category CursorType DiagnosticClass DiagnosticReason Direction ExecutionModel LogLevel
+    McpTransport ProviderType ResourceType Role RunStatus SchemaPolicy Status SyncMode TargetModel Transport Trigger
 }
 
 ids! {
-    ApiKeyId AuditEventId ConnectionTestId ConnectorFilterId ConnectorId FileId OrganizationId PersonId ProviderConnectorId
+    ApiKeyId AuditEventId ConnectionTestId ConnectorFilterId ConnectorId DiagnosticId FileId OrganizationId PersonId ProviderConnectorId
     ProviderId SyncLogId WorkspaceConnectorId WorkspaceId
 }
 
@@ -166,6 +167,14 @@ fn stream_settings() -> MetaSchema {
         property::<Vec<String>>(
             "primary_key",
             "The columns that name a row, where the source does not say.",
+        ),
+        property::<u64>(
+            "lag",
+            "How far before the last cursor value an incremental sync begins, for rows that come late: whole numbers for a cursor of the type `int`, seconds for a `timestamp`.",
+        ),
+        property::<SchemaPolicy>(
+            "schema_policy",
+            "What becomes of the stream when its fields are not what they were: it is read as it is now, its run fails, or the records or values that do not fit are left out.",
         ),
     ];
     object(properties, &[])

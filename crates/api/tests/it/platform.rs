@@ -12,8 +12,8 @@ use std::{
 use linkspan_api::{App, Limits, Probes};
 use linkspan_app::{
     Access, ActivationSettings, Activations, ApiKeys, Audit, Bootstrap, Catalog, ConnectorTypes,
-    Data, Files, Filters, Idempotency, People, ProviderConnectors, Providers, RunWatch, Schedules,
-    Seeding, Sessions, Sources, Streams, Syncs, Workspaces,
+    Data, Diagnostics, Files, FilterPlans, Filters, Idempotency, People, ProviderConnectors,
+    Providers, RunWatch, Schedules, Seeding, Sessions, Sources, Streams, Syncs, Workspaces,
 };
 use linkspan_domain::{
     Act, ApiKey, AuditEventId, Call, Caller, Category, KeyHash, OrganizationId, Receipt, Resource,
@@ -239,6 +239,7 @@ fn app(
         Arc::clone(&sources),
         world(),
     ));
+    let filters = Arc::new(Filters::new(db.connector_filters(), db.connectors(), world()));
     App {
         access: Arc::new(Access::new(db.access(), db.api_keys(), Arc::clone(&sessions), world())),
         activations: Arc::clone(&activations),
@@ -257,8 +258,15 @@ fn app(
             db.schedules(),
         )),
         catalog: Arc::new(Catalog::new(db.connectors(), world())),
+        diagnostics: Arc::new(Diagnostics::new(db.diagnostics(), world())),
         files: Arc::new(Files::new(db.files(), Arc::clone(&store), UPLOAD_BYTES, world())),
-        filters: Arc::new(Filters::new(db.connector_filters(), db.connectors(), world())),
+        filter_plans: Arc::new(FilterPlans::new(
+            db.workspace_connectors(),
+            Arc::clone(&filters),
+            Arc::clone(&sources),
+            world(),
+        )),
+        filters,
         idempotency: Arc::new(Idempotency::new(db.idempotency(), world())),
         people: Arc::new(People::new(db.people(), db.workspaces(), Arc::clone(&sessions), world())),
         provider_connectors: Arc::new(ProviderConnectors::new(

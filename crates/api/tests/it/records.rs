@@ -1,6 +1,8 @@
 //! What syncs brought in: followed change by change, and looked through.
 
-use linkspan_domain::{RunCounts, RunEnd, RunOutcome, SyncLogId, SyncMode, ports::Cause};
+use linkspan_domain::{
+    RunCounts, RunEnd, RunOutcome, StreamMemory, SyncLogId, SyncMode, ports::Cause,
+};
 use linkspan_sdk::{Checkpoint, ContentHash, Finish, HeldRun, Opening, Rows};
 use serde_json::{Value, json};
 
@@ -23,6 +25,7 @@ async fn load(platform: &Platform, activation: &str, rows: &[(&str, Value)]) -> 
         stream: "orders".parse()?,
         mode: SyncMode::Full,
         cursor_column: None,
+        memory: StreamMemory::default(),
         now,
     };
     let load = records.open_stream(&opening).await?;
@@ -31,10 +34,16 @@ async fn load(platform: &Platform, activation: &str, rows: &[(&str, Value)]) -> 
         let payload = payload.to_string();
         packed.push(key, &payload, ContentHash::of(&payload));
     }
-    let checkpoint =
-        Checkpoint { load: load.clone(), rows: packed, rejected: Vec::new(), mark: None, now };
+    let checkpoint = Checkpoint {
+        load: load.clone(),
+        rows: packed,
+        gone: Vec::new(),
+        rejected: Vec::new(),
+        mark: None,
+        now,
+    };
     records.commit(&checkpoint).await?;
-    records.finish_stream(&Finish { load, now }).await?;
+    records.finish_stream(&Finish { load, memory: StreamMemory::default(), now }).await?;
     let outcome = RunOutcome { end: RunEnd::Clean, counts: RunCounts::default(), error: None };
     syncs.finish(held.id, held.fence, &outcome, now).await?;
     Ok(())

@@ -2,9 +2,9 @@
 
 use linkspan_domain::{
     Actor, ApiKey, Attribute, AuditEvent, Caller, ConnectionTest, Connector, ConnectorFilter,
-    Filter, FilterScope, FilterTest, FilterValue, Permission, Person, Platform, Provider,
-    ProviderConnector, Resource, Revision, SyncLog, UploadedFile, Visible, Within, Workspace,
-    WorkspaceConnector, WorkspaceId,
+    Diagnostic, Filter, FilterScope, FilterTest, FilterValue, Permission, Person, Platform,
+    Provider, ProviderConnector, Resource, Revision, SyncLog, UploadedFile, Visible, Within,
+    Workspace, WorkspaceConnector, WorkspaceId,
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -151,7 +151,7 @@ macro_rules! seen_from_a_workspace {
     )+};
 }
 
-seen_from_a_workspace! { ConnectionTest SyncLog }
+seen_from_a_workspace! { ConnectionTest Diagnostic SyncLog }
 
 impl Readable for WorkspaceConnector {
     const READ: Option<Permission> = Some(Permission::ConnectorRead);

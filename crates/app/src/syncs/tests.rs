@@ -2,7 +2,7 @@
 
 use std::sync::mpsc;
 
-use linkspan_domain::{Fence, Role, RunStatus, StreamSettings, ports::MockRunQueue};
+use linkspan_domain::{Fence, Role, RunStatus, SchemaPolicy, StreamSettings, ports::MockRunQueue};
 use serde_json::json;
 
 use super::*;
@@ -46,6 +46,8 @@ fn with_cursor(stream: Option<&str>) -> WorkspaceConnector {
             cursor_type: None,
             cursor_after: None,
             primary_key: Vec::new(),
+            lag: None,
+            schema_policy: SchemaPolicy::Evolve,
         }];
     })
 }

@@ -124,7 +124,7 @@ mod tests {
         batch: BatchLimits,
     ) -> Result<Vec<Batch>, Failure> {
         let stream = "t".parse().unwrap();
-        let request = ReadRequest { stream, mode, batch };
+        let request = ReadRequest { stream, mode, filter: Vec::new(), batch };
         let environment = folder.environment.clone();
         let mut read = Definition::of::<Csv>().read(settings, request, environment);
         let mut batches = Vec::new();

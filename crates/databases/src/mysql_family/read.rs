@@ -11,8 +11,12 @@ use super::{
     column::{Column, Wire, quoted},
     connection::answered,
     decode::Decoder,
+    filter::Family,
 };
-use crate::columns::batch;
+use crate::{
+    columns::batch,
+    filter::{Literal, Sql, taken},
+};
 
 /// One picture of the table from the first row to the last, and nothing is ever written.
 const BEGIN: [&str; 3] = [
@@ -44,8 +48,9 @@ pub(crate) async fn read(
     for statement in BEGIN {
         answered(sqlx::raw_sql(statement).execute(&mut *connection)).await?;
     }
-    for part in parts(table, &request.mode)? {
-        fetch(&mut connection, table, part, request.batch, out).await?;
+    let filter = taken(&Family, table, &request.filter)?;
+    for part in parts(table, &request.mode, &filter)? {
+        fetch(&mut connection, table, part, &filter, request.batch, out).await?;
     }
     Ok(())
 }
@@ -66,17 +71,25 @@ enum Boundary {
     Bytes(Vec<u8>),
 }
 
-fn parts(table: &Table, mode: &ReadMode) -> Result<Vec<Part>, Failure> {
+fn parts(table: &Table, mode: &ReadMode, filter: &[Sql]) -> Result<Vec<Part>, Failure> {
     let columns: Vec<_> = table.columns.iter().map(Column::selected).collect();
     let select = format!("select {} from {}", columns.join(", "), table.quoted());
     let ReadMode::Incremental { cursor, after } = mode else {
-        return Ok(vec![Part { statement: select, after: None, cursor: None }]);
+        let filter: Vec<_> = filter.iter().map(|it| it.render(|_| "?".to_owned())).collect();
+        let statement = if filter.is_empty() {
+            select
+        } else {
+            format!("{select} where {}", filter.join(" and "))
+        };
+        return Ok(vec![Part { statement, after: None, cursor: None }]);
     };
+    let filter = filter.iter().map(|it| it.render(|_| "?".to_owned()));
+    let filter: String = filter.map(|it| format!(" and {it}")).collect();
     let (index, column) = table.cursor_column(cursor)?;
     let name = quoted(&column.name);
     let ordered = ordering(column, cursor.cursor_type)?;
     let (none, some) = if column.wire.has_zero_dates() {
-        (format!("{name} is null or {name} < {YEAR_ONE}"), format!("{name} >= {YEAR_ONE}"))
+        (format!("({name} is null or {name} < {YEAR_ONE})"), format!("{name} >= {YEAR_ONE}"))
     } else {
         (format!("{name} is null"), format!("{name} is not null"))
     };
@@ -86,11 +99,15 @@ fn parts(table: &Table, mode: &ReadMode) -> Result<Vec<Part>, Failure> {
         Some(_) => format!("{ordered} >= ?"),
     };
     let behind = Part {
-        statement: format!("{select} where {from} order by {}", order(table, column, ordered)),
+        statement: format!(
+            "{select} where {from}{filter} order by {}",
+            order(table, column, ordered)
+        ),
         after: after.as_ref().map(boundary),
         cursor: Some((index, cursor.cursor_type)),
     };
-    let without = Part { statement: format!("{select} where {none}"), after: None, cursor: None };
+    let without =
+        Part { statement: format!("{select} where {none}{filter}"), after: None, cursor: None };
     // Two statements, not one with `or`: each of them can use an index.
     Ok(if column.nullable { vec![without, behind] } else { vec![behind] })
 }
@@ -137,18 +154,29 @@ async fn fetch(
     connection: &mut MySqlConnection,
     table: &Table,
     part: Part,
+    filter: &[Sql],
     limits: BatchLimits,
     out: &mut BatchSink,
 ) -> Result<(), Failure> {
     let wires = table.columns.iter().map(|it| it.wire);
     let mut decoder = Decoder::new(arrow_schema(&table.spec()?), wires);
     let query = sqlx::query(AssertSqlSafe(part.statement)).persistent(false);
-    let query = match part.after {
+    let mut query = match part.after {
         None => query,
         Some(Boundary::Int(it)) => query.bind(it),
         Some(Boundary::Instant(it)) => query.bind(it),
         Some(Boundary::Bytes(it)) => query.bind(it),
     };
+    for literal in filter.iter().flat_map(Sql::values) {
+        query = match literal {
+            Literal::Boolean(it) => query.bind(*it),
+            Literal::Int(it) => query.bind(*it),
+            Literal::Float(it) => query.bind(*it),
+            Literal::Decimal(it) | Literal::Text(it) | Literal::Date(it) => query.bind(it.as_str()),
+            Literal::Instant(it) => query.bind(instant(*it)),
+            Literal::Uuid(it) => query.bind(it.to_string()),
+        };
+    }
     let mut rows = query.fetch(connection);
     while let Some(row) = answered(rows.try_next()).await? {
         decoder.push(&row)?;
@@ -210,7 +238,7 @@ mod tests {
     }
 
     fn statements(mode: &ReadMode) -> Vec<String> {
-        parts(&table(), mode).unwrap().into_iter().map(|it| it.statement).collect()
+        parts(&table(), mode, &[]).unwrap().into_iter().map(|it| it.statement).collect()
     }
 
     const SELECT: &str = "select `id`, `at`, `code` from `a``b`.`x; drop`";
@@ -227,7 +255,7 @@ mod tests {
         assert_eq!(
             statements(&incremental("at", CursorType::Timestamp, None)),
             [
-                format!("{SELECT} where `at` is null or `at` < '0001-01-01'"),
+                format!("{SELECT} where (`at` is null or `at` < '0001-01-01')"),
                 format!("{SELECT} where `at` >= '0001-01-01' order by `at`, `id`"),
             ]
         );
@@ -238,7 +266,8 @@ mod tests {
         for (column, cursor_type) in
             [("id", CursorType::Text), ("at", CursorType::Int), ("gone", CursorType::Int)]
         {
-            let refused = parts(&table(), &incremental(column, cursor_type, None)).unwrap_err();
+            let refused =
+                parts(&table(), &incremental(column, cursor_type, None), &[]).unwrap_err();
             assert!(matches!(refused, Failure::Invalid { .. }), "{column}");
         }
     }

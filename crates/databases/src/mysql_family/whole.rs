@@ -1,7 +1,9 @@
 //! The types for whole databases: their settings, and what they do.
 
-use linkspan_domain::{Secret, StreamSpec};
-use linkspan_sdk::{BatchSink, CheckOutcome, ConnectorType, Cx, Failure, PoolCache, ReadRequest};
+use linkspan_domain::{Condition, Secret, StreamName, StreamSpec};
+use linkspan_sdk::{
+    BatchSink, CheckOutcome, ConnectorType, Cx, Failure, PoolCache, Pushed, ReadRequest,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sqlx::MySqlPool;
@@ -109,4 +111,36 @@ where
     let name = Identifier::guard("stream", request.stream.as_str())?;
     let table = Table::find(&pool, &Scope::of(&connection.database), &name).await?;
     super::read(&pool, &table, request, out).await
+}
+
+/// Says which of these parts of a filter the server can take over.
+pub(crate) async fn push_down<T>(
+    cx: &Cx<T>,
+    stream: &StreamName,
+    parts: &[Condition],
+) -> Result<Vec<Pushed>, Failure>
+where
+    T: ConnectorType<Settings = Settings, Shared = PoolCache<MySqlPool>>,
+{
+    let connection = cx.settings.connection()?;
+    let pool = super::pool(cx, &connection).await?;
+    let name = Identifier::guard("stream", stream.as_str())?;
+    let table = Table::find(&pool, &Scope::of(&connection.database), &name).await?;
+    Ok(super::push_down(&table, parts))
+}
+
+/// Splits the read of one of them.
+pub(crate) async fn split<T>(
+    cx: &Cx<T>,
+    stream: &StreamName,
+    parts: usize,
+) -> Result<Vec<Condition>, Failure>
+where
+    T: ConnectorType<Settings = Settings, Shared = PoolCache<MySqlPool>>,
+{
+    let connection = cx.settings.connection()?;
+    let pool = super::pool(cx, &connection).await?;
+    let name = Identifier::guard("stream", stream.as_str())?;
+    let table = Table::find(&pool, &Scope::of(&connection.database), &name).await?;
+    super::split(&pool, &table, parts).await
 }

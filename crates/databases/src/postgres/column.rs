@@ -19,6 +19,8 @@ pub(crate) enum Wire {
     Float8,
     Numeric,
     Text,
+    /// Text that blanks fill up, which do not count when it is compared.
+    Padded,
     Date,
     Time,
     Timestamp,
@@ -44,8 +46,9 @@ pub(super) const fn of(oid: i64, is_list: bool) -> (FieldKind, Wire) {
         700 => (FieldKind::Number, Wire::Float4),
         701 => (FieldKind::Number, Wire::Float8),
         1700 => (FieldKind::Decimal, Wire::Numeric),
-        // text, varchar, bpchar; `name` is a list of characters to the catalog, but text to people.
-        25 | 1043 | 1042 | 19 => (FieldKind::Text, Wire::Text),
+        // text, varchar; `name` is a list of characters to the catalog, but text to people.
+        25 | 1043 | 19 => (FieldKind::Text, Wire::Text),
+        1042 => (FieldKind::Text, Wire::Padded),
         1082 => (FieldKind::Date, Wire::Date),
         1083 => (FieldKind::Time, Wire::Time),
         1114 => (FieldKind::Timestamp, Wire::Timestamp),

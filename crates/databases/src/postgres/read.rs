@@ -10,9 +10,13 @@ use super::{
     binary::Decoder,
     column::{Column, Wire},
     error::failure,
+    filter::{Postgres, inlined},
     quoting::{quoted, text_literal},
 };
-use crate::columns::batch;
+use crate::{
+    columns::batch,
+    filter::{Sql, taken},
+};
 
 /// One picture of the table from the first row to the last, and nothing is ever written.
 const BEGIN: &str = "begin isolation level repeatable read read only";
@@ -32,7 +36,9 @@ pub(crate) async fn read(
     // A read that is given up leaves the server in the middle of sending: such a connection is of no use.
     connection.close_on_drop();
     sqlx::raw_sql(BEGIN).execute(&mut *connection).await.map_err(said)?;
-    for part in parts(table, &request.mode)? {
+    let postgres = Postgres::of(&mut *connection, &request.filter).await?;
+    let filter = taken(&postgres, table, &request.filter)?;
+    for part in parts(table, &request.mode, &filter)? {
         copy(&mut connection, table, &part, request.batch, out).await?;
     }
     Ok(())
@@ -44,12 +50,19 @@ struct Part {
     cursor: Option<(usize, CursorType)>,
 }
 
-fn parts(table: &Table, mode: &ReadMode) -> Result<Vec<Part>, Failure> {
+fn parts(table: &Table, mode: &ReadMode, filter: &[Sql]) -> Result<Vec<Part>, Failure> {
     let columns: Vec<_> = table.columns.iter().map(Column::selected).collect();
     let select = format!("select {} from {}", columns.join(", "), table.quoted());
     let ReadMode::Incremental { cursor, after } = mode else {
-        return Ok(vec![Part { statement: select, cursor: None }]);
+        let filter: Vec<_> = filter.iter().map(inlined).collect();
+        let statement = if filter.is_empty() {
+            select
+        } else {
+            format!("{select} where {}", filter.join(" and "))
+        };
+        return Ok(vec![Part { statement, cursor: None }]);
     };
+    let filter: String = filter.iter().map(|it| format!(" and {}", inlined(it))).collect();
     let (index, column) = table.cursor_column(cursor)?;
     let name = quoted(&column.name);
     let ordered = ordering(column, cursor.cursor_type)?;
@@ -58,10 +71,11 @@ fn parts(table: &Table, mode: &ReadMode) -> Result<Vec<Part>, Failure> {
         Some(after) => format!("{ordered} >= {}", literal(column, after)?),
     };
     let behind = Part {
-        statement: format!("{select} where {from} order by {ordered}"),
+        statement: format!("{select} where {from}{filter} order by {ordered}"),
         cursor: Some((index, cursor.cursor_type)),
     };
-    let without = Part { statement: format!("{select} where {name} is null"), cursor: None };
+    let without =
+        Part { statement: format!("{select} where {name} is null{filter}"), cursor: None };
     // Two statements, not one with `or`: each of them can use an index.
     Ok(if column.nullable { vec![without, behind] } else { vec![behind] })
 }

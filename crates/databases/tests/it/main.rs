@@ -1,6 +1,7 @@
 //! The database types against real servers.
 #![allow(clippy::unwrap_used)]
 
+mod filters;
 mod mysql;
 mod postgres;
 

@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 use serde_json::{Number, Value};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{Condition, FieldPath, Scalar, Test};
+use super::{Condition, Decimal, FieldPath, Scalar, Test};
 
 /// True, false, or neither.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,20 +53,52 @@ impl Condition {
                 parts.iter().map(|it| it.evaluate(record)).max().unwrap_or(Truth::False)
             }
             Self::Not(part) => part.evaluate(record).negated(),
-            Self::Field(path, test) => test.evaluate(path.find(record)),
+            Self::Field(path, test) => test.evaluate(Cell::of(path.find(record))),
+        }
+    }
+}
+
+/// The value of a field, as far as tests look into it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Cell<'a> {
+    /// None.
+    Null,
+    /// True or false.
+    Boolean(bool),
+    /// A whole number.
+    Integer(i64),
+    /// A finite floating-point number.
+    Number(f64),
+    /// Text, and all that JSON writes as text.
+    Text(&'a str),
+    /// A point in time whose text is RFC 3339. Compares with points in time alone.
+    Instant(OffsetDateTime),
+    /// Any of these, or a list, or an object.
+    Json(&'a Value),
+}
+
+impl<'a> Cell<'a> {
+    /// The cell that holds `value`.
+    pub fn of(value: &'a Value) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Bool(it) => Self::Boolean(*it),
+            Value::String(it) => Self::Text(it),
+            other => Self::Json(other),
         }
     }
 }
 
 impl FieldPath {
     /// The value of the field. What is missing is null.
-    fn find<'a>(&self, record: &'a Value) -> &'a Value {
+    pub fn find<'a>(&self, record: &'a Value) -> &'a Value {
         self.0.iter().try_fold(record, |inner, name| inner.get(name)).unwrap_or(&Value::Null)
     }
 }
 
 impl Test {
-    fn evaluate(&self, value: &Value) -> Truth {
+    /// What the test says of a field that holds `value`.
+    pub fn evaluate(&self, value: Cell<'_>) -> Truth {
         let compared = |scalar: &Scalar, accept: fn(Ordering) -> bool| {
             scalar.compare(value).map_or(Truth::Unknown, |it| Truth::of(accept(it)))
         };
@@ -81,24 +113,42 @@ impl Test {
             Self::Nin(list) => among(list, value).negated(),
             Self::Matches(pattern) => text(value, |it| pattern.matches(it)),
             Self::Differs(pattern) => text(value, |it| !pattern.matches(it)),
-            Self::IsNull => Truth::of(value.is_null()),
-            Self::IsNotNull => Truth::of(!value.is_null()),
-            Self::Contains(_) | Self::HasKey(_) if value.is_null() => Truth::Unknown,
-            Self::Contains(needle) => Truth::of(contains_at_top(value, needle)),
-            Self::HasKey(key) => Truth::of(has_key(value, key)),
+            Self::IsNull => Truth::of(value == Cell::Null),
+            Self::IsNotNull => Truth::of(value != Cell::Null),
+            Self::Contains(_) | Self::HasKey(_) => inside(value, |it| match self {
+                Self::Contains(needle) => contains_at_top(it, needle),
+                Self::HasKey(key) => has_key(it, key),
+                _ => false,
+            }),
         }
     }
 }
 
 /// SQL's `IN`: an empty list holds nothing, not even null.
-fn among(list: &[Scalar], value: &Value) -> Truth {
+fn among(list: &[Scalar], value: Cell<'_>) -> Truth {
     let each =
         list.iter().map(|it| it.compare(value).map_or(Truth::Unknown, |o| Truth::of(o.is_eq())));
     each.max().unwrap_or(Truth::False)
 }
 
-fn text(value: &Value, accept: impl Fn(&str) -> bool) -> Truth {
-    value.as_str().map_or(Truth::Unknown, |it| Truth::of(accept(it)))
+fn text(value: Cell<'_>, accept: impl Fn(&str) -> bool) -> Truth {
+    match value {
+        Cell::Text(it) => Truth::of(accept(it)),
+        _ => Truth::Unknown,
+    }
+}
+
+/// What is asked of JSON. Texts and such are JSON too.
+fn inside(value: Cell<'_>, accept: impl Fn(&Value) -> bool) -> Truth {
+    let value = match value {
+        Cell::Null | Cell::Instant(_) => return Truth::Unknown,
+        Cell::Json(it) => return Truth::of(accept(it)),
+        Cell::Boolean(it) => Value::from(it),
+        Cell::Integer(it) => Value::from(it),
+        Cell::Number(it) => Value::from(it),
+        Cell::Text(it) => Value::from(it),
+    };
+    Truth::of(accept(&value))
 }
 
 impl Scalar {
@@ -108,12 +158,27 @@ impl Scalar {
     }
 
     /// How `value` compares to this. Nothing where they cannot be compared.
-    fn compare(&self, value: &Value) -> Option<Ordering> {
+    fn compare(&self, value: Cell<'_>) -> Option<Ordering> {
         match (value, self) {
-            (Value::Bool(a), Self::Boolean(b)) => Some(a.cmp(b)),
-            (Value::Number(a), Self::Number(b)) => compare_numbers(a, b),
-            (Value::String(a), Self::Text(b)) => Some(compare_text(a, b)),
+            (Cell::Boolean(a), Self::Boolean(b)) => Some(a.cmp(b)),
+            (Cell::Integer(a), Self::Number(b)) => compare_numbers(&a.into(), b),
+            (Cell::Number(a), Self::Number(b)) => compare_numbers(&Number::from_f64(a)?, b),
+            (Cell::Json(Value::Number(a)), Self::Number(b)) => compare_numbers(a, b),
+            (Cell::Text(a), Self::Text(b)) => Some(compare_text(a, b)),
+            (Cell::Text(a), Self::Decimal(b)) => Some(Decimal::parse(a)?.cmp(b)),
+            (Cell::Json(Value::Number(a)), Self::Decimal(b)) => {
+                Some(Decimal::parse(&a.to_string())?.cmp(b))
+            }
+            (Cell::Instant(a), Self::Text(b)) => Some(a.cmp(&instant(b)?)),
             _ => None,
+        }
+    }
+
+    /// The point in time that it says, if it is the RFC 3339 of one.
+    pub fn as_instant(&self) -> Option<OffsetDateTime> {
+        match self {
+            Self::Text(it) => instant(it),
+            Self::Boolean(_) | Self::Number(_) | Self::Decimal(_) => None,
         }
     }
 }

@@ -82,6 +82,8 @@ impl Pattern {
     }
 }
 
+impl Eq for Pattern {}
+
 impl PartialEq for Pattern {
     fn eq(&self, other: &Self) -> bool {
         (self.syntax, &self.source) == (other.syntax, &other.source)

@@ -1,6 +1,6 @@
 //! Holding a condition against the fields of a stream.
 
-use super::{Condition, FieldPath, Scalar, Test};
+use super::{Condition, Decimal, FieldPath, Scalar, Test};
 use crate::{FieldKind, StreamField};
 
 /// A condition that a stream cannot be asked.
@@ -49,6 +49,29 @@ impl Condition {
     }
 }
 
+impl Condition {
+    /// The condition as a stream with these fields is asked it: what compares with decimals is a decimal itself.
+    pub fn bind(&self, fields: &[StreamField]) -> Result<Self, ConditionMismatch> {
+        self.validate(fields)?;
+        self.bound(fields)
+    }
+
+    fn bound(&self, fields: &[StreamField]) -> Result<Self, ConditionMismatch> {
+        let all = |parts: &[Self]| {
+            parts.iter().map(|it| it.bound(fields)).collect::<Result<_, ConditionMismatch>>()
+        };
+        Ok(match self {
+            Self::And(parts) => Self::And(all(parts)?),
+            Self::Or(parts) => Self::Or(all(parts)?),
+            Self::Not(part) => Self::Not(Box::new(part.bound(fields)?)),
+            Self::Field(path, test) if kind(path, fields)? == FieldKind::Decimal => {
+                Self::Field(path.clone(), test.of_decimals(path)?)
+            }
+            Self::Field(..) => self.clone(),
+        })
+    }
+}
+
 /// What the field holds. Below a JSON field everything is JSON.
 fn kind(path: &FieldPath, fields: &[StreamField]) -> Result<FieldKind, ConditionMismatch> {
     let [name, below @ ..] = path.names() else {
@@ -63,6 +86,36 @@ fn kind(path: &FieldPath, fields: &[StreamField]) -> Result<FieldKind, Condition
 }
 
 impl Test {
+    /// The same test of decimals.
+    fn of_decimals(&self, path: &FieldPath) -> Result<Self, ConditionMismatch> {
+        let (operator, _) = self.to_wire();
+        let decimal = |it: &Scalar| match it {
+            Scalar::Number(it) => Decimal::parse(&it.to_string()),
+            Scalar::Text(it) => Decimal::parse(it),
+            Scalar::Decimal(it) => Some(it.clone()),
+            Scalar::Boolean(_) => None,
+        };
+        let one = |it: &Scalar| {
+            decimal(it).map(Scalar::Decimal).ok_or_else(|| ConditionMismatch::WrongOperand {
+                field: path.to_string(),
+                kind: FieldKind::Decimal,
+                operator,
+            })
+        };
+        let all = |list: &[Scalar]| list.iter().map(one).collect::<Result<_, ConditionMismatch>>();
+        Ok(match self {
+            Self::Eq(it) => Self::Eq(one(it)?),
+            Self::Neq(it) => Self::Neq(one(it)?),
+            Self::Gt(it) => Self::Gt(one(it)?),
+            Self::Gte(it) => Self::Gte(one(it)?),
+            Self::Lt(it) => Self::Lt(one(it)?),
+            Self::Lte(it) => Self::Lte(one(it)?),
+            Self::In(list) => Self::In(all(list)?),
+            Self::Nin(list) => Self::Nin(all(list)?),
+            other => other.clone(),
+        })
+    }
+
     fn validate(&self, path: &FieldPath, kind: FieldKind) -> Result<(), ConditionMismatch> {
         let (operator, _) = self.to_wire();
         let field = || path.to_string();
@@ -106,6 +159,7 @@ impl Scalar {
     fn fits(&self, kind: FieldKind) -> bool {
         match kind {
             FieldKind::Json => true,
+            _ if matches!(self, Self::Decimal(_)) => kind == FieldKind::Decimal,
             FieldKind::Boolean => matches!(self, Self::Boolean(_)),
             FieldKind::Integer | FieldKind::Number => matches!(self, Self::Number(_)),
             // Exact decimals are text in JSON, so that no digit is lost.
@@ -134,6 +188,26 @@ mod tests {
             field("active", FieldKind::Boolean),
             field("attrs", FieldKind::Json),
         ])
+    }
+
+    #[test]
+    fn decimals_are_compared_as_numbers_once_bound() {
+        let fields =
+            [StreamField { name: "d".to_owned(), kind: FieldKind::Decimal, nullable: true }];
+        let holds = |condition: &Value, value: &str| {
+            let condition = Condition::parse(condition).unwrap().bind(&fields).unwrap();
+            assert_eq!(
+                Condition::parse(&condition.to_value()).unwrap().bind(&fields),
+                Ok(condition.clone())
+            );
+            condition.holds(&json!({ "d": value }))
+        };
+        assert!(holds(&json!({ "d": { "_gt": 9.5 } }), "10.00"));
+        assert!(holds(&json!({ "d": { "_lt": "10.50" } }), "9"));
+        assert!(holds(&json!({ "d": { "_in": [1, "2.0"] } }), "2.00"));
+        assert!(!holds(&json!({ "d": { "_neq": 1 } }), "NaN"));
+        let wrong = Condition::parse(&json!({ "d": { "_eq": "ten" } })).unwrap().bind(&fields);
+        assert!(matches!(wrong, Err(ConditionMismatch::WrongOperand { .. })));
     }
 
     #[test]

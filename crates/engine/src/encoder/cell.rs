@@ -18,7 +18,7 @@ use super::text::{embed, quote};
 
 /// Why a value cannot be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum CellFault {
+pub(crate) enum CellFault {
     /// There is none, where a key needs one.
     Null,
     /// The text has a character that JSON columns refuse.
@@ -41,7 +41,7 @@ impl fmt::Display for CellFault {
 }
 
 /// The values of a column.
-pub(super) enum Cells<'a> {
+pub(crate) enum Cells<'a> {
     Boolean(&'a BooleanArray),
     Integer(&'a Int64Array),
     Number(&'a Float64Array),
@@ -56,7 +56,7 @@ pub(super) enum Cells<'a> {
 }
 
 /// The column in one of the types that [`Cells`] knows by name, or as it is.
-pub(super) fn canonical(field: &Field, array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+pub(crate) fn canonical(field: &Field, array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     let target = match (field_kind(field), array.data_type()) {
         (_, it) if it.is_nested() => return Ok(Arc::clone(array)),
         (FieldKind::Integer, DataType::UInt64) => return Ok(Arc::clone(array)),
@@ -85,7 +85,7 @@ pub(super) fn canonical(field: &Field, array: &ArrayRef) -> Result<ArrayRef, Arr
 
 impl<'a> Cells<'a> {
     /// The values of a canonical `array`.
-    pub(super) fn of(field: &'a FieldRef, array: &'a ArrayRef) -> Result<Self, ArrowError> {
+    pub(crate) fn of(field: &'a FieldRef, array: &'a ArrayRef) -> Result<Self, ArrowError> {
         static OPTIONS: std::sync::LazyLock<EncoderOptions> =
             std::sync::LazyLock::new(|| EncoderOptions::default().with_explicit_nulls(true));
         Ok(match (field_kind(field), array.data_type()) {
@@ -104,7 +104,7 @@ impl<'a> Cells<'a> {
         })
     }
 
-    fn is_null(&self, row: usize) -> bool {
+    pub(crate) fn is_null(&self, row: usize) -> bool {
         match self {
             Self::Boolean(it) => it.is_null(row),
             Self::Integer(it) => it.is_null(row),
@@ -119,7 +119,7 @@ impl<'a> Cells<'a> {
     }
 
     /// Appends the value as JSON. Should it have a fault, something that stands in for it is appended.
-    pub(super) fn write_json(&mut self, row: usize, into: &mut Vec<u8>) -> Result<(), CellFault> {
+    pub(crate) fn write_json(&mut self, row: usize, into: &mut Vec<u8>) -> Result<(), CellFault> {
         if self.is_null(row) {
             into.extend_from_slice(b"null");
             return Ok(());
@@ -169,7 +169,7 @@ impl<'a> Cells<'a> {
     }
 
     /// Appends a value whose text needs no escapes.
-    fn write_plain(&self, row: usize, into: &mut Vec<u8>) -> Result<(), CellFault> {
+    pub(crate) fn write_plain(&self, row: usize, into: &mut Vec<u8>) -> Result<(), CellFault> {
         match self {
             Self::Boolean(values) => {
                 let value: &[u8] = if values.value(row) { b"true" } else { b"false" };

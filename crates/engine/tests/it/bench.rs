@@ -7,8 +7,8 @@ use std::{
 
 use async_trait::async_trait;
 use linkspan_domain::{
-    Connector, CursorType, Deleted, RunOutcome, Status, StreamName, StreamSettings, SyncLog,
-    SyncLogId, SyncMode, Trigger, Visible, Workspace, WorkspaceConnector,
+    Condition, Connector, CursorType, Deleted, RunOutcome, SchemaPolicy, Status, StreamName,
+    StreamSettings, SyncLog, SyncLogId, SyncMode, Trigger, Visible, Workspace, WorkspaceConnector,
     ports::{Change, World},
 };
 use linkspan_engine::{
@@ -45,6 +45,7 @@ impl World for RealWorld {
 pub(crate) struct Opener {
     db: Database,
     pub(crate) definition: Mutex<Definition>,
+    pub(crate) filter: Mutex<Option<Condition>>,
 }
 
 #[async_trait]
@@ -58,7 +59,8 @@ impl Connections for Opener {
             Arc::new(Answers::always(linkspan_testkit::Answer::Unreachable)),
             Arc::new(OpenHosts),
         );
-        Ok(Connection { activation, definition, settings: json!({}), environment })
+        let filter = self.filter.lock().unwrap().clone();
+        Ok(Connection { activation, definition, settings: json!({}), environment, filter })
     }
 }
 
@@ -148,11 +150,13 @@ impl Bench {
     }
 
     fn over(db: Database, activation: WorkspaceConnector, definition: Definition) -> Self {
-        let opener = Opener { db: db.clone(), definition: Mutex::new(definition) };
+        let opener =
+            Opener { db: db.clone(), definition: Mutex::new(definition), filter: Mutex::default() };
         let (opener, told) = (Arc::new(opener), Arc::new(Told::default()));
         let engine = Engine {
             syncs: db.syncs(),
             records: db.records(),
+            diagnostics: db.diagnostics(),
             connections: Arc::clone(&opener) as _,
             world: Arc::new(RealWorld),
             progress: Arc::clone(&told) as _,
@@ -260,6 +264,8 @@ pub(crate) fn settings(cursor_after: Option<&str>) -> StreamSettings {
         cursor_type: Some(CursorType::Int),
         cursor_after: cursor_after.map(str::to_owned),
         primary_key: Vec::new(),
+        lag: None,
+        schema_policy: SchemaPolicy::Evolve,
     }
 }
 

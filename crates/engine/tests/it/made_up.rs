@@ -112,6 +112,8 @@ pub(crate) fn definition(discover: Arc<Discover>, read: Arc<Read>) -> Definition
                 async { found }.boxed()
             }),
             read: Arc::new(move |_, request, _, out| read(request, out)),
+            push_down: None,
+            split: None,
         }),
         commands: std::collections::BTreeMap::new(),
     };

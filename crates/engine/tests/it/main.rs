@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod bench;
+mod filters;
 mod interruptions;
 mod kill;
 mod made_up;

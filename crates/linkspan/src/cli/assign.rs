@@ -30,7 +30,8 @@ pub(crate) struct Assigned {
 }
 
 /// Settings that belong to streams, unless the type has one of that name.
-const STREAM_KEYS: [&str; 4] = ["cursor_column", "cursor_type", "cursor_after", "primary_key"];
+const STREAM_KEYS: [&str; 6] =
+    ["cursor_column", "cursor_type", "cursor_after", "primary_key", "lag", "schema_policy"];
 
 impl Assignments {
     /// Reads the flags against the type's JSON Schema, which says what is a number and what is text.
@@ -39,7 +40,11 @@ impl Assignments {
         for (key, text) in self.pairs()? {
             let known = field(schema, &key);
             if known.is_none() && STREAM_KEYS.contains(&key.as_str()) {
-                let value = if key == "primary_key" { list(&text) } else { json!(text) };
+                let value = match key.as_str() {
+                    "primary_key" => list(&text),
+                    "lag" => value(Some(&json!({ "type": "integer" })), &key, text)?,
+                    _ => json!(text),
+                };
                 assigned.stream.insert(key, value);
             } else {
                 put(&mut assigned.config, &key, value(known, &key, text)?)?;

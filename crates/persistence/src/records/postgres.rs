@@ -9,7 +9,7 @@ mod search;
 mod swap;
 
 use async_trait::async_trait;
-use linkspan_domain::{RunCounts, SyncMode, WorkspaceConnectorId, ports::StoreError};
+use linkspan_domain::{RunCounts, StreamMemory, SyncMode, WorkspaceConnectorId, ports::StoreError};
 use linkspan_sdk::{
     ChangesQuery, Checkpoint, Committed, FeedPage, FeedQuery, Finish, Held, HeldRun, Load, Opening,
     QuarantineQuery, Quarantined, Record, RecordChange, RecordQuery, RecordSearch, RecordStore,
@@ -70,6 +70,9 @@ impl RecordStore for PostgresRecords {
             .execute(&mut *tx)
             .await
             .map_err(sqlx_error)?;
+        if opening.mode == SyncMode::Incremental {
+            remember(&mut tx, &row, &opening.memory).await?;
+        }
         let is_filled: bool =
             sqlx::query_scalar("SELECT EXISTS (SELECT FROM records WHERE stream_pk = $1)")
                 .bind(row.pk)
@@ -110,8 +113,9 @@ impl RecordStore for PostgresRecords {
             Held::Anything => (commit.merge(&checkpoint.rows).await?, Held::Anything),
         };
         let aside = commit.set_aside(&checkpoint.rejected).await?;
-        let counts = plan.counts(&checkpoint.rows, aside);
-        let advance = row.advance(load, &plan, generation);
+        let deleted = commit.bury(&checkpoint.gone).await?;
+        let counts = RunCounts { deleted, ..plan.counts(&checkpoint.rows, aside) };
+        let advance = row.advance(load, &plan, deleted, generation);
         sqlx::query(stream::ADVANCE)
             .bind(i64::from(row.pk))
             .bind(checkpoint.mark.as_ref().map(ToString::to_string))
@@ -137,7 +141,10 @@ impl RecordStore for PostgresRecords {
         let row = lock(&mut tx, load.run, load.activation, load.stream.as_str()).await?;
         let generation = row.generation_of(load)?;
         let deleted = match load.mode {
-            SyncMode::Full => swap(&mut tx, &row, generation, finish.now).await?,
+            SyncMode::Full => {
+                remember(&mut tx, &row, &finish.memory).await?;
+                swap(&mut tx, &row, generation, finish.now).await?
+            }
             SyncMode::Incremental => {
                 sqlx::query(stream::END)
                     .bind(i64::from(row.pk))
@@ -199,6 +206,22 @@ async fn lock(
         .await
         .map_err(sqlx_error)?;
     StreamRow::from_columns(found.ok_or(StoreError::Stale)?)
+}
+
+/// Keeps what is to be remembered of a stream.
+async fn remember(
+    tx: &mut PgConnection,
+    row: &StreamRow,
+    memory: &StreamMemory,
+) -> Result<(), StoreError> {
+    sqlx::query("UPDATE workspace_connector_streams SET memory = $2::jsonb WHERE pk = $1")
+        .bind(i64::from(row.pk))
+        .bind(stream::memory_column(memory)?)
+        .persistent(false)
+        .execute(tx)
+        .await
+        .map_err(sqlx_error)?;
+    Ok(())
 }
 
 async fn count(

@@ -186,7 +186,8 @@ impl Writer {
 
     fn compare(&mut self, field: &Field, operator: &str, scalar: &Scalar) -> Option<String> {
         match scalar {
-            // Points in time compare as such, whatever their spelling.
+            // Points in time compare as such, and decimals as numbers, whatever their spelling.
+            Scalar::Decimal(_) => None,
             Scalar::Text(_) if scalar.is_instant() => None,
             Scalar::Text(text) => {
                 let text = self.text(text)?;

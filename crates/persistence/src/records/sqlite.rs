@@ -8,7 +8,7 @@ mod swap;
 mod writing;
 
 use async_trait::async_trait;
-use linkspan_domain::{RunCounts, SyncMode, WorkspaceConnectorId, ports::StoreError};
+use linkspan_domain::{RunCounts, StreamMemory, SyncMode, WorkspaceConnectorId, ports::StoreError};
 use linkspan_sdk::{
     ChangesQuery, Checkpoint, Committed, FeedPage, FeedQuery, Finish, Held, HeldRun, Load, Opening,
     QuarantineQuery, Quarantined, Record, RecordChange, RecordQuery, RecordSearch, RecordStore,
@@ -73,6 +73,9 @@ impl RecordStore for SqliteRecords {
             .execute(&mut *tx)
             .await
             .map_err(sqlx_error)?;
+        if opening.mode == SyncMode::Incremental {
+            remember(&mut tx, &row, &opening.memory).await?;
+        }
         let is_filled: bool =
             sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM records WHERE stream_pk = $1)")
                 .bind(row.pk)
@@ -105,8 +108,9 @@ impl RecordStore for SqliteRecords {
             Held::Anything => (commit.merge(&checkpoint.rows).await?, Held::Anything),
         };
         let aside = commit.set_aside(&checkpoint.rejected).await?;
-        let counts = plan.counts(&checkpoint.rows, aside);
-        let advance = row.advance(load, &plan, generation);
+        let deleted = commit.bury(&checkpoint.gone).await?;
+        let counts = RunCounts { deleted, ..plan.counts(&checkpoint.rows, aside) };
+        let advance = row.advance(load, &plan, deleted, generation);
         sqlx::query(stream::ADVANCE)
             .bind(row.pk)
             .bind(checkpoint.mark.as_ref().map(ToString::to_string))
@@ -131,7 +135,10 @@ impl RecordStore for SqliteRecords {
         let row = find(&mut tx, load.run, load.activation, load.stream.as_str()).await?;
         let generation = row.generation_of(load)?;
         let deleted = match load.mode {
-            SyncMode::Full => swap(&mut tx, &row, generation, finish.now).await?,
+            SyncMode::Full => {
+                remember(&mut tx, &row, &finish.memory).await?;
+                swap(&mut tx, &row, generation, finish.now).await?
+            }
             SyncMode::Incremental => {
                 sqlx::query(stream::END)
                     .bind(row.pk)
@@ -191,6 +198,21 @@ async fn find(
         .await
         .map_err(sqlx_error)?;
     StreamRow::from_columns(found.ok_or(StoreError::Stale)?)
+}
+
+/// Keeps what is to be remembered of a stream.
+async fn remember(
+    tx: &mut SqliteConnection,
+    row: &StreamRow,
+    memory: &StreamMemory,
+) -> Result<(), StoreError> {
+    sqlx::query("UPDATE workspace_connector_streams SET memory = $2 WHERE pk = $1")
+        .bind(row.pk)
+        .bind(stream::memory_column(memory)?)
+        .execute(tx)
+        .await
+        .map_err(sqlx_error)?;
+    Ok(())
 }
 
 async fn count(

@@ -1,8 +1,11 @@
 //! The row of a stream, which every write locks first, and the statements about it that both databases understand.
 
 use super::merge::Plan;
-use crate::{error::corrupt, number::signed};
-use linkspan_domain::{RunCounts, SyncMode, ports::StoreError};
+use crate::{
+    error::{corrupt, unstorable},
+    number::signed,
+};
+use linkspan_domain::{RunCounts, StreamMemory, SyncMode, ports::StoreError};
 use linkspan_sdk::{Load, Opening};
 
 /// What is known of a stream, and on whose account it is asked.
@@ -207,8 +210,14 @@ impl StreamRow {
         }
     }
 
-    /// What a commit of `load` that follows `plan` does to the stream.
-    pub(super) fn advance(&self, load: &Load, plan: &Plan, generation: i32) -> Advance {
+    /// What a commit of `load` that follows `plan` and buries so many records does to the stream.
+    pub(super) fn advance(
+        &self,
+        load: &Load,
+        plan: &Plan,
+        deleted: u64,
+        generation: i32,
+    ) -> Advance {
         match load.mode {
             SyncMode::Full => Advance {
                 appearing: 0,
@@ -217,7 +226,7 @@ impl StreamRow {
                 last_generation: self.last_generation,
                 published: None,
             },
-            SyncMode::Incremental if plan.written == 0 => Advance {
+            SyncMode::Incremental if plan.written == 0 && deleted == 0 => Advance {
                 appearing: plan.appearing,
                 loaded: 0,
                 generation: self.generation,
@@ -225,7 +234,7 @@ impl StreamRow {
                 published: None,
             },
             SyncMode::Incremental => Advance {
-                appearing: plan.appearing,
+                appearing: plan.appearing - signed(deleted),
                 loaded: 0,
                 generation,
                 last_generation: generation,
@@ -253,6 +262,11 @@ pub(super) fn count_columns(counts: &RunCounts) -> [i64; 6] {
     .map(signed)
 }
 
+/// What is remembered of a stream as its column has it.
+pub(super) fn memory_column(memory: &StreamMemory) -> Result<String, StoreError> {
+    serde_json::to_string(memory).map_err(unstorable)
+}
+
 /// The key of a stream as records have it.
 pub(super) fn small(pk: i64) -> Result<i32, StoreError> {
     i32::try_from(pk).map_err(corrupt)
@@ -260,7 +274,7 @@ pub(super) fn small(pk: i64) -> Result<i32, StoreError> {
 
 #[cfg(test)]
 mod tests {
-    use linkspan_domain::{Fence, SyncLogId, SyncMode, WorkspaceConnectorId};
+    use linkspan_domain::{Fence, StreamMemory, SyncLogId, SyncMode, WorkspaceConnectorId};
     use linkspan_sdk::{HeldRun, Opening};
     use time::OffsetDateTime;
     use uuid::Uuid;
@@ -286,6 +300,7 @@ mod tests {
             stream: "s".parse().unwrap(),
             mode,
             cursor_column: cursor_column.map(str::to_owned),
+            memory: StreamMemory::default(),
             now: OffsetDateTime::UNIX_EPOCH,
         }
     }

@@ -1,9 +1,6 @@
 //! What looking for due schedules costs.
 
-use linkspan_domain::{
-    Connector, Workspace, WorkspaceConnector,
-    ports::{AccessStore, Change},
-};
+use linkspan_domain::{Connector, Workspace, WorkspaceConnector, ports::Change};
 use linkspan_testkit::{
     TestPostgres,
     fixtures::{Place, Specimen, id, receipt},

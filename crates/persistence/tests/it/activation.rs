@@ -6,8 +6,8 @@ use std::sync::{
 };
 
 use linkspan_domain::{
-    Deleted, Receipt, RunCounts, RunEnd, RunOutcome, Status, SyncLog, SyncLogId, SyncMode, Trigger,
-    Visible, WorkspaceConnector,
+    Deleted, Receipt, RunCounts, RunEnd, RunOutcome, Status, StreamMemory, SyncLog, SyncLogId,
+    SyncMode, Trigger, Visible, WorkspaceConnector,
     ports::{StoreError, SyncStore},
 };
 use linkspan_persistence::Database;
@@ -129,6 +129,7 @@ impl Bench {
             stream: "orders".parse().unwrap(),
             mode,
             cursor_column: (mode == SyncMode::Incremental).then(|| "id".to_owned()),
+            memory: StreamMemory::default(),
             now: EPOCH,
         };
         self.records.open_stream(&opening).await
@@ -145,7 +146,13 @@ impl Bench {
 
     /// Ends a load.
     pub(crate) async fn finish(&self, load: Load) -> Result<u64, StoreError> {
-        self.records.finish_stream(&Finish { load, now: EPOCH + Duration::days(1) }).await
+        self.records
+            .finish_stream(&Finish {
+                load,
+                memory: StreamMemory::default(),
+                now: EPOCH + Duration::days(1),
+            })
+            .await
     }
 
     /// A whole full load in a run of its own. Answers what each commit did, and how many went.
@@ -194,7 +201,14 @@ pub(crate) fn checkpoint(load: &Load, rows: &[(&str, &str)]) -> Checkpoint {
         packed.push(key, payload, ContentHash::of(payload));
     }
     let rejected: Vec<Rejected> = Vec::new();
-    Checkpoint { load: load.clone(), rows: packed, rejected, mark: None, now: EPOCH }
+    Checkpoint {
+        load: load.clone(),
+        rows: packed,
+        rejected,
+        gone: Vec::new(),
+        mark: None,
+        now: EPOCH,
+    }
 }
 
 /// `written`, `unchanged` and `quarantined` of a commit, whose `read` must be their sum.

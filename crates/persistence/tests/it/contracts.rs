@@ -23,8 +23,10 @@ on_both! {
     api_keys
     audit_events
     connection_tests
+    diagnostics
     idempotency
     access
+    noting_diagnostics
     the_first_workspace_is_made_once
     retiring
 }
@@ -50,6 +52,7 @@ stores! {
     api_keys
     audit_events
     connection_tests
+    diagnostics
 }
 
 async fn connectors(url: &str) {
@@ -91,4 +94,9 @@ async fn retiring(url: &str) {
     let (db, place) = furnished(url).await;
     let (activations, audit) = (db.workspace_connectors(), db.audit_events());
     contract::catalog_store(&*db.connectors(), &*activations, &*audit, &place).await;
+}
+
+async fn noting_diagnostics(url: &str) {
+    let (db, place) = furnished(url).await;
+    contract::diagnostic_store(&*db.diagnostics(), &*db.workspace_connectors(), &place).await;
 }

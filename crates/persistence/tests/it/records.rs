@@ -1,8 +1,12 @@
 //! Records: generations, tombstones, marks, quarantine, and writes of workers that lost their run.
 
-use linkspan_domain::{Cursor, Deleted, RunEnd, SyncMode, ports::StoreError};
-use linkspan_sdk::{Held, Load, QuarantineQuery, RecordQuery, Rejected};
+use linkspan_domain::{
+    Condition, Cursor, Deleted, FieldKind, RunEnd, StreamField, StreamMemory, SyncMode,
+    ports::StoreError,
+};
+use linkspan_sdk::{Finish, Held, Load, QuarantineQuery, RecordQuery, Rejected};
 use linkspan_testkit::fixtures::EPOCH;
+use serde_json::json;
 use time::Duration;
 
 use crate::{
@@ -22,6 +26,8 @@ on_both! {
     a_stale_worker_writes_nothing
     the_mark_moves_with_its_records
     a_mark_is_forgotten_with_its_column
+    an_incremental_load_buries_what_it_names
+    what_is_remembered_of_a_stream_is_what_readers_see
     what_cannot_be_kept_is_kept_aside
     many_rows_go_in_at_once
     keys_compare_byte_by_byte
@@ -258,6 +264,55 @@ async fn the_mark_moves_with_its_records(url: &str) {
     assert_eq!(bench.count().await, 2);
 }
 
+async fn an_incremental_load_buries_what_it_names(url: &str) {
+    let bench = Bench::new(url).await;
+    bench.full(&[A, B]).await;
+    let load = incremental(&bench).await;
+    let mut commit = checkpoint(&load, &[]);
+    commit.gone = [A.0, "never there", "it's \"quoted\""].map(str::to_owned).into();
+    assert_eq!(bench.records.commit(&commit).await.unwrap().counts.deleted, 1);
+    assert_eq!(bench.count().await, 1);
+    let again = bench.records.commit(&commit).await.unwrap();
+    assert_eq!(again.counts.deleted, 0, "what is gone does not go again");
+    bench.commit(&load, &[A]).await.unwrap();
+    assert_eq!(bench.count().await, 2, "what comes back is back");
+}
+
+async fn what_is_remembered_of_a_stream_is_what_readers_see(url: &str) {
+    let bench = Bench::new(url).await;
+    let memory = async || bench.syncs.streams(bench.activation.id).await.unwrap().remove(0).memory;
+    let remembered = |key: &str| StreamMemory {
+        fields: vec![StreamField {
+            name: key.to_owned(),
+            kind: FieldKind::Decimal,
+            nullable: true,
+        }],
+        primary_key: vec![key.to_owned()],
+        filter: Some(Condition::parse(&json!({ key: { "_gt": 1 } })).unwrap()),
+    };
+    let run = bench.begin(SyncMode::Full).await;
+    let load = bench.open(run, SyncMode::Full).await.unwrap();
+    bench.commit(&load, &[A]).await.unwrap();
+    assert_eq!(memory().await, None, "not before the swap");
+    let finish = Finish { load, memory: remembered("a"), now: EPOCH };
+    bench.records.finish_stream(&finish).await.unwrap();
+    assert_eq!(memory().await, Some(remembered("a")));
+    bench.end(run, RunEnd::Clean).await.unwrap();
+
+    let run = bench.begin(SyncMode::Incremental).await;
+    let opening = linkspan_sdk::Opening {
+        run,
+        activation: bench.activation.id,
+        stream: "orders".parse().unwrap(),
+        mode: SyncMode::Incremental,
+        cursor_column: Some("id".to_owned()),
+        memory: remembered("b"),
+        now: EPOCH,
+    };
+    bench.records.open_stream(&opening).await.unwrap();
+    assert_eq!(memory().await, Some(remembered("b")));
+}
+
 async fn a_mark_is_forgotten_with_its_column(url: &str) {
     let bench = Bench::new(url).await;
     let load = incremental(&bench).await;
@@ -271,6 +326,7 @@ async fn a_mark_is_forgotten_with_its_column(url: &str) {
         stream: load.stream.clone(),
         mode: SyncMode::Incremental,
         cursor_column: Some("updated_at".to_owned()),
+        memory: StreamMemory::default(),
         now: EPOCH,
     };
     bench.records.open_stream(&opening).await.unwrap();

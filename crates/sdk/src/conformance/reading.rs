@@ -50,7 +50,7 @@ pub async fn of_source(subject: &Subject) -> Vec<String> {
 }
 
 fn open(subject: &Subject, stream: &StreamName, mode: ReadMode) -> BatchStream {
-    let request = ReadRequest { stream: stream.clone(), mode, batch: SMALL };
+    let request = ReadRequest { stream: stream.clone(), mode, filter: Vec::new(), batch: SMALL };
     let Subject { definition, environment, settings, .. } = subject;
     definition.read(settings.clone(), request, environment.clone())
 }

@@ -130,6 +130,24 @@ impl Commit<'_> {
         Ok(all().count() as u64)
     }
 
+    /// Makes tombstones of the records called so, and answers how many there were.
+    pub(super) async fn bury(&mut self, gone: &[String]) -> Result<u64, StoreError> {
+        if gone.is_empty() || self.load.mode == SyncMode::Full {
+            return Ok(0);
+        }
+        let done = sqlx::query(BURY)
+            .bind(self.row.pk)
+            .bind(self.row.run_pk)
+            .bind(self.now)
+            .bind(gone)
+            .bind(self.generation)
+            .persistent(false)
+            .execute(&mut *self.tx)
+            .await
+            .map_err(sqlx_error)?;
+        Ok(done.rows_affected())
+    }
+
     fn put_aside(&mut self, rows: &Rows, culprits: Vec<(usize, String)>) {
         let refused = culprits.into_iter().map(|(index, reason)| refused(rows, index, reason));
         self.aside.extend(refused);
@@ -161,6 +179,10 @@ const REPLACE: &str = "\
         added_generation = CASE WHEN records.deleted_at IS NULL \
             THEN records.added_generation ELSE excluded.added_generation END, \
         last_seen_at = excluded.last_seen_at, deleted_at = NULL";
+
+const BURY: &str = "\
+    UPDATE records SET deleted_at = $3, run_pk = $2, generation = $5 \
+    WHERE stream_pk = $1 AND deleted_at IS NULL AND key = ANY ($4)";
 
 const STAGE: &str = "\
     INSERT INTO staged_records (stream_pk, hash, key, payload) \

@@ -91,6 +91,23 @@ impl Commit<'_> {
         Ok(rejected.len() as u64)
     }
 
+    /// Makes tombstones of the records called so, and answers how many there were.
+    pub(super) async fn bury(&mut self, gone: &[String]) -> Result<u64, StoreError> {
+        if gone.is_empty() || self.load.mode == SyncMode::Full {
+            return Ok(0);
+        }
+        let done = sqlx::query(BURY)
+            .bind(self.row.pk)
+            .bind(self.row.run_pk)
+            .bind(microseconds(self.now))
+            .bind(writing::json_array(gone.iter().map(String::as_str)))
+            .bind(self.generation)
+            .execute(&mut *self.tx)
+            .await
+            .map_err(sqlx_error)?;
+        Ok(done.rows_affected())
+    }
+
     fn common(&self) -> Common {
         Common {
             stream_pk: self.row.pk,
@@ -100,6 +117,10 @@ impl Commit<'_> {
         }
     }
 }
+
+const BURY: &str = "\
+    UPDATE records SET deleted_at = $3, run_pk = $2, generation = $5 \
+    WHERE stream_pk = $1 AND deleted_at IS NULL AND key IN (SELECT value FROM json_each($4))";
 
 fn is_collision(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)

@@ -1,0 +1,101 @@
+//! How the records of an activation are filtered: what of it the source does, and what is done here.
+
+use std::sync::Arc;
+
+use linkspan_domain::{
+    Caller, Condition, StreamName, StreamSpec, WorkspaceConnector, WorkspaceConnectorId,
+    ports::{Store, World},
+};
+use linkspan_engine::StreamFilter;
+use linkspan_sdk::Pushed;
+
+use crate::{ActivationError, Filters, Records, Sources, sources::may_run};
+
+/// Explains filters. Readers of connectors ask.
+pub struct FilterPlans {
+    activations: Records<WorkspaceConnector>,
+    filters: Arc<Filters>,
+    sources: Arc<Sources>,
+}
+
+/// How the records of one stream are filtered in a full sync, and in the first incremental one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FilterPlan {
+    /// Which stream.
+    pub stream: StreamName,
+    /// What must hold of each record, all of it.
+    pub parts: Vec<FilterPart>,
+    /// Fields that other parts of the filter name, and the stream does not have.
+    pub missing: Vec<String>,
+    /// Why the filter cannot be asked of the stream.
+    pub error: Option<String>,
+}
+
+/// One part of a filter, and where it is evaluated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FilterPart {
+    /// What must hold.
+    pub condition: Condition,
+    /// Where it is evaluated, and how the source is asked.
+    pub pushed: Pushed,
+}
+
+impl FilterPlans {
+    /// Explains the filters that `filters` keeps.
+    pub fn new(
+        activations: Arc<dyn Store<WorkspaceConnector>>,
+        filters: Arc<Filters>,
+        sources: Arc<Sources>,
+        world: Arc<dyn World>,
+    ) -> Self {
+        Self { activations: Records::new(activations, world), filters, sources }
+    }
+
+    /// How the streams of an activation are filtered, one by one. Without a filter: no stream is.
+    #[tracing::instrument(skip_all, fields(%id), err(level = "debug"))]
+    pub async fn of(
+        &self,
+        caller: &Caller,
+        id: WorkspaceConnectorId,
+    ) -> Result<Vec<FilterPlan>, ActivationError> {
+        let activation = self.activations.get(caller, id).await?;
+        let definition = self.sources.settings().definition(&activation.connector_type)?;
+        may_run(caller, definition)?;
+        let mut effective = self.filters.effective(caller, &[&activation]).await?;
+        let Some(filter) = effective.remove(&id) else { return Ok(Vec::new()) };
+        let specs = self.sources.discover(&activation, crate::sources::PATIENCE).await??;
+        let mut plans = Vec::with_capacity(specs.len());
+        for spec in specs {
+            plans.push(self.plan(&activation, &filter.config, spec).await?);
+        }
+        Ok(plans)
+    }
+
+    async fn plan(
+        &self,
+        activation: &WorkspaceConnector,
+        filter: &Condition,
+        spec: StreamSpec,
+    ) -> Result<FilterPlan, ActivationError> {
+        let its = match StreamFilter::of(filter, &spec.fields) {
+            Ok(its) => its,
+            Err(mismatch) => {
+                return Ok(FilterPlan {
+                    stream: spec.name,
+                    parts: Vec::new(),
+                    missing: Vec::new(),
+                    error: Some(mismatch.to_string()),
+                });
+            }
+        };
+        let StreamFilter { parts, missing } = its;
+        let pushed = if parts.is_empty() {
+            Vec::new()
+        } else {
+            self.sources.push_down(activation, spec.name.clone(), parts.clone()).await??
+        };
+        let parts = parts.into_iter().zip(pushed);
+        let parts = parts.map(|(condition, pushed)| FilterPart { condition, pushed }).collect();
+        Ok(FilterPlan { stream: spec.name, parts, missing, error: None })
+    }
+}

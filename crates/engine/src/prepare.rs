@@ -1,0 +1,145 @@
+//! Before a stream is read: how it differs from what is remembered of it, and what follows.
+
+use linkspan_domain::{
+    Condition, ConditionMismatch, DiagnosticReason, SchemaChange, SchemaPolicy, StreamField,
+    StreamMemory, StreamSpec, StreamState,
+};
+
+use crate::{
+    StreamPlan, SyncError,
+    notes::Notes,
+    shape::{Discard, Shape},
+};
+
+/// What of a connector's filter concerns one stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StreamFilter {
+    /// What must hold of each record, all of it.
+    pub parts: Vec<Condition>,
+    /// Fields that the other parts name, and the stream does not have.
+    pub missing: Vec<String>,
+}
+
+impl StreamFilter {
+    /// What of `filter` concerns a stream with these fields. Parts that name fields of other streams do not.
+    pub fn of(filter: &Condition, fields: &[StreamField]) -> Result<Self, ConditionMismatch> {
+        let mut its = Self::default();
+        for part in filter.clone().conjuncts() {
+            match part.bind(fields) {
+                Ok(part) => its.parts.push(part),
+                Err(ConditionMismatch::UnknownField { field, .. }) => its.missing.push(field),
+                Err(mismatch) => return Err(mismatch),
+            }
+        }
+        Ok(its)
+    }
+
+    /// All parts as one.
+    fn whole(&self) -> Option<Condition> {
+        (!self.parts.is_empty()).then(|| Condition::And(self.parts.clone()))
+    }
+}
+
+/// Passes if each part of `filter` concerns at least one stream: a name that none of them has is a mistake.
+pub(crate) fn concerns_some(filter: &Condition, specs: &[StreamSpec]) -> Result<(), SyncError> {
+    for part in filter.clone().conjuncts() {
+        let mut mismatch = None;
+        let concerns = specs.iter().any(|spec| match part.bind(&spec.fields) {
+            Err(error @ ConditionMismatch::UnknownField { .. }) => {
+                mismatch.get_or_insert(error);
+                false
+            }
+            Ok(_) | Err(_) => true,
+        });
+        if let Some(source) = mismatch.filter(|_| !concerns) {
+            return Err(SyncError::FilterUnfit { stream: None, source });
+        }
+    }
+    Ok(())
+}
+
+impl StreamPlan {
+    /// Compares the stream with what is remembered of it, and changes the plan accordingly.
+    pub(crate) fn prepare(
+        &mut self,
+        state: Option<&StreamState>,
+        notes: &mut Notes,
+    ) -> Result<(), SyncError> {
+        for field in &self.filter.missing {
+            let what = format!(
+                "the part of the filter about `{field}` does not concern the stream, which has no such field"
+            );
+            notes.add(DiagnosticReason::FilterUnsupported, &what, 0);
+        }
+        let Some(state) = state else { return Ok(()) };
+        let Some(memory) = &state.memory else {
+            // From before anything was remembered: then there was no filter.
+            self.compare_filter(None, state, notes);
+            return Ok(());
+        };
+        let changes = memory.changes(&self.memory.fields, &self.memory.primary_key);
+        for change in &changes {
+            notes.add(DiagnosticReason::SchemaDrift, &change.to_string(), 0);
+        }
+        let of_shape = || changes.iter().filter(|it| it.is_of_shape());
+        match self.policy {
+            SchemaPolicy::Evolve => {}
+            SchemaPolicy::Freeze => {
+                if let Some(change) = of_shape().next() {
+                    let stream = self.name.clone();
+                    return Err(SyncError::SchemaFrozen { stream, change: change.to_string() });
+                }
+            }
+            SchemaPolicy::DiscardRow if of_shape().next().is_some() => {
+                self.hold_to(memory, Discard::Row)?;
+            }
+            SchemaPolicy::DiscardValue if of_shape().next().is_some() => {
+                self.hold_to(memory, Discard::Value)?;
+            }
+            SchemaPolicy::DiscardRow | SchemaPolicy::DiscardValue => {}
+        }
+        if changes.iter().any(|it| matches!(it, SchemaChange::KeyChanged { .. })) {
+            // Records under their old names would stay.
+            self.cursor = None;
+        }
+        self.compare_filter(memory.filter.as_ref(), state, notes);
+        Ok(())
+    }
+
+    fn hold_to(&mut self, memory: &StreamMemory, discard: Discard) -> Result<(), SyncError> {
+        let fields = memory.fields.clone();
+        let parts = Condition::And(self.filter.parts.clone());
+        let filter = StreamFilter::of(&parts, &fields)
+            .map_err(|source| SyncError::FilterUnfit { stream: Some(self.name.clone()), source })?;
+        self.memory =
+            StreamMemory { fields: fields.clone(), filter: filter.whole(), ..self.memory.clone() };
+        self.filter = filter;
+        self.shape = Some(Shape { fields, discard });
+        Ok(())
+    }
+
+    /// Reads a stream in full whose filter is another than before: records below the mark may pass now.
+    fn compare_filter(
+        &mut self,
+        before: Option<&Condition>,
+        state: &StreamState,
+        notes: &mut Notes,
+    ) {
+        // As it is kept: that is what the other one went through.
+        let now = self.memory.filter.as_ref().map(Condition::to_value);
+        let holds_nothing = state.generation == 0;
+        if holds_nothing || before.map(Condition::to_value) == now {
+            return;
+        }
+        let what = "the filter is not the one of the run before; the stream is read in full";
+        notes.add(DiagnosticReason::FilterChanged, what, 0);
+        self.cursor = None;
+    }
+
+    /// What the stream is filtered by from now on.
+    pub(crate) fn with_filter(mut self, filter: StreamFilter) -> Self {
+        self.memory.filter = filter.whole();
+        self.filter = filter;
+        self
+    }
+}
