@@ -61,19 +61,6 @@ def run():
     return send("POST", f"workspace-connectors/{make('workspace-connectors')}/syncs")
 
 
-def synced():
-    """Syncs an activation, and returns what names one of its streams in a path."""
-    identifier = make("workspace-connectors")
-    log = send("POST", f"workspace-connectors/{identifier}/syncs")
-    for _ in range(100):
-        answer = SESSION.get(f"{URL}/v1/workspace-connector-sync-logs/{log}", timeout=30).json()
-        if answer["data"]["attributes"]["status"] in ("success", "error"):
-            break
-        time.sleep(0.1)
-    streams = SESSION.get(f"{URL}/v1/workspace-connectors/{identifier}/streams", timeout=30).json()
-    return {"id": identifier, "stream": streams["data"][0]["id"]}
-
-
 def diagnose():
     """Syncs what has no records, and returns the identifier of what is noticed then."""
     if not DIAGNOSTICS:
@@ -88,6 +75,17 @@ def diagnose():
                 break
             time.sleep(0.1)
     return DIAGNOSTICS[0]
+def synced():
+    """Syncs an activation, and returns what names one of its streams in a path."""
+    identifier = make("workspace-connectors")
+    log = send("POST", f"workspace-connectors/{identifier}/syncs")
+    for _ in range(100):
+        answer = SESSION.get(f"{URL}/v1/workspace-connector-sync-logs/{log}", timeout=30).json()
+        if answer["data"]["attributes"]["status"] in ("success", "error"):
+            break
+        time.sleep(0.1)
+    streams = SESSION.get(f"{URL}/v1/workspace-connectors/{identifier}/streams", timeout=30).json()
+    return {"id": identifier, "stream": streams["data"][0]["id"]}
 
 
 # The attributes of new things, by their collection.

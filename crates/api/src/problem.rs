@@ -60,8 +60,8 @@ pub(crate) const fn status(code: Code) -> StatusCode {
         | Code::SyncCancelled
         | Code::SyncCrashed
         | Code::SyncNotActive
-        | Code::ScheduleRunning
         | Code::SchemaFrozen
+        | Code::ScheduleRunning
         | Code::TooManyQuarantined => StatusCode::CONFLICT,
         Code::Stale => StatusCode::PRECONDITION_FAILED,
         Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,

@@ -181,7 +181,7 @@ impl Streams {
 
 #[cfg(test)]
 mod tests {
-    use linkspan_domain::{Role, SchemaPolicy, StreamSettings};
+    use linkspan_domain::{Role, SchemaPolicy, StreamMemory, StreamSettings};
 
     use super::*;
     use crate::fixtures::{MockRuns, activation, call, code, id, keep, sources, world};
@@ -195,7 +195,7 @@ mod tests {
             generation: 1,
             records: 7,
             synced_at: None,
-            memory: None,
+            memory: StreamMemory::default(),
         }
     }
 
@@ -222,6 +222,7 @@ mod tests {
                 primary_key: Vec::new(),
                 lag: None,
                 schema_policy: SchemaPolicy::Evolve,
+                source: None,
             }];
         });
         let streams = Streams::new(Arc::new(runs), keep(vec![kept]).store, sources(), world());

@@ -18,9 +18,11 @@ pub enum Unsuitable {
     /// The settings cannot be had, or the type is not there.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// The type has no records to read.
-    #[error("connectors of this type have no records to read")]
-    Unsupported,
+    /// The type does not do what the activation is for.
+    #[error(
+        "connectors of this type cannot {0} records, which this activation is to do; choose a connector of another type"
+    )]
+    Unsupported(Capability),
     /// An incremental sync has nothing to tell new records by.
     #[error(
         "an incremental sync needs a cursor_column in the streams of workspace connector {0}; set one, or sync in full"
@@ -33,7 +35,7 @@ impl Problem for Unsuitable {
         match self {
             Self::Denied(_) => Code::PermissionDenied,
             Self::Settings(error) => error.code(),
-            Self::Unsupported => Code::TypeUnsupported,
+            Self::Unsupported(_) => Code::TypeUnsupported,
             Self::CursorRequired(_) => Code::CursorRequired,
         }
     }
@@ -41,7 +43,7 @@ impl Problem for Unsuitable {
     fn pointer(&self) -> Option<String> {
         match self {
             Self::CursorRequired(_) => Some("/data/attributes/mode".to_owned()),
-            Self::Denied(_) | Self::Settings(_) | Self::Unsupported => None,
+            Self::Denied(_) | Self::Settings(_) | Self::Unsupported(_) => None,
         }
     }
 }
@@ -49,7 +51,7 @@ impl Problem for Unsuitable {
 /// How long a caller who asks for a sync waits to hear which streams there are.
 pub(crate) const LOOKING: Duration = Duration::from_secs(10);
 
-/// Passes if connectors of the type have records to read, and `caller` may have them read.
+/// Passes if connectors of the type do what the activation is for, and `caller` may have them do it.
 pub(crate) fn can_sync(
     sources: &Sources,
     caller: &Caller,
@@ -57,7 +59,16 @@ pub(crate) fn can_sync(
 ) -> Result<(), Unsuitable> {
     let definition = sources.settings().definition(&activation.connector_type)?;
     may_run(caller, definition)?;
-    if definition.manifest.can(Capability::Read) { Ok(()) } else { Err(Unsuitable::Unsupported) }
+    let needed = needed(activation);
+    if definition.manifest.can(needed) { Ok(()) } else { Err(Unsuitable::Unsupported(needed)) }
+}
+
+/// What the type of an activation must be capable of for a run.
+pub(crate) fn needed(activation: &WorkspaceConnector) -> Capability {
+    match activation.pushes().next() {
+        Some(_) => Capability::Write,
+        None => Capability::Read,
+    }
 }
 
 /// What to read of `streams`, or of all, if `wanted` is asked for: without that, what is new where that can be told.
@@ -67,6 +78,10 @@ pub(crate) async fn mode(
     wanted: Option<SyncMode>,
     streams: &[StreamName],
 ) -> Result<SyncMode, Unsuitable> {
+    if activation.pushes().next().is_some() {
+        // It goes on where the last one ended, or begins anew.
+        return Ok(wanted.unwrap_or(SyncMode::Incremental));
+    }
     match wanted {
         Some(SyncMode::Full) => Ok(SyncMode::Full),
         Some(SyncMode::Incremental) if !has_cursor(sources, activation, streams).await? => {

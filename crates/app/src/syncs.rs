@@ -203,6 +203,11 @@ impl Syncs {
         if streams.is_empty() {
             return Ok(());
         }
+        if activation.pushes().next().is_some() {
+            let is_pushed = |it: &StreamName| activation.pushes().any(|push| push.0 == it);
+            let absent = streams.iter().find(|it| !is_pushed(it));
+            return absent.map_or(Ok(()), |it| Err(SyncError::StreamNotFound(it.clone())));
+        }
         // A system that does not answer is for the run to report.
         let Ok(known) = self.sources.discover(activation, LOOKING).await? else { return Ok(()) };
         let absent = streams.iter().find(|it| !known.iter().any(|known| known.name == **it));

@@ -7,6 +7,7 @@ mod pending;
 pub(crate) mod s3;
 mod share;
 mod transport;
+mod upload;
 
 use std::sync::Arc;
 
@@ -78,6 +79,19 @@ const fn ten_gib() -> u64 {
 }
 
 impl Place {
+    /// The key of the object that `stream` is written to.
+    pub(crate) fn key(&self, stream: &StreamName) -> Result<String, Failure> {
+        let key = match (&self.path, &self.prefix) {
+            (Some(path), _) if path.contains(pattern::SPECIAL) => {
+                let reason = "is a pattern; to write, give the key of one object, or `prefix`";
+                return Err(Failure::setting("path", reason));
+            }
+            (Some(path), _) => path.clone(),
+            (None, prefix) => format!("{}{stream}.parquet", prefix.as_deref().unwrap_or_default()),
+        };
+        Ok(key.strip_prefix('/').map(str::to_owned).unwrap_or(key))
+    }
+
     /// The pattern of the objects of `bucket`.
     pub(crate) fn pattern(&self, bucket: &str) -> Result<Pattern, Failure> {
         match (&self.path, &self.prefix) {

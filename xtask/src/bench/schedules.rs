@@ -43,8 +43,8 @@ pub(crate) fn measure(binary: &Path, count: u32) -> Result<Vec<Figure>> {
         target: Target::AtMost(1_000.0),
     };
     Ok(vec![
-        figure("start of scheduled runs after they are due, p99, SQLite", &sqlite),
-        figure("start of scheduled runs after they are due, p99, PostgreSQL", &postgres),
+        figure("start of scheduled runs after they are due, p99, SQLite".to_owned(), &sqlite),
+        figure("start of scheduled runs after they are due, p99, PostgreSQL".to_owned(), &postgres),
     ])
 }
 

@@ -225,6 +225,7 @@ fn app(
     let sessions = Arc::new(Sessions::default());
     let database = database.clone();
     let (db, pinged) = (&database, database.clone());
+    let filters = Arc::new(Filters::new(db.connector_filters(), db.connectors(), world()));
     let activations = Arc::new(Activations::new(
         db.workspace_connectors(),
         db.connectors(),
@@ -239,7 +240,6 @@ fn app(
         Arc::clone(&sources),
         world(),
     ));
-    let filters = Arc::new(Filters::new(db.connector_filters(), db.connectors(), world()));
     App {
         access: Arc::new(Access::new(db.access(), db.api_keys(), Arc::clone(&sessions), world())),
         activations: Arc::clone(&activations),

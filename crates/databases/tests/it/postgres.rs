@@ -10,14 +10,14 @@ use sqlx::AssertSqlSafe;
 
 use super::{definition, environment, ids};
 
-async fn database(statements: &str) -> TestPostgres {
+pub(crate) async fn database(statements: &str) -> TestPostgres {
     let database = TestPostgres::create().await;
     let mut connection = database.connect().await;
     sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(&mut connection).await.unwrap();
     database
 }
 
-fn settings(database: &TestPostgres) -> Value {
+pub(crate) fn settings(database: &TestPostgres) -> Value {
     let server = database.server();
     json!({
         "host": server.host_str(), "port": server.port().unwrap_or(5432), "database": database.name(),
