@@ -148,8 +148,8 @@ fn from_now(reset: u64, headers: &HeaderMap) -> Option<Duration> {
         return Some(Duration::from_secs(reset));
     }
     let now = date(text(headers, "date")?)?.unix_timestamp();
-    let rest = i64::try_from(reset).ok()?.saturating_sub(now);
-    Some(Duration::from_secs(u64::try_from(rest).unwrap_or_default()))
+    let seconds = i64::try_from(reset).ok()?.saturating_sub(now);
+    Some(Duration::from_secs(u64::try_from(seconds).unwrap_or_default()))
 }
 
 #[cfg(test)]
