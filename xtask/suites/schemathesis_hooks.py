@@ -141,8 +141,8 @@ FRESH = {
 NEEDED = {
     "create_api_key": {"permissions": ["connector:read"], "workspaces": [], "person_id": None, "expires_at": None},
     "create_connector": {"connector_type": "csv"},
-    "bootstrap_workspace_connector": {"person_id": None, "streams": []},
     "create_connector_mapping": {"status": "active"},
+    "bootstrap_workspace_connector": {"person_id": None, "streams": []},
     "create_connector_filter": {"workspace_id": None, "template": False},
     "create_person": {"workspaces": []},
     "create_workspace": {"parent_id": None},
@@ -152,8 +152,8 @@ NEEDED = {
     "update_workspace": {"parent_id": None},
     "update_workspace_connector": {"person_id": None, "config": SETTINGS, "status": "disabled", "streams": []},
 }
-REFERRING = {"bootstrap_workspace_connector", "create_connector_filter", "create_provider_connector", "create_workspace_connector"}
 REFERRING = {
+    "bootstrap_workspace_connector",
     "create_connector_filter",
     "create_connector_mapping",
     "create_provider_connector",
@@ -182,12 +182,13 @@ def place(kind, action):
 
 
 def aim_body(case, operation, kind):
-    if operation == "set_stream_cursor":
-        case.body = {"cursor_after": None}
     if operation in ("revert_connector_mapping", "try_connector_mapping", "suggest_mappings"):
         draft = MAPPING | {"records": [{"id": 1, "name": "Ada"}]}
         bodies = {"revert_connector_mapping": {"version": 1}, "try_connector_mapping": draft}
         case.body = bodies.get(operation, {"target_models": ["people"]})
+        return
+    if operation == "set_stream_cursor":
+        case.body = {"cursor_after": None}
         return
     if operation in ("test_draft", "test_workspace_connector", "start_sync", "set_schedule"):
         draft = {"connector_id": make("connectors"), "config": SETTINGS}

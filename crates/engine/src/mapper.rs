@@ -36,9 +36,9 @@ enum Came {
 impl Mapper<'_> {
     /// Maps what changed in a stream since each of its mappings last looked.
     pub(crate) async fn stream(&self, stream: &StreamName, notes: &mut Notes) -> Result<(), Halt> {
+        let activation = self.log.workspace_connector_id;
         let mut done = BTreeSet::new();
         loop {
-            let activation = self.log.workspace_connector_id;
             let active = self.engine.entities.active(activation, stream).await;
             let active = active.map_err(SyncError::Store)?;
             let Some(mapping) = active.into_iter().find(|it| !done.contains(&it.id)) else {
@@ -50,6 +50,21 @@ impl Mapper<'_> {
                 Came::Superseded => {}
             }
         }
+    }
+
+    /// Says of the mappings of a stream that is not what it was that they should be looked at.
+    pub(crate) async fn outdate(&self, stream: &StreamName, notes: &mut Notes) -> Result<(), Halt> {
+        if !notes.has(DiagnosticReason::SchemaDrift) {
+            return Ok(());
+        }
+        let (activation, now) = (self.log.workspace_connector_id, self.engine.world.now());
+        let outdated = self.engine.entities.outdate(activation, stream, now).await;
+        for mapping in outdated.map_err(SyncError::Store)? {
+            let what =
+                format!("the mapping {mapping} may not fit the fields of the stream any more");
+            notes.add(DiagnosticReason::MappingNeedsRegeneration, &what, 0);
+        }
+        Ok(())
     }
 
     async fn mapping(

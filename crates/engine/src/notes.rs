@@ -36,6 +36,11 @@ impl Notes {
         self.noted.is_empty()
     }
 
+    /// Whether something like `reason` was noted.
+    pub(crate) fn has(&self, reason: DiagnosticReason) -> bool {
+        self.noted.keys().any(|(noted, _)| *noted == reason)
+    }
+
     /// For how many reasons data was lost.
     pub(crate) fn losses(&self) -> u64 {
         let lost = |reason: &DiagnosticReason| reason.class() == DiagnosticClass::DataLoss;

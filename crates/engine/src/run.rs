@@ -169,15 +169,13 @@ impl<'a> Run<'a> {
         plan: &StreamPlan,
         notes: &mut Notes,
     ) -> Result<RunCounts, Halt> {
-        let counts = self.stream(connection, plan, notes).await?;
-        self.map(&plan.name, notes).await?;
-        Ok(counts)
-    }
-
-    /// Maps what changed in a stream that was read.
-    async fn map(&self, stream: &StreamName, notes: &mut Notes) -> Result<(), Halt> {
         let Self { engine, log, held, signals, .. } = *self;
-        Mapper { engine, log, held, signals }.stream(stream, notes).await
+        let mapper = Mapper { engine, log, held, signals };
+        // Before the stream is known as it is now: a worker that dies leaves it for the next to say.
+        mapper.outdate(&plan.name, notes).await?;
+        let counts = self.stream(connection, plan, notes).await?;
+        mapper.stream(&plan.name, notes).await?;
+        Ok(counts)
     }
 
     async fn discover(&self, connection: &Connection) -> Result<Vec<StreamSpec>, Halt> {

@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use linkspan_domain::{
     ConnectorMapping, ConnectorMappingId, Deleted, Diagnostic, DiagnosticReason, Entity,
-    EntityCounts, ListQuery, MappingOrigin, MappingStatus, PageRequest, PageSize, Resource,
-    Revision, SyncMode, TargetModel, Visible,
+    EntityCounts, FieldKind, ListQuery, MappingOrigin, MappingStatus, PageRequest, PageSize,
+    Resource, Revision, StreamField, SyncMode, TargetModel, Visible,
     ports::{Change, Store},
 };
 use linkspan_engine::{Ended, RunEvent, Stop};
 
 use crate::{
     bench::{Bench, for_both, on_sqlite},
-    made_up::{Item, halting, items, numbered},
+    made_up::{Item, definition, halting, items, numbered, send, spec},
 };
 
 const EXPRESSION: &str = r#"{ "external_id": $string(id), "full_name": text }"#;
@@ -207,6 +208,36 @@ async fn a_run_that_is_taken_over_maps_each_record_once() {
         assert_eq!(bench.log(run).await.entities, counts(12, 0, 0, 0));
         let versions = bench.db.mapped().versions(mapping.id).await.unwrap();
         assert_eq!((versions[0].counts.mapped, versions[0].counts.persisted), (12, 12));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_stream_that_is_not_what_it_was_has_its_mappings_looked_at() {
+    on_sqlite(|url| async move {
+        let bench = Bench::new(&url, items(&["items"], numbered(0..3))).await;
+        let mapping = add_mapping(&bench, EXPRESSION).await;
+        bench.sync(SyncMode::Full).await;
+        assert!(!stored(&bench, mapping.id).await.needs_regeneration);
+        let discover = || {
+            let mut grown = spec("items");
+            grown.fields.push(StreamField {
+                name: "more".to_owned(),
+                kind: FieldKind::Text,
+                nullable: true,
+            });
+            Ok(vec![grown])
+        };
+        let read = |request, mut out| {
+            async move { send(numbered(0..3), &request, 3, &mut out).await }.boxed()
+        };
+        bench.serve(definition(Arc::new(discover), Arc::new(read)));
+        bench.sync(SyncMode::Full).await;
+        assert!(stored(&bench, mapping.id).await.needs_regeneration);
+        let told = reasons(&bench).await;
+        let needs = DiagnosticReason::MappingNeedsRegeneration;
+        assert_eq!(told.iter().filter(|it| it.0 == needs).count(), 1, "{told:?}");
+        assert_eq!(names(&bench).await.len(), 3, "it goes on until then");
     })
     .await;
 }
