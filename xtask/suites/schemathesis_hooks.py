@@ -138,6 +138,9 @@ def aim_body(case, operation, kind):
         bodies = {"test_draft": draft, "start_sync": {"mode": "full"}, "set_schedule": SCHEDULE}
         case.body = bodies.get(operation, {"config": SETTINGS})
         return
+    if operation == "query_records":
+        case.body = {"where": {"name": {"_like": "A%"}}, "include_deleted": True}
+        return
     data = case.body["data"]
     if "id" in data:
         data["id"] = case.path_parameters["id"]
@@ -169,6 +172,8 @@ def before_call(context, case, kwargs):
         # A cursor is nothing that could be made up.
         case.query.pop("page[after]", None)
         case.query.pop("page[before]", None)
+    if operation == "list_quarantined_records":
+        case.query = {"filter[workspace_connector_id]": make("workspace-connectors"), "filter[stream]": "people"}
     if "key" in case.path_parameters:
         case.path_parameters["key"] = "csv"
     if case.headers and "If-Match" in case.headers:

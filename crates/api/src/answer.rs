@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::{
     context::Context,
     cursor::Scope,
-    document::{self, Listed},
+    document::{self, Listed, Sequel},
     etag, include,
     media_type::{JSON, JSON_API},
     openapi,
@@ -31,6 +31,9 @@ pub(crate) struct Document<R, const STATUS: u16 = 200>(Response, PhantomData<fn(
 
 /// A page of things.
 pub(crate) struct Collection<R>(Bytes, PhantomData<fn() -> R>);
+
+/// A part of a sequence of things.
+pub(crate) struct Sequence<R>(Vec<u8>, PhantomData<fn() -> R>);
 
 /// No content.
 pub(crate) struct Gone;
@@ -169,6 +172,19 @@ impl<R: Shown> Collection<R> {
     }
 }
 
+impl<R: Shown> Sequence<R> {
+    /// Shows a part of a sequence.
+    pub(crate) fn of(
+        things: &[R],
+        cursor: impl Fn(&R) -> String,
+        path: &str,
+        query: &Query,
+        sequel: Sequel,
+    ) -> Result<Self, Failure> {
+        Ok(Self(document::sequence(things, cursor, (path, query), sequel)?, PhantomData))
+    }
+}
+
 impl Tested {
     /// Shows what came of testing a connection.
     pub(crate) fn of(test: &ConnectionTest) -> Result<Self, Failure> {
@@ -242,6 +258,12 @@ impl<R> IntoResponse for Collection<R> {
     }
 }
 
+impl<R> IntoResponse for Sequence<R> {
+    fn into_response(self) -> Response {
+        Response::builder().content_type(JSON_API).body(self.0)
+    }
+}
+
 impl IntoResponse for Gone {
     fn into_response(self) -> Response {
         StatusCode::NO_CONTENT.into_response()
@@ -284,6 +306,16 @@ impl<R: Shown> ApiResponse for Collection<R> {
 
     fn register(registry: &mut Registry) {
         openapi::register_collection::<R>(registry);
+    }
+}
+
+impl<R: Shown> ApiResponse for Sequence<R> {
+    fn meta() -> MetaResponses {
+        meta(200, "Some of them, in order.", Vec::new(), &named(openapi::sequence_name::<R>()))
+    }
+
+    fn register(registry: &mut Registry) {
+        openapi::register_sequence::<R>(registry);
     }
 }
 

@@ -3,8 +3,9 @@
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use linkspan_app::{
-    Access, Activations, ApiKeys, Audit, Catalog, ConnectorTypes, Diagnostics, Files, FilterPlans,
-    Filters, Idempotency, People, ProviderConnectors, Providers, Schedules, Syncs, Workspaces,
+    Access, Activations, ApiKeys, Audit, Catalog, ConnectorTypes, Data, Diagnostics, Files,
+    FilterPlans, Filters, Idempotency, People, ProviderConnectors, Providers, Schedules, Syncs,
+    Workspaces,
 };
 use linkspan_domain::ports::{Snapshots, World};
 
@@ -18,6 +19,7 @@ pub struct App {
     pub audit: Arc<Audit>,
     pub catalog: Arc<Catalog>,
     pub connector_types: Arc<ConnectorTypes>,
+    pub data: Arc<Data>,
     pub diagnostics: Arc<Diagnostics>,
     pub files: Arc<Files>,
     pub filter_plans: Arc<FilterPlans>,

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use linkspan_domain::{Caller, Code, ListQuery, Position};
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -33,8 +34,13 @@ impl Scope {
         Self(Sha256::new_with_prefix(text))
     }
 
+    /// The scope of what a workspace holds in an order of its own, seen by `caller`.
+    pub(crate) fn of_workspace(kind: &str, caller: &Caller) -> Self {
+        Self::new(kind, caller, &ListQuery::default())
+    }
+
     /// The cursor of `position`.
-    pub(crate) fn seal(&self, position: &Position) -> String {
+    pub(crate) fn seal(&self, position: &impl Serialize) -> String {
         let mut bytes = vec![0; SEAL];
         if serde_json::to_writer(&mut bytes, position).is_err() {
             return String::new();
@@ -51,20 +57,23 @@ impl Scope {
         parameter: &str,
         cursor: &str,
     ) -> Result<Position, Failure> {
-        let position = self.position(cursor).filter(|it| it.0.len() == query.sort.len() + 1);
-        position.ok_or_else(|| {
+        let position: Option<Vec<Value>> = self.position(cursor);
+        let position = position.filter(|it| {
+            it.len() == query.sort.len() + 1
+                && it.iter().all(|it| !it.is_array() && !it.is_object())
+        });
+        position.map(Position).ok_or_else(|| {
             let detail = "the cursor does not belong to this list; take one from `links` or `meta.page.cursor` of a page \
                           with the same sort and filters";
             Failure::new(Code::InvalidCursor, detail).in_parameter(parameter)
         })
     }
 
-    fn position(&self, cursor: &str) -> Option<Position> {
+    /// The position that a cursor stands for, if it is one of this scope.
+    pub(crate) fn position<T: DeserializeOwned>(&self, cursor: &str) -> Option<T> {
         let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
         let (seal, place) = bytes.split_at_checked(SEAL)?;
-        let position: Vec<Value> =
-            (seal == self.seal_of(place)).then(|| serde_json::from_slice(place).ok())??;
-        position.iter().all(|it| !it.is_array() && !it.is_object()).then_some(Position(position))
+        (seal == self.seal_of(place)).then(|| serde_json::from_slice(place).ok())?
     }
 
     fn seal_of(&self, place: &[u8]) -> [u8; SEAL] {

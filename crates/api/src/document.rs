@@ -39,7 +39,7 @@ pub(crate) fn single<R: Shown>(
     let links = [("self", place)];
     let links = &links[..usize::from(R::PATH.is_some())];
     let object = ResourceObject { extra, ..ResourceObject::new(thing, view, found) };
-    write(4_096, &Document { links, data: object, included, total: None })
+    write(4_096, &Document { links, data: object, included, meta: None })
 }
 
 /// A page of a list, and where it came from.
@@ -77,7 +77,7 @@ pub(crate) fn collection<R: Shown>(
     let data = Objects { things: &page.items, cursors: &cursors, view, found };
     write(
         2_048 * (page.items.len() + 1),
-        &Document { links: &links, data, included, total: Some(page.total) },
+        &Document { links: &links, data, included, meta: Some(Meta::Total(page.total)) },
     )
 }
 
@@ -86,10 +86,52 @@ pub(crate) fn whole<R: Shown>(things: &[R], path: &str) -> Result<Vec<u8>, Failu
     let links = [("self", Some(path)), ("next", None)];
     let (view, found) = (View::default(), Found::default());
     let data: Vec<_> = things.iter().map(|it| ResourceObject::new(it, &view, &found)).collect();
-    let total = u64::try_from(things.len()).ok();
+    let meta = u64::try_from(things.len()).ok().map(Meta::Total);
     write(
         2_048 * (things.len() + 1),
-        &Document { links: &links, data, included: &Included(None), total },
+        &Document { links: &links, data, included: &Included(None), meta },
+    )
+}
+
+/// What comes behind a part of a sequence.
+pub(crate) enum Sequel {
+    /// More, at once, from this cursor on.
+    Now(String),
+    /// Maybe more, from this cursor on.
+    Later(String),
+    /// Nothing.
+    Never,
+}
+
+/// A document about a part of a sequence that has no end, or none that is known. Each thing comes with its cursor.
+pub(crate) fn sequence<R: Shown>(
+    things: &[R],
+    cursor: impl Fn(&R) -> String,
+    (path, query): (&str, &Query),
+    sequel: Sequel,
+) -> Result<Vec<u8>, Failure> {
+    let at = |position: Option<(&str, &str)>| format!("{path}{}", query.at(position));
+    let (next, cursor_behind) = match sequel {
+        Sequel::Now(it) => (Some(at(Some(("page[after]", &it)))), Some(it)),
+        Sequel::Later(it) => (None, Some(it)),
+        Sequel::Never => (None, None),
+    };
+    let here = query.iter().find(|(name, _)| *name == "page[after]");
+    let links = [("self", Some(at(here))), ("next", next)];
+    let (view, found) = (View::default(), Found::default());
+    let cursors: Vec<_> = things.iter().map(cursor).collect();
+    let data: Vec<_> = things
+        .iter()
+        .zip(&cursors)
+        .map(|(thing, cursor)| ResourceObject {
+            cursor: Some(cursor),
+            ..ResourceObject::new(thing, &view, &found)
+        })
+        .collect();
+    let meta = Meta::Cursor(cursor_behind);
+    write(
+        2_048 * (things.len() + 1),
+        &Document { links: &links, data, included: &Included(None), meta: Some(meta) },
     )
 }
 
@@ -113,7 +155,17 @@ struct Document<'a, L, D> {
     links: &'a [(&'static str, L)],
     data: D,
     included: &'a Included,
-    total: Option<u64>,
+    meta: Option<Meta>,
+}
+
+/// What `meta.page` says.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Meta {
+    /// How many things there are.
+    Total(u64),
+    /// Where to go on.
+    Cursor(Option<String>),
 }
 
 impl<L: Serialize, D: Serialize> Serialize for Document<'_, L, D> {
@@ -130,8 +182,8 @@ impl<L: Serialize, D: Serialize> Serialize for Document<'_, L, D> {
             let list: &RawValue = serde_json::from_str(list).map_err(S::Error::custom)?;
             map.serialize_entry("included", list)?;
         }
-        if let Some(total) = self.total {
-            map.serialize_entry("meta", &Map(&[("page", Map(&[("total", total)]))]))?;
+        if let Some(meta) = &self.meta {
+            map.serialize_entry("meta", &Map(&[("page", meta)]))?;
         }
         map.end()
     }

@@ -15,7 +15,9 @@ use crate::{
     document::ResourceObject,
     problem::Failure,
     resource::{Kept, Key, Relationship, Shown},
-    resources::{ActivationCapabilities, TypeCapabilities},
+    resources::{
+        ActivationCapabilities, ShownChange, ShownQuarantined, ShownRecord, TypeCapabilities,
+    },
     view::View,
 };
 
@@ -39,7 +41,7 @@ impl Kind {
 }
 
 /// All kinds of things that documents show, by name.
-pub(crate) static KINDS: [Kind; 19] = [
+pub(crate) static KINDS: [Kind; 22] = [
     Kind::of::<ApiKey>(),
     Kind::of::<AuditEvent>(),
     Kind::of::<ConnectionTest>(),
@@ -53,6 +55,9 @@ pub(crate) static KINDS: [Kind; 19] = [
     Kind::of::<Person>(),
     Kind::of::<Provider>(),
     Kind::of::<ProviderConnector>(),
+    Kind::of::<ShownQuarantined>(),
+    Kind::of::<ShownRecord>(),
+    Kind::of::<ShownChange>(),
     Kind::of::<Schedule>(),
     Kind::of::<StreamSpec>(),
     Kind::of::<Workspace>(),

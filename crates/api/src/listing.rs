@@ -98,7 +98,8 @@ fn refused(parameter: &str, error: &InvalidFilter) -> Failure {
     invalid(parameter, detail)
 }
 
-fn size(value: &str) -> Result<PageSize, Failure> {
+/// Reads how many things a page has at most.
+pub(crate) fn size(value: &str) -> Result<PageSize, Failure> {
     let size = value.parse().ok().and_then(PageSize::new);
     size.ok_or_else(|| invalid("page[size]", format!("a page has 1 to {} things", PageSize::MAX)))
 }

@@ -3,6 +3,7 @@
 //! Each stands for all the parameters of its operation, so that no handler can forget one, and the OpenAPI document has
 //! what is really read.
 
+mod data;
 mod uploading;
 
 use std::{marker::PhantomData, sync::Arc};
@@ -18,6 +19,7 @@ use poem_openapi::{
 };
 use sha2::{Digest, Sha256};
 
+pub(crate) use data::{Following, Querying};
 pub(crate) use uploading::Uploading;
 
 use crate::{
@@ -289,6 +291,8 @@ macro_rules! takes_body {
         }
     };
 }
+
+use takes_body;
 
 impl<'a, R: Shown> ApiExtractor<'a> for Listing<R> {
     takes!(READS, openapi::list_parameters::<R>());

@@ -13,6 +13,8 @@ mod people;
 mod platform;
 mod provider_connectors;
 mod providers;
+mod quarantine;
+mod records;
 mod schedules;
 mod streams;
 mod sync_logs;
@@ -23,6 +25,8 @@ use linkspan_app::Patch;
 use poem_openapi::Tags;
 
 pub(crate) use connector_types::TypeCapabilities;
+pub(crate) use quarantine::ShownQuarantined;
+pub(crate) use records::{ShownChange, ShownRecord};
 pub(crate) use workspace_connectors::ActivationCapabilities;
 
 /// All operations of the API.
@@ -34,7 +38,13 @@ pub(crate) type Resources = (
     provider_connectors::ProviderConnectors,
     workspace_connectors::Operations,
     // Nested, as tuples of more than twelve have no default.
-    (diagnostics::Diagnostics, files::Files, schedules::Schedules, sync_logs::SyncLogs),
+    (
+        diagnostics::Diagnostics,
+        files::Files,
+        records::Operations,
+        schedules::Schedules,
+        sync_logs::SyncLogs,
+    ),
     workspaces::Workspaces,
     people::People,
     api_keys::ApiKeys,
@@ -49,6 +59,8 @@ enum Tag {
     Catalog,
     /// What is connected, where, and how it went.
     Activations,
+    /// What was brought in.
+    Data,
     /// Who may do what, and what they did.
     Organization,
     /// How the platform itself is.

@@ -11,7 +11,7 @@ use std::{
 use linkspan_api::{Limits, Probes};
 use linkspan_app::{
     Access, AccessError, ActivationSettings, Activations, ApiKeys, Audit, Catalog, ConnectorTypes,
-    Diagnostics, DuplicateConnectorType, Files, FilterPlans, Filters, Idempotency, People,
+    Data, Diagnostics, DuplicateConnectorType, Files, FilterPlans, Filters, Idempotency, People,
     ProviderConnectors, Providers, RunConnections, Schedules, SeedError, SeedOutcome, Seeding,
     Sessions, Sources, Syncs, Workspaces,
 };
@@ -278,6 +278,7 @@ impl Platform {
                 world(),
             )),
             providers: Arc::new(Providers::new(db.providers(), world())),
+            data: Arc::new(Data::new(db.records(), db.workspace_connectors(), world())),
             schedules: Arc::new(Schedules::new(
                 db.schedules(),
                 db.workspace_connectors(),

@@ -3,7 +3,7 @@
 //! The registry has one parameter for each argument of a handler. Our arguments stand for many, so they give one whose
 //! shape lists them, and [`expand`] puts those in its place.
 
-use linkspan_domain::{Attribute, AttributeKind, ConnectorTypeKey, FileName, PageSize};
+use linkspan_domain::{Attribute, AttributeKind, ConnectorTypeKey, FileName, PageSize, StreamName};
 use poem_openapi::registry::{
     MetaOperation, MetaOperationParam, MetaParamIn, MetaSchema, MetaSchemaRef,
 };
@@ -46,15 +46,7 @@ pub(crate) fn list_parameters<R: Shown>() -> Vec<MetaSchemaRef> {
         ..String::schema()
     };
     all.push(parameter(QUERY, "sort", about, sort));
-    let size = MetaSchema {
-        minimum: Some(1.0),
-        maximum: Some(f64::from(PageSize::MAX)),
-        default: Some(PageSize::default().get().into()),
-        ..MetaSchema::new("integer")
-    };
-    all.push(parameter(QUERY, "page[size]", "How many things a page has at most.", size));
-    let about = "Only what comes after this cursor.";
-    all.push(parameter(QUERY, "page[after]", about, String::schema()));
+    all.extend([page_size(), page_after()]);
     let about = "Only what comes before this cursor.";
     all.push(parameter(QUERY, "page[before]", about, String::schema()));
     if can_be_deleted::<R>() {
@@ -63,6 +55,34 @@ pub(crate) fn list_parameters<R: Shown>() -> Vec<MetaSchemaRef> {
     }
     all.extend(R::LISTED.iter().flat_map(filters));
     all
+}
+
+/// What following things takes.
+pub(crate) fn following_parameters() -> Vec<MetaSchemaRef> {
+    let about = "Only what happens to records of this activation.";
+    let activation = parameter(QUERY, "filter[workspace_connector_id]", about, Uuid::schema());
+    let about = "Only what happens to records of streams of this name.";
+    let stream = parameter(QUERY, "filter[stream]", about, StreamName::schema());
+    vec![page_size(), page_after(), activation, stream]
+}
+
+/// What a question takes. It has no effect, so there is no second effect either.
+pub(crate) fn querying_parameters() -> Vec<MetaSchemaRef> {
+    vec![idempotency_key()]
+}
+
+fn page_size() -> MetaSchemaRef {
+    let size = MetaSchema {
+        minimum: Some(1.0),
+        maximum: Some(f64::from(PageSize::MAX)),
+        default: Some(PageSize::default().get().into()),
+        ..MetaSchema::new("integer")
+    };
+    parameter(QUERY, "page[size]", "How many things a page has at most.", size)
+}
+
+fn page_after() -> MetaSchemaRef {
+    parameter(QUERY, "page[after]", "Only what comes after this cursor.", String::schema())
 }
 
 /// What decides how a thing is shown.

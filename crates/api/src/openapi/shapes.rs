@@ -58,6 +58,25 @@ pub(crate) fn register_collection<R: Shown>(registry: &mut Registry) {
     });
 }
 
+/// Makes the shape of a part of a sequence of `R`s known.
+pub(crate) fn register_sequence<R: Shown>(registry: &mut Registry) {
+    struct Sequence<R>(std::marker::PhantomData<R>);
+    register_resource::<R>(registry);
+    registry.create_schema::<Sequence<R>, _>(sequence_name::<R>(), |_| {
+        let about = "Where to go on. Null: there is nothing more.";
+        let cursor = vec![property::<Option<String>>("cursor", about)];
+        let meta = object(vec![("page", inline(object(cursor, &["cursor"])))], &["page"]);
+        let links = MetaSchema { required: vec!["self", "next"], ..links(&["self"], &["next"]) };
+        let properties = vec![
+            ("jsonapi", inline(version())),
+            ("links", inline(links)),
+            ("data", inline(list(named(resource_name::<R>())))),
+            ("meta", inline(meta)),
+        ];
+        object(properties, &["jsonapi", "links", "data", "meta"])
+    });
+}
+
 /// The shape of a relationship as clients write it.
 pub(crate) fn written_relationship(relationship: &Relationship) -> MetaSchema {
     object(vec![("data", inline(linkage(relationship)))], &["data"])
@@ -73,6 +92,11 @@ pub(crate) fn test_result() -> MetaSchema {
         property::<String>("error", "What machines call what went wrong."),
     ];
     object(properties, &["id", "ok", "latency_ms", "message"])
+}
+
+/// What the document calls a part of a sequence of `R`s.
+pub(crate) fn sequence_name<R: Shown>() -> String {
+    format!("{}Sequence", R::NAME)
 }
 
 fn resource_name<R: Shown>() -> String {

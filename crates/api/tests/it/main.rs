@@ -11,6 +11,7 @@ mod lists;
 mod negotiation;
 mod permissions;
 mod platform;
+mod records;
 mod schedules;
 mod secrets;
 mod server;

@@ -33,6 +33,9 @@ fn least(operation: &str) -> &'static str {
         | "explain_filter"
         | "get_connector_sync_diagnostic"
         | "list_streams"
+        | "list_record_changes"
+        | "list_quarantined_records"
+        | "query_records"
         | "list_files"
         | "get_file"
         | "list_workspace_connector_sync_logs"
@@ -167,7 +170,7 @@ fn body(operation: &Value, id: &str) -> Option<String> {
         "NewApiKey" => json!({ "name": "x", "permissions": ["connector:read"] }),
         "ConnectionDraft" => return Some(json!({ "connector_type": "shop" }).to_string()),
         "SetSchedule" => return Some(json!({ "interval_secs": 60, "mode": "full" }).to_string()),
-        "TestOverrides" | "NewSync" => return Some("{}".to_owned()),
+        "TestOverrides" | "NewSync" | "RecordQuery" => return Some("{}".to_owned()),
         _ => json!({}),
     };
     let kind = crate::contract::DOCUMENT["components"]["schemas"][name]["properties"]["data"]["properties"]["type"]["enum"][0].clone();

@@ -11,9 +11,9 @@ use std::{
 
 use linkspan_api::{App, Limits, Probes};
 use linkspan_app::{
-    Access, ActivationSettings, Activations, ApiKeys, Audit, Catalog, ConnectorTypes, Diagnostics,
-    Files, FilterPlans, Filters, Idempotency, People, ProviderConnectors, Providers, Schedules,
-    Seeding, Sessions, Sources, Syncs, Workspaces,
+    Access, ActivationSettings, Activations, ApiKeys, Audit, Catalog, ConnectorTypes, Data,
+    Diagnostics, Files, FilterPlans, Filters, Idempotency, People, ProviderConnectors, Providers,
+    Schedules, Seeding, Sessions, Sources, Syncs, Workspaces,
 };
 use linkspan_domain::{
     Act, ApiKey, AuditEventId, Call, Caller, Category, KeyHash, OrganizationId, Receipt, Resource,
@@ -254,6 +254,7 @@ fn app(database: &Database, home: &TempDir, world: &Arc<dyn World>, limits: Limi
             world(),
         )),
         providers: Arc::new(Providers::new(db.providers(), world())),
+        data: Arc::new(Data::new(db.records(), db.workspace_connectors(), world())),
         schedules: Arc::new(Schedules::new(
             db.schedules(),
             db.workspace_connectors(),

@@ -64,22 +64,23 @@ pub(super) fn places(search: &RecordSearch) -> Sql {
     let from = bind(search.after.as_ref().map_or(0, |it| it.stream).into());
     let workspaces: Vec<String> =
         search.workspaces.iter().map(|it: &WorkspaceId| bind(it.uuid().into())).collect();
-    let mut text = format!(
+    let mut narrow = Vec::new();
+    if let Some(activation) = search.activation {
+        narrow.push(format!(" AND c.workspace_connector_id = {}", bind(activation.uuid().into())));
+    }
+    if let Some(stream) = &search.stream {
+        narrow.push(format!(" AND s.stream = {}", bind(stream.as_str().into())));
+    }
+    let text = format!(
         "SELECT s.pk, s.generation, s.met_all_at, c.workspace_connector_id, s.stream \
          FROM workspace_connector_streams s \
          JOIN workspace_connectors c ON c.pk = s.workspace_connector_pk \
          JOIN workspaces w ON w.pk = c.workspace_pk \
          WHERE s.pk >= {from} AND s.generation > 0 AND c.deleted_at IS NULL \
-            AND w.workspace_id IN ({})",
-        workspaces.join(", ")
+            AND w.workspace_id IN ({}){} ORDER BY s.pk LIMIT {STREAMS}",
+        workspaces.join(", "),
+        narrow.concat()
     );
-    if let Some(activation) = search.activation {
-        text += &format!(" AND c.workspace_connector_id = {}", bind(activation.uuid().into()));
-    }
-    if let Some(stream) = &search.stream {
-        text += &format!(" AND s.stream = {}", bind(stream.as_str().into()));
-    }
-    text += &format!(" ORDER BY s.pk LIMIT {STREAMS}");
     Sql { text, values }
 }
 

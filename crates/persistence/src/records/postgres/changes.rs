@@ -1,6 +1,6 @@
 //! The changes of streams and the change feeds of workspaces.
 
-use linkspan_domain::{WorkspaceId, ports::StoreError};
+use linkspan_domain::{StreamName, WorkspaceConnectorId, WorkspaceId, ports::StoreError};
 use linkspan_sdk::{ChangesQuery, FeedPage, FeedQuery, RecordChange};
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 use time::OffsetDateTime;
@@ -86,8 +86,8 @@ async fn entries(tx: &mut PgConnection, query: &FeedQuery) -> Result<Vec<Entry>,
         .bind(query.workspace.uuid())
         .bind(Paging::first_entry(&query.after))
         .bind(i64::try_from(ENTRIES).unwrap_or(i64::MAX))
-        .bind(query.activation.map(|it| it.uuid()))
-        .bind(query.stream.as_ref().map(|it| it.as_str()))
+        .bind(query.activation.map(WorkspaceConnectorId::uuid))
+        .bind(query.stream.as_ref().map(StreamName::as_str))
         .persistent(false)
         .fetch_all(tx)
         .await

@@ -1,0 +1,98 @@
+//! What operations on records take.
+
+use std::{marker::PhantomData, sync::Arc};
+
+use linkspan_app::Choice;
+use linkspan_domain::{Call, PageSize, WorkspaceConnectorId};
+use poem::{Request, RequestBody};
+use poem_openapi::{
+    ApiExtractor, ApiExtractorType, ExtractParamOptions,
+    registry::{MetaParamIn, MetaRequest, MetaSchemaRef, Registry},
+};
+
+use super::{Frame, READS, WRITES, takes, takes_body};
+use crate::{
+    body::{self, Input},
+    context::Context,
+    listing, openapi,
+    problem::Failure,
+    query::{Query, invalid, unknown},
+};
+
+/// Wants to follow what happens to things.
+pub(crate) struct Following<R> {
+    pub(crate) call: Call,
+    pub(crate) context: Arc<Context>,
+    /// To which.
+    pub(crate) choice: Choice,
+    pub(crate) size: PageSize,
+    /// The cursor behind what the client knows.
+    pub(crate) after: Option<String>,
+    pub(crate) path: String,
+    pub(crate) query: Query,
+    kind: PhantomData<fn() -> R>,
+}
+
+/// Asks a question that is too long for a query string.
+pub(crate) struct Querying<B> {
+    pub(crate) call: Call,
+    pub(crate) context: Arc<Context>,
+    pub(crate) body: B,
+    pub(crate) path: String,
+    pub(crate) query: Query,
+}
+
+impl<'a, R> ApiExtractor<'a> for Following<R> {
+    takes!(READS, openapi::following_parameters());
+
+    fn register(registry: &mut Registry) {
+        openapi::register_security(registry);
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        _: &mut RequestBody,
+        _: ExtractParamOptions<()>,
+    ) -> poem::Result<Self> {
+        let Frame { context, call, query } = Frame::of(request).await?;
+        let (mut choice, mut size, mut after) = (Choice::default(), PageSize::default(), None);
+        for (name, value) in query.iter() {
+            match name {
+                "filter[workspace_connector_id]" => choice.activation = Some(id(name, value)?),
+                "filter[stream]" => {
+                    let stream = value.parse();
+                    choice.stream =
+                        Some(stream.map_err(|_| invalid(name, "no stream is called so"))?);
+                }
+                "page[size]" => size = listing::size(value)?,
+                "page[after]" => after = Some(value.to_owned()),
+                _ => return Err(unknown(name).into()),
+            }
+        }
+        let path = request.uri().path().to_owned();
+        Ok(Self { call, context, choice, size, after, path, query, kind: PhantomData })
+    }
+}
+
+fn id(name: &str, value: &str) -> Result<WorkspaceConnectorId, Failure> {
+    let id = value.parse().map(WorkspaceConnectorId::from_uuid);
+    id.map_err(|_| invalid(name, "takes the identifier of a workspace connector, a UUID"))
+}
+
+impl<'a, B: Input> ApiExtractor<'a> for Querying<B> {
+    takes_body!(B, openapi::querying_parameters());
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        _: ExtractParamOptions<()>,
+    ) -> poem::Result<Self> {
+        let frame = Frame::of(request).await?;
+        frame.query.deny_all()?;
+        let bytes = frame.receive(request, body).await?;
+        let body = body::parse::<B>(request, &bytes, None)?;
+        let path = request.uri().path().to_owned();
+        let Frame { context, call, query } = frame;
+        Ok(Self { call, context, body, path, query })
+    }
+}
