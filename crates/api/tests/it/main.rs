@@ -6,6 +6,7 @@ mod contract;
 mod documents;
 mod errors;
 mod files;
+mod filter_plans;
 mod idempotency;
 mod lists;
 mod negotiation;
