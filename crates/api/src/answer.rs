@@ -1,5 +1,7 @@
 //! What operations answer with.
 
+mod events;
+
 use std::marker::PhantomData;
 
 use bytes::Bytes;
@@ -11,6 +13,8 @@ use poem_openapi::{
     registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, MetaSchemaRef, Registry},
 };
 use uuid::Uuid;
+
+pub(crate) use events::Events;
 
 use crate::{
     context::Context,

@@ -4,8 +4,8 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use linkspan_app::{
     Access, Activations, ApiKeys, Audit, Catalog, ConnectorTypes, Data, Diagnostics, Files,
-    FilterPlans, Filters, Idempotency, People, ProviderConnectors, Providers, Schedules, Syncs,
-    Workspaces,
+    FilterPlans, Filters, Idempotency, People, ProviderConnectors, Providers, RunWatch, Schedules,
+    Syncs, Workspaces,
 };
 use linkspan_domain::ports::{Snapshots, World};
 
@@ -28,6 +28,7 @@ pub struct App {
     pub people: Arc<People>,
     pub provider_connectors: Arc<ProviderConnectors>,
     pub providers: Arc<Providers>,
+    pub run_watch: Arc<RunWatch>,
     pub schedules: Arc<Schedules>,
     pub syncs: Arc<Syncs>,
     pub workspaces: Arc<Workspaces>,

@@ -69,6 +69,10 @@ impl<E: Endpoint<Output = Response>> Door<E> {
         let path = request.uri().path().to_owned();
         let deadline = self.deadline(request.method(), &path);
         request.extensions_mut().insert(Arc::clone(context));
+        if is_stream(&path) {
+            // What is compressed waits until there is enough of it.
+            request.headers_mut().remove(header::ACCEPT_ENCODING);
+        }
         let work = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
         let (failure, operation) = match tokio::time::timeout(deadline, work).await {
             Ok(Ok(Ok(mut response))) => {
@@ -118,7 +122,8 @@ impl<E: Endpoint<Output = Response>> Door<E> {
                 "the target and the headers of the request are too long",
             ));
         }
-        if is_api && context.accepted.documents.is_none() {
+        let is_document = is_api && !is_stream(request.uri().path());
+        if is_document && context.accepted.documents.is_none() {
             let detail =
                 "answers are application/vnd.api+json without parameters, or application/json";
             return Err(Failure::new(Code::NotAcceptable, detail).in_header("Accept"));
@@ -135,6 +140,11 @@ impl<E: Endpoint<Output = Response>> Door<E> {
             _ => limits.request,
         }
     }
+}
+
+/// Whether what is at `path` is sent as it happens.
+fn is_stream(path: &str) -> bool {
+    path.starts_with("/v1/") && path.ends_with("/events")
 }
 
 /// Sends a document as the client wants it.

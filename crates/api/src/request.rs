@@ -4,6 +4,7 @@
 //! what is really read.
 
 mod data;
+mod following;
 mod uploading;
 
 use std::{marker::PhantomData, sync::Arc};
@@ -19,7 +20,8 @@ use poem_openapi::{
 };
 use sha2::{Digest, Sha256};
 
-pub(crate) use data::{Following, Querying};
+pub(crate) use data::{Continuing, Querying};
+pub(crate) use following::Following;
 pub(crate) use uploading::Uploading;
 
 use crate::{

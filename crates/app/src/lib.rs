@@ -20,6 +20,7 @@ mod patch;
 mod people;
 mod providers;
 mod records;
+mod run_watch;
 mod schedules;
 mod seeding;
 mod settings;
@@ -49,6 +50,7 @@ pub use providers::{
     Providers,
 };
 pub use records::{Acts, Readable, RecordError, Records, Stamps, Writable};
+pub use run_watch::{RunWatch, Seen};
 pub use schedules::{Pace, ScheduleError, Schedules, SetSchedule};
 pub use seeding::{SeedError, SeedOutcome, Seeding};
 pub use settings::{ActivationSettings, SettingsError};

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use futures_util::stream;
 use linkspan_domain::{
     Call, Condition, FilterScope, ListQuery, Permission, Role, Trigger,
-    ports::{FileStore, MockAccessStore, World},
+    ports::{FileStore, MockAccessStore, MockRunQueue, World},
 };
 use serde_json::Map;
 use strum::IntoEnumIterator;
@@ -262,7 +262,8 @@ async fn activations(call: &Call) -> Tried {
     let mut runs = MockRuns::new();
     runs.expect_list().returning(|_, _| Ok(page(Vec::new())));
     runs.expect_find().returning(|_, _| Ok(Some(crate::connections::tests::run())));
-    let syncs = Syncs::new(Arc::new(runs), empty(), sources(), clock);
+    let syncs =
+        Syncs::new(Arc::new(runs), Arc::new(MockRunQueue::new()), empty(), sources(), clock);
     let (caller, all) = (&call.caller, ListQuery::default());
     let new = NewActivation::of(id(1), Map::new());
     let draft = Draft { of: DraftOf::Type("fake".parse().unwrap()), config: Map::new() };

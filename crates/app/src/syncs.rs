@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use linkspan_domain::{
     Act, Call, Capability, Code, Denied, Permission, Problem, RunOutcome, Status, StreamName,
     SyncLog, SyncLogId, SyncMode, Trigger, WorkspaceConnector, WorkspaceConnectorId,
-    ports::{Store, StoreError, SyncStore, World},
+    ports::{RunQueue, Store, StoreError, SyncStore, World},
 };
 use serde_json::json;
 
@@ -14,6 +14,7 @@ use crate::{RecordError, Records, SettingsError, Sources, records::store_code, s
 /// Runs of syncs. Readers of connectors read them, managers start them; workers do them.
 pub struct Syncs {
     store: Arc<dyn SyncStore>,
+    queue: Arc<dyn RunQueue>,
     records: Records<SyncLog>,
     activations: Records<WorkspaceConnector>,
     sources: Arc<Sources>,
@@ -119,16 +120,17 @@ impl Problem for SyncError {
 const LOOKING: Duration = Duration::from_secs(10);
 
 impl Syncs {
-    /// The runs that `store` keeps.
+    /// The runs that `store` keeps and `queue` hands out.
     pub fn new(
         store: Arc<dyn SyncStore>,
+        queue: Arc<dyn RunQueue>,
         activations: Arc<dyn Store<WorkspaceConnector>>,
         sources: Arc<Sources>,
         world: Arc<dyn World>,
     ) -> Self {
         let records = Records::new(Arc::clone(&store) as _, Arc::clone(&world));
         let activations = Records::new(activations, Arc::clone(&world));
-        Self { store, records, activations, sources, world }
+        Self { store, queue, records, activations, sources, world }
     }
 
     /// The runs, for reading.
@@ -153,7 +155,10 @@ impl Syncs {
         let run = SyncLog { streams: sync.streams, ..waiting };
         let receipt = self.records.receipt(call, run.started(), &run);
         match self.store.start(&run, &receipt).await {
-            Ok(()) => Ok(run),
+            Ok(()) => {
+                self.queue.offer(id_of_run).await;
+                Ok(run)
+            }
             Err(StoreError::Taken) => Err(SyncError::AlreadyInProgress(id)),
             Err(StoreError::Stale) => Err(self.why_not(call, id).await?),
             Err(StoreError::ClaimLost) => Err(RecordError::ClaimLost.into()),

@@ -4,6 +4,7 @@ mod diagnostics;
 mod files;
 mod idempotency;
 mod outbound;
+mod run_queue;
 mod schedules;
 mod snapshots;
 mod store;
@@ -19,6 +20,7 @@ pub use idempotency::{CLAIM_LASTS, Claimed, IdempotencyStore, REPLY_LASTS};
 pub use outbound::{
     Limits, Outbound, OutboundBody, OutboundError, OutboundRequest, OutboundResponse,
 };
+pub use run_queue::RunQueue;
 pub use schedules::{DueSchedule, ScheduleStore, Turn, TurnTaken};
 pub use snapshots::{Snapshot, Snapshots};
 pub use store::{AccessStore, CatalogStore, Change, Store, StoreError};
@@ -28,6 +30,7 @@ pub use world::World;
 #[cfg(any(test, feature = "mock"))]
 pub use {
     idempotency::MockIdempotencyStore,
+    run_queue::MockRunQueue,
     schedules::MockScheduleStore,
     store::{MockAccessStore, MockStore},
     vault::MockVault,

@@ -15,7 +15,8 @@ pub trait Progress: Send + Sync {
 }
 
 /// Something that happens in a run.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum RunEvent {
     /// It is known what to read.

@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use linkspan_domain::{
     AuditEventId, Call, Caller, SyncLog, SyncLogId, Trigger, Visible,
-    ports::{DueSchedule, ScheduleStore, StoreError, Turn, TurnTaken, World},
+    ports::{DueSchedule, RunQueue, ScheduleStore, StoreError, Turn, TurnTaken, World},
 };
 use time::OffsetDateTime;
-use tokio::{sync::Notify, time::sleep};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 /// Starts the runs of schedules. Any number of processes may have one: a turn is taken once.
@@ -16,8 +16,8 @@ pub struct Scheduler {
     pub schedules: Arc<dyn ScheduleStore>,
     /// Tells the time.
     pub world: Arc<dyn World>,
-    /// Told when there is a run to work on.
-    pub wake: Arc<Notify>,
+    /// Told of each run to work on.
+    pub queue: Arc<dyn RunQueue>,
 }
 
 /// How often schedules are looked at: runs start that much late at most.
@@ -59,8 +59,9 @@ impl Scheduler {
 
     async fn take(&self, due: DueSchedule) {
         let activation = due.schedule.workspace_connector_id;
-        match self.schedules.take(&self.turn(due)).await {
-            Ok(TurnTaken::Started) => self.wake.notify_one(),
+        let turn = self.turn(due);
+        match self.schedules.take(&turn).await {
+            Ok(TurnTaken::Started) => self.queue.offer(turn.run.id).await,
             Ok(TurnTaken::Skipped(Some(status))) => {
                 tracing::info!(%activation, %status, "a scheduled run was skipped");
             }

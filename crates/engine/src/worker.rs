@@ -1,23 +1,26 @@
-//! Claiming runs and working them off, several at a time.
+//! Working off runs, several at a time.
 
 use std::{sync::Arc, time::Duration};
 
-use linkspan_domain::{SyncLog, SyncLogId, ports::StoreError};
+use linkspan_domain::{
+    SyncLog, SyncLogId,
+    ports::{RunQueue, StoreError},
+};
 use tokio::{
     select,
-    sync::{Notify, Semaphore},
+    sync::Semaphore,
     task::{JoinError, JoinSet},
     time::sleep,
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{Engine, Stop};
+use crate::{Ended, Engine, Stop};
 
-/// Claims runs and works them off, until it is told to stop.
+/// Takes runs from a queue and works them off, until it is told to stop.
 pub struct Worker {
     engine: Engine,
+    queue: Arc<dyn RunQueue>,
     settings: WorkerSettings,
-    wake: Arc<Notify>,
 }
 
 /// How a worker works.
@@ -27,7 +30,7 @@ pub struct WorkerSettings {
     pub name: String,
     /// How many runs at a time.
     pub slots: usize,
-    /// How long it waits before it looks for work again.
+    /// How long it waits before it looks for work again, if it hears of none.
     pub poll: Duration,
 }
 
@@ -39,14 +42,9 @@ impl WorkerSettings {
 }
 
 impl Worker {
-    /// A worker that has `engine` do the work.
-    pub fn new(engine: Engine, settings: WorkerSettings) -> Self {
-        Self { engine, settings, wake: Arc::new(Notify::new()) }
-    }
-
-    /// Wakes the worker when it is [notified](Notify::notify_one): there is a new run.
-    pub fn wake(&self) -> Arc<Notify> {
-        Arc::clone(&self.wake)
+    /// A worker that has `engine` do the work that `queue` hands out.
+    pub fn new(engine: Engine, queue: Arc<dyn RunQueue>, settings: WorkerSettings) -> Self {
+        Self { engine, queue, settings }
     }
 
     /// Works off `run` and no other, as soon as nobody else holds it. Ends with it, or with `shutdown`.
@@ -54,7 +52,10 @@ impl Worker {
         let stop = Stop { drain: shutdown.child_token(), cancel: CancellationToken::new() };
         while !shutdown.is_cancelled() {
             match self.engine.claim(&self.settings.name, Some(run)).await {
-                Ok(Some(run)) => return work(&self.engine, run, &stop).await,
+                Ok(Some(run)) => {
+                    work(&self.engine, run, &stop).await;
+                    return;
+                }
                 Ok(None) => {}
                 Err(error) => unclaimed(&error),
             }
@@ -73,13 +74,18 @@ impl Worker {
             while let Some(ended) = runs.try_join_next() {
                 mind(ended);
             }
-            match self.engine.claim(&self.settings.name, None).await {
+            match self.next().await {
                 Ok(Some(run)) => {
                     let (engine, stop) = (self.engine.clone(), stop.clone());
+                    let queue = Arc::clone(&self.queue);
                     runs.spawn(async move {
                         // Taken along: it is free when the run has ended.
                         let _slot = slot;
-                        work(&engine, run, &stop).await;
+                        let id = run.id;
+                        match work(&engine, run, &stop).await {
+                            Ended::Finished(_) => queue.done(id).await,
+                            Ended::Released | Ended::Lost => queue.give_back(id).await,
+                        }
                     });
                     continue;
                 }
@@ -89,13 +95,18 @@ impl Worker {
             drop(slot);
             select! {
                 () = shutdown.cancelled() => {}
-                () = self.wake.notified() => {}
+                () = self.queue.offered() => {}
                 () = sleep(self.settings.poll) => {}
             }
         }
         while let Some(ended) = runs.join_next().await {
             mind(ended);
         }
+    }
+
+    async fn next(&self) -> Result<Option<SyncLog>, StoreError> {
+        let now = self.engine.world.now();
+        self.queue.next(&self.settings.name, now, now + self.engine.limits.lease).await
     }
 }
 
@@ -110,8 +121,9 @@ fn mind(ended: Result<(), JoinError>) {
     }
 }
 
-async fn work(engine: &Engine, run: SyncLog, stop: &Stop) {
+async fn work(engine: &Engine, run: SyncLog, stop: &Stop) -> Ended {
     let id = run.id;
     let ended = engine.run(run, stop).await;
     tracing::info!(run = %id, ?ended, "a run left this worker");
+    ended
 }

@@ -19,6 +19,7 @@ mod serve;
 mod session;
 mod sync;
 mod types;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -51,8 +52,10 @@ pub(crate) struct Cli {
 enum Command {
     /// See it work: an embedded database, a catalog, sample data connected and synced
     Quickstart(quickstart::Quickstart),
-    /// Run the server: the API, and a worker that syncs
+    /// Run the server: the API, a scheduler and a worker that syncs, or some of these
     Serve(serve::Serve),
+    /// Run a worker: it syncs what others start, on the database it shares with them, and listens nowhere
+    Worker(worker::Worker),
     /// Bring the database to the newest schema
     Migrate(migrate::Migrate),
     /// Fill the catalog; what operators edited stays
@@ -79,7 +82,7 @@ impl Command {
     /// What is logged unless somebody says otherwise: a server tells what it does, a command only what went wrong.
     const fn default_log(&self) -> &'static str {
         match self {
-            Self::Serve(_) => "info,sqlx=warn,sea_orm_migration=warn",
+            Self::Serve(_) | Self::Worker(_) => "info,sqlx=warn,sea_orm_migration=warn",
             _ => "error",
         }
     }
@@ -106,6 +109,7 @@ async fn execute(cli: Cli, output: &Output) -> Result<(), exit::Failed> {
     match cli.command {
         Command::Quickstart(it) => it.run(&settings, output).await,
         Command::Serve(it) => it.run(&settings, output).await,
+        Command::Worker(it) => it.run(&settings, output).await,
         Command::Migrate(it) => it.run(&settings, output).await,
         Command::Seed(it) => it.run(&settings, output).await,
         Command::Types(it) => it.run(output),

@@ -5,47 +5,40 @@ use std::{
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use linkspan_api::{Limits, Probes};
 use linkspan_app::{
-    Access, AccessError, ActivationSettings, Activations, ApiKeys, Audit, Catalog, ConnectorTypes,
-    Data, Diagnostics, DuplicateConnectorType, Files, FilterPlans, Filters, Idempotency, People,
-    ProviderConnectors, Providers, RunConnections, Schedules, SeedError, SeedOutcome, Seeding,
-    Sessions, Sources, Syncs, Workspaces,
+    Access, AccessError, Activations, ApiKeys, Audit, Catalog, Data, Diagnostics,
+    DuplicateConnectorType, Files, FilterPlans, Filters, Idempotency, People, ProviderConnectors,
+    Providers, RunWatch, Schedules, SeedError, SeedOutcome, Seeding, Sessions, Syncs, Workspaces,
 };
 use linkspan_domain::{
     Call, CatalogEntry, Secret, Workspace,
-    ports::{FileStore, Outbound, World},
+    ports::{FileStore, Outbound},
 };
 use linkspan_egress::{ClientError, DatabaseHosts, EgressPolicy, GuardedClient, InvalidNetworks};
-use linkspan_engine::{Engine, EngineLimits, NoProgress, Scheduler, Worker, WorkerSettings};
 use linkspan_files::FolderStore;
 use linkspan_persistence::{ConnectError, Database, MigrateError};
-use linkspan_sdk::{Environment, FileAccess, RecordStore, SourceLimits};
-use linkspan_vault::{KeyPolicy, Keyring, KeyringError, KeyringVault};
+use linkspan_sdk::{Environment, FileAccess, SourceLimits};
+use linkspan_vault::{KeyPolicy, Keyring, KeyringError};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin_key::{AdminKey, AdminKeyError, Origin},
     database_hosts::GuardedHosts,
-    registry,
     settings::{EgressDatabases, Mode, Settings},
-    world::SystemWorld,
+    workshop::Workshop,
 };
 
 /// Everything that the program is made of, put together.
 pub(crate) struct Platform {
-    pub(crate) database: Database,
+    pub(crate) workshop: Workshop,
     pub(crate) access: Arc<Access>,
     pub(crate) seeding: Seeding,
-    pub(crate) types: Arc<ConnectorTypes>,
     pub(crate) sessions: Arc<Sessions>,
-    pub(crate) sources: Arc<Sources>,
-    pub(crate) world: Arc<dyn World>,
     workspace: Workspace,
     admin: AdminKey,
-    uploads: PathBuf,
     files: Arc<dyn FileStore>,
     upload_bytes: u64,
 }
@@ -86,9 +79,6 @@ pub(crate) enum ComposeError {
     Seed(#[source] SeedError),
 }
 
-/// How often a worker looks for a run, when nobody tells it.
-const POLL: Duration = Duration::from_millis(200);
-
 /// The catalog of this program, as `cargo xtask codegen` writes it.
 const CATALOG: &str = include_str!("../../../seeds/catalog.json");
 
@@ -110,41 +100,25 @@ pub(crate) async fn database(settings: &Settings) -> Result<Database, ComposeErr
 impl Platform {
     /// Puts everything together, and brings database and catalog up to date.
     pub(crate) async fn open(settings: &Settings, reach: FileReach) -> Result<Self, ComposeError> {
-        let world: Arc<dyn World> = Arc::new(SystemWorld);
-        let database = database(settings).await?;
-        let uploads = settings.data_dir.join("files");
-        make_data_dir(&uploads)?;
-        let files = FolderStore::open(&uploads);
-        let files =
-            files.map_err(|source| ComposeError::DataDir { path: uploads.clone(), source })?;
-        let environment = environment(settings, Some(&uploads), reach)?;
-        let types = Arc::new(registry::types().map_err(ComposeError::Types)?);
-        let vault = Arc::new(KeyringVault::new(keyring(settings)?));
-        let activation_settings = Arc::new(ActivationSettings::new(Arc::clone(&types), vault));
+        let workshop = Workshop::open(settings, reach).await?;
+        let (database, world) = (&workshop.database, || Arc::clone(&workshop.world));
+        let files = FolderStore::open(&workshop.uploads)
+            .map_err(|source| ComposeError::DataDir { path: workshop.uploads.clone(), source })?;
         let sessions = Arc::new(Sessions::default());
-        let access = Access::new(
-            database.access(),
-            database.api_keys(),
-            Arc::clone(&sessions),
-            Arc::clone(&world),
-        );
-        let seeding = Seeding::new(database.connectors(), database.access(), Arc::clone(&world));
+        let access =
+            Access::new(database.access(), database.api_keys(), Arc::clone(&sessions), world());
+        let seeding = Seeding::new(database.connectors(), database.access(), world());
         let workspace = seeding.bootstrap().await.map_err(ComposeError::Seed)?;
         let admin = AdminKey::find(settings.admin_key.as_ref(), &settings.data_dir);
         let admin = admin.map_err(ComposeError::AdminKey)?;
         access.ensure_admin_key(&workspace, &admin.key).await.map_err(ComposeError::Access)?;
-        let sources = Sources::new(activation_settings, environment);
         let platform = Self {
-            database,
+            workshop,
             access: Arc::new(access),
             seeding,
-            types,
             sessions,
-            sources: Arc::new(sources),
-            world,
             workspace,
             admin,
-            uploads,
             files: Arc::new(files),
             upload_bytes: settings.upload_bytes,
         };
@@ -161,7 +135,7 @@ impl Platform {
         let call = Call {
             caller: caller.map_err(ComposeError::Access)?,
             ip_address: None,
-            trace_id: self.world.uuid().simple().to_string(),
+            trace_id: self.workshop.world.uuid().simple().to_string(),
             claim: None,
         };
         self.seeding.seed(&call, entries).await.map_err(ComposeError::Seed)
@@ -189,51 +163,24 @@ impl Platform {
 
     /// The folder of the files that the first workspace has to itself.
     pub(crate) fn own_files(&self) -> PathBuf {
-        self.uploads.join(self.workspace.id.to_string())
-    }
-
-    /// The records that runs brought in.
-    pub(crate) fn records(&self) -> Arc<dyn RecordStore> {
-        self.database.records()
-    }
-
-    /// Works on runs, `slots` of them at a time.
-    pub(crate) fn worker(&self, slots: usize) -> Worker {
-        let activations = self.database.workspace_connectors();
-        let filters = self.database.connector_filters();
-        let connections = RunConnections::new(activations, filters, Arc::clone(&self.sources));
-        let engine = Engine {
-            syncs: self.database.syncs(),
-            records: self.database.records(),
-            diagnostics: self.database.diagnostics(),
-            connections: Arc::new(connections),
-            world: Arc::clone(&self.world),
-            progress: Arc::new(NoProgress),
-            limits: EngineLimits::default(),
-        };
-        let name = format!("worker-{}", self.world.uuid().simple());
-        Worker::new(engine, WorkerSettings { name, slots, poll: POLL })
-    }
-
-    /// Starts the runs of schedules, and wakes a worker for each.
-    pub(crate) fn scheduler(&self, worker: &Worker) -> Scheduler {
-        Scheduler {
-            schedules: self.database.schedules(),
-            world: Arc::clone(&self.world),
-            wake: worker.wake(),
-        }
+        self.workshop.uploads.join(self.workspace.id.to_string())
     }
 
     /// Closes the database.
     pub(crate) async fn close(&self) {
-        self.database.close().await;
+        self.workshop.close().await;
     }
 
-    /// The API over this platform.
-    pub(crate) fn api(&self, probes: Probes, limits: Limits) -> linkspan_api::App {
-        let (db, world, sessions) = (&self.database, &self.world, &self.sessions);
-        let world = || Arc::clone(world);
-        let sessions = || Arc::clone(sessions);
+    /// The API over this platform. What it sends as it happens ends when it is `closing`.
+    pub(crate) fn api(
+        &self,
+        probes: Probes,
+        limits: Limits,
+        closing: CancellationToken,
+    ) -> linkspan_api::App {
+        let Workshop { database: db, sources, world, .. } = &self.workshop;
+        let (world, sources) = (|| Arc::clone(world), || Arc::clone(sources));
+        let sessions = || Arc::clone(&self.sessions);
         let filters = Arc::new(Filters::new(db.connector_filters(), db.connectors(), world()));
         linkspan_api::App {
             access: Arc::clone(&self.access),
@@ -242,7 +189,7 @@ impl Platform {
                 db.connectors(),
                 db.people(),
                 db.connection_tests(),
-                Arc::clone(&self.sources),
+                sources(),
                 world(),
             )),
             api_keys: Arc::new(ApiKeys::new(
@@ -265,7 +212,7 @@ impl Platform {
             filter_plans: Arc::new(FilterPlans::new(
                 db.workspace_connectors(),
                 Arc::clone(&filters),
-                Arc::clone(&self.sources),
+                sources(),
                 world(),
             )),
             filters,
@@ -279,19 +226,26 @@ impl Platform {
             )),
             providers: Arc::new(Providers::new(db.providers(), world())),
             data: Arc::new(Data::new(db.records(), db.workspace_connectors(), world())),
+            run_watch: Arc::new(RunWatch::new(
+                db.syncs(),
+                self.workshop.events.clone(),
+                closing,
+                world(),
+            )),
             schedules: Arc::new(Schedules::new(
                 db.schedules(),
                 db.workspace_connectors(),
-                Arc::clone(&self.sources),
+                sources(),
                 world(),
             )),
             syncs: Arc::new(Syncs::new(
                 db.syncs(),
+                Arc::clone(&self.workshop.queue),
                 db.workspace_connectors(),
-                Arc::clone(&self.sources),
+                sources(),
                 world(),
             )),
-            connector_types: Arc::clone(&self.types),
+            connector_types: Arc::clone(&self.workshop.types),
             workspaces: Arc::new(Workspaces::new(
                 db.workspaces(),
                 db.access(),
@@ -309,12 +263,13 @@ impl Platform {
 }
 
 /// Made for the owner alone: keys and the database live there.
-fn make_data_dir(path: &Path) -> Result<(), ComposeError> {
+pub(crate) fn make_data_dir(path: &Path) -> Result<(), ComposeError> {
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.map_err(|source| ComposeError::DataDir { path: path.to_owned(), source })
 }
 
-fn keyring(settings: &Settings) -> Result<Keyring, ComposeError> {
+/// The keys that seal secrets.
+pub(crate) fn keyring(settings: &Settings) -> Result<Keyring, ComposeError> {
     let policy = match settings.mode {
         Mode::Production => KeyPolicy::Required,
         Mode::Development => KeyPolicy::CreateFile(settings.data_dir.clone()),

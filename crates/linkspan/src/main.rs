@@ -6,8 +6,10 @@ mod compose;
 mod database_hosts;
 mod logging;
 mod registry;
+mod role;
 mod server;
 mod settings;
+mod workshop;
 mod world;
 
 use std::process::ExitCode;

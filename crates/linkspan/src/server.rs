@@ -1,11 +1,10 @@
-//! The server: the API and a worker, over one platform, until somebody stops them.
+//! The server: the API, a scheduler and a worker, over one platform, until somebody stops them.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 use linkspan_api::{Limits, Probes, ServeError};
 use linkspan_domain::SyncLogId;
-use linkspan_engine::{Scheduler, Worker};
 use linkspan_sdk::RecordStore;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::{
@@ -16,7 +15,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{compose::Platform, settings::Settings};
+use crate::{compose::Platform, role::Roles, settings::Settings, workshop::Workshop};
 
 /// A server at work.
 pub(crate) struct Server {
@@ -30,10 +29,10 @@ pub(crate) struct Server {
 }
 
 /// Which runs the worker of a server takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Work {
-    /// Any that waits, and those whose time has come by their schedule.
-    Any,
+    /// Any that waits, and those whose time has come by their schedule, as far as it is a worker and a scheduler.
+    As(Roles),
     /// Those it is [asked](Server::work_on) for. Whoever may read more files than others leaves the runs of others alone.
     Asked,
 }
@@ -80,13 +79,11 @@ impl Server {
         let platform = Arc::new(platform);
         let stop = CancellationToken::new();
         let patience = Duration::from_secs(settings.shutdown_secs);
-        let worker = platform.worker(settings.worker_concurrency);
         let limits = Limits { drain: patience, ..Limits::default() };
-        let api = platform.api(probes(&platform, &stop), limits);
+        let api = platform.api(probes(&platform, &stop), limits, stop.clone());
         let api = tokio::spawn(linkspan_api::serve(listener, api, stop.clone().cancelled_owned()));
         let (asked, runs) = mpsc::unbounded_channel();
-        let scheduler = platform.scheduler(&worker);
-        let worker = tokio::spawn(work.go_on(worker, scheduler, runs, stop.clone()));
+        let worker = tokio::spawn(work.go_on(Arc::clone(&platform), runs, stop.clone()));
         Ok(Self { platform, address, stop, api, worker, asked, patience })
     }
 
@@ -124,14 +121,14 @@ impl Server {
 
     /// The records that its runs brought in.
     pub(crate) fn records(&self) -> Arc<dyn RecordStore> {
-        self.platform.records()
+        self.platform.workshop.records()
     }
 
     /// Stops: takes nothing new, finishes requests and checkpoints in flight, and closes the database.
     pub(crate) async fn stop(self) -> Result<(), ServerError> {
         self.stop.cancel();
         // The parts have the same time to finish; what they take beyond it is being stuck.
-        let patience = self.patience + Duration::from_secs(5);
+        let patience = self.patience + GRACE;
         let api = tokio::time::timeout(patience, self.api).await;
         let worker = tokio::time::timeout(patience, self.worker).await;
         self.platform.close().await;
@@ -146,16 +143,14 @@ impl Server {
 impl Work {
     async fn go_on(
         self,
-        worker: Worker,
-        scheduler: Scheduler,
+        platform: Arc<Platform>,
         mut runs: UnboundedReceiver<SyncLogId>,
         stop: CancellationToken,
     ) {
         match self {
-            Self::Any => {
-                tokio::join!(worker.run(&stop), scheduler.run(&stop));
-            }
+            Self::As(roles) => platform.workshop.work(&roles, &stop).await,
             Self::Asked => {
+                let worker = platform.workshop.worker();
                 while let Some(Some(run)) = stop.run_until_cancelled(runs.recv()).await {
                     worker.run_only(run, &stop).await;
                 }
@@ -163,6 +158,29 @@ impl Work {
         }
     }
 }
+
+/// Does what `roles` say without an API, until somebody asks the process to stop.
+pub(crate) async fn work_alone(
+    workshop: &Workshop,
+    roles: &Roles,
+    settings: &Settings,
+) -> Result<(), ServerError> {
+    let stop = CancellationToken::new();
+    let mut work = std::pin::pin!(workshop.work(roles, &stop));
+    tokio::select! {
+        () = stop_signal() => {}
+        () = &mut work => return Err(ServerError::Ended { part: "worker" }),
+    }
+    tracing::info!("stopping: checkpoints in flight are finished first");
+    stop.cancel();
+    let patience = Duration::from_secs(settings.shutdown_secs) + GRACE;
+    let worked = tokio::time::timeout(patience, work).await;
+    workshop.close().await;
+    worked.map_err(|_| ServerError::Stuck { part: "worker" })
+}
+
+/// What the parts of a process may take to stop beyond the time they have to finish.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// How often measurements are folded into the histograms that are shown.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -189,7 +207,8 @@ fn probes(platform: &Arc<Platform>, stop: &CancellationToken) -> Probes {
     let (platform, stop) = (Arc::clone(platform), stop.clone());
     let is_ready = move || {
         let (platform, stop) = (Arc::clone(&platform), stop.clone());
-        async move { !stop.is_cancelled() && platform.database.ping().await.is_ok() }.boxed()
+        async move { !stop.is_cancelled() && platform.workshop.database.ping().await.is_ok() }
+            .boxed()
     };
     Probes { metrics, is_ready: Arc::new(is_ready) }
 }

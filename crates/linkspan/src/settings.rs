@@ -1,6 +1,6 @@
 //! Settings: `linkspan.toml`, then `LINKSPAN_*` in the environment, then flags.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf};
 
 use figment::{
     Figment,
@@ -10,6 +10,8 @@ use linkspan_domain::Secret;
 use linkspan_sdk::SourceLimits;
 use serde::{Deserialize, Serialize};
 use url::Url;
+
+use crate::role::Roles;
 
 /// What an operator can set.
 #[derive(Clone, Debug, Deserialize)]
@@ -41,8 +43,12 @@ pub(crate) struct Settings {
     pub(crate) upload_bytes: u64,
     /// The most bytes of a CSV file at a URL.
     pub(crate) csv_url_bytes: u64,
+    /// What `serve` does.
+    pub(crate) role: Roles,
     /// How many runs a worker works on at a time.
     pub(crate) worker_concurrency: usize,
+    /// How many seconds a worker may be silent before another takes its runs over.
+    pub(crate) lease_secs: NonZeroU32,
     /// How many seconds a shutdown waits for requests and checkpoints.
     pub(crate) shutdown_secs: u64,
     /// What is logged: a filter in the syntax of `tracing`.
@@ -92,7 +98,7 @@ pub(crate) struct Flags {
     #[arg(long, global = true, value_name = "DIR")]
     #[serde(skip_serializing_if = "Option::is_none")]
     data_dir: Option<PathBuf>,
-    /// What to log, such as `info` or `linkspan_engine=debug` [default: error, for `serve` info]
+    /// What to log, such as `info` or `linkspan_engine=debug` [default: error, for `serve` and `worker` info]
     #[arg(long, global = true, value_name = "FILTER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     log: Option<String>,
@@ -112,7 +118,9 @@ struct Defaults {
     file_roots: &'static str,
     upload_bytes: u64,
     csv_url_bytes: u64,
+    role: Roles,
     worker_concurrency: usize,
+    lease_secs: u32,
     shutdown_secs: u64,
     log: &'static str,
     log_format: LogFormat,
@@ -142,7 +150,9 @@ impl Settings {
             file_roots: "",
             upload_bytes: limits.file_bytes,
             csv_url_bytes: limits.download_bytes,
+            role: Roles::all(),
             worker_concurrency: 2,
+            lease_secs: 60,
             shutdown_secs: 20,
             log,
             log_format: LogFormat::Text,
@@ -173,7 +183,7 @@ impl Settings {
 }
 
 /// Every setting, as files and the environment call it.
-pub(crate) const NAMES: [&str; 19] = [
+pub(crate) const NAMES: [&str; 21] = [
     "admin_key",
     "api_key",
     "csv_url_bytes",
@@ -182,6 +192,7 @@ pub(crate) const NAMES: [&str; 19] = [
     "egress_allow",
     "egress_databases",
     "file_roots",
+    "lease_secs",
     "listen",
     "log",
     "log_format",
@@ -189,6 +200,7 @@ pub(crate) const NAMES: [&str; 19] = [
     "master_key_previous",
     "mode",
     "public_url",
+    "role",
     "shutdown_secs",
     "upload_bytes",
     "url",

@@ -6,8 +6,8 @@ use linkspan_domain::{
     ApiKey, AuditEvent, ConnectionTest, ConnectorFilter, Person, Provider, ProviderConnector,
     SyncLog, UploadedFile, Workspace, WorkspaceConnector,
     ports::{
-        AccessStore, CatalogStore, DiagnosticStore, IdempotencyStore, ScheduleStore, Snapshots,
-        Store, StoreError, SyncStore,
+        AccessStore, CatalogStore, DiagnosticStore, IdempotencyStore, RunQueue, ScheduleStore,
+        Snapshots, Store, StoreError, SyncStore,
     },
 };
 use linkspan_migration::{Migrator, MigratorTrait};
@@ -27,6 +27,7 @@ use crate::{
     error::{ConnectError, MigrateError, sqlx_error},
     idempotency::SqlIdempotencyStore,
     records::record_store,
+    run_queue::StoreQueue,
     schedules::SqlSchedules,
     session::Session,
     snapshots::{SqlSnapshots, Watcher},
@@ -221,6 +222,11 @@ impl Database {
     /// Runs of syncs.
     pub fn syncs(&self) -> Arc<dyn SyncStore> {
         Arc::new(SqlStore::<SyncLog>::new(self.clone()))
+    }
+
+    /// Hands out runs as the database has them. Who shares it hears at once what others of the process offer.
+    pub fn run_queue(&self) -> Arc<dyn RunQueue> {
+        Arc::new(StoreQueue::new(self.syncs()))
     }
 
     /// The schedules of activations.

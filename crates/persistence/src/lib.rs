@@ -15,6 +15,7 @@ mod list;
 mod number;
 mod receipt;
 mod records;
+mod run_queue;
 mod schedules;
 mod session;
 mod snapshots;

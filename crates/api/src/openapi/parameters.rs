@@ -57,8 +57,8 @@ pub(crate) fn list_parameters<R: Shown>() -> Vec<MetaSchemaRef> {
     all
 }
 
-/// What following things takes.
-pub(crate) fn following_parameters() -> Vec<MetaSchemaRef> {
+/// What going on in a sequence takes.
+pub(crate) fn continuing_parameters() -> Vec<MetaSchemaRef> {
     let about = "Only what happens to records of this activation.";
     let activation = parameter(QUERY, "filter[workspace_connector_id]", about, Uuid::schema());
     let about = "Only what happens to records of streams of this name.";
@@ -111,6 +111,12 @@ pub(crate) fn reading_parameters<R: Shown>() -> Vec<MetaSchemaRef> {
 /// What reading something beside things takes.
 pub(crate) fn asking_parameters() -> Vec<MetaSchemaRef> {
     vec![if_none_match()]
+}
+
+/// What following a thing takes.
+pub(crate) fn following_parameters() -> Vec<MetaSchemaRef> {
+    let about = "Taken and not needed: whoever comes back is told first how it is.";
+    vec![parameter(HEADER, "Last-Event-ID", about, String::schema())]
 }
 
 /// What making a thing takes.

@@ -19,8 +19,8 @@ use crate::{
     query::{Query, invalid, unknown},
 };
 
-/// Wants to follow what happens to things.
-pub(crate) struct Following<R> {
+/// Wants what comes next in a sequence.
+pub(crate) struct Continuing<R> {
     pub(crate) call: Call,
     pub(crate) context: Arc<Context>,
     /// To which.
@@ -42,8 +42,8 @@ pub(crate) struct Querying<B> {
     pub(crate) query: Query,
 }
 
-impl<'a, R> ApiExtractor<'a> for Following<R> {
-    takes!(READS, openapi::following_parameters());
+impl<'a, R> ApiExtractor<'a> for Continuing<R> {
+    takes!(READS, openapi::continuing_parameters());
 
     fn register(registry: &mut Registry) {
         openapi::register_security(registry);

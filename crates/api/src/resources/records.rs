@@ -24,7 +24,7 @@ use crate::{
     document::Sequel,
     include::Found,
     problem::Failure,
-    request::{Following, Querying},
+    request::{Continuing, Querying},
     resource::{Key, Related, Relationship, Shown, attributes, instant, maybe_instant},
     schema::{Schema, object, one_of, open_object, property},
 };
@@ -53,9 +53,9 @@ impl Operations {
     #[oai(path = "/changes", method = "get", operation_id = "list_record_changes")]
     async fn changes(
         &self,
-        request: Following<ShownChange>,
+        request: Continuing<ShownChange>,
     ) -> Result<Sequence<ShownChange>, Failure> {
-        let Following { call, context, choice, size, after, path, query, .. } = request;
+        let Continuing { call, context, choice, size, after, path, query, .. } = request;
         let scope = Scope::of_workspace(ShownChange::TYPE, &call.caller);
         let after = after.map(|it| feed_position(&scope, &it)).transpose()?.unwrap_or_default();
         let page = context.app.data.changes(&call.caller, choice, after, size.get().into()).await?;

@@ -11,10 +11,10 @@ use time::OffsetDateTime;
 use super::Tag;
 use crate::{
     App,
-    answer::{Collection, Document},
+    answer::{Collection, Document, Events},
     include::Found,
     problem::Failure,
-    request::{Acting, Listing, Reading},
+    request::{Acting, Following, Listing, Reading},
     resource::{Kept, Key, Related, Relationship, Shown, attributes, instant, maybe_instant},
     schema::{Schema, object, property},
 };
@@ -47,6 +47,22 @@ impl SyncLogs {
         let Acting { call, context, id, view, .. } = request;
         let run = context.app.syncs.cancel(&call, id).await?;
         Document::of(&context, &call.caller, &view, &run).await
+    }
+
+    /// Follow a run
+    ///
+    /// Server-sent events, whatever `Accept` says. First `state`, with the sync log as it is read; then what happens:
+    /// `started`, `stream_started`, `advanced`, `retrying`, `stream_finished`, `stream_failed`; and `ended` last, after which
+    /// there is nothing to come back for. Each has JSON as its data. Of a run that another process works on there is a new
+    /// `state` where it has changed. When the server stops, the events end without `ended`: come back then.
+    #[oai(
+        path = "/:id/events",
+        method = "get",
+        operation_id = "follow_workspace_connector_sync_log"
+    )]
+    async fn events(&self, request: Following<SyncLog>) -> Result<Events, Failure> {
+        let Following { call, context, id } = request;
+        Ok(Events::of(context.app.run_watch.follow(&call.caller, id).await?))
     }
 
     /// Get a sync log

@@ -5,6 +5,7 @@
 mod contract;
 mod documents;
 mod errors;
+mod events;
 mod files;
 mod filter_plans;
 mod idempotency;

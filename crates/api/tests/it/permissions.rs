@@ -39,7 +39,8 @@ fn least(operation: &str) -> &'static str {
         | "list_files"
         | "get_file"
         | "list_workspace_connector_sync_logs"
-        | "get_workspace_connector_sync_log" => "analyst",
+        | "get_workspace_connector_sync_log"
+        | "follow_workspace_connector_sync_log" => "analyst",
         "create_connector_filter"
         | "update_connector_filter"
         | "delete_connector_filter"

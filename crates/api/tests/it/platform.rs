@@ -13,7 +13,7 @@ use linkspan_api::{App, Limits, Probes};
 use linkspan_app::{
     Access, ActivationSettings, Activations, ApiKeys, Audit, Catalog, ConnectorTypes, Data,
     Diagnostics, Files, FilterPlans, Filters, Idempotency, People, ProviderConnectors, Providers,
-    Schedules, Seeding, Sessions, Sources, Syncs, Workspaces,
+    RunWatch, Schedules, Seeding, Sessions, Sources, Syncs, Workspaces,
 };
 use linkspan_domain::{
     Act, ApiKey, AuditEventId, Call, Caller, Category, KeyHash, OrganizationId, Receipt, Resource,
@@ -39,6 +39,7 @@ use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, Executor, SqliteConnection};
 use tempfile::TempDir;
 use time::{OffsetDateTime, macros::datetime};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::contract;
@@ -137,6 +138,8 @@ pub(crate) struct Platform {
     pub(crate) home: TempDir,
     url: String,
     pub(crate) workspace: Workspace,
+    /// Ends what is sent as it happens.
+    pub(crate) closing: CancellationToken,
 }
 
 /// The most bytes of an upload.
@@ -160,12 +163,13 @@ impl Platform {
         let world: Arc<dyn World> = Arc::new(Clockwork::default());
         let seeding = Seeding::new(database.connectors(), database.access(), Arc::clone(&world));
         let workspace = seeding.bootstrap().await.unwrap();
-        let app = app(&database, &home, &world, limits);
+        let closing = CancellationToken::new();
+        let app = app(&database, &home, &world, limits, &closing);
         let admin = Secret::new(ADMIN.to_owned());
         app.access.ensure_admin_key(&workspace, &admin).await.unwrap();
         add_stranger(&url, &database, &world).await;
         let endpoint = linkspan_api::endpoint(app.clone()).boxed();
-        Self { endpoint, app, database, home, url, workspace }
+        Self { endpoint, app, database, home, url, workspace, closing }
     }
 
     /// A client with the key of the operator.
@@ -197,7 +201,13 @@ impl Platform {
     }
 }
 
-fn app(database: &Database, home: &TempDir, world: &Arc<dyn World>, limits: Limits) -> App {
+fn app(
+    database: &Database,
+    home: &TempDir,
+    world: &Arc<dyn World>,
+    limits: Limits,
+    closing: &CancellationToken,
+) -> App {
     let world = || Arc::clone(world);
     let csv = linkspan_builtin::all().into_iter().find(|it| it.manifest.key.as_str() == "csv");
     let types = [Definition::of::<Shop>(), csv.unwrap()];
@@ -255,13 +265,25 @@ fn app(database: &Database, home: &TempDir, world: &Arc<dyn World>, limits: Limi
         )),
         providers: Arc::new(Providers::new(db.providers(), world())),
         data: Arc::new(Data::new(db.records(), db.workspace_connectors(), world())),
+        run_watch: Arc::new(RunWatch::new(
+            db.syncs(),
+            tokio::sync::broadcast::channel(8).0,
+            closing.clone(),
+            world(),
+        )),
         schedules: Arc::new(Schedules::new(
             db.schedules(),
             db.workspace_connectors(),
             Arc::clone(&sources),
             world(),
         )),
-        syncs: Arc::new(Syncs::new(db.syncs(), db.workspace_connectors(), sources, world())),
+        syncs: Arc::new(Syncs::new(
+            db.syncs(),
+            db.run_queue(),
+            db.workspace_connectors(),
+            sources,
+            world(),
+        )),
         connector_types: types,
         workspaces: Arc::new(Workspaces::new(
             db.workspaces(),

@@ -1,6 +1,8 @@
 //! Tests of starting syncs.
 
-use linkspan_domain::{Fence, Role, RunStatus, SchemaPolicy, StreamSettings};
+use std::sync::mpsc;
+
+use linkspan_domain::{Fence, Role, RunStatus, SchemaPolicy, StreamSettings, ports::MockRunQueue};
 use serde_json::json;
 
 use super::*;
@@ -17,14 +19,23 @@ async fn start(
     outcome: Result<(), StoreError>,
 ) -> Result<SyncLog, SyncError> {
     let mut runs = MockRuns::new();
+    let mut queue = MockRunQueue::new();
+    let (offer, offered) = mpsc::channel();
+    queue.expect_offer().returning(move |run| offer.send(run).unwrap());
     let mut outcome = Some(outcome);
     runs.expect_start().returning(move |_, receipt| {
         assert_eq!(receipt.audit.action, "sync.started");
         outcome.take().unwrap()
     });
     let activations = keep(vec![stored]).store;
-    let syncs = Syncs::new(Arc::new(runs), activations, sources(), world());
-    syncs.start(&call(Role::Designer), id(30), sync).await
+    let syncs = Syncs::new(Arc::new(runs), Arc::new(queue), activations, sources(), world());
+    let started = syncs.start(&call(Role::Designer), id(30), sync).await;
+    assert_eq!(
+        offered.try_recv().ok(),
+        started.as_ref().ok().map(|it| it.id),
+        "who waits is offered"
+    );
+    started
 }
 
 fn with_cursor(stream: Option<&str>) -> WorkspaceConnector {

@@ -30,22 +30,23 @@ async fn a_worker_does_what_is_there_and_gives_back_what_it_cannot_end() {
         let bench = Bench::new(&url, definition(Arc::new(discover), Arc::new(read))).await;
         let settings =
             WorkerSettings { poll: Duration::from_mins(1), ..WorkerSettings::named("w") };
-        let worker = Arc::new(Worker::new(bench.engine.clone(), settings));
-        let (wake, shutdown) = (worker.wake(), CancellationToken::new());
+        let queue = bench.db.run_queue();
+        let worker = Arc::new(Worker::new(bench.engine.clone(), Arc::clone(&queue), settings));
+        let shutdown = CancellationToken::new();
         let working = tokio::spawn({
             let shutdown = shutdown.clone();
             async move { worker.run(&shutdown).await }
         });
 
         let short = bench.start(SyncMode::Full, &["short"]).await;
-        wake.notify_one();
+        queue.offer(short).await;
         while bench.log(short).await.status != RunStatus::Success {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         assert_eq!(bench.records("short", Deleted::Hidden).await.len(), 1);
 
         let endless = bench.start(SyncMode::Incremental, &["endless"]).await;
-        wake.notify_one();
+        queue.offer(endless).await;
         while bench.log(endless).await.counts.written < 1 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -68,7 +69,7 @@ async fn a_worker_for_one_run_leaves_the_others_alone() {
         let bench = Bench::new(&url, definition(Arc::new(discover), Arc::new(read))).await;
         let settings =
             WorkerSettings { poll: Duration::from_millis(5), ..WorkerSettings::named("w") };
-        let worker = Worker::new(bench.engine.clone(), settings);
+        let worker = Worker::new(bench.engine.clone(), bench.db.run_queue(), settings);
         let waiting = bench.start(SyncMode::Full, &["items"]).await;
 
         let shutdown = CancellationToken::new();

@@ -1,22 +1,29 @@
 //! The API as the commands see it, over HTTP.
 
+mod events;
+
 use std::{path::Path, sync::Arc, time::Duration};
 
 use futures_util::TryStreamExt;
 use http::{HeaderMap, HeaderValue, Method, header};
 use linkspan_domain::{
     Secret,
-    ports::{Outbound, OutboundBody, OutboundError, OutboundRequest},
+    ports::{Limits, Outbound, OutboundBody, OutboundError, OutboundRequest, OutboundResponse},
 };
 use serde_json::Value;
 use tokio::fs::File;
 use tokio_util::io::ReaderStream;
 use url::Url;
 
+pub(crate) use events::{Event, Events};
+
 use super::exit::{Exit, Failed};
 
 /// How long an upload may take: as long as servers wait for one.
 const UPLOAD_LASTS: Duration = Duration::from_mins(10);
+/// How long a run may be followed without coming back.
+const FOLLOWING_LASTS: Duration = Duration::from_hours(24);
+const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
 const BYTES: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
 /// Speaks JSON:API to a Linkspan server.
@@ -68,6 +75,24 @@ impl Client {
         self.send(Method::PATCH, self.url(path)?, Some(body)).await
     }
 
+    /// Follows what happens at `path`.
+    pub(crate) async fn follow(&self, path: &str) -> Result<Events, Failed> {
+        let mut request = OutboundRequest::new(Method::GET, self.url(path)?);
+        request.headers = self.headers()?;
+        request.headers.append(header::ACCEPT, EVENTS);
+        // It lasts as long as it lasts.
+        request.limits = Limits { body_bytes: u64::MAX, total: FOLLOWING_LASTS };
+        let response = self.outbound.send(request).await.map_err(|it| unreachable_server(&it))?;
+        if response.status.is_success() {
+            return Ok(Events::new(response.body));
+        }
+        Err(self
+            .read(response)
+            .await
+            .err()
+            .unwrap_or_else(|| Failed::usage("it cannot be followed")))
+    }
+
     /// Uploads the file at `path`.
     pub(crate) async fn upload(&self, path: &Path) -> Result<Value, Failed> {
         let unreadable =
@@ -104,6 +129,10 @@ impl Client {
 
     async fn exchange(&self, request: OutboundRequest) -> Result<Value, Failed> {
         let response = self.outbound.send(request).await.map_err(|it| unreachable_server(&it))?;
+        self.read(response).await
+    }
+
+    async fn read(&self, response: OutboundResponse) -> Result<Value, Failed> {
         let status = response.status;
         let bytes = response.bytes().await.map_err(|it| unreachable_server(&it))?;
         if status.is_success() && bytes.is_empty() {

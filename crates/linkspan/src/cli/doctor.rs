@@ -133,11 +133,13 @@ fn public_url(settings: &Settings) -> Finding {
 }
 
 async fn platform_findings(platform: &Platform) -> Vec<Finding> {
-    let database = match platform.database.ping().await {
+    let database = match platform.workshop.database.ping().await {
         Ok(()) => Finding::ok("database", "answers, with the newest schema"),
         Err(error) => Finding::wrong("database", error.to_string()),
     };
-    let types =
-        Finding::ok("connector types", format!("{} installed", platform.types.iter().len()));
+    let types = Finding::ok(
+        "connector types",
+        format!("{} installed", platform.workshop.types.iter().len()),
+    );
     vec![database, types]
 }

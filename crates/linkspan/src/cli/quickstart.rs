@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     compose::{FileReach, Platform},
+    role::Roles,
     server::{Server, ServerError, Work},
     settings::Settings,
 };
@@ -90,8 +91,13 @@ impl Quickstart {
     /// A trial that ends by itself takes any free port; one that keeps running the port that is set.
     async fn start(&self, settings: &Settings, platform: Platform) -> Result<Server, ServerError> {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        Server::start(settings, platform, if self.exit { any } else { settings.listen }, Work::Any)
-            .await
+        Server::start(
+            settings,
+            platform,
+            if self.exit { any } else { settings.listen },
+            Work::As(Roles::all()),
+        )
+        .await
     }
 
     async fn show(

@@ -41,8 +41,8 @@ pub(crate) struct Synced {
     seconds: f64,
 }
 
-/// How often a run is looked at.
-const LOOK: Duration = Duration::from_millis(100);
+/// How long to wait before a run is followed again.
+const AGAIN: Duration = Duration::from_millis(500);
 
 impl Sync {
     /// A sync of everything that `name` has, in the way the server thinks best.
@@ -87,14 +87,18 @@ impl Sync {
         let log = started["id"].as_str().unwrap_or_default();
         session.work_on(log);
         let path = format!("/v1/workspace-connector-sync-logs/{log}");
-        let progress = Progress::start(output, &activation.name);
+        let mut progress = Progress::start(output, &activation.name);
         loop {
+            // It ends with the run, or sooner: with the server, or where something between cuts it off.
+            let mut events = client.follow(&format!("{path}/events")).await?;
+            while let Some(event) = events.next().await {
+                progress.show(&event);
+            }
             let log = client.get(&path, &[]).await?["data"]["attributes"].take();
-            progress.show(&log);
             if matches!(log["status"].as_str(), Some("success" | "error")) {
                 return Ok(Synced { log, seconds: began.elapsed().as_secs_f64() });
             }
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(AGAIN).await;
         }
     }
 }

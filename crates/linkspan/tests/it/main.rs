@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod cli;
+mod kill;
 mod program;
 mod secrecy;
 mod server;

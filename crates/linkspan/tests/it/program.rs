@@ -1,6 +1,7 @@
 //! Running the program.
 
 use std::{
+    fs::File,
     io::{BufRead, BufReader},
     path::Path,
     process::{Child, Command, Output, Stdio},
@@ -57,27 +58,43 @@ impl Program {
         ran.last_line()
     }
 
-    /// Starts the server, and waits until it says where it listens.
+    /// Starts the server, and waits until it says where it listens. It logs all there is.
     pub(crate) fn serve(&self) -> Served {
-        let log = std::fs::File::create(self.dir.path().join("serve.log")).unwrap();
+        self.listen(&["--log", "trace,h2=info,hyper=info"])
+    }
+
+    /// Starts a server that does what `roles` say, and waits until it says where it listens.
+    pub(crate) fn serve_as(&self, roles: &str) -> Served {
+        self.listen(&["--role", roles])
+    }
+
+    fn listen(&self, arguments: &[&str]) -> Served {
+        let arguments = [&["serve", "--listen", "127.0.0.1:0"], arguments].concat();
+        let (child, said) = self.start(&arguments, "serve.log");
+        Served { child, address: said["listen"].as_str().unwrap().to_owned() }
+    }
+
+    /// Starts a worker, and waits until it works.
+    pub(crate) fn work(&self) -> Served {
+        let (child, said) = self.start(&["worker"], "worker.log");
+        assert_eq!(said["roles"], "worker");
+        Served { child, address: String::new() }
+    }
+
+    fn start(&self, arguments: &[&str], log: &str) -> (Child, Value) {
+        let log = self.dir.path().join(log);
+        let log = File::options().create(true).append(true).open(log).unwrap();
         let mut child = self
-            .command(&[
-                "serve",
-                "--json",
-                "--listen",
-                "127.0.0.1:0",
-                "--log",
-                "trace,h2=info,hyper=info",
-            ])
+            .command(&[arguments, &["--json"]].concat())
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()
             .unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let said: Value =
-            serde_json::from_str(&line).unwrap_or_else(|_| panic!("the server said {line:?}"));
-        Served { child, address: said["listen"].as_str().unwrap().to_owned() }
+        let said =
+            serde_json::from_str(&line).unwrap_or_else(|_| panic!("the program said {line:?}"));
+        (child, said)
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -92,13 +109,24 @@ impl Ran {
     }
 }
 
-/// A server at work.
+/// A server or a worker at work.
 pub(crate) struct Served {
     child: Child,
     pub(crate) address: String,
 }
 
 impl Served {
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Kills it, as a crash would.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// Asks it to stop as a service manager does, and answers its exit code.
     pub(crate) fn stop(mut self) -> i32 {
         let id = self.child.id().to_string();

@@ -31,6 +31,33 @@ fn commands_talk_to_a_running_server_and_it_stops_when_asked() {
 }
 
 #[test]
+fn a_server_that_only_serves_leaves_the_work_to_workers() {
+    let program = Program::new();
+    let served = program.serve_as("api,scheduler");
+    let remote = Program::new()
+        .with("LINKSPAN_URL", &format!("http://{}", served.address))
+        .with("LINKSPAN_API_KEY", ADMIN_KEY);
+    fs::write(remote.path().join("people.csv"), "id,name\n1,Ada\n").unwrap();
+    remote.json(&["connect", "csv", "--name", "people", "--set", "path=people.csv"]);
+    let mut waiting = remote.command(&["sync", "people", "--json"]).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(700));
+    assert!(waiting.try_wait().unwrap().is_none(), "there is no worker yet");
+    let worker = program.work();
+    assert!(waiting.wait().unwrap().success());
+    assert_eq!(worker.stop(), 0);
+    assert_eq!(served.stop(), 0);
+}
+
+#[test]
+fn roles_that_there_are_not_are_refused() {
+    let ran = Program::new().run(&["serve", "--role", "api,server"]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.stderr.contains("api, scheduler and worker"), "{}", ran.stderr);
+    let program = Program::new().with("LINKSPAN_ROLE", "server");
+    assert_eq!(program.run(&["serve", "--listen", "127.0.0.1:0"]).code, 2);
+}
+
+#[test]
 fn a_server_reads_no_file_outside_its_folders() {
     let program = Program::new();
     let served = program.serve();

@@ -4,6 +4,7 @@ use linkspan_domain::{
     Event, ListQuery, RunEnd, RunOutcome, RunStatus, Status, SyncMode, WorkspaceConnector,
     ports::{Change, Demand, StoreError},
 };
+use linkspan_sdk::HeldRun;
 use linkspan_testkit::fixtures::{Specimen, receipt};
 use time::Duration;
 
@@ -20,6 +21,7 @@ on_both! {
     a_silent_workers_run_is_taken_over
     a_run_that_is_given_back_is_free_at_once
     crashes_count_until_a_checkpoint
+    a_queue_hands_out_what_the_store_has
     a_run_can_be_stopped
     a_paused_activation_does_not_want_its_run
     the_end_of_a_run_moves_the_activation
@@ -269,4 +271,33 @@ async fn runs_are_listed(url: &str) {
     let activation = filter("workspace_connector_id", &bench.activation.id.to_string());
     let query = ListQuery { filters: vec![activation], ..ListQuery::default() };
     assert_eq!(bench.syncs.list(&bench.visible(), &query).await.unwrap().total, 2);
+}
+
+async fn a_queue_hands_out_what_the_store_has(url: &str) {
+    let bench = Bench::new(url).await;
+    let queue = bench.db.run_queue();
+    let now = Bench::at(50);
+    assert_eq!(queue.next("a", now, now + LEASE).await.unwrap(), None);
+    let (run, receipt) = bench.next_run(SyncMode::Full);
+    bench.syncs.start(&run, &receipt).await.unwrap();
+    queue.offer(run.id).await;
+    queue.offered().await;
+
+    // Nobody has to have offered it, and one worker gets it.
+    let workers = ["a", "b", "c", "d"].map(|it| queue.next(it, now, now + LEASE));
+    let got = futures_util::future::join_all(workers).await;
+    let got: Vec<_> = got.into_iter().filter_map(Result::unwrap).collect();
+    assert_eq!(got.iter().map(|it| it.id).collect::<Vec<_>>(), [run.id]);
+
+    // What is given back, or whose worker is silent, is handed out again.
+    bench.syncs.release(run.id, got[0].fence).await.unwrap();
+    queue.give_back(run.id).await;
+    queue.offered().await;
+    let again = queue.next("b", now, now + LEASE).await.unwrap().unwrap();
+    assert!(again.fence > got[0].fence);
+    let last = queue.next("c", now + LEASE, now + LEASE * 2).await.unwrap().unwrap();
+    assert_eq!((last.id, last.crashes), (run.id, 1));
+    bench.end(HeldRun { id: last.id, fence: last.fence }, RunEnd::Clean).await.unwrap();
+    queue.done(run.id).await;
+    assert_eq!(queue.next("d", now + LEASE * 9, now + LEASE * 10).await.unwrap(), None);
 }
