@@ -4,6 +4,7 @@ mod first_load;
 mod http;
 mod mapping;
 mod startup;
+mod sync;
 
 use std::{path::PathBuf, process::Command};
 
@@ -37,6 +38,14 @@ pub(crate) struct Options {
     /// How often the load and what it is compared with run in turn; the median counts
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
+
+    /// A Python environment with other loaders, which `sync` compares with
+    #[arg(long, value_name = "DIR")]
+    peers: Option<PathBuf>,
+
+    /// A file for what `sync` measured, as JSON
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
 }
 
 /// A group of figures that are taken together.
@@ -50,11 +59,13 @@ enum Figures {
     Mapping,
     /// Time from start to the first answer, and memory at rest
     Startup,
+    /// A PostgreSQL table and a CSV file into a table, into Parquet and as Arrow, relative to plain pipes and other loaders
+    Sync,
 }
 
 /// One measured figure and what it should be.
 struct Figure {
-    name: &'static str,
+    name: String,
     measured: f64,
     unit: &'static str,
     target: Target,
@@ -84,6 +95,13 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
                 Figures::Http => http::measure(&binary, options.seconds)?,
                 Figures::Mapping => mapping::measure(project, options.seconds, options.rounds)?,
                 Figures::Startup => startup::measure(&binary)?,
+                Figures::Sync => sync::measure(&sync::Setting {
+                    binary: &binary,
+                    peers: options.peers.as_deref(),
+                    rows: options.rows,
+                    rounds: options.rounds,
+                    report: options.report.as_deref(),
+                })?,
             });
         }
     }
@@ -112,7 +130,7 @@ impl Figure {
         };
         let verdict = if self.holds() { "PASS" } else { "MISS" };
         [
-            self.name.to_owned(),
+            self.name.clone(),
             format!("{:.2}{}", self.measured, self.unit),
             target,
             verdict.to_owned(),

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use linkspan_domain::{
-    Attribute, Condition, ConnectorFilter, Filter, FilterTest, FilterValue, SyncLog, Visible,
-    WorkspaceConnector, ports::Store,
+    Attribute, Condition, ConnectorFilter, Filter, FilterTest, FilterValue, StreamSource, SyncLog,
+    Visible, WorkspaceConnector, WorkspaceConnectorId, ports::Store,
 };
 use linkspan_engine::{Connection, Connections, SyncError};
 
@@ -28,6 +28,17 @@ impl RunConnections {
         Self { activations, filters, sources }
     }
 
+    /// A live activation of the workspace of `run`.
+    async fn find(
+        &self,
+        run: &SyncLog,
+        id: WorkspaceConnectorId,
+    ) -> Result<Option<WorkspaceConnector>, SyncError> {
+        let found = self.activations.find(&Visible::only(run.workspace_id), id).await;
+        let found = found.map_err(SyncError::Store)?;
+        Ok(found.filter(|it| it.deleted_at.is_none() && it.workspace_id == run.workspace_id))
+    }
+
     /// What must hold of the records of `activation`: its workspace's own filter, else the template.
     async fn filter(
         &self,
@@ -46,10 +57,8 @@ impl RunConnections {
 #[async_trait]
 impl Connections for RunConnections {
     async fn open(&self, run: &SyncLog) -> Result<Connection, SyncError> {
-        let tenancy = Visible::only(run.workspace_id);
-        let found = self.activations.find(&tenancy, run.workspace_connector_id).await;
-        let found = found.map_err(SyncError::Store)?;
-        let activation = found.filter(|it| it.deleted_at.is_none()).ok_or(SyncError::Gone)?;
+        let found = self.find(run, run.workspace_connector_id).await?;
+        let activation = found.ok_or(SyncError::Gone)?;
         let opened = self.sources.settings().of(&activation);
         let (definition, settings) = opened.map_err(|error| match error {
             SettingsError::TypeNotInstalled(key) => SyncError::NotInstalled(key),
@@ -61,6 +70,11 @@ impl Connections for RunConnections {
         let environment = self.sources.lend(&activation);
         let filter = self.filter(&activation).await?;
         Ok(Connection { activation, definition, settings, environment, filter })
+    }
+
+    async fn admit(&self, run: &SyncLog, source: &StreamSource) -> Result<(), SyncError> {
+        let found = self.find(run, source.workspace_connector_id).await?;
+        found.map(drop).ok_or_else(|| SyncError::SourceNotFound(source.stream.clone()))
     }
 }
 
@@ -132,5 +146,26 @@ pub(crate) mod tests {
         assert_eq!(deleted.unwrap_err(), "resource.not_found");
         let absent = open(|it| it.connector_type = "absent".parse().unwrap()).await;
         assert_eq!(absent.unwrap_err(), "connector_type.not_installed");
+    }
+
+    #[tokio::test]
+    async fn records_are_pushed_out_of_the_same_workspace_alone() {
+        let filters = keep(Vec::<ConnectorFilter>::new()).store;
+        let kept =
+            vec![activation(|_| {}), activation(|it| (it.id, it.workspace_id) = (id(31), id(77)))];
+        let connections = RunConnections::new(keep(kept).store, filters, sources());
+        let admit = async |activation: u128| {
+            let workspace_connector_id = id(activation);
+            let source = StreamSource { workspace_connector_id, stream: "files".parse().unwrap() };
+            connections.admit(&run(), &source).await.map_err(|error| error.code().to_string())
+        };
+        assert_eq!(admit(30).await, Ok(()));
+        for elsewhere in [31, 99] {
+            assert_eq!(
+                admit(elsewhere).await.unwrap_err(),
+                "resource.invalid_config",
+                "{elsewhere}"
+            );
+        }
     }
 }

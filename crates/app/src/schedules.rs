@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use linkspan_domain::{
-    Act, Call, Caller, Capability, Code, Problem, Recurrence, Revision, Schedule, SyncMode,
-    WorkspaceConnector, WorkspaceConnectorId,
+    Act, Call, Caller, Code, Problem, Recurrence, Revision, Schedule, SyncMode, WorkspaceConnector,
+    WorkspaceConnectorId,
     ports::{ScheduleStore, Store, StoreError, World},
 };
 use serde_json::json;
 
 use crate::{
     ActivationSettings, RecordError, Records, SettingsError, Sources, records::store_code,
+    syncs::needed,
 };
 
 /// The schedules of activations. Readers of connectors read them, managers set them.
@@ -176,10 +177,11 @@ fn accept(
     mode: SyncMode,
 ) -> Result<(), ScheduleError> {
     let definition = settings.definition(&activation.connector_type)?;
-    if !definition.manifest.can(Capability::Read) {
+    if !definition.manifest.can(needed(activation)) {
         return Err(ScheduleError::Unsupported);
     }
-    let has_cursor = activation.streams.iter().any(|it| it.cursor_column.is_some());
+    let has_cursor = activation.pushes().next().is_some()
+        || activation.streams.iter().any(|it| it.cursor_column.is_some());
     match mode {
         SyncMode::Incremental if !has_cursor => Err(ScheduleError::CursorRequired(activation.id)),
         SyncMode::Incremental | SyncMode::Full => Ok(()),

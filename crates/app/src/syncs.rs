@@ -193,11 +193,20 @@ impl Syncs {
     ) -> Result<SyncMode, SyncError> {
         let definition = self.sources.settings().definition(&activation.connector_type)?;
         may_run(&call.caller, definition)?;
-        if !definition.manifest.can(Capability::Read) {
+        if !definition.manifest.can(needed(activation)) {
             return Err(SyncError::Unsupported);
         }
         if !activation.status.may_run() {
             return Err(not_ready(activation));
+        }
+        if activation.pushes().next().is_some() {
+            let pushed = |it: &&StreamName| activation.pushes().any(|push| push.0 == *it);
+            let absent = sync.streams.iter().find(|it| !pushed(it));
+            return match absent {
+                Some(absent) => Err(SyncError::StreamNotFound(absent.clone())),
+                // It goes on where the last one ended, or begins anew.
+                None => Ok(sync.mode.unwrap_or(SyncMode::Incremental)),
+            };
         }
         let has_cursor = self.has_cursor(activation, &sync.streams).await?;
         let mode = match sync.mode {
@@ -259,6 +268,14 @@ impl Syncs {
         } else {
             not_ready(&activation)
         })
+    }
+}
+
+/// What the type of an activation must be capable of for a run.
+pub(crate) fn needed(activation: &WorkspaceConnector) -> Capability {
+    match activation.pushes().next() {
+        Some(_) => Capability::Write,
+        None => Capability::Read,
     }
 }
 

@@ -6,6 +6,7 @@ mod jsonl;
 mod parquet;
 mod ranges;
 pub(crate) mod text;
+mod write;
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use arrow_array::RecordBatch;
 use linkspan_domain::StreamName;
 use linkspan_sdk::{BatchLimits, CheckOutcome, Failure};
 
-pub(crate) use self::{columns::Columns, ranges::Ranges};
+pub(crate) use self::{columns::Columns, ranges::Ranges, write::write_parquet};
 use crate::delimited::Dialect;
 
 /// How the records of a file are written down.

@@ -6,6 +6,8 @@ mod delimited;
 mod file;
 mod format;
 mod list;
+mod notify;
 mod objects;
+mod signature;
 
 pub use list::all;

@@ -2,7 +2,7 @@
 
 use linkspan_sdk::Definition;
 
-use crate::{core, file};
+use crate::{core, file, notify};
 
 /// Every built-in type, in the order of their keys.
 pub fn all() -> Vec<Definition> {
@@ -11,8 +11,10 @@ pub fn all() -> Vec<Definition> {
         Definition::of::<file::csv_url::CsvUrl>(),
         Definition::of::<core::delay::Delay>(),
         Definition::of::<core::http::Http>(),
+        Definition::of::<file::parquet::Parquet>(),
         Definition::of::<file::s3_csv::S3Csv>(),
         Definition::of::<file::s3_storage::S3Storage>(),
+        Definition::of::<notify::webhook::Webhook>(),
     ]
 }
 
@@ -25,7 +27,7 @@ mod tests {
     use super::all;
 
     /// The folders that hold one file per type.
-    const FAMILIES: [&str; 2] = ["core", "file"];
+    const FAMILIES: [&str; 3] = ["core", "file", "notify"];
 
     #[test]
     fn every_file_is_a_type_and_every_type_a_file() {

@@ -5,13 +5,17 @@ mod failure;
 mod pattern;
 mod pending;
 pub(crate) mod s3;
+mod share;
 mod transport;
+mod upload;
 
 use std::sync::Arc;
 
 use arrow_array::{Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow_schema::SchemaRef;
-use linkspan_domain::{Cursor, CursorType, FieldKind, StreamField, StreamName, StreamSpec};
+use linkspan_domain::{
+    Condition, Cursor, CursorType, FieldKind, StreamField, StreamName, StreamSpec,
+};
 use linkspan_sdk::{
     BatchLimits, BatchSink, CheckOutcome, CursorSpec, Failure, ReadMode, ReadRequest, arrow_schema,
 };
@@ -75,6 +79,19 @@ const fn ten_gib() -> u64 {
 }
 
 impl Place {
+    /// The key of the object that `stream` is written to.
+    pub(crate) fn key(&self, stream: &StreamName) -> Result<String, Failure> {
+        let key = match (&self.path, &self.prefix) {
+            (Some(path), _) if path.contains(pattern::SPECIAL) => {
+                let reason = "is a pattern; to write, give the key of one object, or `prefix`";
+                return Err(Failure::setting("path", reason));
+            }
+            (Some(path), _) => path.clone(),
+            (None, prefix) => format!("{}{stream}.parquet", prefix.as_deref().unwrap_or_default()),
+        };
+        Ok(key.strip_prefix('/').map(str::to_owned).unwrap_or(key))
+    }
+
     /// The pattern of the objects of `bucket`.
     pub(crate) fn pattern(&self, bucket: &str) -> Result<Pattern, Failure> {
         match (&self.path, &self.prefix) {
@@ -171,7 +188,9 @@ impl Table {
             ReadMode::Incremental { cursor, after } => (time_of(&cursor, after.as_ref())?, true),
         };
         let mut objects = self.objects().await?;
+        // All of them tell the columns, whichever part is read.
         let columns = self.columns(&objects).await?;
+        share::retain(&mut objects, &request.filter)?;
         let schema = arrow_schema(&self.spec_of(&columns)?);
         let old = objects.partition_point(|it| Some(it.modified) < after);
         let mut pending = Pending::new(request.batch, out);
@@ -181,6 +200,18 @@ impl Table {
                 .await?;
         }
         pending.flush().await
+    }
+
+    /// Shares the objects out. Not where their records have a key of their own: of several with one key the newest counts.
+    pub(crate) async fn split(
+        &self,
+        stream: &StreamName,
+        parts: usize,
+    ) -> Result<Vec<Condition>, Failure> {
+        if stream != self.name() || !self.primary_key.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(share::split(self.objects().await?, parts))
     }
 
     async fn read_object(

@@ -1,9 +1,9 @@
-//! PostgreSQL: every table, view and foreign table that the credentials may read.
+//! PostgreSQL: every table, view and foreign table that the credentials may read, and tables to write to.
 
 use linkspan_domain::{Category, Condition, Secret, StreamName, StreamSpec};
 use linkspan_sdk::{
-    BatchSink, CheckOutcome, ConnectorType, Cx, Failure, PoolCache, Pushed, ReadRequest, Source,
-    SourceEntry, source,
+    BatchSink, CheckOutcome, ConnectorType, Cx, Failure, Intake, PoolCache, Pushed, ReadRequest,
+    Sink, SinkEntry, Source, SourceEntry, WriteMode, WriteRequest, sink, source,
 };
 use schemars::JsonSchema;
 use semver::Version;
@@ -21,7 +21,7 @@ pub(crate) struct Postgresql;
 impl ConnectorType for Postgresql {
     const KEY: &'static str = "postgresql";
     const TITLE: &'static str = "PostgreSQL";
-    const VERSION: Version = Version::new(1, 0, 0);
+    const VERSION: Version = Version::new(1, 1, 0);
     const CATEGORY: Category = Category::Database;
     const ALIASES: &'static [&'static str] = &["postgres", "rds"];
     const TAGS: &'static [&'static str] = &["sql", "postgres"];
@@ -34,6 +34,10 @@ impl ConnectorType for Postgresql {
         Some(source::<Self>())
     }
 
+    fn sink() -> Option<SinkEntry<Self>> {
+        Some(sink::<Self>())
+    }
+
     fn accept(settings: &Settings) -> Result<(), Failure> {
         settings.connection().map(drop)
     }
@@ -43,7 +47,11 @@ impl ConnectorType for Postgresql {
     }
 }
 
-/// Reads tables and views of a PostgreSQL database.
+/// Reads tables and views of a PostgreSQL database, and writes tables.
+///
+/// A table that is written to is made if it is not there, with the types of the stream's columns; columns that are new
+/// are added. A stream called `sales.orders` goes to the table `orders` of the schema `sales`, one without a dot to
+/// the schema `public`.
 ///
 /// Say where it is either field by field or with one connection string.
 #[derive(Deserialize, JsonSchema)]
@@ -117,6 +125,7 @@ impl Source for Postgresql {
         let table = Table::find(&pool, &name).await?;
         postgres::read(&pool, &table, request, out).await
     }
+
     async fn push_down(
         cx: &Cx<Self>,
         stream: &StreamName,
@@ -125,5 +134,27 @@ impl Source for Postgresql {
         let pool = postgres::pool(cx, cx.settings.connection()?).await?;
         let name = Identifier::guard("stream", stream.as_str())?;
         postgres::push_down(&pool, &Table::find(&pool, &name).await?, parts).await
+    }
+    async fn split(
+        cx: &Cx<Self>,
+        stream: &StreamName,
+        parts: usize,
+    ) -> Result<Vec<Condition>, Failure> {
+        let pool = postgres::pool(cx, cx.settings.connection()?).await?;
+        let name = Identifier::guard("stream", stream.as_str())?;
+        postgres::split(&pool, &Table::find(&pool, &name).await?, parts).await
+    }
+}
+
+impl Sink for Postgresql {
+    const MODES: &'static [WriteMode] = &[WriteMode::Replace, WriteMode::Append, WriteMode::Upsert];
+
+    async fn write(
+        cx: &Cx<Self>,
+        request: WriteRequest,
+        intake: &mut Intake,
+    ) -> Result<(), Failure> {
+        let pool = postgres::pool(cx, cx.settings.connection()?).await?;
+        postgres::write(&pool, request, intake).await
     }
 }

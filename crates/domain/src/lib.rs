@@ -86,7 +86,7 @@ pub use text::{Email, FileName, InvalidText, Name, ServiceId, Slug};
 pub use workspace::Workspace;
 pub use workspace_connector::{
     Event, Health, LogLevel, Readiness, RunEnd, SchemaPolicy, SealedSecrets, Status,
-    StreamSettings, UnexpectedEvent, WorkspaceConnector,
+    StreamSettings, StreamSource, UnexpectedEvent, WorkspaceConnector,
 };
 
 /// The guide's examples are tested with the code they are about.

@@ -101,6 +101,19 @@ pub struct StreamSettings {
     /// What becomes of the stream when its fields are not what they were.
     #[serde(default, skip_serializing_if = "SchemaPolicy::is_default")]
     pub schema_policy: SchemaPolicy,
+    /// Where the records of an output stream come from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<StreamSource>,
+}
+
+/// A stream of another activation of the workspace, whose records an output stream pushes on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StreamSource {
+    /// The activation that keeps the records.
+    pub workspace_connector_id: WorkspaceConnectorId,
+    /// Its stream.
+    pub stream: StreamName,
 }
 
 /// What becomes of a stream whose schema is not what it was.
@@ -177,6 +190,12 @@ impl WorkspaceConnector {
     pub fn apply(&mut self, event: Event) -> Result<(), UnexpectedEvent> {
         self.status = self.status.after(event)?;
         Ok(())
+    }
+
+    /// The streams that it pushes into its system, each with where its records come from. None for an activation that
+    /// brings records in.
+    pub fn pushes(&self) -> impl Iterator<Item = (&StreamName, &StreamSource)> {
+        self.streams.iter().filter_map(|it| Some((it.stream.as_ref()?, it.source.as_ref()?)))
     }
 
     /// How `stream` is synced: what is said of it by name, else what is said of all.

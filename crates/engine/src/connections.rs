@@ -3,7 +3,7 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use linkspan_domain::{Condition, SyncLog, WorkspaceConnector};
+use linkspan_domain::{Condition, StreamSource, SyncLog, WorkspaceConnector};
 use linkspan_sdk::{Definition, Environment};
 use serde_json::Value;
 
@@ -19,6 +19,9 @@ use crate::SyncError;
 pub trait Connections: Send + Sync {
     /// The activation of `run`, and all that is needed to read from it.
     async fn open(&self, run: &SyncLog) -> Result<Connection, SyncError>;
+
+    /// Passes if the activation of `source`, whose records `run` is to push, is in the same workspace.
+    async fn admit(&self, run: &SyncLog, source: &StreamSource) -> Result<(), SyncError>;
 }
 
 /// An activation, ready to be read from.

@@ -31,6 +31,11 @@ pub enum SyncError {
     /// The activation has no such stream.
     #[error("there is no stream `{0}`; see which there are with discover")]
     StreamNotFound(StreamName),
+    /// The activation that an output stream takes its records from is not there.
+    #[error(
+        "the activation that the stream `{0}` takes its records from is not in this workspace; correct its source"
+    )]
+    SourceNotFound(StreamName),
     /// An incremental sync needs to know what is new.
     #[error(
         "the stream `{0}` has no cursor column, which an incremental sync needs; set cursor_column, or sync in full"
@@ -138,6 +143,7 @@ impl SyncError {
             | Self::NotInstalled(_)
             | Self::Secrets(_)
             | Self::StreamNotFound(_)
+            | Self::SourceNotFound(_)
             | Self::CursorRequired(_)
             | Self::ColumnNotFound { .. }
             | Self::InvalidCursor { .. }
@@ -179,6 +185,7 @@ impl SyncError {
             )
             | Self::NotInstalled(_)
             | Self::Secrets(_)
+            | Self::SourceNotFound(_)
             | Self::ColumnNotFound { .. }
             | Self::InvalidCursor { .. }
             | Self::UselessLag(_)
@@ -221,9 +228,10 @@ impl Problem for SyncError {
             Self::Secrets(_) | Self::Defect { .. } => Code::Internal,
             Self::StreamNotFound(_) => Code::StreamNotFound,
             Self::CursorRequired(_) => Code::CursorRequired,
-            Self::ColumnNotFound { .. } | Self::InvalidCursor { .. } | Self::UselessLag(_) => {
-                Code::InvalidConfig
-            }
+            Self::SourceNotFound(_)
+            | Self::ColumnNotFound { .. }
+            | Self::InvalidCursor { .. }
+            | Self::UselessLag(_) => Code::InvalidConfig,
             Self::FilterUnfit { .. } => Code::InvalidCondition,
             Self::SchemaFrozen { .. } => Code::SchemaFrozen,
             Self::TooManyQuarantined { .. } => Code::TooManyQuarantined,

@@ -5,6 +5,7 @@
 //! between the two there are never more than a few batches.
 
 mod connections;
+mod decoder;
 mod encoder;
 mod engine;
 mod error;

@@ -1,5 +1,7 @@
 //! One run at work: its streams, one after the other.
 
+mod push;
+
 use std::{sync::Arc, time::Duration};
 
 use linkspan_domain::{
@@ -111,6 +113,9 @@ impl<'a> Run<'a> {
         match connection.activation.status {
             Status::Processing => {}
             other => return Err(SyncError::UnexpectedStatus(other).into()),
+        }
+        if connection.activation.pushes().next().is_some() {
+            return self.push_all(&connection).await;
         }
         let specs = self.discover(&connection).await?;
         let run = self.log;
@@ -328,8 +333,8 @@ impl<'a> Run<'a> {
             for it in &rejected {
                 notes.add(DiagnosticReason::RecordsQuarantined, &it.reason, 1);
             }
-            let checkpoint =
-                Checkpoint { load, rows, rejected, gone, mark, now: self.engine.world.now() };
+            let (pushed, now) = (RunCounts::default(), self.engine.world.now());
+            let checkpoint = Checkpoint { load, rows, rejected, gone, mark, pushed, now };
             let committed =
                 self.engine.records.commit(&checkpoint).await.map_err(SyncError::Store)?;
             let mark = checkpoint.mark.map(|it| it.to_string());

@@ -57,7 +57,7 @@ pub(crate) enum FileReach {
 pub(crate) enum ComposeError {
     #[error("the data directory {path} cannot be used; choose another with --data-dir")]
     DataDir { path: PathBuf, source: io::Error },
-    #[error("a folder of LINKSPAN_FILE_ROOTS cannot be opened")]
+    #[error("a folder of LINKSPAN_FILE_ROOTS or LINKSPAN_FILE_TARGETS cannot be opened")]
     FileRoots(#[source] io::Error),
     #[error("the database cannot be opened; check LINKSPAN_DATABASE_URL")]
     Database(#[source] ConnectError),
@@ -308,12 +308,16 @@ fn file_access(
     uploads: Option<&Path>,
     reach: FileReach,
 ) -> io::Result<FileAccess> {
-    let roots = settings.file_roots.split(':').filter(|it| !it.is_empty()).map(PathBuf::from);
-    let mut folders: Vec<_> = roots.collect();
-    if reach == FileReach::Operator {
-        folders.extend([PathBuf::from("."), PathBuf::from("/")]);
-    }
-    let files = FileAccess::within(folders)?;
+    let folders = |setting: &str| -> Vec<PathBuf> {
+        let named = setting.split(':').filter(|it| !it.is_empty());
+        let everywhere: &[&str] = match reach {
+            FileReach::Roots => &[],
+            FileReach::Operator => &[".", "/"],
+        };
+        named.chain(everywhere.iter().copied()).map(PathBuf::from).collect()
+    };
+    let files = FileAccess::within(folders(&settings.file_roots))?;
+    let files = files.with_targets(folders(&settings.file_targets))?;
     uploads.map_or(Ok(files.clone()), |it| files.with_uploads(it))
 }
 

@@ -39,6 +39,8 @@ pub(crate) struct Settings {
     pub(crate) egress_databases: EgressDatabases,
     /// Folders that file connectors may read, separated by colons. The uploads of the data directory are always among them.
     pub(crate) file_roots: String,
+    /// Folders that connectors may write files to, separated by colons.
+    pub(crate) file_targets: String,
     /// The most bytes of an uploaded file, and of a file that a connector of a server reads.
     pub(crate) upload_bytes: u64,
     /// The most bytes of a CSV file at a URL.
@@ -116,6 +118,7 @@ struct Defaults {
     egress_allow: &'static str,
     egress_databases: EgressDatabases,
     file_roots: &'static str,
+    file_targets: &'static str,
     upload_bytes: u64,
     csv_url_bytes: u64,
     role: Roles,
@@ -148,6 +151,7 @@ impl Settings {
             egress_allow: "",
             egress_databases: EgressDatabases::Exempt,
             file_roots: "",
+            file_targets: "",
             upload_bytes: limits.file_bytes,
             csv_url_bytes: limits.download_bytes,
             role: Roles::all(),
@@ -183,7 +187,7 @@ impl Settings {
 }
 
 /// Every setting, as files and the environment call it.
-pub(crate) const NAMES: [&str; 21] = [
+pub(crate) const NAMES: [&str; 22] = [
     "admin_key",
     "api_key",
     "csv_url_bytes",
@@ -192,6 +196,7 @@ pub(crate) const NAMES: [&str; 21] = [
     "egress_allow",
     "egress_databases",
     "file_roots",
+    "file_targets",
     "lease_secs",
     "listen",
     "log",

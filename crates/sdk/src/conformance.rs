@@ -5,6 +5,7 @@
 
 mod reading;
 mod stated;
+mod writing;
 
 use std::error::Error;
 
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 
 pub use reading::of_source;
 pub use stated::of_manifest;
+pub use writing::{Held, of_sink};
 
 use crate::{CursorSpec, Definition, Environment, Failure};
 

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use semver::Version;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{CommandEntry, Cx, Failure, SourceEntry};
+use crate::{CommandEntry, Cx, Failure, SinkEntry, SourceEntry};
 
 /// One kind of connector: its facts, its settings and what it can do.
 pub trait ConnectorType: Sized + Send + Sync + 'static {
@@ -45,6 +45,11 @@ pub trait ConnectorType: Sized + Send + Sync + 'static {
 
     /// `Some(source::<Self>())` for a type that has records to read.
     fn source() -> Option<SourceEntry<Self>> {
+        None
+    }
+
+    /// `Some(sink::<Self>())` for a type that takes records.
+    fn sink() -> Option<SinkEntry<Self>> {
         None
     }
 

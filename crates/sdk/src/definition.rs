@@ -13,8 +13,9 @@ use linkspan_domain::{
 use serde_json::Value;
 
 use crate::{
-    BatchSink, BatchStream, CheckOutcome, ConnectorType, Cx, Environment, Failure, Pushed,
-    ReadRequest, SettingsFault, SourceEntry, config_schema, schema::description, settings::Checker,
+    BatchSink, BatchStream, BatchWriter, CheckOutcome, ConnectorType, Cx, Environment, Failure,
+    Intake, Pushed, ReadRequest, SettingsFault, SinkEntry, SourceEntry, WriteMode, WriteRequest,
+    config_schema, schema::description, settings::Checker,
 };
 
 /// Checks settings.
@@ -44,6 +45,23 @@ pub type PushDownRunner = Arc<
         + Send
         + Sync,
 >;
+/// Splits a full read of a stream into so many parts at most.
+pub type SplitRunner = Arc<
+    dyn Fn(
+            Value,
+            StreamName,
+            usize,
+            Environment,
+        ) -> BoxFuture<'static, Result<Vec<Condition>, Failure>>
+        + Send
+        + Sync,
+>;
+/// Writes one stream out of an intake.
+pub type WriteRunner = Arc<
+    dyn Fn(Value, WriteRequest, Environment, Intake) -> BoxFuture<'static, Result<(), Failure>>
+        + Send
+        + Sync,
+>;
 /// Runs one command: settings, then parameters.
 pub type CommandRunner = Arc<
     dyn Fn(Value, Value, Environment) -> BoxFuture<'static, Result<Value, Failure>> + Send + Sync,
@@ -56,6 +74,8 @@ pub struct Runners {
     pub check: CheckRunner,
     /// Present when the type has records to read.
     pub source: Option<SourceRunners>,
+    /// Present when the type takes records.
+    pub sink: Option<SinkRunners>,
     /// By the name of the command.
     pub commands: BTreeMap<String, CommandRunner>,
 }
@@ -69,6 +89,17 @@ pub struct SourceRunners {
     pub read: ReadRunner,
     /// Takes over parts of filters. Without it: none.
     pub push_down: Option<PushDownRunner>,
+    /// Splits reads. Without it: they are not.
+    pub split: Option<SplitRunner>,
+}
+
+/// The sink half of [`Runners`].
+#[derive(Clone)]
+pub struct SinkRunners {
+    /// What it can do with records.
+    pub modes: Vec<WriteMode>,
+    /// Writes one stream.
+    pub write: WriteRunner,
 }
 
 /// A connector type as a value. Cheap to clone; clones share connections.
@@ -94,7 +125,7 @@ impl Definition {
         let key = const { ConnectorTypeKey::of(T::KEY) };
         let config_schema = config_schema::<T::Settings>();
         let commands = T::commands();
-        let source = T::source();
+        let (source, sink) = (T::source(), T::sink());
         let manifest = ConnectorTypeManifest {
             key,
             aliases: T::ALIASES.iter().map(|&it| ConnectorTypeKey::of(it)).collect(),
@@ -106,14 +137,14 @@ impl Definition {
             icon: T::ICON.map(str::to_owned),
             docs_url: T::DOCS_URL.map(str::to_owned),
             config_schema,
-            capabilities: capabilities(source.is_some(), !commands.is_empty()),
+            capabilities: capabilities(source.is_some(), sink.is_some(), !commands.is_empty()),
             commands: commands.iter().map(|it| it.manifest.clone()).collect(),
             is_queryable: T::IS_QUERYABLE,
             is_mock: T::IS_MOCK,
             execution_model: ExecutionModel::BuiltIn,
         };
         let accept = |settings: &Value| accepted::<T>(settings.clone()).map(drop);
-        Self { accept: Arc::new(accept), ..Self::new(manifest, runners::<T>(source)) }
+        Self { accept: Arc::new(accept), ..Self::new(manifest, runners::<T>(source, sink)) }
     }
 
     /// Joins a manifest with what makes it move.
@@ -182,6 +213,34 @@ impl Definition {
         BatchStream::new(batches, reading, cancel.drop_guard())
     }
 
+    /// Writes one stream, as its changes are sent to the answer. The writing runs as a task of its own, at most two
+    /// changes behind whoever sends them, and breaks off when the answer is dropped.
+    ///
+    /// Must be called within a Tokio runtime.
+    pub fn write(
+        &self,
+        settings: Value,
+        request: WriteRequest,
+        mut environment: Environment,
+    ) -> BatchWriter {
+        let cancel = environment.cancel.child_token();
+        environment.cancel = cancel.clone();
+        let this = self.clone();
+        BatchWriter::spawn(cancel.drop_guard(), move |intake| async move {
+            let sink = this.runners.sink.as_ref();
+            let sink = sink.ok_or_else(|| Failure::Unsupported("write records".to_owned()))?;
+            request.pass(&sink.modes)?;
+            let write =
+                |settings, environment| (sink.write)(settings, request, environment, intake);
+            this.work(settings, environment, write).await
+        })
+    }
+
+    /// What the type can do with records that are written into it; nothing if it takes none.
+    pub fn write_modes(&self) -> &[WriteMode] {
+        self.runners.sink.as_ref().map_or(&[], |it| &it.modes)
+    }
+
     /// Asks which of these parts of a filter the source takes over in a read of `stream`, in the same order.
     pub async fn push_down(
         &self,
@@ -198,6 +257,19 @@ impl Definition {
         let mut pushed = self.work(settings, environment, ask).await?;
         pushed.resize(count, Pushed::Not);
         Ok(pushed)
+    }
+
+    /// Splits a full read of `stream` into at most `parts` reads that can go on side by side; see [`Source::split`](crate::Source::split).
+    pub async fn split(
+        &self,
+        settings: Value,
+        stream: StreamName,
+        parts: usize,
+        environment: Environment,
+    ) -> Result<Vec<Condition>, Failure> {
+        let Some(split) = &self.source("read streams")?.split else { return Ok(Vec::new()) };
+        let ask = |settings, environment| split(settings, stream, parts, environment);
+        self.work(settings, environment, ask).await
     }
 
     /// Runs the command called `name`.
@@ -256,10 +328,13 @@ impl fmt::Debug for Definition {
     }
 }
 
-fn capabilities(is_source: bool, has_commands: bool) -> Vec<Capability> {
+fn capabilities(is_source: bool, is_sink: bool, has_commands: bool) -> Vec<Capability> {
     let mut all = vec![Capability::Check];
     if is_source {
         all.extend([Capability::Discover, Capability::Read]);
+    }
+    if is_sink {
+        all.push(Capability::Write);
     }
     if has_commands {
         all.push(Capability::Command);
@@ -273,12 +348,15 @@ fn accepted<T: ConnectorType>(settings: Value) -> Result<T::Settings, Failure> {
     Ok(settings)
 }
 
-fn runners<T: ConnectorType>(source: Option<SourceEntry<T>>) -> Runners {
+fn runners<T: ConnectorType>(
+    source: Option<SourceEntry<T>>,
+    sink: Option<SinkEntry<T>>,
+) -> Runners {
     let shared = Arc::<T::Shared>::default();
     let open = move |settings: Value, environment| {
         Cx::<T>::open(accepted::<T>, settings, environment, Arc::clone(&shared))
     };
-    let source = source.map(|SourceEntry { discover, read, push_down }| SourceRunners {
+    let source = source.map(|SourceEntry { discover, read, push_down, split }| SourceRunners {
         discover: {
             let open = open.clone();
             Arc::new(move |settings, environment| {
@@ -300,6 +378,23 @@ fn runners<T: ConnectorType>(source: Option<SourceEntry<T>>) -> Runners {
                 async move { push_down(&cx?, &stream, &parts).await }.boxed()
             }))
         },
+        split: {
+            let open = open.clone();
+            Some(Arc::new(move |settings, stream, parts, environment| {
+                let cx = open(settings, environment);
+                async move { split(&cx?, &stream, parts).await }.boxed()
+            }))
+        },
+    });
+    let sink = sink.map(|SinkEntry { modes, write }| SinkRunners {
+        modes: modes.to_vec(),
+        write: {
+            let open = open.clone();
+            Arc::new(move |settings, request, environment, mut intake| {
+                let cx = open(settings, environment);
+                async move { write(&cx?, request, &mut intake).await }.boxed()
+            })
+        },
     });
     let commands = T::commands().into_iter().map(|entry| {
         let open = open.clone();
@@ -314,7 +409,7 @@ fn runners<T: ConnectorType>(source: Option<SourceEntry<T>>) -> Runners {
         let cx = open(settings, environment);
         async move { T::check(&cx?).await }.boxed()
     });
-    Runners { check, source, commands }
+    Runners { check, source, sink, commands }
 }
 
 #[cfg(test)]

@@ -11,7 +11,8 @@ use tokio::fs::{self, File};
 
 use crate::Failure;
 
-/// The folders whose files a connector may read: those the operator opened, and the uploads of its workspace.
+/// The folders whose files a connector may read: those the operator opened, and the uploads of its workspace. Apart from
+/// these, the folders it may write to.
 ///
 /// Until it is [for a workspace](Self::of_workspace), it has no uploads at all.
 ///
@@ -22,6 +23,8 @@ pub struct FileAccess {
     roots: Arc<[PathBuf]>,
     /// Where each workspace has a folder of uploads.
     uploads: Option<Arc<Path>>,
+    /// What may be written to.
+    targets: Arc<[PathBuf]>,
 }
 
 /// A file that was opened for reading.
@@ -38,13 +41,17 @@ pub struct LocalFile {
 impl FileAccess {
     /// No folder, so no file.
     pub fn none() -> Self {
-        Self { roots: Arc::new([]), uploads: None }
+        Self { roots: Arc::new([]), uploads: None, targets: Arc::new([]) }
     }
 
     /// The files below `folders`, which must exist. A relative path is looked up in each, in this order.
     pub fn within(folders: impl IntoIterator<Item = PathBuf>) -> io::Result<Self> {
-        let roots: io::Result<Vec<_>> = folders.into_iter().map(|it| it.canonicalize()).collect();
-        Ok(Self { roots: roots?.into(), uploads: None })
+        Ok(Self { roots: canonical(folders)?, ..Self::none() })
+    }
+
+    /// The same files, and `folders` to write to, which must exist. A relative path is looked up in each, in this order.
+    pub fn with_targets(self, folders: impl IntoIterator<Item = PathBuf>) -> io::Result<Self> {
+        Ok(Self { targets: canonical(folders)?, ..self })
     }
 
     /// The same files, and for each workspace those in a folder of `folder` that has its identifier for a name.
@@ -56,12 +63,13 @@ impl FileAccess {
     #[must_use]
     pub fn of_workspace(&self, workspace: WorkspaceId) -> Self {
         let own = self.uploads.iter().map(|it| it.join(workspace.to_string()));
-        Self { roots: own.chain(self.roots.iter().cloned()).collect(), uploads: None }
+        let roots = own.chain(self.roots.iter().cloned()).collect();
+        Self { roots, uploads: None, targets: Arc::clone(&self.targets) }
     }
 
     /// Opens the file at `path`: below one of the folders, or relative to one.
     pub async fn open(&self, path: &str) -> Result<LocalFile, Failure> {
-        let path = self.resolve(Path::new(path)).await?;
+        let path = resolve(&self.roots, Path::new(path), &READING).await?;
         let unreadable = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound => Failure::NotFound("the file".to_owned()),
             _ => Failure::unavailable("the file", error),
@@ -75,32 +83,63 @@ impl FileAccess {
         Ok(LocalFile { file, path, bytes })
     }
 
-    async fn resolve(&self, path: &Path) -> Result<PathBuf, Failure> {
-        let has_parent = path.components().any(|it| it == Component::ParentDir);
-        if path.as_os_str().is_empty() || has_parent {
-            return Err(Failure::Refused(
-                "the path of a file must not be empty or contain `..`".to_owned(),
-            ));
+    /// The folder at `path`, to write to: one of those that may be, or one below.
+    pub async fn folder(&self, path: &str) -> Result<PathBuf, Failure> {
+        let path = resolve(&self.targets, Path::new(path), &WRITING).await?;
+        if fs::metadata(&path).await.is_ok_and(|it| it.is_dir()) {
+            Ok(path)
+        } else {
+            Err(Failure::Refused("the path does not name a folder".to_owned()))
         }
-        let mut outside = path.is_absolute();
-        for root in self.roots.iter() {
-            // Joining an absolute path gives that path.
-            let Ok(found) = fs::canonicalize(root.join(path)).await else {
-                outside &= !path.starts_with(root);
-                continue;
-            };
-            if found.starts_with(root) {
-                return Ok(found);
-            }
-            outside = true;
-        }
-        // Whether something exists outside the folders is not told.
-        if outside {
-            let says = "the file is not in a folder that may be read; move it there, or ask an operator to open its folder";
-            return Err(Failure::Refused(says.to_owned()));
-        }
-        Err(Failure::NotFound("the file".to_owned()))
     }
+}
+
+fn canonical(folders: impl IntoIterator<Item = PathBuf>) -> io::Result<Arc<[PathBuf]>> {
+    folders.into_iter().map(|it| it.canonicalize()).collect()
+}
+
+/// What is said of a path that does not lead where it may.
+struct Words {
+    absent: &'static str,
+    unclean: &'static str,
+    outside: &'static str,
+}
+
+const READING: Words = Words {
+    absent: "the file",
+    unclean: "the path of a file must not be empty or contain `..`",
+    outside: "the file is not in a folder that may be read; move it there, or ask an operator to open its folder",
+};
+
+const WRITING: Words = Words {
+    absent: "the folder",
+    unclean: "the path of a folder must not be empty or contain `..`",
+    outside: "the folder may not be written to; choose another, or ask an operator to open it with LINKSPAN_FILE_TARGETS",
+};
+
+/// What `path` leads to below one of `roots`.
+async fn resolve(roots: &[PathBuf], path: &Path, words: &Words) -> Result<PathBuf, Failure> {
+    let has_parent = path.components().any(|it| it == Component::ParentDir);
+    if path.as_os_str().is_empty() || has_parent {
+        return Err(Failure::Refused(words.unclean.to_owned()));
+    }
+    let mut outside = path.is_absolute();
+    for root in roots {
+        // Joining an absolute path gives that path.
+        let Ok(found) = fs::canonicalize(root.join(path)).await else {
+            outside &= !path.starts_with(root);
+            continue;
+        };
+        if found.starts_with(root) {
+            return Ok(found);
+        }
+        outside = true;
+    }
+    // Whether something exists outside the folders is not told.
+    if outside {
+        return Err(Failure::Refused(words.outside.to_owned()));
+    }
+    Err(Failure::NotFound(words.absent.to_owned()))
 }
 
 #[cfg(test)]
@@ -183,5 +222,24 @@ mod tests {
             assert!(matches!(files.open(path).await, Err(Failure::NotFound(_))), "{path}");
         }
         assert!(matches!(FileAccess::none().open("/etc/passwd").await, Err(Failure::Refused(_))));
+    }
+
+    #[tokio::test]
+    async fn a_folder_to_write_to_is_not_one_to_read() {
+        let (dir, files) = opened();
+        let outbox = dir.path().join("outbox");
+        fs::create_dir_all(outbox.join("sub")).unwrap();
+        symlink(dir.path().join("open"), outbox.join("link")).unwrap();
+        let files = files.with_targets([outbox.clone()]).unwrap();
+        let files = files.of_workspace(WorkspaceId::from_uuid(uuid::Uuid::nil()));
+        assert_eq!(files.folder("sub").await.unwrap(), outbox.canonicalize().unwrap().join("sub"));
+        let readable = dir.path().join("open/sub");
+        for path in ["..", "link", "", "/etc", readable.to_str().unwrap()] {
+            let answer = files.folder(path).await;
+            assert!(matches!(answer, Err(Failure::Refused(_))), "{path}: {answer:?}");
+        }
+        assert!(matches!(files.folder("absent").await, Err(Failure::NotFound(_))));
+        fs::write(outbox.join("a.csv"), "a").unwrap();
+        assert!(files.open(outbox.join("a.csv").to_str().unwrap()).await.is_err());
     }
 }

@@ -1,7 +1,8 @@
 //! What the author of a connector type sees.
 //!
-//! A type implements [`ConnectorType`], its commands [`Command`], and [`Source`] if it has records
-//! to read. [`Definition::of`] erases it into a value, which is all that the rest of the platform holds.
+//! A type implements [`ConnectorType`], its commands [`Command`], [`Source`] if it has records to
+//! read, and [`Sink`] if it takes records. [`Definition::of`] erases it into a value, which is all that the rest of the
+//! platform holds.
 
 mod batch;
 mod changes;
@@ -22,6 +23,7 @@ mod rows;
 mod schema;
 mod search;
 mod settings;
+mod sink;
 mod source;
 
 pub use batch::{Batch, BatchSink, BatchStream, arrow_schema, field_kind};
@@ -34,7 +36,7 @@ pub use connector_type::{CheckOutcome, ConnectorType};
 pub use cx::Cx;
 pub use definition::{
     CheckRunner, CommandRunner, Definition, DiscoverRunner, PushDownRunner, ReadRunner, Runners,
-    SourceRunners,
+    SinkRunners, SourceRunners, SplitRunner, WriteRunner,
 };
 pub use environment::{Environment, SourceLimits};
 pub use failure::Failure;
@@ -44,11 +46,12 @@ pub use http::Http;
 pub use pool::{PoolCache, PoolKey};
 pub use pushdown::{Pushed, Statement};
 pub use record_store::{
-    Checkpoint, Committed, Finish, Held, HeldRun, Load, Opening, QuarantineQuery, Quarantined,
-    Record, RecordQuery, RecordStore, Rejected, StreamCounts,
+    Checkpoint, Committed, Finish, Held, HeldRun, Load, LoadPart, Opening, QuarantineQuery,
+    Quarantined, Record, RecordQuery, RecordStore, Rejected, StreamCounts,
 };
 pub use rows::{ContentHash, Row, Rows};
 pub use schema::{config_schema, schema_of};
 pub use search::{FoundRecord, RecordSearch, SearchPage, SearchPosition};
 pub use settings::{SettingsFault, parse, validate_config};
+pub use sink::{BatchWriter, Change, Intake, Sink, SinkEntry, WriteMode, WriteRequest, sink};
 pub use source::{BatchLimits, CursorSpec, ReadMode, ReadRequest, Source, SourceEntry, source};

@@ -1,7 +1,7 @@
 //! The first load of a PostgreSQL table into the record store, against a plain pipe of `COPY`.
 
-mod database;
-mod meter;
+pub(crate) mod database;
+pub(crate) mod meter;
 
 use std::{
     path::Path,
@@ -16,7 +16,10 @@ use tempfile::TempDir;
 use crate::{
     bench::{
         Figure, Target,
-        first_load::{database::Database, meter::metered},
+        first_load::{
+            database::Database,
+            meter::{Peak, metered},
+        },
     },
     database_server::DatabaseServer,
     debian,
@@ -27,7 +30,7 @@ use crate::{
 };
 
 /// A key and twelve columns of the usual kinds, with text that needs escaping.
-const CUSTOMERS: &str = include_str!("first_load/customers.sql");
+pub(crate) const CUSTOMERS: &str = include_str!("first_load/customers.sql");
 
 /// Each row as one JSON document under its key.
 const UNLOAD: &str = "copy (select id::text, row_to_json(t) from customers t) to stdout";
@@ -56,13 +59,13 @@ pub(crate) fn measure(binary: &Path, rows: u64, rounds: u32) -> Result<Vec<Figur
     table(["way", "seconds", "rows/s"], &[row("psql | psql", pipe), row("linkspan sync", load)]);
     Ok(vec![
         Figure {
-            name: "first load / plain COPY of JSON, rows per second",
+            name: "first load / plain COPY of JSON, rows per second".to_owned(),
             measured: pipe / load,
             unit: "",
             target: Target::AtLeast(0.8),
         },
         Figure {
-            name: "first load, peak memory",
+            name: "first load, peak memory".to_owned(),
             measured: memory,
             unit: " MB",
             target: Target::AtMost(150.0),
@@ -113,7 +116,7 @@ fn load(
     process::read(&mut linkspan(&["connect", "postgresql", "--name", "bench", "--set", &setting]))?;
     target.run("checkpoint")?;
     let began = Instant::now();
-    let (printed, megabytes) = metered(&mut linkspan(&["sync", "bench", "--full"]))?;
+    let (printed, megabytes) = metered(&mut linkspan(&["sync", "bench", "--full"]), Peak::Process)?;
     let seconds = began.elapsed().as_secs_f64();
     let last = printed.lines().last().unwrap_or_default();
     let outcome: Value = serde_json::from_str(last)

@@ -56,13 +56,13 @@ pub(crate) fn measure(binary: &Path, seconds: u64) -> Result<Vec<Figure>> {
     ensure!(list.failed + health.failed == 0, "some requests were not answered with 200");
     Ok(vec![
         Figure {
-            name: "list of connectors / health check, requests per second",
+            name: "list of connectors / health check, requests per second".to_owned(),
             measured: list.rate / health.rate,
             unit: "",
             target: Target::AtLeast(0.4),
         },
         Figure {
-            name: "list of connectors, p99 / p50 at 64 connections",
+            name: "list of connectors, p99 / p50 at 64 connections".to_owned(),
             measured: list.p99 / list.p50,
             unit: "",
             target: Target::AtMost(5.0),

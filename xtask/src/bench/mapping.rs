@@ -79,7 +79,7 @@ pub(crate) fn measure(project: &Project, seconds: u64, rounds: u32) -> Result<Ve
     }
     ratios.sort_by(f64::total_cmp);
     Ok(vec![Figure {
-        name: "mapping with JSONata / jsonata of npm",
+        name: "mapping with JSONata / jsonata of npm".to_owned(),
         measured: ratios[ratios.len() / 2],
         unit: "",
         target: Target::AtLeast(5.0),

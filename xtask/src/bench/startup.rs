@@ -49,13 +49,13 @@ pub(crate) fn measure(binary: &Path) -> Result<Vec<Figure>> {
     say(format!("starts, sorted: {} ms", list.join(" ")));
     Ok(vec![
         Figure {
-            name: "start to first 200 of /healthz",
+            name: "start to first 200 of /healthz".to_owned(),
             measured: times[STARTS / 2],
             unit: " ms",
             target: Target::AtMost(300.0),
         },
         Figure {
-            name: "resident memory, idle",
+            name: "resident memory, idle".to_owned(),
             measured: idle,
             unit: " MB",
             target: Target::AtMost(60.0),

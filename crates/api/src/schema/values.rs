@@ -9,8 +9,8 @@ use linkspan_domain::{
     Email, ExecutionModel, FileId, FileName, LogLevel, McpTransport, Name, OauthConfig,
     OrganizationId, Permission, PersonId, ProviderConnectorId, ProviderId, ProviderType,
     ResourceType, Role, RunStatus, SchemaPolicy, ServiceId, Slug, Status, StreamName,
-    StreamSettings, SyncLogId, SyncMode, TargetModel, Transport, Trigger, WorkspaceConnectorId,
-    WorkspaceId,
+    StreamSettings, StreamSource, SyncLogId, SyncMode, TargetModel, Transport, Trigger,
+    WorkspaceConnectorId, WorkspaceId,
 };
 use poem_openapi::registry::MetaSchema;
 use semver::Version;
@@ -76,6 +76,7 @@ shapes! {
     AuthConfig => auth_config();
     OauthConfig => oauth_config();
     StreamSettings => stream_settings();
+    StreamSource => stream_source();
 }
 
 words! {
@@ -176,8 +177,23 @@ fn stream_settings() -> MetaSchema {
             "schema_policy",
             "What becomes of the stream when its fields are not what they were: it is read as it is now, its run fails, or the records or values that do not fit are left out.",
         ),
+        property::<StreamSource>(
+            "source",
+            "For an activation that writes: the stream of another activation whose records go here.",
+        ),
     ];
     object(properties, &[])
+}
+
+fn stream_source() -> MetaSchema {
+    let properties = vec![
+        property::<WorkspaceConnectorId>(
+            "workspace_connector_id",
+            "The activation of the same workspace that keeps the records.",
+        ),
+        property::<StreamName>("stream", "Its stream."),
+    ];
+    object(properties, &["workspace_connector_id", "stream"])
 }
 
 #[cfg(test)]

@@ -49,6 +49,7 @@ async fn load_with(
         rows: packed,
         rejected,
         gone: Vec::new(),
+        pushed: RunCounts::default(),
         mark: None,
         now,
     };

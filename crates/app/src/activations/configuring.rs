@@ -99,6 +99,12 @@ pub(super) fn accept_streams(streams: &[StreamSettings]) -> Result<(), RecordErr
         if !seen.insert(&it.stream) {
             return invalid("must not speak twice of the same stream");
         }
+        if it.source.is_some() && it.stream.is_none() {
+            return invalid("must name the stream that the records of a source go to");
+        }
+        if it.source.is_some() && it.cursor_column.is_some() {
+            return invalid("must have either a source or a cursor_column");
+        }
         if it.cursor_column.is_none() && (it.cursor_type.is_some() || it.cursor_after.is_some()) {
             return invalid("must name a cursor_column with a cursor_type or cursor_after");
         }
@@ -109,6 +115,10 @@ pub(super) fn accept_streams(streams: &[StreamSettings]) -> Result<(), RecordErr
         if start.is_some_and(|(kind, text)| Cursor::parse(kind, text).is_err()) {
             return invalid("must have a cursor_after of the cursor_type");
         }
+    }
+    let outputs = streams.iter().filter(|it| it.source.is_some()).count();
+    if outputs > 0 && outputs < streams.len() {
+        return invalid("must have a source for each stream, or for none");
     }
     Ok(())
 }

@@ -233,12 +233,17 @@ async fn every_other_field_can_be_changed_and_emptied() {
 #[tokio::test]
 async fn stream_settings_that_contradict_themselves_are_refused() {
     let stream = |text: Value| serde_json::from_value::<StreamSettings>(text).unwrap();
+    let pushed =
+        json!({ "workspace_connector_id": "00000000-0000-0000-0000-000000000001", "stream": "b" });
     for streams in [
         vec![json!({ "cursor_type": "int" })],
         vec![json!({ "cursor_after": "1" })],
         vec![json!({ "cursor_column": "" })],
         vec![json!({ "cursor_column": "id", "cursor_type": "int", "cursor_after": "x" })],
         vec![json!({ "stream": "a" }), json!({ "stream": "a" })],
+        vec![json!({ "source": pushed })],
+        vec![json!({ "stream": "a", "source": pushed, "cursor_column": "id" })],
+        vec![json!({ "stream": "a", "source": pushed }), json!({ "stream": "b" })],
     ] {
         let streams = streams.into_iter().map(stream).collect();
         let patch = ActivationPatch { streams: Some(streams), ..ActivationPatch::default() };

@@ -48,6 +48,7 @@ fn with_cursor(stream: Option<&str>) -> WorkspaceConnector {
             primary_key: Vec::new(),
             lag: None,
             schema_policy: SchemaPolicy::Evolve,
+            source: None,
         }];
     })
 }
@@ -116,4 +117,17 @@ async fn what_has_no_records_does_not_sync_and_doubles_are_for_admins() {
     assert_eq!(code(start(double, run(None, &[]), Ok(())).await), "permission.denied");
     let absent = activation(|it| it.connector_type = "absent".parse().unwrap());
     assert_eq!(code(start(absent, run(None, &[]), Ok(())).await), "connector_type.not_installed");
+}
+
+#[tokio::test]
+async fn an_activation_that_pushes_needs_a_type_that_writes() {
+    let source = linkspan_domain::StreamSource {
+        workspace_connector_id: id(31),
+        stream: "files".parse().unwrap(),
+    };
+    let mut output = with_cursor(Some("out"));
+    output.streams[0].cursor_column = None;
+    output.streams[0].source = Some(source);
+    let refused = start(output, run(None, &[]), Ok(())).await.unwrap_err();
+    assert!(matches!(refused, SyncError::Unsupported), "{refused:?}");
 }

@@ -1,15 +1,17 @@
 //! Files of several formats in a bucket of Amazon S3, or of a server that speaks as it does.
 
-use linkspan_domain::{Category, StreamSpec};
+use linkspan_domain::{Category, Condition, StreamName, StreamSpec};
 use linkspan_sdk::{
-    BatchSink, CheckOutcome, ConnectorType, Cx, Failure, ReadRequest, Source, SourceEntry, source,
+    BatchSink, CheckOutcome, ConnectorType, Cx, Failure, Intake, ReadRequest, Sink, SinkEntry,
+    Source, SourceEntry, WriteMode, WriteRequest, sink, source,
 };
 use schemars::JsonSchema;
 use semver::Version;
 use serde::Deserialize;
 
 use crate::{
-    delimited, format,
+    delimited,
+    format::{self, write_parquet},
     objects::{Formats, Place, Table, s3::S3},
 };
 
@@ -18,7 +20,7 @@ pub(crate) struct S3Storage;
 impl ConnectorType for S3Storage {
     const KEY: &'static str = "s3_storage";
     const TITLE: &'static str = "Amazon S3";
-    const VERSION: Version = Version::new(1, 0, 0);
+    const VERSION: Version = Version::new(1, 1, 0);
     const CATEGORY: Category = Category::File;
     const ALIASES: &'static [&'static str] = &["s3"];
     const TAGS: &'static [&'static str] = &["file", "aws", "bucket", "parquet", "jsonl", "csv"];
@@ -28,6 +30,10 @@ impl ConnectorType for S3Storage {
 
     fn source() -> Option<SourceEntry<Self>> {
         Some(source::<Self>())
+    }
+
+    fn sink() -> Option<SinkEntry<Self>> {
+        Some(sink::<Self>())
     }
 
     fn accept(settings: &Settings) -> Result<(), Failure> {
@@ -48,6 +54,9 @@ impl ConnectorType for S3Storage {
 /// `_row`. With `_object_modified` as the cursor, only files that are new or were written again are read. The types of
 /// the columns are those that a sample of the files fits; columns that a file lacks are null. CSV and JSON Lines
 /// may be compressed with gzip or zstd.
+///
+/// A stream that is written becomes one Parquet file: that of `path`, or one below `prefix` that is called after the
+/// stream. It takes the place of what was there when it is complete.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
@@ -96,6 +105,35 @@ impl Source for S3Storage {
 
     async fn read(cx: &Cx<Self>, request: ReadRequest, out: &mut BatchSink) -> Result<(), Failure> {
         table(cx)?.read(request, out).await
+    }
+
+    async fn split(
+        cx: &Cx<Self>,
+        stream: &StreamName,
+        parts: usize,
+    ) -> Result<Vec<Condition>, Failure> {
+        table(cx)?.split(stream, parts).await
+    }
+}
+
+impl Sink for S3Storage {
+    const MODES: &'static [WriteMode] = &[WriteMode::Replace];
+
+    async fn write(
+        cx: &Cx<Self>,
+        request: WriteRequest,
+        intake: &mut Intake,
+    ) -> Result<(), Failure> {
+        let Settings { s3, place, format, .. } = &cx.settings;
+        if !matches!(format, Format::Auto | Format::Parquet) {
+            return Err(Failure::setting("format", "must be parquet to write"));
+        }
+        let upload = s3.open(cx)?.upload(&place.key(&request.stream.name)?).await?;
+        let (upload, written) = write_parquet(&request.stream, intake, upload).await?;
+        if written.is_err() {
+            upload.abort().await;
+        }
+        written
     }
 }
 

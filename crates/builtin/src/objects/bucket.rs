@@ -15,11 +15,15 @@ use time::OffsetDateTime;
 use super::{
     failure::{changed, failure},
     transport::Guarded,
+    upload::Upload,
 };
 use crate::format::Ranges;
 
 /// The most bytes of one answer: a page of a listing, or a piece of an object.
 const ANSWER: u64 = 32 * 1024 * 1024;
+
+/// How much of an object is sent at a time.
+const PART: usize = 8 * 1024 * 1024;
 
 /// How often an exchange that failed is tried again, and how long after the first time.
 const RETRIES: usize = 3;
@@ -86,7 +90,20 @@ impl Bucket {
         Ok(Arc::new(opened))
     }
 
-    fn failure(&self, error: &opendal::Error, what: &str) -> Failure {
+    /// Begins to write the object `key`. It is there when the upload is complete, in place of what was there before.
+    pub(crate) async fn upload(&self, key: &str) -> Result<Upload, Failure> {
+        // OpenDAL would write to another key.
+        if normalize_path(key) != key || key.ends_with('/') {
+            let reason = "the key of an object must not have blanks around it or empty parts";
+            return Err(Failure::Refused(reason.to_owned()));
+        }
+        let writer = self.operator.writer_with(key).chunk(PART).await;
+        let what = format!("the object `{key}`");
+        let writer = writer.map_err(|error| self.failure(&error, &what))?;
+        Ok(Upload::new(self.clone(), what, writer))
+    }
+
+    pub(super) fn failure(&self, error: &opendal::Error, what: &str) -> Failure {
         failure(error, &self.name, &self.system, what)
     }
 }

@@ -26,7 +26,7 @@ pub(super) fn failure(error: &Error, bucket: &str, system: &str, what: &str) -> 
         (ErrorKind::RateLimited, _) => Failure::RateLimited { retry_after: None },
         (ErrorKind::ConditionNotMatch | ErrorKind::RangeNotSatisfied, _) => changed(what),
         (_, Some(code)) if !may_pass(code) => {
-            Failure::Refused(format!("{system} refused to give {what} ({code})"))
+            Failure::Refused(format!("{system} refused access to {what} ({code})"))
         }
         (kind, code) => {
             let said = code.map_or_else(String::new, |it| format!(" ({it})"));

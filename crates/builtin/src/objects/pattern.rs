@@ -17,7 +17,7 @@ pub(crate) struct Pattern {
 }
 
 /// The characters that mean something else than themselves.
-const SPECIAL: [char; 6] = ['*', '?', '[', ']', '{', '\\'];
+pub(super) const SPECIAL: [char; 6] = ['*', '?', '[', ']', '{', '\\'];
 
 impl Pattern {
     /// The keys that match `path`; the stream is called after its last fixed part, or else after `bucket`.

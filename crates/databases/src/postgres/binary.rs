@@ -8,10 +8,10 @@ use linkspan_sdk::Failure;
 use super::{column::Wire, numeric::decimal};
 use crate::columns::{self, Builder, DAYS, MICROS, optional};
 
-const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
+pub(super) const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
 /// Between 1970-01-01, where Arrow counts from, and 2000-01-01, where PostgreSQL does.
-const EPOCH_DAYS: i32 = 10_957;
-const EPOCH_MICROS: i64 = 946_684_800_000_000;
+pub(super) const EPOCH_DAYS: i32 = 10_957;
+pub(super) const EPOCH_MICROS: i64 = 946_684_800_000_000;
 
 /// Collects rows into record batches.
 pub(super) struct Decoder {

@@ -1,7 +1,7 @@
 //! What the driver says, in words for the person who uses the connector.
 
 use linkspan_sdk::Failure;
-use sqlx::Error;
+use sqlx::{Error, postgres::PgDatabaseError};
 
 /// What `error` means. `system` names the server, for a person.
 ///
@@ -32,4 +32,68 @@ pub(crate) fn failure(system: &str, error: Error) -> Failure {
             other => Failure::unavailable(system, other),
         },
     }
+}
+
+/// What `error` means to someone who writes.
+pub(super) fn unwritten(error: Error) -> Failure {
+    let Some(said) = said(&error) else { return failure("the database", error) };
+    let column = column(said);
+    let invalid = |reason: &str| Failure::Invalid {
+        what: "the records",
+        field: column.clone(),
+        reason: reason.to_owned(),
+    };
+    let refused = |reason: &str| Failure::Refused(reason.to_owned());
+    match said.code() {
+        "23502" => invalid("has no value in a record, but the table requires one"),
+        "23505" => invalid(
+            "repeats a value that the table has only once; give the stream the primary key of the table, and upsert",
+        ),
+        "23503" => invalid("names something that is not in the table it refers to"),
+        "23514" => invalid("has a value that a check of the table refuses"),
+        "22001" => invalid("has a text that is too long for the column; alter the column to text"),
+        "22003" => invalid(
+            "has a number that is too large for the column; alter the column to one that holds it",
+        ),
+        "22P02" | "22P05" | "22P03" | "22008" | "22021" => invalid(
+            "has a value that PostgreSQL cannot keep, such as JSON with a NUL character; correct it at the source",
+        ),
+        "42501" => refused(
+            "the credentials may not write there; grant SELECT, INSERT, UPDATE, DELETE and TRUNCATE on the table, and CREATE on its schema",
+        ),
+        "42P07" => refused(
+            "a table of that name is there, but the credentials may not read it; grant SELECT on it",
+        ),
+        "42P10" => refused(
+            "the table has no unique key over the primary key of the stream; add one, or replace the table",
+        ),
+        "42809" | "55000" => refused("what has that name is not a table that can be written to"),
+        "0A000" => {
+            refused("the table cannot be emptied, as others refer to it; upsert into it instead")
+        }
+        "2BP01" => refused(
+            "a view or a key depends on a column that would have to change; drop it, or write to another table",
+        ),
+        "25006" => refused("the database takes no writes now; connect to its primary server"),
+        "53100" => refused("the disk of the database is full"),
+        _ => failure("the database", error),
+    }
+}
+
+/// Whether two rows have one key.
+pub(super) fn is_duplicate(error: &Error) -> bool {
+    said(error).is_some_and(|it| it.code() == "23505")
+}
+
+fn said(error: &Error) -> Option<&PgDatabaseError> {
+    error.as_database_error().and_then(|it| it.try_downcast_ref())
+}
+
+/// The column that the server names, or the constraint: in a copy it says `COPY t, line 1, column c`.
+fn column(said: &PgDatabaseError) -> String {
+    let of_copy = || {
+        let (_, column) = said.r#where()?.split_once(", column ")?;
+        column.split([':', '\n']).next()
+    };
+    said.column().or_else(of_copy).or_else(|| said.constraint()).unwrap_or("a column").to_owned()
 }

@@ -1,7 +1,7 @@
 //! Tables, as the catalog of the database describes them.
 
 use linkspan_sdk::Failure;
-use sqlx::{PgPool, Row, postgres::PgRow};
+use sqlx::{PgConnection, PgExecutor, PgPool, Row, postgres::PgRow};
 
 use super::{
     column::{Column, Wire},
@@ -46,9 +46,21 @@ impl Table {
         table::only(Self::query(pool, Some(name.as_str())).await?, name.as_str())
     }
 
-    async fn query(pool: &PgPool, name: Option<&str>) -> Result<Vec<Self>, Failure> {
+    /// The one called `schema.table`, if there is one.
+    pub(super) async fn find_any(
+        connection: &mut PgConnection,
+        name: &Identifier,
+    ) -> Result<Option<Self>, Failure> {
+        let found = Self::query(connection, Some(name.as_str())).await?;
+        if found.is_empty() { Ok(None) } else { table::only(found, name.as_str()).map(Some) }
+    }
+
+    async fn query(
+        database: impl PgExecutor<'_>,
+        name: Option<&str>,
+    ) -> Result<Vec<Self>, Failure> {
         let said = |error| failure("the database", error);
-        let rows = sqlx::query(COLUMNS).bind(name).fetch_all(pool).await.map_err(said)?;
+        let rows = sqlx::query(COLUMNS).bind(name).fetch_all(database).await.map_err(said)?;
         let mut tables: Vec<Self> = Vec::new();
         let mut keys: Vec<(i32, String)> = Vec::new();
         for row in &rows {

@@ -4,6 +4,7 @@
 mod filters;
 mod mysql;
 mod postgres;
+mod postgres_sink;
 
 use std::sync::Arc;
 

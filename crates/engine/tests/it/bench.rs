@@ -8,7 +8,8 @@ use std::{
 use async_trait::async_trait;
 use linkspan_domain::{
     Condition, Connector, CursorType, Deleted, RunOutcome, SchemaPolicy, Status, StreamName,
-    StreamSettings, SyncLog, SyncLogId, SyncMode, Trigger, Visible, Workspace, WorkspaceConnector,
+    StreamSettings, StreamSource, SyncLog, SyncLogId, SyncMode, Trigger, Visible, Workspace,
+    WorkspaceConnector,
     ports::{Change, World},
 };
 use linkspan_engine::{
@@ -61,6 +62,10 @@ impl Connections for Opener {
         );
         let filter = self.filter.lock().unwrap().clone();
         Ok(Connection { activation, definition, settings: json!({}), environment, filter })
+    }
+
+    async fn admit(&self, _: &SyncLog, _: &StreamSource) -> Result<(), SyncError> {
+        Ok(())
     }
 }
 
@@ -266,6 +271,7 @@ pub(crate) fn settings(cursor_after: Option<&str>) -> StreamSettings {
         primary_key: Vec::new(),
         lag: None,
         schema_policy: SchemaPolicy::Evolve,
+        source: None,
     }
 }
 

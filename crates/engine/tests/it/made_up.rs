@@ -1,16 +1,24 @@
 //! Sources that do as they are told.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
-use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow_array::{
+    Array, ArrayRef, Int64Array, RecordBatch, StringArray, cast::AsArray, types::Int64Type,
+};
 use futures_util::{FutureExt, future::BoxFuture};
 use linkspan_domain::{
     Category, ConfigSchema, ConnectorTypeManifest, Cursor, ExecutionModel, FieldKind, StreamField,
     StreamSpec,
 };
 use linkspan_sdk::{
-    Batch, BatchSink, CheckOutcome, Definition, Failure, ReadMode, ReadRequest, Runners,
-    SourceRunners, arrow_schema,
+    Batch, BatchSink, Change, CheckOutcome, Definition, Failure, Intake, ReadMode, ReadRequest,
+    Runners, SinkRunners, SourceRunners, WriteMode, arrow_schema,
 };
 use serde_json::json;
 use tokio::sync::Notify;
@@ -113,10 +121,78 @@ pub(crate) fn definition(discover: Arc<Discover>, read: Arc<Read>) -> Definition
             }),
             read: Arc::new(move |_, request, _, out| read(request, out)),
             push_down: None,
+            split: None,
         }),
+        sink: None,
         commands: std::collections::BTreeMap::new(),
     };
     Definition::new(manifest, runners)
+}
+
+/// What a made-up system holds, and what it does on the way there.
+#[derive(Default)]
+pub(crate) struct System {
+    /// Texts by id.
+    pub(crate) held: Mutex<BTreeMap<i64, Option<String>>>,
+    /// How many changes it has taken, in all.
+    pub(crate) taken: AtomicU64,
+    /// After so many of them it fails once. 0: never.
+    pub(crate) fails_after: AtomicU64,
+}
+
+/// A sink that writes into `system`, and says so after each change.
+pub(crate) fn system(system: Arc<System>) -> Definition {
+    let definition = items(&["items"], Vec::new());
+    let write = move |mut intake: Intake| {
+        let system = Arc::clone(&system);
+        async move {
+            while let Some(change) = intake.next().await? {
+                let taken = system.taken.fetch_add(1, Ordering::SeqCst) + 1;
+                if taken == system.fails_after.load(Ordering::SeqCst) {
+                    return Err(Failure::unavailable("the system", "it fell over"));
+                }
+                system.apply(&change);
+                intake.confirm();
+            }
+            Ok(())
+        }
+        .boxed()
+    };
+    let sink = SinkRunners {
+        modes: vec![WriteMode::Upsert],
+        write: Arc::new(move |_, _, _, intake| write(intake)),
+    };
+    let runners = Runners {
+        check: Arc::new(|_, _| async { Ok(CheckOutcome::ok("fine")) }.boxed()),
+        source: None,
+        sink: Some(sink),
+        commands: BTreeMap::new(),
+    };
+    Definition::new((*definition.manifest).clone(), runners)
+}
+
+impl System {
+    fn apply(&self, change: &Change) {
+        let records = change.records();
+        let ids = records.column(0).as_primitive::<Int64Type>();
+        let mut held = self.held.lock().unwrap();
+        for row in 0..records.num_rows() {
+            let id = ids.value(row);
+            match change {
+                Change::Put(_) => {
+                    let texts = records.column(2).as_string::<i32>();
+                    let text = texts.is_valid(row).then(|| texts.value(row).to_owned());
+                    held.insert(id, text);
+                }
+                Change::Remove(_) => drop(held.remove(&id)),
+            }
+        }
+    }
+
+    pub(crate) fn texts(&self) -> Vec<(i64, String)> {
+        let held = self.held.lock().unwrap();
+        held.iter().map(|(id, text)| (*id, text.clone().unwrap_or_default())).collect()
+    }
 }
 
 /// A source of the streams `names`, all with the same items.

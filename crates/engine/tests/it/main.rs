@@ -6,5 +6,6 @@ mod filters;
 mod interruptions;
 mod kill;
 mod made_up;
+mod pushing;
 mod stories;
 mod working;

@@ -20,6 +20,20 @@ pub(crate) struct Assignments {
     set_file: Vec<String>,
 }
 
+/// Settings of the type that is written to, as flags give them.
+#[derive(clap::Args, Debug, Default)]
+pub(crate) struct IntoAssignments {
+    /// A setting of the type that is written to; repeat for more
+    #[arg(long = "into-set", value_name = "KEY=VALUE", requires = "into")]
+    into_set: Vec<String>,
+    /// One whose value is in an environment variable
+    #[arg(long = "into-set-env", value_name = "KEY=VARIABLE", requires = "into")]
+    into_set_env: Vec<String>,
+    /// One whose value is in a file
+    #[arg(long = "into-set-file", value_name = "KEY=PATH", requires = "into")]
+    into_set_file: Vec<String>,
+}
+
 /// What the flags set: the settings of the type, and how its streams are synced.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Assigned {
@@ -32,6 +46,13 @@ pub(crate) struct Assigned {
 /// Settings that belong to streams, unless the type has one of that name.
 const STREAM_KEYS: [&str; 6] =
     ["cursor_column", "cursor_type", "cursor_after", "primary_key", "lag", "schema_policy"];
+
+impl From<IntoAssignments> for Assignments {
+    fn from(flags: IntoAssignments) -> Self {
+        let IntoAssignments { into_set, into_set_env, into_set_file } = flags;
+        Self { set: into_set, set_env: into_set_env, set_file: into_set_file }
+    }
+}
 
 impl Assignments {
     /// Reads the flags against the type's JSON Schema, which says what is a number and what is text.

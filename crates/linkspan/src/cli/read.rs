@@ -1,9 +1,11 @@
 //! `linkspan read`: reads a stream once, without a platform.
 
+mod target;
 mod writer;
 
 use std::{path::PathBuf, time::Instant};
 
+use arrow_array::RecordBatch;
 use futures_util::TryStreamExt;
 use linkspan_domain::{Cursor, CursorType, StreamSpec};
 use linkspan_sdk::{CursorSpec, Definition, Environment, Failure, ReadMode, ReadRequest};
@@ -19,12 +21,14 @@ use crate::{
     registry,
     settings::Settings,
 };
-use writer::{Encoding, RecordWriter};
+use target::{Sending, Target};
+use writer::{Encoding, RecordWriter, Written};
 
-/// Read a stream once, without a platform: records go to a file or to standard output
+/// Read a stream once, without a platform: records go to a file, to standard output or straight into another system
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  linkspan read csv --set path=sales.csv\n  \
-    linkspan read postgresql --set-env connection_string=DATABASE_URL --stream public.orders --to orders.parquet")]
+    linkspan read postgresql --set-env connection_string=DATABASE_URL --stream public.orders --to orders.parquet\n  \
+    linkspan read csv --set path=sales.csv --into postgresql --into-set-env connection_string=WAREHOUSE_URL")]
 pub(crate) struct Read {
     /// The connector type; `linkspan types` lists them
     #[arg(value_name = "TYPE")]
@@ -34,40 +38,45 @@ pub(crate) struct Read {
     /// Which stream; needed where there are several
     #[arg(long)]
     stream: Option<String>,
-    /// The file to write; its suffix (.jsonl, .csv, .parquet) says how [default: standard output]
+    /// The file to write; its suffix (.jsonl, .csv, .parquet, .arrow) says how [default: standard output]
     #[arg(long, value_name = "FILE")]
     to: Option<PathBuf>,
     /// How to write, whatever the file is called
     #[arg(long, value_enum)]
     format: Option<Encoding>,
+    #[command(flatten)]
+    target: Target,
 }
 
 impl Read {
     /// Runs the command.
     pub(crate) async fn run(self, settings: &Settings, output: &Output) -> Result<(), Failed> {
         let began = Instant::now();
-        let definition = self.definition()?;
+        let definition = definition(&self.connector_type)?;
         let Assigned { config, stream } =
             self.settings.read(definition.manifest.config_schema.as_value())?;
-        let config = Value::Object(config);
-        if let Some(fault) = definition.faults(&config).first() {
-            return Err(Failed::usage(format!("settings: {} {}", fault.pointer, fault.message)));
-        }
+        let config = fitting(&definition, config)?;
         let environment = compose::environment(settings, None, FileReach::Operator);
         let environment = environment.map_err(|error| Failed::setup(&error))?;
         let spec = self.spec(&definition, &config, &environment).await?;
         let request = ReadRequest { mode: mode(&stream)?, ..ReadRequest::full(spec.name.clone()) };
-        let mut writer = RecordWriter::open(self.to.as_deref(), self.format, &spec)?;
+        let name = spec.name.clone();
+        let mut outlet = if self.target.is_given() {
+            let spec = keyed(spec, &stream);
+            let sending = self.target.open(spec, &request.mode, environment.clone())?;
+            Outlet::System(sending)
+        } else {
+            let writer = RecordWriter::open(self.to.as_deref(), self.format, &spec)?;
+            Outlet::File(Box::new(writer))
+        };
         let mut batches = definition.read(config, request, environment);
         while let Some(batch) = batches.try_next().await.map_err(|it| failed(&it))? {
-            writer.write(&batch.records)?;
+            outlet.write(batch.records).await?;
         }
-        let written = writer.finish()?;
+        let written = outlet.finish().await?;
         let seconds = began.elapsed().as_secs_f64();
-        let machine =
-            json!({ "stream": spec.name, "records": written.records, "seconds": seconds });
-        let human =
-            || format!("{}: {} records in {seconds:.2} s", spec.name, thousands(written.records));
+        let machine = json!({ "stream": name, "records": written.records, "seconds": seconds });
+        let human = || format!("{name}: {} records in {seconds:.2} s", thousands(written.records));
         output.answer_beside_records(human, &machine);
         match written.rejected {
             0 => Ok(()),
@@ -75,17 +84,6 @@ impl Read {
                 Err(Failed::partial(format!("{} records could not be written", thousands(some))))
             }
         }
-    }
-
-    fn definition(&self) -> Result<Definition, Failed> {
-        let types = registry::types().map_err(|error| Failed::internal(&error))?;
-        let found = self.connector_type.parse().ok().and_then(|key| types.find(&key).cloned());
-        found.ok_or_else(|| {
-            Failed::usage(format!(
-                "there is no connector type `{}`; see `linkspan types`",
-                self.connector_type
-            ))
-        })
     }
 
     /// The stream that is meant.
@@ -116,6 +114,53 @@ impl Read {
             ))),
         }
     }
+}
+
+/// Where records go.
+enum Outlet {
+    File(Box<RecordWriter>),
+    System(Sending),
+}
+
+impl Outlet {
+    async fn write(&mut self, records: RecordBatch) -> Result<(), Failed> {
+        match self {
+            Self::File(writer) => writer.write(&records),
+            Self::System(sending) => sending.send(records).await,
+        }
+    }
+
+    async fn finish(self) -> Result<Written, Failed> {
+        match self {
+            Self::File(writer) => writer.finish(),
+            Self::System(sending) => sending.finish().await,
+        }
+    }
+}
+
+/// The type called `key`.
+fn definition(key: &str) -> Result<Definition, Failed> {
+    let types = registry::types().map_err(|error| Failed::internal(&error))?;
+    let found = key.parse().ok().and_then(|key| types.find(&key).cloned());
+    found.ok_or_else(|| {
+        Failed::usage(format!("there is no connector type `{key}`; see `linkspan types`"))
+    })
+}
+
+/// `config`, if it fits the type.
+fn fitting(definition: &Definition, config: Map<String, Value>) -> Result<Value, Failed> {
+    let config = Value::Object(config);
+    match definition.faults(&config).first() {
+        None => Ok(config),
+        Some(fault) => Err(Failed::usage(format!("settings: {} {}", fault.pointer, fault.message))),
+    }
+}
+
+/// The stream with the primary key that flags give it.
+fn keyed(spec: StreamSpec, stream: &Map<String, Value>) -> StreamSpec {
+    let key = stream.get("primary_key").and_then(Value::as_array);
+    let key = key.map(|it| it.iter().filter_map(Value::as_str).map(str::to_owned).collect());
+    StreamSpec { primary_key: key.unwrap_or(spec.primary_key), ..spec }
 }
 
 /// From the cursor on, where one is set.

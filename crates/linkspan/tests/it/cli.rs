@@ -235,3 +235,87 @@ fn the_other_commands_answer_machines_too() {
     let document: Value = serde_json::from_str(&program.run(&["openapi"]).stdout).unwrap();
     assert!(document["openapi"].as_str().unwrap().starts_with('3'));
 }
+
+#[test]
+fn every_format_holds_the_same_records() {
+    let program = program();
+    let read = |to: &str| {
+        let said = program.json(&["read", "csv", "--set", "path=sales.csv", "--to", to]);
+        assert_eq!((&said["stream"], &said["records"]), (&"sales".into(), &3.into()), "{to}");
+        program.path().join(to)
+    };
+    let lines = fs::read_to_string(read("out.jsonl")).unwrap();
+    assert_eq!(
+        lines.lines().next().unwrap(),
+        "{\"id\":1,\"customer\":\"Ada\",\"amount\":10.5,\"updated_at\":\"2026-01-01T00:00:00Z\"}"
+    );
+    let table = fs::read_to_string(read("out.csv")).unwrap();
+    assert_eq!(table, SALES.replace("20,", "20.0,"));
+    assert!(fs::read(read("out.parquet")).unwrap().starts_with(b"PAR1"));
+    assert_eq!(fs::read(read("out.arrow")).unwrap()[..4], [0xff; 4]);
+    let odd = program.run(&["read", "csv", "--set", "path=sales.csv", "--to", "out.xlsx"]);
+    assert_eq!(odd.code, 2);
+    let said =
+        program.run(&["read", "csv", "--set", "path=sales.csv", "--format", "csv", "--json"]);
+    assert_eq!(said.stdout.lines().count(), 5, "{}", said.stdout);
+    assert_eq!(said.last_line()["records"], 3);
+}
+
+#[tokio::test]
+async fn a_stream_is_read_straight_into_a_table_and_kept_up_to_date() {
+    let store = TestPostgres::create().await;
+    let program = program().with("TARGET", &store.url());
+    let into = |more: &[&str]| {
+        let arguments = [
+            "read",
+            "csv",
+            "--set",
+            "path=sales.csv",
+            "--set",
+            "primary_key=id",
+            "--into",
+            "postgresql",
+            "--into-set-env",
+            "connection_string=TARGET",
+            "--into-stream",
+            "shop.sales",
+        ];
+        program.json(&[&arguments, more].concat())
+    };
+    assert_eq!(into(&[])["records"], 3);
+    let cursor =
+        ["--set", "cursor_column=updated_at", "--set", "cursor_after=2026-01-03T00:00:00Z"];
+    fs::write(program.path().join("sales.csv"), SALES.replace("Cleo,,", "Cleo,7.25,")).unwrap();
+    assert_eq!(into(&cursor)["records"], 1);
+    let mut connection = store.connect().await;
+    let rows = "select string_agg(t::text, ' ' order by id) from (select id, customer, amount from shop.sales) t";
+    let rows: String = sqlx::query_scalar(rows).fetch_one(&mut connection).await.unwrap();
+    assert_eq!(rows, "(1,Ada,10.5) (2,Ben,20) (3,Cleo,7.25)");
+    drop(connection);
+
+    let refused = program.run(&[
+        "read",
+        "csv",
+        "--set",
+        "path=sales.csv",
+        "--into",
+        "csv",
+        "--into-set",
+        "path=x",
+    ]);
+    assert_eq!(refused.code, 2, "{}", refused.stderr);
+    assert!(refused.stderr.contains("takes no records"), "{}", refused.stderr);
+    let folder = program.json(&[
+        "read",
+        "csv",
+        "--set",
+        "path=sales.csv",
+        "--into",
+        "parquet",
+        "--into-set",
+        "folder=.",
+    ]);
+    assert_eq!(folder["records"], 3);
+    assert!(fs::read(program.path().join("sales.parquet")).unwrap().starts_with(b"PAR1"));
+    store.remove().await;
+}

@@ -207,6 +207,7 @@ pub(crate) fn checkpoint(load: &Load, rows: &[(&str, &str)]) -> Checkpoint {
         rejected,
         gone: Vec::new(),
         mark: None,
+        pushed: RunCounts::default(),
         now: EPOCH,
     }
 }

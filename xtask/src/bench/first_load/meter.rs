@@ -14,8 +14,17 @@ use crate::process;
 
 const PERIOD: Duration = Duration::from_millis(20);
 
+/// Whose memory counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Peak {
+    /// That of the process alone.
+    Process,
+    /// That of the process or its largest child, as launchers have one.
+    Tree,
+}
+
 /// Runs `command`; returns its standard output and its peak resident set in megabytes.
-pub(crate) fn metered(command: &mut Command) -> Result<(String, f64)> {
+pub(crate) fn metered(command: &mut Command, peak_of: Peak) -> Result<(String, f64)> {
     let home = TempDir::new()?;
     let (output, log) = (home.path().join("output"), home.path().join("log"));
     let mut child = command
@@ -28,11 +37,22 @@ pub(crate) fn metered(command: &mut Command) -> Result<(String, f64)> {
         if let Some(status) = child.try_wait()? {
             break status;
         }
-        peak = process::memory(child.id(), "VmHWM").unwrap_or(peak);
+        peak = process::memory(child.id(), "VmHWM").unwrap_or(peak).max(match peak_of {
+            Peak::Process => 0.0,
+            Peak::Tree => peak.max(largest_child(child.id())),
+        });
         thread::sleep(PERIOD);
     };
     if !status.success() {
         bail!("it ended with {status}; it said:\n{}", process::tail(&log));
     }
     Ok((fs::read_to_string(output)?, peak))
+}
+
+/// The peak of the largest child, in megabytes.
+fn largest_child(process: u32) -> f64 {
+    let list = format!("/proc/{process}/task/{process}/children");
+    let children = fs::read_to_string(list).unwrap_or_default();
+    let peaks = children.split(' ').filter_map(|it| process::memory(it.parse().ok()?, "VmHWM"));
+    peaks.fold(0.0, f64::max)
 }

@@ -9,12 +9,14 @@ use std::{
 
 use arrow_array::RecordBatch;
 use arrow_csv::writer::{Writer as CsvWriter, WriterBuilder};
+use arrow_ipc::writer::StreamWriter;
 use linkspan_domain::StreamSpec;
 use linkspan_engine::RowEncoder;
 use linkspan_sdk::{Rows, arrow_schema};
 use parquet::{
     arrow::ArrowWriter,
     basic::{Compression, ZstdLevel},
+    errors::ParquetError,
     file::properties::WriterProperties,
 };
 
@@ -31,7 +33,12 @@ pub(crate) enum Encoding {
     Csv,
     /// Apache Parquet
     Parquet,
+    /// Apache Arrow, as a stream between processes
+    Arrow,
 }
+
+/// About how much of a row group of Parquet is kept in memory before it is written out.
+const ROW_GROUP: usize = 32 * 1024 * 1024;
 
 /// Writes the batches of one stream.
 pub(super) struct RecordWriter {
@@ -54,6 +61,7 @@ enum Format {
     Jsonl(Box<RowEncoder>, Target),
     Csv(Box<CsvWriter<Target>>),
     Parquet(Box<ArrowWriter<Target>>),
+    Arrow(Box<StreamWriter<Target>>),
 }
 
 type Target = BufWriter<Box<dyn Write + Send>>;
@@ -88,6 +96,10 @@ impl RecordWriter {
                 let writer = ArrowWriter::try_new(target, schema, Some(properties));
                 Format::Parquet(Box::new(writer.map_err(|error| Failed::internal(&error))?))
             }
+            Encoding::Arrow => {
+                let writer = StreamWriter::try_new(target, &schema);
+                Format::Arrow(Box::new(writer.map_err(|error| Failed::internal(&error))?))
+            }
         };
         Ok(Self { format, place, written: Written::default() })
     }
@@ -101,6 +113,12 @@ impl RecordWriter {
                 writer.write(records).map_err(|error| Failed::internal(&error))?;
             }
             Format::Parquet(writer) => {
+                writer.write(records).map_err(unencodable)?;
+                if writer.in_progress_size() >= ROW_GROUP {
+                    writer.flush().map_err(unencodable)?;
+                }
+            }
+            Format::Arrow(writer) => {
                 writer.write(records).map_err(|error| Failed::internal(&error))?;
             }
         }
@@ -117,8 +135,10 @@ impl RecordWriter {
             Format::Csv(writer) => {
                 writer.into_inner().flush().map_err(|error| unwritable(&error))?;
             }
-            Format::Parquet(writer) => {
-                writer.close().map_err(|error| Failed::internal(&error))?;
+            Format::Parquet(writer) => drop(writer.close().map_err(unencodable)?),
+            Format::Arrow(mut writer) => {
+                writer.finish().map_err(|error| Failed::internal(&error))?;
+                writer.get_mut().flush().map_err(|error| unwritable(&error))?;
             }
         }
         if let Some((file, path)) = self.place {
@@ -147,6 +167,17 @@ fn unwritable(error: &io::Error) -> Failed {
     Failed::usage(format!("the records cannot be written: {error}"))
 }
 
+/// Either the file takes no more, or the records cannot be encoded.
+fn unencodable(error: ParquetError) -> Failed {
+    match error {
+        ParquetError::External(cause) => match cause.downcast::<io::Error>() {
+            Ok(error) => unwritable(&error),
+            Err(cause) => Failed::internal(&*cause),
+        },
+        error => Failed::internal(&error),
+    }
+}
+
 /// Where records go, and what becomes of it in the end. Devices and pipes are written to as they are.
 fn place(path: Option<&Path>) -> Result<(Box<dyn Write + Send>, Place), Failed> {
     let Some(path) = path else { return Ok((Box::new(io::stdout()), None)) };
@@ -171,8 +202,9 @@ fn of_suffix(path: Option<&Path>) -> Result<Encoding, Failed> {
         Some("jsonl" | "ndjson" | "json") => Ok(Encoding::Jsonl),
         Some("csv") => Ok(Encoding::Csv),
         Some("parquet") => Ok(Encoding::Parquet),
+        Some("arrow" | "arrows") => Ok(Encoding::Arrow),
         _ => Err(Failed::usage(
-            "the suffix of the file says how it is written: .jsonl, .csv or .parquet; use one of them, or --format",
+            "the suffix of the file says how it is written: .jsonl, .csv, .parquet or .arrow; use one of them, or --format",
         )),
     }
 }

@@ -1,0 +1,3 @@
+//! Messages to other systems.
+
+pub(crate) mod webhook;

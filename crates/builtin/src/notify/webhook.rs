@@ -1,0 +1,416 @@
+//! Records and events posted to a web address, signed as Standard Webhooks says.
+
+use std::time::{Duration, SystemTime};
+
+use arrow_array::RecordBatch;
+use arrow_json::{ArrayWriter, WriterBuilder, writer::JsonArray};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use linkspan_domain::{Category, FieldKind, Secret, StreamName, ports::OutboundBody};
+use linkspan_sdk::{
+    Change, CheckOutcome, Command, CommandEntry, ConnectorType, Cx, Failure, Intake, Sink,
+    SinkEntry, WriteMode, WriteRequest, command, field_kind, sink,
+};
+use schemars::JsonSchema;
+use semver::Version;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use url::Url;
+use uuid::Uuid;
+
+use crate::signature::SigningKey;
+
+pub(crate) struct Webhook;
+
+impl ConnectorType for Webhook {
+    const KEY: &'static str = "webhook";
+    const TITLE: &'static str = "Webhook";
+    const VERSION: Version = Version::new(1, 0, 0);
+    const CATEGORY: Category = Category::Notification;
+    const TAGS: &'static [&'static str] = &["http", "event", "destination"];
+    const DOCS_URL: Option<&'static str> = Some("https://www.standardwebhooks.com/");
+    type Settings = Settings;
+    type Shared = ();
+
+    fn commands() -> Vec<CommandEntry<Self>> {
+        vec![command::<Send>()]
+    }
+
+    fn sink() -> Option<SinkEntry<Self>> {
+        Some(sink::<Self>())
+    }
+
+    fn accept(settings: &Settings) -> Result<(), Failure> {
+        let url = &settings.url;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(Failure::setting("url", "must begin with http:// or https://"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(Failure::setting("url", "must not contain credentials"));
+        }
+        settings.keys().map(drop)
+    }
+
+    async fn check(cx: &Cx<Self>) -> Result<CheckOutcome, Failure> {
+        // Whatever it answers: only a message would tell more.
+        let request = cx.http.request(Method::HEAD, cx.settings.url.clone());
+        let status = cx.http.exchange(request).await?.status;
+        Ok(CheckOutcome::ok(format!("the receiver answers, with status {}", status.as_u16())))
+    }
+}
+
+/// Posts records and events to a web address, signed as Standard Webhooks says.
+///
+/// Each message has the headers `webhook-id`, `webhook-timestamp` and `webhook-signature`. A message that is not taken
+/// is sent again after 1, 5, 30 and 120 seconds, under the same `webhook-id`. Records come as messages of the types
+/// `records.upserted` and `records.removed`; a run that broke off may send some of them twice, so receivers go by the key.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// Where messages are posted to.
+    url: Url,
+    /// What messages are signed with: `whsec_` and then 24 to 64 bytes in base64.
+    secret: Secret,
+    /// The secret before that. While it is given, messages carry the signatures of both.
+    previous_secret: Option<Secret>,
+    /// How many records one message has at most.
+    #[serde(default = "one_hundred")]
+    #[schemars(range(min = 1, max = 10_000))]
+    records_per_message: usize,
+}
+
+const fn one_hundred() -> usize {
+    100
+}
+
+impl Settings {
+    /// The keys to sign with, the current one first.
+    fn keys(&self) -> Result<Vec<SigningKey>, Failure> {
+        let parse = |field: &str, secret: &Secret| {
+            SigningKey::parse(secret).map_err(|error| Failure::setting(field, error.to_string()))
+        };
+        let mut keys = vec![parse("secret", &self.secret)?];
+        if let Some(previous) = self.previous_secret.as_ref().filter(|it| !it.expose().is_empty()) {
+            keys.push(parse("previous_secret", previous)?);
+        }
+        Ok(keys)
+    }
+}
+
+/// Posts one message, or one that was posted before once more.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Send {
+    /// What happened: names with dots between them, such as `invoice.paid`.
+    #[schemars(length(min = 1, max = 255))]
+    event_type: String,
+    /// What it happened to.
+    data: Value,
+    /// The `webhook-id` of a message that is sent again, so that receivers know it. Without it, the message gets one.
+    #[schemars(length(min = 1, max = 255), regex(pattern = r"^[A-Za-z0-9_-]+$"))]
+    id: Option<String>,
+}
+
+/// The message was taken.
+#[derive(Serialize, JsonSchema)]
+struct Sent {
+    /// Its `webhook-id`; with it, the message can be sent again.
+    id: String,
+    /// What the receiver answered.
+    status: u16,
+    /// How often it was posted until then.
+    attempts: usize,
+}
+
+impl Command for Send {
+    type Of = Webhook;
+    type Output = Sent;
+    const NAME: &'static str = "send";
+
+    async fn run(self, cx: &Cx<Webhook>) -> Result<Sent, Failure> {
+        let id = self.id.unwrap_or_else(new_id);
+        post(cx, id, &self.event_type, self.data).await
+    }
+}
+
+impl Sink for Webhook {
+    const MODES: &'static [WriteMode] = &[WriteMode::Upsert];
+
+    async fn write(
+        cx: &Cx<Self>,
+        request: WriteRequest,
+        intake: &mut Intake,
+    ) -> Result<(), Failure> {
+        let stream = &request.stream.name;
+        while let Some(change) = intake.next().await? {
+            let event_type = match change {
+                Change::Put(_) => "records.upserted",
+                Change::Remove(_) => "records.removed",
+            };
+            let records = change.records();
+            let step = cx.settings.records_per_message;
+            for from in (0..records.num_rows()).step_by(step) {
+                let some = records.slice(from, step.min(records.num_rows() - from));
+                let data = data(stream, &some)?;
+                post(cx, new_id(), event_type, data).await?;
+            }
+            intake.confirm();
+        }
+        Ok(())
+    }
+}
+
+fn new_id() -> String {
+    format!("msg_{}", Uuid::new_v4().simple())
+}
+
+/// Records as a message tells of them.
+fn data(stream: &StreamName, records: &RecordBatch) -> Result<Value, Failure> {
+    let defect = |error| Failure::Defect { doing: "write records as JSON", source: Some(error) };
+    let builder = WriterBuilder::new().with_explicit_nulls(true);
+    let mut writer: ArrayWriter<Vec<u8>> = builder.build::<_, JsonArray>(Vec::new());
+    writer.write(records).map_err(|error| defect(error.into()))?;
+    writer.finish().map_err(|error| defect(error.into()))?;
+    let rows = serde_json::from_slice(&writer.into_inner());
+    let mut rows: Vec<Map<String, Value>> = rows.map_err(|error| defect(error.into()))?;
+    // JSON travels as text.
+    let schema = records.schema();
+    let fields = schema.fields().iter();
+    for field in fields.filter(|it| field_kind(it) == FieldKind::Json) {
+        for value in rows.iter_mut().filter_map(|it| it.get_mut(field.name())) {
+            if let Some(inner) = value.as_str().and_then(|it| serde_json::from_str(it).ok()) {
+                *value = inner;
+            }
+        }
+    }
+    Ok(json!({ "stream": stream, "records": rows }))
+}
+
+/// How long to wait before each attempt but the first.
+const LADDER: [Duration; 4] = [
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+    Duration::from_secs(30),
+    Duration::from_mins(2),
+];
+
+/// Posts a message until it is taken.
+async fn post(
+    cx: &Cx<Webhook>,
+    id: String,
+    event_type: &str,
+    data: Value,
+) -> Result<Sent, Failure> {
+    let at = OffsetDateTime::from(SystemTime::now());
+    let at = at.format(&Rfc3339).map_err(|error| Failure::Defect {
+        doing: "write down a time",
+        source: Some(error.into()),
+    })?;
+    let body = json!({ "type": event_type, "timestamp": at, "data": data }).to_string();
+    let keys = cx.settings.keys()?;
+    let mut attempts = 1;
+    for wait in LADDER {
+        let failed = match attempt(cx, &id, &body, &keys).await {
+            Ok(status) => return Ok(Sent { id, status: status.as_u16(), attempts }),
+            Err(failed) if failed.is_retryable() => failed,
+            Err(failed) => return Err(failed),
+        };
+        let asked = match failed {
+            Failure::RateLimited { retry_after } => retry_after.unwrap_or_default(),
+            _ => Duration::ZERO,
+        };
+        let longest = LADDER[LADDER.len() - 1];
+        tokio::time::sleep(asked.clamp(wait, longest)).await;
+        attempts += 1;
+    }
+    let status = attempt(cx, &id, &body, &keys).await?;
+    Ok(Sent { id, status: status.as_u16(), attempts })
+}
+
+/// Posts a message once, signed anew: receivers refuse what is old.
+async fn attempt(
+    cx: &Cx<Webhook>,
+    id: &str,
+    body: &str,
+    keys: &[SigningKey],
+) -> Result<StatusCode, Failure> {
+    let mut request = cx.http.request(Method::POST, cx.settings.url.clone());
+    request.headers = headers(id, seconds(), body, keys)?;
+    request.body = OutboundBody::Bytes(body.to_owned().into());
+    match cx.http.send(request).await {
+        Ok(response) => Ok(response.status),
+        Err(Failure::NotFound(_)) => {
+            Err(Failure::Refused("nothing takes messages at that address; check `url`".to_owned()))
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+fn headers(id: &str, at: u64, body: &str, keys: &[SigningKey]) -> Result<HeaderMap, Failure> {
+    let signatures = keys.iter().map(|it| it.sign(id, at, body.as_bytes()));
+    let signatures = signatures.collect::<Vec<_>>().join(" ");
+    let value = |text: String| {
+        HeaderValue::try_from(text).map_err(|_| Failure::Invalid {
+            what: "parameters",
+            field: "id".to_owned(),
+            reason: "has a character that no header can have".to_owned(),
+        })
+    };
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert("webhook-id", value(id.to_owned())?);
+    headers.insert("webhook-timestamp", value(at.to_string())?);
+    headers.insert("webhook-signature", value(signatures)?);
+    Ok(headers)
+}
+
+/// Seconds since 1970.
+fn seconds() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map(|it| it.as_secs()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, sync::Arc};
+
+    use linkspan_sdk::{Definition, Environment, OpenHosts, conformance};
+    use linkspan_testkit::{Answer, Answers, SeenRequest};
+
+    use super::*;
+
+    const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+    fn settings() -> Value {
+        json!({ "url": "https://hooks.example.com/in", "secret": SECRET })
+    }
+
+    fn environment(answers: &Arc<Answers>) -> Environment {
+        Environment::new(Arc::clone(answers) as Arc<_>, Arc::new(OpenHosts))
+    }
+
+    async fn send(answers: &Arc<Answers>, parameters: Value) -> Result<Value, Failure> {
+        let webhook = Definition::of::<Webhook>();
+        webhook.run_command("send", settings(), parameters, environment(answers)).await
+    }
+
+    fn header<'r>(seen: &'r SeenRequest, name: &str) -> &'r str {
+        seen.headers[name].to_str().unwrap()
+    }
+
+    /// Whether a receiver with `secret` would take it.
+    fn is_signed(seen: &SeenRequest, secret: &str) -> bool {
+        let key = SigningKey::parse(&Secret::new(secret.to_owned())).unwrap();
+        let at = header(seen, "webhook-timestamp").parse().unwrap();
+        let expected = key.sign(header(seen, "webhook-id"), at, &seen.body);
+        header(seen, "webhook-signature").split(' ').any(|it| it == expected)
+    }
+
+    #[tokio::test]
+    async fn the_type_keeps_the_contract() {
+        let answers = Arc::new(Answers::always(Answer::of(405, "")));
+        let with = |field: &str, value: Value| {
+            let mut settings = settings();
+            settings[field] = value;
+            settings
+        };
+        let subject = conformance::Subject {
+            definition: Definition::of::<Webhook>(),
+            environment: environment(&answers),
+            settings: settings(),
+            refused: vec![
+                with("url", json!("ftp://hooks.example.com")),
+                with("url", json!("https://a:pl4nted@hooks.example.com")),
+                with("secret", json!("hunter2-hunter2-hunter2-hunter2")),
+                with("previous_secret", json!("whsec_c2hvcnQ=")),
+                with("records_per_message", json!(0)),
+            ],
+            cursors: Vec::new(),
+        };
+        assert_eq!(conformance::of_check(&subject).await, [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn whoever_plays_the_messages_has_the_records() {
+        let answers = Arc::new(Answers::always(Answer::of(204, "")));
+        let mut settings = settings();
+        settings["records_per_message"] = json!(1);
+        let subject = conformance::Subject {
+            definition: Definition::of::<Webhook>(),
+            environment: environment(&answers),
+            settings,
+            refused: Vec::new(),
+            cursors: Vec::new(),
+        };
+        let held = async || {
+            let mut held = BTreeMap::new();
+            for seen in answers.seen() {
+                assert!(is_signed(&seen, SECRET));
+                let message: Value = serde_json::from_slice(&seen.body).unwrap();
+                assert_eq!(message["data"]["stream"], "crm.people");
+                for record in message["data"]["records"].as_array().unwrap() {
+                    let id = record["id"].as_i64().unwrap();
+                    match message["type"].as_str().unwrap() {
+                        "records.removed" => drop(held.remove(&id)),
+                        _ => drop(held.insert(id, record["name"].as_str().map(str::to_owned))),
+                    }
+                }
+            }
+            held.into_iter().collect()
+        };
+        let target = "crm.people".parse().unwrap();
+        assert_eq!(conformance::of_sink(&subject, &target, held).await, [""; 0]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_that_is_not_taken_is_sent_again_under_its_id() {
+        let limited = Answer::of(429, "").with_header("retry-after", "20");
+        let answers = [Answer::Unreachable, Answer::of(503, ""), limited, Answer::of(200, "taken")];
+        let answers = Arc::new(Answers::sequence(answers));
+        let began = tokio::time::Instant::now();
+        let sent =
+            send(&answers, json!({ "event_type": "a.b", "data": { "x": 1 } })).await.unwrap();
+        assert_eq!((&sent["status"], &sent["attempts"]), (&json!(200), &json!(4)));
+        assert_eq!(began.elapsed().as_secs(), 1 + 5 + 30);
+        let seen = answers.seen();
+        assert!(seen.iter().all(|it| is_signed(it, SECRET)));
+        assert!(seen.iter().all(|it| header(it, "webhook-id") == sent["id"].as_str().unwrap()));
+        let message: Value = serde_json::from_slice(&seen[0].body).unwrap();
+        assert_eq!((&message["type"], &message["data"]), (&json!("a.b"), &json!({ "x": 1 })));
+
+        let again = json!({ "event_type": "a.b", "data": {}, "id": sent["id"] });
+        assert_eq!(
+            send(&answers, again).await.unwrap()["id"],
+            sent["id"],
+            "it can be played again"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_receiver_that_never_answers_is_given_up_and_one_that_refuses_is_not_asked_again() {
+        let answers = Arc::new(Answers::always(Answer::of(500, "")));
+        let failed = send(&answers, json!({ "event_type": "a", "data": 1 })).await.unwrap_err();
+        assert!(failed.is_retryable(), "{failed:?}");
+        assert_eq!(answers.seen().len(), 1 + LADDER.len());
+        for status in [400, 401, 404, 410] {
+            let answers = Arc::new(Answers::always(Answer::of(status, "")));
+            let failed = send(&answers, json!({ "event_type": "a", "data": 1 })).await.unwrap_err();
+            assert!(!failed.is_retryable(), "{status}: {failed:?}");
+            assert_eq!(answers.seen().len(), 1, "{status}");
+        }
+    }
+
+    #[tokio::test]
+    async fn while_a_secret_is_rotated_receivers_with_either_are_content() {
+        let answers = Arc::new(Answers::always(Answer::of(200, "")));
+        let mut settings = settings();
+        let next = "whsec_bmV4dCBzZWNyZXQgb2YgdGhlIHdlYmhvb2s=";
+        settings["secret"] = json!(next);
+        settings["previous_secret"] = json!(SECRET);
+        let parameters = json!({ "event_type": "a", "data": null });
+        let webhook = Definition::of::<Webhook>();
+        webhook.run_command("send", settings, parameters, environment(&answers)).await.unwrap();
+        let seen = answers.seen();
+        assert!(is_signed(&seen[0], next) && is_signed(&seen[0], SECRET));
+    }
+}

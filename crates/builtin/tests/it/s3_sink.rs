@@ -1,0 +1,114 @@
+//! Writing into buckets.
+
+use std::sync::Arc;
+
+use arrow_array::{
+    Array, ArrayRef, Int64Array, RecordBatch, StringArray, cast::AsArray, types::Int64Type,
+};
+use linkspan_domain::{FieldKind, StreamField, StreamSpec};
+use linkspan_sdk::{
+    BatchWriter, Change, Failure, ReadRequest, WriteMode, WriteRequest, arrow_schema, conformance,
+};
+use serde_json::{Value, json};
+
+use crate::site::{Bucket, definition};
+
+fn stream(name: &str) -> StreamSpec {
+    let field = |name: &str, kind| StreamField { name: name.to_owned(), kind, nullable: true };
+    StreamSpec {
+        name: name.parse().unwrap(),
+        fields: vec![field("id", FieldKind::Integer), field("note", FieldKind::Text)],
+        primary_key: Vec::new(),
+        cursor_candidates: Vec::new(),
+        supports_incremental: false,
+    }
+}
+
+fn records(stream: &StreamSpec, from: i64, count: i64) -> Change {
+    let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(from..from + count));
+    // Texts that no encoding makes small.
+    let note = |id: i64| format!("{:x}", id.wrapping_mul(-7_046_029_254_386_353_131)).repeat(20);
+    let notes: ArrayRef = Arc::new(StringArray::from_iter_values((from..from + count).map(note)));
+    Change::Put(RecordBatch::try_new(arrow_schema(stream), vec![ids, notes]).unwrap())
+}
+
+fn open(bucket: &Bucket, settings: Value, stream: StreamSpec) -> BatchWriter {
+    let request = WriteRequest { stream, mode: WriteMode::Replace };
+    definition("s3_storage").write(settings, request, bucket.environment.clone())
+}
+
+/// Settings that write below a prefix.
+fn below(bucket: &Bucket, prefix: &str) -> Value {
+    let mut settings = bucket.settings("", json!({ "prefix": prefix }));
+    settings.as_object_mut().unwrap().remove("path");
+    settings
+}
+
+#[tokio::test]
+async fn a_bucket_keeps_the_contract_of_sinks() {
+    let bucket = Bucket::with(&[]).await;
+    let subject = conformance::Subject {
+        definition: definition("s3_storage"),
+        environment: bucket.environment.clone(),
+        settings: below(&bucket, "out/"),
+        refused: Vec::new(),
+        cursors: Vec::new(),
+    };
+    let held = async || {
+        let settings = bucket.settings("out/crm.people.parquet", json!({}));
+        let request = ReadRequest::full("crm.people".parse().unwrap());
+        let mut held = Vec::new();
+        match bucket.read("s3_storage", settings, request).await {
+            Ok(batches) => {
+                for batch in batches {
+                    let ids = batch.records.column(0).as_primitive::<Int64Type>().values().to_vec();
+                    let names = batch.records.column(1).as_string::<i32>();
+                    held.extend(ids.into_iter().zip(names.iter().map(|it| it.map(str::to_owned))));
+                }
+            }
+            Err(Failure::NotFound(_)) => {}
+            Err(failure) => panic!("{failure:?}"),
+        }
+        held
+    };
+    let target = "crm.people".parse().unwrap();
+    assert_eq!(conformance::of_sink(&subject, &target, held).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_large_stream_is_sent_in_parts_and_read_back_whole() {
+    let bucket = Bucket::with(&[]).await;
+    let stream = stream("big");
+    let mut writer = open(&bucket, below(&bucket, "deep/er/"), stream.clone());
+    for batch in 0..20 {
+        writer.send(records(&stream, batch * 10_000, 10_000)).await.unwrap();
+    }
+    writer.finish().await.unwrap();
+    let settings = bucket.settings("deep/er/*.parquet", json!({}));
+    let request = ReadRequest::full("er".parse().unwrap());
+    let batches = bucket.read("s3_storage", settings, request).await.unwrap();
+    let ids = batches.iter().flat_map(|it| {
+        assert_eq!(it.records.column(1).null_count(), 0);
+        it.records.column(0).as_primitive::<Int64Type>().values().to_vec()
+    });
+    assert!(ids.eq(0..200_000));
+}
+
+#[tokio::test]
+async fn what_cannot_be_written_is_told() {
+    let bucket = Bucket::with(&[]).await;
+    for (settings, words) in [
+        (bucket.settings("out/*.parquet", json!({})), "is a pattern"),
+        (bucket.settings("out/a.csv", json!({ "format": "csv" })), "must be parquet"),
+        (bucket.settings("a//b", json!({})), "empty parts"),
+        (bucket.settings("a.parquet", json!({ "bucket": "linkspan-no-such-bucket" })), "not found"),
+    ] {
+        let stream = stream("people");
+        let mut writer = open(&bucket, settings, stream.clone());
+        let failed = match writer.send(records(&stream, 0, 1)).await {
+            Err(failed) => failed,
+            Ok(()) => writer.finish().await.unwrap_err(),
+        };
+        assert!(failed.to_string().contains(words), "{words}: {failed}");
+    }
+}
