@@ -40,6 +40,7 @@ async fn load(platform: &Platform, activation: &str, rows: &[(&str, Value)]) -> 
         gone: Vec::new(),
         rejected: Vec::new(),
         mark: None,
+        pushed: RunCounts::default(),
         now,
     };
     records.commit(&checkpoint).await?;
