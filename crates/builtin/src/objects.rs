@@ -5,6 +5,7 @@ mod failure;
 mod pattern;
 mod pending;
 pub(crate) mod s3;
+mod share;
 mod transport;
 mod upload;
 
@@ -12,7 +13,9 @@ use std::sync::Arc;
 
 use arrow_array::{Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow_schema::SchemaRef;
-use linkspan_domain::{Cursor, CursorType, FieldKind, StreamField, StreamName, StreamSpec};
+use linkspan_domain::{
+    Condition, Cursor, CursorType, FieldKind, StreamField, StreamName, StreamSpec,
+};
 use linkspan_sdk::{
     BatchLimits, BatchSink, CheckOutcome, CursorSpec, Failure, ReadMode, ReadRequest, arrow_schema,
 };
@@ -185,7 +188,9 @@ impl Table {
             ReadMode::Incremental { cursor, after } => (time_of(&cursor, after.as_ref())?, true),
         };
         let mut objects = self.objects().await?;
+        // All of them tell the columns, whichever part is read.
         let columns = self.columns(&objects).await?;
+        share::retain(&mut objects, &request.filter)?;
         let schema = arrow_schema(&self.spec_of(&columns)?);
         let old = objects.partition_point(|it| Some(it.modified) < after);
         let mut pending = Pending::new(request.batch, out);
@@ -195,6 +200,18 @@ impl Table {
                 .await?;
         }
         pending.flush().await
+    }
+
+    /// Shares the objects out. Not where their records have a key of their own: of several with one key the newest counts.
+    pub(crate) async fn split(
+        &self,
+        stream: &StreamName,
+        parts: usize,
+    ) -> Result<Vec<Condition>, Failure> {
+        if stream != self.name() || !self.primary_key.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(share::split(self.objects().await?, parts))
     }
 
     async fn read_object(

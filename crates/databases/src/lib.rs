@@ -11,6 +11,7 @@ mod mysql_identity;
 mod postgres;
 mod postgres_identity;
 mod postgresql;
+mod ranges;
 mod server;
 mod table;
 

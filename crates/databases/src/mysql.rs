@@ -44,11 +44,20 @@ impl Source for Mysql {
     async fn read(cx: &Cx<Self>, request: ReadRequest, out: &mut BatchSink) -> Result<(), Failure> {
         family::whole::read(cx, request, out).await
     }
+
     async fn push_down(
         cx: &Cx<Self>,
         stream: &StreamName,
         parts: &[Condition],
     ) -> Result<Vec<Pushed>, Failure> {
         family::whole::push_down(cx, stream, parts).await
+    }
+
+    async fn split(
+        cx: &Cx<Self>,
+        stream: &StreamName,
+        parts: usize,
+    ) -> Result<Vec<Condition>, Failure> {
+        family::whole::split(cx, stream, parts).await
     }
 }

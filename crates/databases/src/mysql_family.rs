@@ -7,11 +7,13 @@ mod error;
 mod filter;
 mod moment;
 mod read;
+mod split;
 mod table;
 pub(crate) mod whole;
 
 pub(crate) use connection::{Connection, check, pool};
 pub(crate) use filter::push_down;
 pub(crate) use read::read;
+pub(crate) use split::split;
 pub(crate) use table::{Scope, Table};
 pub(crate) use whole::Settings;

@@ -125,6 +125,7 @@ impl Source for Postgresql {
         let table = Table::find(&pool, &name).await?;
         postgres::read(&pool, &table, request, out).await
     }
+
     async fn push_down(
         cx: &Cx<Self>,
         stream: &StreamName,
@@ -133,6 +134,15 @@ impl Source for Postgresql {
         let pool = postgres::pool(cx, cx.settings.connection()?).await?;
         let name = Identifier::guard("stream", stream.as_str())?;
         postgres::push_down(&pool, &Table::find(&pool, &name).await?, parts).await
+    }
+    async fn split(
+        cx: &Cx<Self>,
+        stream: &StreamName,
+        parts: usize,
+    ) -> Result<Vec<Condition>, Failure> {
+        let pool = postgres::pool(cx, cx.settings.connection()?).await?;
+        let name = Identifier::guard("stream", stream.as_str())?;
+        postgres::split(&pool, &Table::find(&pool, &name).await?, parts).await
     }
 }
 

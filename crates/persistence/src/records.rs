@@ -5,6 +5,7 @@
 
 mod feed;
 mod merge;
+mod parts;
 mod postgres;
 mod predicate;
 mod search;

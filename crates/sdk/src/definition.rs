@@ -45,6 +45,17 @@ pub type PushDownRunner = Arc<
         + Send
         + Sync,
 >;
+/// Splits a full read of a stream into so many parts at most.
+pub type SplitRunner = Arc<
+    dyn Fn(
+            Value,
+            StreamName,
+            usize,
+            Environment,
+        ) -> BoxFuture<'static, Result<Vec<Condition>, Failure>>
+        + Send
+        + Sync,
+>;
 /// Writes one stream out of an intake.
 pub type WriteRunner = Arc<
     dyn Fn(Value, WriteRequest, Environment, Intake) -> BoxFuture<'static, Result<(), Failure>>
@@ -78,6 +89,8 @@ pub struct SourceRunners {
     pub read: ReadRunner,
     /// Takes over parts of filters. Without it: none.
     pub push_down: Option<PushDownRunner>,
+    /// Splits reads. Without it: they are not.
+    pub split: Option<SplitRunner>,
 }
 
 /// The sink half of [`Runners`].
@@ -246,6 +259,19 @@ impl Definition {
         Ok(pushed)
     }
 
+    /// Splits a full read of `stream` into at most `parts` reads that can go on side by side; see [`Source::split`](crate::Source::split).
+    pub async fn split(
+        &self,
+        settings: Value,
+        stream: StreamName,
+        parts: usize,
+        environment: Environment,
+    ) -> Result<Vec<Condition>, Failure> {
+        let Some(split) = &self.source("read streams")?.split else { return Ok(Vec::new()) };
+        let ask = |settings, environment| split(settings, stream, parts, environment);
+        self.work(settings, environment, ask).await
+    }
+
     /// Runs the command called `name`.
     pub async fn run_command(
         &self,
@@ -330,7 +356,7 @@ fn runners<T: ConnectorType>(
     let open = move |settings: Value, environment| {
         Cx::<T>::open(accepted::<T>, settings, environment, Arc::clone(&shared))
     };
-    let source = source.map(|SourceEntry { discover, read, push_down }| SourceRunners {
+    let source = source.map(|SourceEntry { discover, read, push_down, split }| SourceRunners {
         discover: {
             let open = open.clone();
             Arc::new(move |settings, environment| {
@@ -350,6 +376,13 @@ fn runners<T: ConnectorType>(
             Some(Arc::new(move |settings, stream, parts, environment| {
                 let cx = open(settings, environment);
                 async move { push_down(&cx?, &stream, &parts).await }.boxed()
+            }))
+        },
+        split: {
+            let open = open.clone();
+            Some(Arc::new(move |settings, stream, parts, environment| {
+                let cx = open(settings, environment);
+                async move { split(&cx?, &stream, parts).await }.boxed()
             }))
         },
     });

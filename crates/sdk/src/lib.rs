@@ -36,7 +36,7 @@ pub use connector_type::{CheckOutcome, ConnectorType};
 pub use cx::Cx;
 pub use definition::{
     CheckRunner, CommandRunner, Definition, DiscoverRunner, PushDownRunner, ReadRunner, Runners,
-    SinkRunners, SourceRunners, WriteRunner,
+    SinkRunners, SourceRunners, SplitRunner, WriteRunner,
 };
 pub use environment::{Environment, SourceLimits};
 pub use failure::Failure;
@@ -46,8 +46,8 @@ pub use http::Http;
 pub use pool::{PoolCache, PoolKey};
 pub use pushdown::{Pushed, Statement};
 pub use record_store::{
-    Checkpoint, Committed, Finish, Held, HeldRun, Load, Opening, QuarantineQuery, Quarantined,
-    Record, RecordQuery, RecordStore, Rejected, StreamCounts,
+    Checkpoint, Committed, Finish, Held, HeldRun, Load, LoadPart, Opening, QuarantineQuery,
+    Quarantined, Record, RecordQuery, RecordStore, Rejected, StreamCounts,
 };
 pub use rows::{ContentHash, Row, Rows};
 pub use schema::{config_schema, schema_of};

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use linkspan_domain::{
-    Cursor, Deleted, Fence, RunCounts, StreamMemory, StreamName, SyncLogId, SyncMode,
+    Condition, Cursor, Deleted, Fence, RunCounts, StreamMemory, StreamName, SyncLogId, SyncMode,
     WorkspaceConnectorId, ports::StoreError,
 };
 use serde_json::value::RawValue;
@@ -44,6 +44,17 @@ pub trait RecordStore: Send + Sync {
 
     /// Keeps some records and how far the reading has come.
     async fn commit(&self, checkpoint: &Checkpoint) -> Result<Committed, StoreError>;
+
+    /// The parts of a full load that are still to be read; `None` if it is read in one go. What the run plans first counts: a run that
+    /// is taken over goes on with that, whatever it `proposes` then.
+    async fn plan_parts(
+        &self,
+        load: &Load,
+        proposes: &[Condition],
+    ) -> Result<Option<Vec<LoadPart>>, StoreError>;
+
+    /// Remembers that a part was read to its end, and all of it is kept.
+    async fn finish_part(&self, load: &Load, number: i32) -> Result<(), StoreError>;
 
     /// Ends a load of which everything was read. Answers how many records are gone from the source.
     async fn finish_stream(&self, finish: &Finish) -> Result<u64, StoreError>;
@@ -113,6 +124,15 @@ pub struct Load {
     pub generation: i64,
     /// What the stream may hold of the rows to come.
     pub held: Held,
+}
+
+/// A part of a full load that is read by itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoadPart {
+    /// Its place in the plan.
+    pub number: i32,
+    /// What holds of its records, and of no others.
+    pub condition: Condition,
 }
 
 /// What a stream may hold of the rows to come.

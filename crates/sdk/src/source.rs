@@ -45,6 +45,19 @@ pub trait Source: ConnectorType {
     ) -> impl Future<Output = Result<Vec<Pushed>, Failure>> + Send {
         ready(Ok(vec![Pushed::Not; parts.len()]))
     }
+
+    /// Splits a full read of `stream` into at most `parts` reads that can go on side by side. Empty where it cannot be split, or is
+    /// too small to be worth it.
+    ///
+    /// Of each record exactly one of the conditions holds, whatever happens in the system meanwhile: they are about something that
+    /// a record never loses, such as its key. The source takes each of them over exactly.
+    fn split(
+        _cx: &Cx<Self>,
+        _stream: &StreamName,
+        _parts: usize,
+    ) -> impl Future<Output = Result<Vec<Condition>, Failure>> + Send {
+        ready(Ok(Vec::new()))
+    }
 }
 
 /// What to read.
@@ -122,11 +135,15 @@ type PushDown<T> = for<'a> fn(
     &'a [Condition],
 ) -> BoxFuture<'a, Result<Vec<Pushed>, Failure>>;
 
+type Split<T> =
+    for<'a> fn(&'a Cx<T>, &'a StreamName, usize) -> BoxFuture<'a, Result<Vec<Condition>, Failure>>;
+
 /// The source half of a connector type.
 pub struct SourceEntry<T: ConnectorType> {
     pub(crate) discover: Discover<T>,
     pub(crate) read: Read<T>,
     pub(crate) push_down: PushDown<T>,
+    pub(crate) split: Split<T>,
 }
 
 /// States that `S` is a source.
@@ -135,5 +152,6 @@ pub fn source<S: Source>() -> SourceEntry<S> {
         discover: |cx| S::discover(cx).boxed(),
         read: |cx, request, out| S::read(cx, request, out).boxed(),
         push_down: |cx, stream, parts| S::push_down(cx, stream, parts).boxed(),
+        split: |cx, stream, parts| S::split(cx, stream, parts).boxed(),
     }
 }

@@ -39,6 +39,7 @@ async fn load(platform: &Platform, activation: &str, rows: &[(&str, Value)]) -> 
         rows: packed,
         gone: Vec::new(),
         rejected: Vec::new(),
+        pushed: RunCounts::default(),
         mark: None,
         pushed: RunCounts::default(),
         now,

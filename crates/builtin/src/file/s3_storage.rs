@@ -1,6 +1,6 @@
 //! Files of several formats in a bucket of Amazon S3, or of a server that speaks as it does.
 
-use linkspan_domain::{Category, StreamSpec};
+use linkspan_domain::{Category, Condition, StreamName, StreamSpec};
 use linkspan_sdk::{
     BatchSink, CheckOutcome, ConnectorType, Cx, Failure, Intake, ReadRequest, Sink, SinkEntry,
     Source, SourceEntry, WriteMode, WriteRequest, sink, source,
@@ -105,6 +105,14 @@ impl Source for S3Storage {
 
     async fn read(cx: &Cx<Self>, request: ReadRequest, out: &mut BatchSink) -> Result<(), Failure> {
         table(cx)?.read(request, out).await
+    }
+
+    async fn split(
+        cx: &Cx<Self>,
+        stream: &StreamName,
+        parts: usize,
+    ) -> Result<Vec<Condition>, Failure> {
+        table(cx)?.split(stream, parts).await
     }
 }
 

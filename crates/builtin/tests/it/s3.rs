@@ -465,3 +465,38 @@ async fn reading_resumes_within_a_time() {
     let full = bucket.read("s3_csv", bucket.settings("r/*", json!({})), request).await.unwrap();
     assert!(full.iter().all(|it| it.cursor.is_none()));
 }
+
+#[tokio::test]
+async fn the_parts_of_a_bucket_have_each_object_once() {
+    let object = |number: usize| {
+        let row = format!("{number},{}\n", "x".repeat(999));
+        format!("id,text\n{}", row.repeat(9_000))
+    };
+    let bucket = Bucket::with(&[]).await;
+    for number in 0..5 {
+        bucket.put(&format!("parts/{number}.csv"), object(number).as_bytes()).await;
+    }
+    let settings = bucket.settings("parts/*.csv", json!({}));
+    let definition = definition("s3_csv");
+    let stream: linkspan_domain::StreamName = "parts".parse().unwrap();
+    let split =
+        |settings: Value| definition.split(settings, stream.clone(), 3, bucket.environment.clone());
+    let parts = split(settings.clone()).await.unwrap();
+    assert_eq!(parts.len(), 3);
+    let mut rows = Vec::new();
+    for part in parts {
+        let request = ReadRequest { filter: vec![part], ..ReadRequest::full(stream.clone()) };
+        let read = definition.read(settings.clone(), request, bucket.environment.clone());
+        let batches: Vec<linkspan_sdk::Batch> =
+            futures_util::TryStreamExt::try_collect(read).await.unwrap();
+        rows.push(batches.iter().map(|it| it.records.num_rows()).sum::<usize>());
+    }
+    assert_eq!(rows.iter().sum::<usize>(), 45_000);
+    assert!(rows.iter().all(|it| *it >= 9_000), "{rows:?}");
+
+    let keyed = bucket.settings("parts/*.csv", json!({ "primary_key": ["id"] }));
+    assert_eq!(split(keyed).await.unwrap(), [], "of one key the newest object counts");
+    let small = bucket.settings("parts/0.csv", json!({}));
+    let stream = "0".parse().unwrap();
+    assert_eq!(definition.split(small, stream, 3, bucket.environment.clone()).await.unwrap(), []);
+}

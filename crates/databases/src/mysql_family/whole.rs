@@ -128,3 +128,19 @@ where
     let table = Table::find(&pool, &Scope::of(&connection.database), &name).await?;
     Ok(super::push_down(&table, parts))
 }
+
+/// Splits the read of one of them.
+pub(crate) async fn split<T>(
+    cx: &Cx<T>,
+    stream: &StreamName,
+    parts: usize,
+) -> Result<Vec<Condition>, Failure>
+where
+    T: ConnectorType<Settings = Settings, Shared = PoolCache<MySqlPool>>,
+{
+    let connection = cx.settings.connection()?;
+    let pool = super::pool(cx, &connection).await?;
+    let name = Identifier::guard("stream", stream.as_str())?;
+    let table = Table::find(&pool, &Scope::of(&connection.database), &name).await?;
+    super::split(&pool, &table, parts).await
+}

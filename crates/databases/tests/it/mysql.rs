@@ -365,3 +365,34 @@ async fn columns_with_hostile_names_are_read() {
     assert_eq!(values.collect::<Vec<_>>(), [7, 8, 9]);
     database.remove().await;
 }
+
+#[tokio::test]
+async fn the_parts_of_a_large_table_have_each_row_once() {
+    let database = database(
+        "create table large (id bigint primary key, text varchar(1000) not null);
+         insert into large select cast(seq as signed) * 3 - 100000, repeat('x', 600) from seq_1_to_90000;
+         analyze table large;
+         create table small (id bigint primary key); insert into small values (1), (2);",
+    )
+    .await;
+    let settings = settings(&database);
+    let split = async |table: &str| {
+        let stream = format!("{}.{table}", database.name()).parse().unwrap();
+        definition("mariadb").split(settings.clone(), stream, 4, environment()).await.unwrap()
+    };
+    let parts = split("large").await;
+    assert_eq!(parts.len(), 4);
+    let mut seen = std::collections::BTreeSet::new();
+    for part in parts {
+        let stream = format!("{}.large", database.name()).parse().unwrap();
+        let request = ReadRequest { filter: vec![part], ..ReadRequest::full(stream) };
+        for batch in read(&settings, request).await.unwrap() {
+            let ids = batch.records.column_by_name("id").unwrap();
+            let ids = ids.as_primitive::<arrow_array::types::Int64Type>();
+            assert!(ids.values().iter().all(|it| seen.insert(*it)), "no row twice");
+        }
+    }
+    assert_eq!(seen.len(), 90_000);
+    assert_eq!(split("small").await, []);
+    database.remove().await;
+}

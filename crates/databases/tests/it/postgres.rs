@@ -235,3 +235,35 @@ async fn a_read_that_nobody_takes_lets_go_of_the_server() {
     }
     panic!("the server still sends");
 }
+
+#[tokio::test]
+async fn the_parts_of_a_large_table_have_each_row_once() {
+    let database = database(
+        "create table large (id int8 primary key, text text not null);
+         insert into large select it * 3 - 100000, repeat('x', 400) from generate_series(1, 90000) it;
+         create table small (id int8 primary key); insert into small values (1), (2);
+         create table keyless (id int8 not null, text text not null);
+         insert into keyless select * from large;",
+    )
+    .await;
+    let settings = settings(&database);
+    let split = async |stream: &str| {
+        let stream = stream.parse().unwrap();
+        definition("postgresql").split(settings.clone(), stream, 4, environment()).await.unwrap()
+    };
+    let parts = split("public.large").await;
+    assert_eq!(parts.len(), 4);
+    let mut seen = std::collections::BTreeSet::new();
+    for part in parts {
+        let stream = "public.large".parse().unwrap();
+        let request = ReadRequest { filter: vec![part], ..ReadRequest::full(stream) };
+        let batches = read(&settings, request).await.unwrap();
+        let part = ids(&batches);
+        assert!((20_000..25_000).contains(&part.len()), "{}", part.len());
+        assert!(part.into_iter().all(|it| seen.insert(it)), "no row twice");
+    }
+    assert_eq!(seen.len(), 90_000);
+    assert_eq!(split("public.small").await, []);
+    assert_eq!(split("public.keyless").await, []);
+    database.remove().await;
+}

@@ -121,6 +121,7 @@ pub(crate) fn definition(discover: Arc<Discover>, read: Arc<Read>) -> Definition
             }),
             read: Arc::new(move |_, request, _, out| read(request, out)),
             push_down: None,
+            split: None,
         }),
         sink: None,
         commands: std::collections::BTreeMap::new(),

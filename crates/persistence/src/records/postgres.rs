@@ -4,16 +4,19 @@ mod changes;
 mod commit;
 mod copy;
 mod lookup;
+mod parts;
 mod reading;
 mod search;
 mod swap;
 
 use async_trait::async_trait;
-use linkspan_domain::{RunCounts, StreamMemory, SyncMode, WorkspaceConnectorId, ports::StoreError};
+use linkspan_domain::{
+    Condition, RunCounts, StreamMemory, SyncMode, WorkspaceConnectorId, ports::StoreError,
+};
 use linkspan_sdk::{
-    ChangesQuery, Checkpoint, Committed, FeedPage, FeedQuery, Finish, Held, HeldRun, Load, Opening,
-    QuarantineQuery, Quarantined, Record, RecordChange, RecordQuery, RecordSearch, RecordStore,
-    SearchPage, StreamCounts,
+    ChangesQuery, Checkpoint, Committed, FeedPage, FeedQuery, Finish, Held, HeldRun, Load,
+    LoadPart, Opening, QuarantineQuery, Quarantined, Record, RecordChange, RecordQuery,
+    RecordSearch, RecordStore, SearchPage, StreamCounts,
 };
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
@@ -134,6 +137,27 @@ impl RecordStore for PostgresRecords {
         count(&mut tx, &row, load.run, &counts, checkpoint.now).await?;
         tx.commit().await.map_err(sqlx_error)?;
         Ok(Committed { counts, held })
+    }
+
+    async fn plan_parts(
+        &self,
+        load: &Load,
+        proposes: &[Condition],
+    ) -> Result<Option<Vec<LoadPart>>, StoreError> {
+        let mut tx = self.pool.begin().await.map_err(sqlx_error)?;
+        let row = lock(&mut tx, load.run, load.activation, load.stream.as_str()).await?;
+        row.generation_of(load)?;
+        let left = parts::plan(&mut tx, &row, proposes).await?;
+        tx.commit().await.map_err(sqlx_error)?;
+        Ok(left)
+    }
+
+    async fn finish_part(&self, load: &Load, number: i32) -> Result<(), StoreError> {
+        let mut tx = self.pool.begin().await.map_err(sqlx_error)?;
+        let row = lock(&mut tx, load.run, load.activation, load.stream.as_str()).await?;
+        row.generation_of(load)?;
+        parts::finish(&mut tx, &row, number).await?;
+        tx.commit().await.map_err(sqlx_error)
     }
 
     async fn finish_stream(&self, finish: &Finish) -> Result<u64, StoreError> {

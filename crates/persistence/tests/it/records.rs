@@ -4,7 +4,7 @@ use linkspan_domain::{
     Condition, Cursor, Deleted, FieldKind, RunEnd, StreamField, StreamMemory, SyncMode,
     ports::StoreError,
 };
-use linkspan_sdk::{Finish, Held, Load, QuarantineQuery, RecordQuery, Rejected};
+use linkspan_sdk::{Finish, Held, Load, LoadPart, QuarantineQuery, RecordQuery, Rejected};
 use linkspan_testkit::fixtures::EPOCH;
 use serde_json::json;
 use time::Duration;
@@ -32,6 +32,7 @@ on_both! {
     many_rows_go_in_at_once
     keys_compare_byte_by_byte
     a_large_load_ends_in_good_time
+    the_parts_of_a_load_are_planned_once_and_read_once
 }
 
 const A: (&str, &str) = ("1", "{\"a\":1}");
@@ -451,4 +452,33 @@ async fn postgres_refuses_single_rows_without_harm_to_the_others() {
         assert_eq!(bench.records.counts(bench.activation.id).await.unwrap()[0].quarantined, 2);
     })
     .await;
+}
+
+async fn the_parts_of_a_load_are_planned_once_and_read_once(url: &str) {
+    let bench = Bench::new(url).await;
+    let part = |value: serde_json::Value| Condition::parse(&value).unwrap();
+    let conditions: Vec<_> =
+        [json!({ "id": { "_lt": 5 } }), json!({ "id": { "_gte": 5 } })].map(part).into();
+    let run = bench.begin(SyncMode::Full).await;
+    let load = bench.open(run, SyncMode::Full).await.unwrap();
+    assert_eq!(bench.records.plan_parts(&load, &[]).await.unwrap(), None);
+    let planned = bench.records.plan_parts(&load, &conditions).await.unwrap().unwrap();
+    assert_eq!(planned.iter().map(|it| it.number).collect::<Vec<_>>(), [0, 1]);
+    bench.commit(&load, &[A]).await.unwrap();
+    bench.records.finish_part(&load, 0).await.unwrap();
+
+    // Another worker takes the run over, and would split otherwise.
+    let later = Bench::at(1) + LEASE + LEASE;
+    let taken = bench.take(run.id, later).await;
+    assert!(matches!(bench.records.finish_part(&load, 1).await, Err(StoreError::Stale)));
+    let load = bench.open(taken, SyncMode::Full).await.unwrap();
+    let others = [part(json!({ "id": { "_lt": 9 } }))];
+    let left = bench.records.plan_parts(&load, &others).await.unwrap().unwrap();
+    assert_eq!(left, [LoadPart { number: 1, condition: conditions[1].clone() }]);
+    bench.commit(&load, &[B]).await.unwrap();
+    bench.records.finish_part(&load, 1).await.unwrap();
+    assert_eq!(bench.records.plan_parts(&load, &others).await.unwrap(), Some(Vec::new()));
+    bench.finish(load).await.unwrap();
+    assert_eq!(bench.seen().await, owned(&[A, B]));
+    assert_eq!(crate::activation::rows(url, "load_parts").await, 0);
 }

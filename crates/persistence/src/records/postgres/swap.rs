@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 use super::{
     super::stream::{self, StreamRow},
     changes::publish,
+    parts::forget,
 };
 use crate::{error::sqlx_error, instant::microseconds, number::signed};
 
@@ -52,6 +53,7 @@ pub(super) async fn swap(
         .await
         .map_err(sqlx_error)?;
     publish(tx, row, generation).await?;
+    forget(tx, row).await?;
     Ok(deleted)
 }
 
