@@ -41,7 +41,6 @@ async fn load(platform: &Platform, activation: &str, rows: &[(&str, Value)]) -> 
         rejected: Vec::new(),
         pushed: RunCounts::default(),
         mark: None,
-        pushed: RunCounts::default(),
         now,
     };
     records.commit(&checkpoint).await?;
