@@ -72,7 +72,9 @@ pub(crate) const fn status(code: Code) -> StatusCode {
         | Code::InvalidConfig
         | Code::UnknownSecret
         | Code::CursorRequired
-        | Code::InvalidCondition => StatusCode::UNPROCESSABLE_ENTITY,
+        | Code::InvalidCondition
+        | Code::InvalidMapping
+        | Code::MappingDoesNotFit => StatusCode::UNPROCESSABLE_ENTITY,
         // The connected system's fault, not ours: a 5xx would page the wrong people.
         Code::SourceRefused | Code::SourceUnavailable => StatusCode::FAILED_DEPENDENCY,
         Code::NotImplemented => StatusCode::NOT_IMPLEMENTED,

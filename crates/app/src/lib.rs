@@ -13,10 +13,12 @@ mod connections;
 mod connector_types;
 mod data;
 mod diagnostics;
+mod entities;
 mod files;
 mod filter_plans;
 mod filters;
 mod idempotency;
+mod mappings;
 mod patch;
 mod people;
 mod providers;
@@ -28,7 +30,9 @@ mod settings;
 mod sources;
 mod streams;
 mod suitability;
+mod sync_targets;
 mod syncs;
+mod target_models;
 mod workspaces;
 
 pub use access::{Access, AccessError, AdminKey, Sessions};
@@ -43,10 +47,15 @@ pub use connections::RunConnections;
 pub use connector_types::{ConnectorTypes, DuplicateConnectorType};
 pub use data::{Choice, Data, DataError, Find};
 pub use diagnostics::Diagnostics;
+pub use entities::Entities;
 pub use files::{Files, FilesError};
 pub use filter_plans::{FilterPart, FilterPlan, FilterPlans};
 pub use filters::{FilterPatch, Filters, NewFilter};
 pub use idempotency::{Begun, Idempotency, IdempotencyError};
+pub use mappings::{
+    DryRun, DryRunOf, DryRunRow, DryRunRows, MappingError, MappingPatch, MappingStores, Mappings,
+    NewMapping, SuggestMappings, Suggested, SuggestedField, SuggestedMapping,
+};
 pub use patch::Patch;
 pub use people::{NewPerson, People, PersonPatch};
 pub use providers::{
@@ -61,7 +70,9 @@ pub use settings::{ActivationSettings, SettingsError};
 pub use sources::Sources;
 pub use streams::{StreamError, Streams};
 pub use suitability::Unsuitable;
+pub use sync_targets::{NewSyncTarget, SyncTargets};
 pub use syncs::{StartSync, SyncError, Syncs};
+pub use target_models::{TargetModelSchema, TargetModels};
 pub use workspaces::{NewWorkspace, WorkspacePatch, Workspaces};
 
 #[cfg(test)]

@@ -181,7 +181,7 @@ impl Streams {
 
 #[cfg(test)]
 mod tests {
-    use linkspan_domain::{Role, SchemaPolicy, StreamMemory, StreamSettings};
+    use linkspan_domain::{Role, SchemaPolicy, StreamSettings};
 
     use super::*;
     use crate::fixtures::{MockRuns, activation, call, code, id, keep, sources, world};
@@ -195,7 +195,7 @@ mod tests {
             generation: 1,
             records: 7,
             synced_at: None,
-            memory: StreamMemory::default(),
+            memory: None,
         }
     }
 

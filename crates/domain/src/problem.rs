@@ -143,6 +143,12 @@ pub enum Code {
     /// The filter's condition cannot be read.
     #[strum(to_string = "connector_filter.invalid_condition")]
     InvalidCondition,
+    /// The expression cannot be a mapping.
+    #[strum(to_string = "connector_mapping.invalid_expression")]
+    InvalidMapping,
+    /// A record of the stream does not become what the model asks for.
+    #[strum(to_string = "connector_mapping.does_not_fit")]
+    MappingDoesNotFit,
     /// Not built yet.
     #[strum(to_string = "request.not_implemented")]
     NotImplemented,

@@ -6,8 +6,8 @@ use strum::VariantNames;
 use time::{Duration, OffsetDateTime};
 
 use crate::{
-    Act, Attribute, Code, Resource, ResourceType, Revision, RunEnd, StreamMemory, StreamName,
-    SyncLogId, Visible, WorkspaceConnectorId, WorkspaceId,
+    Act, Attribute, Code, EntityCounts, Resource, ResourceType, Revision, RunEnd, StreamMemory,
+    StreamName, SyncLogId, Visible, WorkspaceConnectorId, WorkspaceId,
 };
 
 /// One run of a sync, from trigger to end. The row is the truth of the run: its state and who holds it.
@@ -31,6 +31,8 @@ pub struct SyncLog {
     pub streams: Vec<StreamName>,
     /// What it did so far.
     pub counts: RunCounts,
+    /// What its mappings did so far.
+    pub entities: EntityCounts,
     /// The stable code of what went wrong.
     pub error_code: Option<String>,
     /// What went wrong, for people.
@@ -306,6 +308,7 @@ impl SyncLog {
             mode,
             streams: Vec::new(),
             counts: RunCounts::default(),
+            entities: EntityCounts::default(),
             error_code: None,
             error: None,
             lease: None,

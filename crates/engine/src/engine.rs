@@ -6,12 +6,12 @@ use linkspan_domain::{
     RunEnd, RunOutcome, SyncLog, SyncLogId,
     ports::{DiagnosticStore, StoreError, SyncStore, World},
 };
-use linkspan_sdk::{BatchLimits, HeldRun, RecordStore};
+use linkspan_sdk::{BatchLimits, EntityStore, HeldRun, RecordStore};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Connections, Progress, RunEvent, SyncError,
+    Connections, Models, Progress, RunEvent, SyncError,
     heartbeat::Heartbeat,
     run::{Halt, Report, Run, Signals},
 };
@@ -23,6 +23,10 @@ pub struct Engine {
     pub syncs: Arc<dyn SyncStore>,
     /// Keeps the records.
     pub records: Arc<dyn RecordStore>,
+    /// Keeps what mappings make of the records.
+    pub entities: Arc<dyn EntityStore>,
+    /// What mappings make of the records.
+    pub models: Arc<Models>,
     /// Keeps what runs notice.
     pub diagnostics: Arc<dyn DiagnosticStore>,
     /// Opens activations.

@@ -10,15 +10,16 @@ use std::{
 use linkspan_api::{Limits, Probes};
 use linkspan_app::{
     Access, AccessError, Activations, ApiKeys, Audit, Bootstrap, Catalog, Data, Diagnostics,
-    DuplicateConnectorType, Files, FilterPlans, Filters, Idempotency, People, ProviderConnectors,
-    Providers, RunWatch, Schedules, SeedError, SeedOutcome, Seeding, Sessions, Streams, Syncs,
-    Workspaces,
+    DuplicateConnectorType, Entities, Files, FilterPlans, Filters, Idempotency, MappingStores,
+    Mappings, People, ProviderConnectors, Providers, RunWatch, Schedules, SeedError, SeedOutcome,
+    Seeding, Sessions, Streams, SyncTargets, Syncs, TargetModels, Workspaces,
 };
 use linkspan_domain::{
     Call, CatalogEntry, Secret, Workspace,
     ports::{FileStore, Outbound},
 };
 use linkspan_egress::{ClientError, DatabaseHosts, EgressPolicy, GuardedClient, InvalidNetworks};
+use linkspan_engine::{InvalidModels, Models};
 use linkspan_files::FolderStore;
 use linkspan_persistence::{ConnectError, Database, MigrateError};
 use linkspan_sdk::{Environment, FileAccess, SourceLimits};
@@ -76,12 +77,22 @@ pub(crate) enum ComposeError {
     Outbound(#[source] ClientError),
     #[error(transparent)]
     Types(DuplicateConnectorType),
+    #[error(transparent)]
+    Models(InvalidModels),
     #[error("the catalog cannot be seeded")]
     Seed(#[source] SeedError),
 }
 
 /// The catalog of this program, as `cargo xtask codegen` writes it.
 const CATALOG: &str = include_str!("../../../seeds/catalog.json");
+
+/// The target models of this program, as `cargo xtask codegen` writes them.
+const MODELS: &str = include_str!("../../../seeds/models.json");
+
+/// The target models of this program.
+pub(crate) fn models() -> Result<Models, ComposeError> {
+    Models::parse(MODELS).map_err(ComposeError::Models)
+}
 
 /// The entries of the catalog of this program.
 pub(crate) fn catalog() -> Result<Vec<CatalogEntry>, SeedError> {
@@ -212,6 +223,7 @@ impl Platform {
             )),
             catalog: Arc::new(Catalog::new(db.connectors(), world())),
             diagnostics: Arc::new(Diagnostics::new(db.diagnostics(), world())),
+            entities: Arc::new(Entities::new(db.entities(), db.mapped(), world())),
             files: Arc::new(Files::new(
                 db.files(),
                 Arc::clone(&self.files),
@@ -226,6 +238,18 @@ impl Platform {
             )),
             filters,
             idempotency: Arc::new(Idempotency::new(db.idempotency(), world())),
+            mappings: Arc::new(Mappings::new(
+                MappingStores {
+                    mappings: db.connector_mappings(),
+                    activations: db.workspace_connectors(),
+                    connectors: db.connectors(),
+                    entities: db.mapped(),
+                    records: db.records(),
+                },
+                Arc::clone(&self.workshop.models),
+                sources(),
+                world(),
+            )),
             people: Arc::new(People::new(db.people(), db.workspaces(), sessions(), world())),
             provider_connectors: Arc::new(ProviderConnectors::new(
                 db.provider_connectors(),
@@ -248,6 +272,12 @@ impl Platform {
                 sources(),
                 world(),
             )),
+            sync_targets: Arc::new(SyncTargets::new(
+                db.sync_targets(),
+                db.workspace_connectors(),
+                db.workspaces(),
+                world(),
+            )),
             syncs: Arc::new(Syncs::new(
                 db.syncs(),
                 Arc::clone(&self.workshop.queue),
@@ -255,6 +285,7 @@ impl Platform {
                 sources(),
                 world(),
             )),
+            target_models: Arc::new(TargetModels::new(&self.workshop.models)),
             connector_types: Arc::clone(&self.workshop.types),
             workspaces: Arc::new(Workspaces::new(
                 db.workspaces(),

@@ -11,6 +11,7 @@ pub mod conformance;
 mod connector_type;
 mod cx;
 mod definition;
+mod entity_store;
 mod environment;
 mod failure;
 mod files;
@@ -39,6 +40,10 @@ pub use definition::{
     CheckRunner, CommandRunner, Definition, DiscoverRunner, PushDownRunner, ReadRunner, Runners,
     SinkRunners, SourceRunners, SplitRunner, WriteRunner,
 };
+pub use entity_store::{
+    ActiveMapping, EntityStore, Kept, MappedObject, MappedOutcome, MappedPage, MappedRecord,
+    Reversal,
+};
 pub use environment::{Environment, SourceLimits};
 pub use failure::Failure;
 pub use files::{FileAccess, LocalFile};
@@ -54,6 +59,6 @@ pub use record_store::{
 pub use rows::{ContentHash, Row, Rows};
 pub use schema::{config_schema, schema_of};
 pub use search::{FoundRecord, RecordSearch, SearchPage, SearchPosition};
-pub use settings::{SettingsFault, parse, validate_config};
+pub use settings::{Checker, SettingsFault, parse, validate_config};
 pub use sink::{BatchWriter, Change, Intake, Sink, SinkEntry, WriteMode, WriteRequest, sink};
 pub use source::{BatchLimits, CursorSpec, ReadMode, ReadRequest, Source, SourceEntry, source};

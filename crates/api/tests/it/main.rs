@@ -9,6 +9,7 @@ mod events;
 mod files;
 mod idempotency;
 mod lists;
+mod mappings;
 mod negotiation;
 mod permissions;
 mod platform;

@@ -34,6 +34,17 @@ fn least(operation: &str) -> &'static str {
         | "explain_filter"
         | "get_connector_sync_diagnostic"
         | "list_streams"
+        | "list_target_models"
+        | "get_target_model"
+        | "list_connector_mappings"
+        | "get_connector_mapping"
+        | "list_connector_mapping_versions"
+        | "list_unmapped_records"
+        | "list_entities"
+        | "get_entity"
+        | "list_entity_sources"
+        | "list_workspace_connector_sync_targets"
+        | "get_workspace_connector_sync_target"
         | "list_record_changes"
         | "query_records"
         | "list_files"
@@ -53,6 +64,18 @@ fn least(operation: &str) -> &'static str {
         | "purge_workspace_connector"
         | "test_draft"
         | "test_workspace_connector"
+        | "create_connector_mapping"
+        | "update_connector_mapping"
+        | "delete_connector_mapping"
+        | "restore_connector_mapping"
+        | "purge_connector_mapping"
+        | "revert_connector_mapping"
+        | "try_connector_mapping"
+        | "suggest_mappings"
+        | "create_workspace_connector_sync_target"
+        | "delete_workspace_connector_sync_target"
+        | "restore_workspace_connector_sync_target"
+        | "purge_workspace_connector_sync_target"
         | "upload_file"
         | "delete_file"
         | "start_sync"
@@ -178,7 +201,18 @@ fn body(operation: &Value, id: &str) -> Option<String> {
         "NewApiKey" => json!({ "name": "x", "permissions": ["connector:read"] }),
         "ConnectionDraft" => return Some(json!({ "connector_type": "shop" }).to_string()),
         "SetSchedule" => return Some(json!({ "interval_secs": 60, "mode": "full" }).to_string()),
-        "TestOverrides" | "NewSync" | "RecordQuery" => return Some("{}".to_owned()),
+        "NewConnectorMapping" => json!({
+            "workspace_connector_id": id, "stream": "x", "target_model": "people", "expression": "{}",
+        }),
+        "NewSyncTarget" => json!({ "workspace_connector_id": id, "target_workspace_id": id }),
+        "RevertMapping" => return Some(json!({ "version": 1 }).to_string()),
+        "MappingDryRun" => {
+            let draft = json!({ "target_model": "people", "expression": "{}", "records": [] });
+            return Some(draft.to_string());
+        }
+        "TestOverrides" | "NewSync" | "RecordQuery" | "SuggestMappings" => {
+            return Some("{}".to_owned());
+        }
         _ => json!({}),
     };
     let kind = crate::contract::DOCUMENT["components"]["schemas"][name]["properties"]["data"]["properties"]["type"]["enum"][0].clone();

@@ -12,8 +12,9 @@ use std::{
 use linkspan_api::{App, Limits, Probes};
 use linkspan_app::{
     Access, ActivationSettings, Activations, ApiKeys, Audit, Bootstrap, Catalog, ConnectorTypes,
-    Data, Diagnostics, Files, FilterPlans, Filters, Idempotency, People, ProviderConnectors,
-    Providers, RunWatch, Schedules, Seeding, Sessions, Sources, Streams, Syncs, Workspaces,
+    Data, Diagnostics, Entities, Files, FilterPlans, Filters, Idempotency, MappingStores, Mappings,
+    People, ProviderConnectors, Providers, RunWatch, Schedules, Seeding, Sessions, Sources,
+    Streams, SyncTargets, Syncs, TargetModels, Workspaces,
 };
 use linkspan_domain::{
     Act, ApiKey, AuditEventId, Call, Caller, Category, KeyHash, OrganizationId, Receipt, Resource,
@@ -222,6 +223,8 @@ fn app(
         ..Environment::new(Arc::new(NoWayOut), Arc::new(OpenHosts))
     };
     let sources = Arc::new(Sources::new(settings, environment));
+    let models = linkspan_engine::Models::parse(include_str!("../../../../seeds/models.json"));
+    let models = Arc::new(models.unwrap());
     let sessions = Arc::new(Sessions::default());
     let database = database.clone();
     let (db, pinged) = (&database, database.clone());
@@ -259,6 +262,7 @@ fn app(
         )),
         catalog: Arc::new(Catalog::new(db.connectors(), world())),
         diagnostics: Arc::new(Diagnostics::new(db.diagnostics(), world())),
+        entities: Arc::new(Entities::new(db.entities(), db.mapped(), world())),
         files: Arc::new(Files::new(db.files(), Arc::clone(&store), UPLOAD_BYTES, world())),
         filter_plans: Arc::new(FilterPlans::new(
             db.workspace_connectors(),
@@ -268,6 +272,18 @@ fn app(
         )),
         filters,
         idempotency: Arc::new(Idempotency::new(db.idempotency(), world())),
+        mappings: Arc::new(Mappings::new(
+            MappingStores {
+                mappings: db.connector_mappings(),
+                activations: db.workspace_connectors(),
+                connectors: db.connectors(),
+                entities: db.mapped(),
+                records: db.records(),
+            },
+            Arc::clone(&models),
+            Arc::clone(&sources),
+            world(),
+        )),
         people: Arc::new(People::new(db.people(), db.workspaces(), Arc::clone(&sessions), world())),
         provider_connectors: Arc::new(ProviderConnectors::new(
             db.provider_connectors(),
@@ -297,6 +313,13 @@ fn app(
             sources,
             world(),
         )),
+        sync_targets: Arc::new(SyncTargets::new(
+            db.sync_targets(),
+            db.workspace_connectors(),
+            db.workspaces(),
+            world(),
+        )),
+        target_models: Arc::new(TargetModels::new(&models)),
         connector_types: types,
         workspaces: Arc::new(Workspaces::new(
             db.workspaces(),
