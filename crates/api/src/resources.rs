@@ -4,19 +4,25 @@ mod api_keys;
 mod audit_events;
 mod connection_tests;
 mod connector_filters;
+mod connector_mappings;
 mod connector_types;
 mod connectors;
 mod diagnostics;
+mod entities;
 mod files;
 mod filter_plans;
 mod people;
 mod platform;
 mod provider_connectors;
 mod providers;
+mod quarantine;
 mod records;
 mod schedules;
+mod stream_states;
 mod streams;
 mod sync_logs;
+mod sync_targets;
+mod target_models;
 mod workspace_connectors;
 mod workspaces;
 
@@ -24,6 +30,7 @@ use linkspan_app::Patch;
 use poem_openapi::Tags;
 
 pub(crate) use connector_types::TypeCapabilities;
+pub(crate) use quarantine::ShownQuarantined;
 pub(crate) use records::{ShownChange, ShownRecord};
 pub(crate) use workspace_connectors::ActivationCapabilities;
 
@@ -41,13 +48,20 @@ pub(crate) type Resources = (
         files::Files,
         records::Operations,
         schedules::Schedules,
+        stream_states::StreamStates,
         sync_logs::SyncLogs,
+    ),
+    (
+        connector_mappings::ConnectorMappings,
+        connector_mappings::Suggestions,
+        entities::Entities,
+        sync_targets::SyncTargets,
+        target_models::TargetModels,
     ),
     workspaces::Workspaces,
     people::People,
     api_keys::ApiKeys,
-    audit_events::AuditEvents,
-    platform::Platform,
+    (audit_events::AuditEvents, platform::Platform),
 );
 
 /// How the operations are grouped.
