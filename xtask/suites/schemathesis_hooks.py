@@ -233,6 +233,8 @@ def before_call(context, case, kwargs):
         case.query.pop("page[before]", None)
     if "stream" in case.path_parameters:
         case.path_parameters |= synced()
+    if operation == "list_quarantined_records":
+        case.query = {"filter[workspace_connector_id]": make("workspace-connectors"), "filter[stream]": "people"}
     if "key" in case.path_parameters:
         case.path_parameters["key"] = "people" if kind == "target-models" else "csv"
     if case.headers and "If-Match" in case.headers:

@@ -17,7 +17,9 @@ use crate::{
     document::ResourceObject,
     problem::Failure,
     resource::{Kept, Key, Relationship, Shown},
-    resources::{ActivationCapabilities, ShownChange, ShownRecord, TypeCapabilities},
+    resources::{
+        ActivationCapabilities, ShownChange, ShownQuarantined, ShownRecord, TypeCapabilities,
+    },
     view::View,
 };
 
@@ -41,7 +43,7 @@ impl Kind {
 }
 
 /// All kinds of things that documents show, by name.
-pub(crate) static KINDS: [Kind; 30] = [
+pub(crate) static KINDS: [Kind; 31] = [
     Kind::of::<ApiKey>(),
     Kind::of::<AuditEvent>(),
     Kind::of::<ConnectionTest>(),
@@ -60,6 +62,7 @@ pub(crate) static KINDS: [Kind; 30] = [
     Kind::of::<Person>(),
     Kind::of::<Provider>(),
     Kind::of::<ProviderConnector>(),
+    Kind::of::<ShownQuarantined>(),
     Kind::of::<ShownRecord>(),
     Kind::of::<ShownChange>(),
     Kind::of::<Schedule>(),

@@ -15,6 +15,7 @@ mod people;
 mod platform;
 mod provider_connectors;
 mod providers;
+mod quarantine;
 mod records;
 mod schedules;
 mod stream_states;
@@ -29,6 +30,7 @@ use linkspan_app::Patch;
 use poem_openapi::Tags;
 
 pub(crate) use connector_types::TypeCapabilities;
+pub(crate) use quarantine::ShownQuarantined;
 pub(crate) use records::{ShownChange, ShownRecord};
 pub(crate) use workspace_connectors::ActivationCapabilities;
 

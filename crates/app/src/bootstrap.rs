@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use linkspan_domain::{
-    Act, Call, Code, Problem, Receipt, WorkspaceConnector,
-    ports::{ScheduleStore, StoreError},
+    Act, Call, Code, Problem, Receipt, WorkspaceConnector, ports::ScheduleStore,
 };
 
 use crate::{
@@ -77,7 +76,7 @@ impl Bootstrap {
         // One answer goes with the key: the activation.
         let scheduled = Receipt { reply: None, ..records.receipt(call, act, &activation) };
         let kept = self.store.bootstrap(&activation, &schedule, &[created, scheduled]).await;
-        kept.map_err(|error: StoreError| refused::<WorkspaceConnector>(activation.id)(error))
+        kept.map_err(refused::<WorkspaceConnector>(activation.id))
             .map_err(ActivationError::from)?;
         Ok(activation)
     }
@@ -86,7 +85,8 @@ impl Bootstrap {
 #[cfg(test)]
 mod tests {
     use linkspan_domain::{
-        ConnectionTest, Person, Recurrence, Role, SyncMode, ports::MockScheduleStore,
+        ConnectionTest, Person, Recurrence, Role, SyncMode,
+        ports::{MockScheduleStore, StoreError},
     };
     use serde_json::{Map, json};
 

@@ -80,7 +80,7 @@ impl Connections for RunConnections {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use linkspan_domain::{Problem, RunStatus, SyncMode, Trigger};
+    use linkspan_domain::{FilterScope, Problem, Revision, RunStatus, SyncMode, Trigger};
     use serde_json::json;
 
     use super::*;
@@ -95,8 +95,15 @@ pub(crate) mod tests {
     }
 
     async fn open(change: impl FnOnce(&mut WorkspaceConnector)) -> Result<Connection, String> {
+        open_with(change, Vec::new()).await
+    }
+
+    async fn open_with(
+        change: impl FnOnce(&mut WorkspaceConnector),
+        filters: Vec<ConnectorFilter>,
+    ) -> Result<Connection, String> {
         let kept = activation(change);
-        let filters = keep(Vec::<ConnectorFilter>::new()).store;
+        let filters = keep(filters).store;
         let connections = RunConnections::new(keep(vec![kept]).store, filters, sources());
         connections.open(&run()).await.map_err(|error| error.code().to_string())
     }
@@ -107,6 +114,30 @@ pub(crate) mod tests {
         assert_eq!(connection.settings, json!({ "host": "shop", "password": PLANTED }));
         assert_eq!(connection.environment.activation, Some(id(30)));
         assert!(!format!("{connection:?}").contains(PLANTED));
+    }
+
+    #[tokio::test]
+    async fn the_filter_of_the_workspace_wins_over_the_template() {
+        let filter = |number, scope, value: i64| ConnectorFilter {
+            id: id(number),
+            revision: Revision::FIRST,
+            connector_id: activation(|_| {}).connector_id,
+            scope,
+            config: Condition::parse(&json!({ "id": { "_eq": value } })).unwrap(),
+            natural_language: None,
+            created_at: NOW,
+            updated_at: NOW,
+            deleted_at: None,
+        };
+        let template = filter(50, FilterScope::Template, 1);
+        let custom = filter(51, FilterScope::Custom(own_workspace()), 2);
+        let found = async |filters: &[&ConnectorFilter]| {
+            let filters = filters.iter().map(|it| (*it).clone()).collect();
+            open_with(|_| {}, filters).await.unwrap().filter
+        };
+        assert_eq!(found(&[]).await, None);
+        assert_eq!(found(&[&template]).await, Some(template.config.clone()));
+        assert_eq!(found(&[&template, &custom]).await, Some(custom.config.clone()));
     }
 
     #[tokio::test]
@@ -132,7 +163,7 @@ pub(crate) mod tests {
         for elsewhere in [31, 99] {
             assert_eq!(
                 admit(elsewhere).await.unwrap_err(),
-                "resource.invalid_config",
+                "workspace_connector.invalid_config",
                 "{elsewhere}"
             );
         }

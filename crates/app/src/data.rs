@@ -8,7 +8,8 @@ use linkspan_domain::{
     ports::{Store, StoreError, World},
 };
 use linkspan_sdk::{
-    FeedPage, FeedPosition, FeedQuery, RecordSearch, RecordStore, SearchPage, SearchPosition,
+    FeedPage, FeedPosition, FeedQuery, QuarantineQuery, Quarantined, RecordSearch, RecordStore,
+    SearchPage, SearchPosition,
 };
 
 use crate::{RecordError, Records, records::store_code};
@@ -109,6 +110,21 @@ impl Data {
             limit,
         };
         self.store.search(&search).await.map_err(DataError::Store)
+    }
+
+    /// The records of a stream that were kept aside, the oldest first, at most `limit` of those behind `after`.
+    pub async fn quarantined(
+        &self,
+        caller: &Caller,
+        activation: WorkspaceConnectorId,
+        stream: StreamName,
+        after: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<Quarantined>, DataError> {
+        let choice = Choice { activation: Some(activation), stream: None };
+        self.accept(caller, &choice).await?;
+        let query = QuarantineQuery { activation, stream, after, limit };
+        self.store.quarantined(&query).await.map_err(DataError::Store)
     }
 
     async fn accept(&self, caller: &Caller, choice: &Choice) -> Result<(), DataError> {

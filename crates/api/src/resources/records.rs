@@ -13,7 +13,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, value::RawValue};
 use time::OffsetDateTime;
 
-use super::Tag;
+use super::{
+    Tag,
+    quarantine::{self, ShownQuarantined},
+};
 use crate::{
     answer::Sequence,
     body::{Plain, PlainBody},
@@ -70,6 +73,19 @@ impl Operations {
         Sequence::of(&changes, |it| it.cursor.clone(), &path, &query, sequel)
     }
 
+    /// List records that were kept aside
+    ///
+    /// Those of one stream that could not be stored, the oldest first, each once however often it was met: name both
+    /// `filter[workspace_connector_id]` and `filter[stream]`. A full sync of the stream tries all of them again, and lets go of
+    /// those that are mended or gone: `{"mode": "full", "streams": [...]}` is how to retry.
+    #[oai(path = "/quarantined", method = "get", operation_id = "list_quarantined_records")]
+    async fn quarantined(
+        &self,
+        request: Continuing<ShownQuarantined>,
+    ) -> Result<Sequence<ShownQuarantined>, Failure> {
+        quarantine::list(request).await
+    }
+
     /// Look for records
     ///
     /// `where` is a condition as Hasura writes them, on the fields of the records. The database evaluates it as far as it can.
@@ -97,7 +113,7 @@ fn feed_position(scope: &Scope, cursor: &str) -> Result<FeedPosition, Failure> {
     position.ok_or_else(|| foreign_cursor().in_parameter("page[after]"))
 }
 
-fn foreign_cursor() -> Failure {
+pub(super) fn foreign_cursor() -> Failure {
     let detail = "the cursor does not belong here; take one from `meta.page.cursor` of an answer to the same workspace";
     Failure::new(Code::InvalidCursor, detail)
 }

@@ -7,6 +7,7 @@ mod documents;
 mod errors;
 mod events;
 mod files;
+mod filter_plans;
 mod idempotency;
 mod lists;
 mod mappings;

@@ -46,6 +46,7 @@ fn least(operation: &str) -> &'static str {
         | "list_workspace_connector_sync_targets"
         | "get_workspace_connector_sync_target"
         | "list_record_changes"
+        | "list_quarantined_records"
         | "query_records"
         | "list_files"
         | "get_file"

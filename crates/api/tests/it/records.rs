@@ -3,13 +3,23 @@
 use linkspan_domain::{
     RunCounts, RunEnd, RunOutcome, StreamMemory, SyncLogId, SyncMode, ports::Cause,
 };
-use linkspan_sdk::{Checkpoint, ContentHash, Finish, HeldRun, Opening, Rows};
+use linkspan_sdk::{Checkpoint, ContentHash, Finish, HeldRun, Opening, Rejected, Rows};
 use serde_json::{Value, json};
 
 use crate::platform::{Client, Platform};
 
 /// A full load of the stream `orders` with exactly these records.
 async fn load(platform: &Platform, activation: &str, rows: &[(&str, Value)]) -> Result<(), Cause> {
+    load_with(platform, activation, rows, Vec::new()).await
+}
+
+/// The same, with some that cannot be stored.
+async fn load_with(
+    platform: &Platform,
+    activation: &str,
+    rows: &[(&str, Value)],
+    rejected: Vec<Rejected>,
+) -> Result<(), Cause> {
     let admin = platform.admin();
     let path = format!("/v1/workspace-connectors/{activation}/syncs");
     let started = admin.post(&path, json!({ "mode": "full" })).await.expect(202);
@@ -37,8 +47,8 @@ async fn load(platform: &Platform, activation: &str, rows: &[(&str, Value)]) -> 
     let checkpoint = Checkpoint {
         load: load.clone(),
         rows: packed,
+        rejected,
         gone: Vec::new(),
-        rejected: Vec::new(),
         pushed: RunCounts::default(),
         mark: None,
         now,
@@ -154,4 +164,38 @@ async fn records_are_found_by_what_they_say() {
         .refused(422, "connector_filter.invalid_condition");
     assert_eq!(problem["source"]["pointer"], "/where/city/_equals");
     admin.post("/v1/records/query", json!({ "limit": 501 })).await.expect(422);
+}
+
+#[tokio::test]
+async fn records_that_were_kept_aside_are_listed_stream_by_stream() {
+    let platform = Platform::start().await;
+    let admin = platform.admin();
+    let activation = admin.activation("shop").await;
+    let rejected = (0..5).map(|number| Rejected {
+        key: (number > 0).then(|| number.to_string()),
+        payload: format!("{{\"number\":{number}}}"),
+        reason: "the key column `id` is null".to_owned(),
+    });
+    load_with(&platform, &activation, &[], rejected.collect()).await.unwrap();
+
+    let list = "/v1/records/quarantined";
+    let mut path = format!(
+        "{list}?filter[workspace_connector_id]={activation}&filter[stream]=orders&page[size]=2"
+    );
+    let mut keys = Vec::new();
+    loop {
+        let page = admin.get(&path).await.expect(200);
+        keys.extend(
+            page.body["data"].as_array().unwrap().iter().map(|it| it["attributes"]["key"].clone()),
+        );
+        match page.body["links"]["next"].as_str() {
+            Some(next) => next.clone_into(&mut path),
+            None => break,
+        }
+    }
+    assert_eq!(keys, [json!(null), json!("1"), json!("2"), json!("3"), json!("4")]);
+    for missing in ["", "?filter[stream]=orders"] {
+        let refused = admin.get(&format!("{list}{missing}")).await.expect(400);
+        assert_eq!(refused.body["errors"][0]["code"], "request.invalid_parameter");
+    }
 }

@@ -213,7 +213,7 @@ create collation loose (provider = icu, locale = 'und-u-ks-level2', deterministi
 create type mood as enum ('a', 'z');
 create table "odd ""names" (
     id int primary key, b boolean, "i " smallint, big bigint, f real, d double precision, n numeric,
-    "t'" text, v varchar(20), padded char(4), loose text collate loose, m mood, day date, at timestamp, atz timestamptz,
+    "t'" text, v varchar(40), padded char(4), loose text collate loose, m mood, day date, at timestamp, atz timestamptz,
     u uuid, j jsonb, l text[]);
 insert into "odd ""names" values
  (1, true, 0, 0, 0, 0, 0, 'a', 'a', 'a', 'a', 'a', '2026-05-01', '2026-05-01 12:00', '2026-05-01T12:00Z', '67e55044-10b1-426f-9247-bb680e5fe0c8', '1', '{a}'),
@@ -263,7 +263,7 @@ const MYSQL: &str = r#"
 set sql_mode = 'ALLOW_INVALID_DATES';
 set time_zone = '+00:00';
 create table `odd ``names` (
-    id int primary key, b bit(1), `i ` smallint, tiny tinyint unsigned, big bigint, ub bigint unsigned, y year, bits bit(9),
+    id int primary key, b bit(1), `i x` smallint, tiny tinyint unsigned, big bigint, ub bigint unsigned, y year, bits bit(9),
     f float, d double, n decimal(50, 10), t text character set utf8mb4 collate utf8mb4_general_ci,
     latin varchar(20) character set latin1, padded char(6) character set utf8mb4, bin varchar(20) collate utf8mb4_bin,
     e enum('a', 'A ', 'z') character set utf8mb4 collate utf8mb4_bin, day date, at datetime(6), ts timestamp(6) null, j json, u uuid);

@@ -1,8 +1,10 @@
 //! The contract of [`DiagnosticStore`], beyond that of a store.
 #![expect(clippy::unwrap_used, reason = "a broken contract fails the test")]
 
+use std::slice;
+
 use linkspan_domain::{
-    Diagnostic, WorkspaceConnector,
+    Diagnostic, DiagnosticReason, WorkspaceConnector,
     ports::{Change, DiagnosticStore, Store, StoreError},
 };
 use time::Duration;
@@ -28,6 +30,18 @@ pub async fn diagnostic_store(
     };
     let found =
         async |it: &Diagnostic| store.find(&seen, it.id).await.unwrap().as_ref() == Some(it);
+
+    for (reason, both) in
+        [(DiagnosticReason::SchemaDrift, false), (DiagnosticReason::RowsDiscarded, true)]
+    {
+        let number = 10 + u32::from(both);
+        let first = Diagnostic { reason, ..noted(number) };
+        let again = Diagnostic { id: id(4_000_011 + number), ..first.clone() };
+        store.note(slice::from_ref(&first)).await.unwrap();
+        store.note(slice::from_ref(&again)).await.unwrap();
+        assert!(found(&again).await, "{reason}");
+        assert_eq!(found(&first).await, both, "{reason}: only losses are said twice");
+    }
 
     store.note(&[]).await.unwrap();
     let [old, young] = [noted(1), noted(2)];
