@@ -12,7 +12,7 @@ use crate::{
     include::Found,
     problem::Failure,
     query::invalid,
-    request::Following,
+    request::Continuing,
     resource::{Key, Related, Relationship, Shown, attributes, instant},
 };
 
@@ -21,9 +21,9 @@ pub(crate) struct ShownQuarantined(Quarantined);
 
 /// Answers a page of one stream's.
 pub(super) async fn list(
-    request: Following<ShownQuarantined>,
+    request: Continuing<ShownQuarantined>,
 ) -> Result<Sequence<ShownQuarantined>, Failure> {
-    let Following { call, context, choice, size, after, path, query, .. } = request;
+    let Continuing { call, context, choice, size, after, path, query, .. } = request;
     call.caller.require(Permission::ConnectorRead).map_err(Failure::denied)?;
     let missing = |name: &str| invalid(name, "is needed: records are kept aside stream by stream");
     let activation = choice.activation.ok_or_else(|| missing("filter[workspace_connector_id]"))?;

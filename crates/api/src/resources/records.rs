@@ -81,7 +81,7 @@ impl Operations {
     #[oai(path = "/quarantined", method = "get", operation_id = "list_quarantined_records")]
     async fn quarantined(
         &self,
-        request: Following<ShownQuarantined>,
+        request: Continuing<ShownQuarantined>,
     ) -> Result<Sequence<ShownQuarantined>, Failure> {
         quarantine::list(request).await
     }

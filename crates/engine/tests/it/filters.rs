@@ -141,6 +141,7 @@ fn taking_over(all: Vec<Item>, asked: Arc<Mutex<Vec<ReadRequest>>>) -> Definitio
     let runners = Runners {
         check: Arc::new(check),
         source: Some(source),
+        sink: None,
         commands: std::collections::BTreeMap::new(),
     };
     Definition::new((*plain.manifest).clone(), runners)
