@@ -11,6 +11,7 @@ mod m0004_run_control;
 mod m0005_schedules;
 mod m0006_changes;
 mod m0008_diagnostics;
+mod m0009_mappings;
 mod m0011_parts;
 mod migrator;
 

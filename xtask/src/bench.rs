@@ -3,6 +3,7 @@
 mod first_load;
 mod http;
 mod mapping;
+mod schedules;
 mod startup;
 mod sync;
 
@@ -35,6 +36,10 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 2_000_000)]
     rows: u64,
 
+    /// Schedules that each have a turn within a minute
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    schedules: u32,
+
     /// How often the load and what it is compared with run in turn; the median counts
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
@@ -57,6 +62,8 @@ enum Figures {
     Http,
     /// Records mapped with JSONata on one thread, relative to the reference implementation
     Mapping,
+    /// How late the runs of many schedules start, on each database
+    Schedules,
     /// Time from start to the first answer, and memory at rest
     Startup,
     /// A PostgreSQL table and a CSV file into a table, into Parquet and as Arrow, relative to plain pipes and other loaders
@@ -94,6 +101,7 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
                 Figures::FirstLoad => first_load::measure(&binary, options.rows, options.rounds)?,
                 Figures::Http => http::measure(&binary, options.seconds)?,
                 Figures::Mapping => mapping::measure(project, options.seconds, options.rounds)?,
+                Figures::Schedules => schedules::measure(&binary, options.schedules)?,
                 Figures::Startup => startup::measure(&binary)?,
                 Figures::Sync => sync::measure(&sync::Setting {
                     binary: &binary,

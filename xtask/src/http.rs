@@ -32,7 +32,15 @@ impl Connection {
     /// Sends a request that [`get`] made, reads the whole answer and returns its status.
     pub(crate) fn send(&mut self, request: &[u8]) -> io::Result<u16> {
         self.stream.get_mut().write_all(request)?;
-        read_answer(&mut self.stream)
+        read_answer(&mut self.stream, &mut io::sink())
+    }
+
+    /// Sends a request and returns the status of the answer and its body.
+    pub(crate) fn fetch(&mut self, request: &[u8]) -> io::Result<(u16, Vec<u8>)> {
+        self.stream.get_mut().write_all(request)?;
+        let mut body = Vec::new();
+        let status = read_answer(&mut self.stream, &mut body)?;
+        Ok((status, body))
     }
 }
 
@@ -44,22 +52,34 @@ pub(crate) fn get(address: SocketAddr, path: &str, key: Option<&str>) -> Vec<u8>
         .into_bytes()
 }
 
+/// The bytes of a POST request of a JSON document.
+pub(crate) fn post(address: SocketAddr, path: &str, key: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: {address}\r\naccept: application/json\r\n\
+        authorization: Bearer {key}\r\ncontent-type: application/json\r\n\
+        content-length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
+
 /// An address on this machine that nobody listens on.
 pub(crate) fn free_address() -> io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }
 
-fn read_answer(stream: &mut impl BufRead) -> io::Result<u16> {
+/// Reads an answer, writes its body to `body` and returns its status.
+fn read_answer(stream: &mut impl BufRead, body: &mut impl Write) -> io::Result<u16> {
     let status = read_line(stream)?;
     let status =
         status.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or_else(malformed)?;
     match read_length(stream)? {
-        Length::Bytes(length) => skip(stream, length)?,
+        Length::Bytes(length) => pass(stream, length, body)?,
         Length::Chunked => loop {
             let size = read_line(stream)?;
             let size = size.split(';').next().unwrap_or_default();
             let size = u64::from_str_radix(size, 16).map_err(|_| malformed())?;
-            skip(stream, size)?;
+            pass(stream, size, body)?;
             read_line(stream)?;
             if size == 0 {
                 break;
@@ -92,9 +112,9 @@ fn read_line(stream: &mut impl BufRead) -> io::Result<String> {
     Ok(line)
 }
 
-fn skip(stream: &mut impl BufRead, length: u64) -> io::Result<()> {
-    let skipped = io::copy(&mut stream.take(length), &mut io::sink())?;
-    if skipped == length { Ok(()) } else { Err(ErrorKind::UnexpectedEof.into()) }
+fn pass(stream: &mut impl BufRead, length: u64, to: &mut impl Write) -> io::Result<()> {
+    let passed = io::copy(&mut stream.take(length), to)?;
+    if passed == length { Ok(()) } else { Err(ErrorKind::UnexpectedEof.into()) }
 }
 
 fn malformed() -> Error {
@@ -106,7 +126,7 @@ mod tests {
     use super::*;
 
     fn statuses(mut wire: &[u8]) -> Vec<u16> {
-        std::iter::from_fn(|| read_answer(&mut wire).ok()).collect()
+        std::iter::from_fn(|| read_answer(&mut wire, &mut io::sink()).ok()).collect()
     }
 
     #[test]
@@ -114,6 +134,14 @@ mod tests {
         let wire = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 404 Not Found\r\n\
             transfer-encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n0\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n";
         assert_eq!(statuses(wire), [200, 404, 204]);
+    }
+
+    #[test]
+    fn a_body_is_read_without_its_framing() {
+        let wire = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
+        let mut body = Vec::new();
+        assert_eq!(read_answer(&mut &wire[..], &mut body).unwrap(), 200);
+        assert_eq!(body, b"abcde");
     }
 
     #[test]

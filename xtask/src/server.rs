@@ -31,6 +31,15 @@ pub(crate) struct Server {
 impl Server {
     /// Starts `binary` with its data below `data`; it may not answer yet.
     pub(crate) fn start(binary: &Path, data: &Path) -> Result<Self> {
+        Self::start_with(binary, data, &[])
+    }
+
+    /// As [`start`](Self::start), with variables more in its environment.
+    pub(crate) fn start_with(
+        binary: &Path,
+        data: &Path,
+        variables: &[(&str, &str)],
+    ) -> Result<Self> {
         let address = http::free_address()?;
         let log = data.with_extension("log");
         let output =
@@ -42,6 +51,7 @@ impl Server {
             .args(["--listen", &address.to_string()])
             .env("LINKSPAN_ADMIN_KEY", ADMIN_KEY)
             .env_remove("LINKSPAN_DATABASE_URL")
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)

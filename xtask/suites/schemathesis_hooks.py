@@ -42,6 +42,9 @@ def upload(rows="1,Ada\n2,Grace\n"):
 SETTINGS = {"path": upload()["attributes"]["path"]}
 
 DIAGNOSTICS = []
+ENTITIES = []
+
+MAPPING = {"target_model": "people", "expression": "{ \"external_id\": $string(id), \"full_name\": name }"}
 
 SCHEDULE = {"interval_secs": 86400, "mode": "full"}
 
@@ -75,6 +78,34 @@ def diagnose():
                 break
             time.sleep(0.1)
     return DIAGNOSTICS[0]
+def synced():
+    """Syncs an activation, and returns what names one of its streams in a path."""
+    identifier = make("workspace-connectors")
+    log = send("POST", f"workspace-connectors/{identifier}/syncs")
+    for _ in range(100):
+        answer = SESSION.get(f"{URL}/v1/workspace-connector-sync-logs/{log}", timeout=30).json()
+        if answer["data"]["attributes"]["status"] in ("success", "error"):
+            break
+        time.sleep(0.1)
+    streams = SESSION.get(f"{URL}/v1/workspace-connectors/{identifier}/streams", timeout=30).json()
+    return {"id": identifier, "stream": streams["data"][0]["id"]}
+
+
+def entity():
+    """Maps what a sync reads, and returns the identifier of an entity that is made then."""
+    if not ENTITIES:
+        activation = make("workspace-connectors")
+        stream = SESSION.get(f"{URL}/v1/workspace-connectors/{activation}/models", timeout=30).json()["data"][0]["id"]
+        attributes = MAPPING | {"workspace_connector_id": activation, "stream": stream}
+        send("POST", "connector-mappings", {"data": {"type": "connector_mapping", "attributes": attributes}})
+        send("POST", f"workspace-connectors/{activation}/syncs")
+        listed = f"{URL}/v1/entities?filter[workspace_connector_id]={activation}"
+        for _ in range(100):
+            ENTITIES.extend(it["id"] for it in SESSION.get(listed, timeout=30).json()["data"])
+            if ENTITIES:
+                break
+            time.sleep(0.1)
+    return ENTITIES[0]
 
 
 # The attributes of new things, by their collection.
@@ -88,6 +119,8 @@ FRESH = {
         "connector_type": "csv",
         "status": "available",
     },
+    "connector-mappings": lambda: MAPPING
+    | {"workspace_connector_id": make("workspace-connectors"), "stream": "people"},
     "connector-filters": lambda: {"connector_id": make("connectors"), "config": {"name": {"_eq": "Ada"}}},
     "people": lambda: {"name": "Ada", "email": f"{unique('ada')}@example.com", "role": "analyst"},
     "provider-connectors": lambda: {"provider_id": make("providers"), "connector_id": make("connectors")},
@@ -97,6 +130,10 @@ FRESH = {
         "name": unique("activation"),
         "config": SETTINGS,
     },
+    "workspace-connector-sync-targets": lambda: {
+        "workspace_connector_id": make("workspace-connectors"),
+        "target_workspace_id": make("workspaces"),
+    },
     "workspaces": lambda: {"name": unique("workspace"), "slug": unique("workspace")},
 }
 
@@ -104,18 +141,28 @@ FRESH = {
 NEEDED = {
     "create_api_key": {"permissions": ["connector:read"], "workspaces": [], "person_id": None, "expires_at": None},
     "create_connector": {"connector_type": "csv"},
+    "bootstrap_workspace_connector": {"person_id": None, "streams": []},
+    "create_connector_mapping": {"status": "active"},
     "create_connector_filter": {"workspace_id": None, "template": False},
     "create_person": {"workspaces": []},
     "create_workspace": {"parent_id": None},
     "create_workspace_connector": {"person_id": None, "streams": []},
+    "update_connector_mapping": {"expression": "{ \"external_id\": $string(id) }"},
     "update_person": {"workspaces": []},
     "update_workspace": {"parent_id": None},
     "update_workspace_connector": {"person_id": None, "config": SETTINGS, "status": "disabled", "streams": []},
 }
-REFERRING = {"create_connector_filter", "create_provider_connector", "create_workspace_connector"}
+REFERRING = {"bootstrap_workspace_connector", "create_connector_filter", "create_provider_connector", "create_workspace_connector"}
+REFERRING = {
+    "create_connector_filter",
+    "create_connector_mapping",
+    "create_provider_connector",
+    "create_workspace_connector",
+    "create_workspace_connector_sync_target",
+}
 
 
-PLACEABLE = {*FRESH, "connector-sync-diagnostics", "files", "workspace-connector-sync-logs"}
+PLACEABLE = {*FRESH, "connector-sync-diagnostics", "entities", "files", "workspace-connector-sync-logs"}
 
 
 def place(kind, action):
@@ -124,6 +171,8 @@ def place(kind, action):
         return run()
     if kind == "connector-sync-diagnostics":
         return diagnose()
+    if kind == "entities":
+        return entity()
     identifier = upload()["id"] if kind == "files" else make(kind)
     if action in ("restore", "purge"):
         send("DELETE", f"{kind}/{identifier}")
@@ -133,6 +182,13 @@ def place(kind, action):
 
 
 def aim_body(case, operation, kind):
+    if operation == "set_stream_cursor":
+        case.body = {"cursor_after": None}
+    if operation in ("revert_connector_mapping", "try_connector_mapping", "suggest_mappings"):
+        draft = MAPPING | {"records": [{"id": 1, "name": "Ada"}]}
+        bodies = {"revert_connector_mapping": {"version": 1}, "try_connector_mapping": draft}
+        case.body = bodies.get(operation, {"target_models": ["people"]})
+        return
     if operation in ("test_draft", "test_workspace_connector", "start_sync", "set_schedule"):
         draft = {"connector_id": make("connectors"), "config": SETTINGS}
         bodies = {"test_draft": draft, "start_sync": {"mode": "full"}, "set_schedule": SCHEDULE}
@@ -148,6 +204,8 @@ def aim_body(case, operation, kind):
     attributes |= {name: it for name, it in NEEDED.get(operation, {}).items() if name in attributes}
     if operation in REFERRING:
         attributes |= FRESH[kind]()
+    if operation == "bootstrap_workspace_connector":
+        attributes["schedule"] = SCHEDULE
     # What is said twice has to agree.
     data.pop("relationships", None)
 
@@ -172,10 +230,12 @@ def before_call(context, case, kwargs):
         # A cursor is nothing that could be made up.
         case.query.pop("page[after]", None)
         case.query.pop("page[before]", None)
+    if "stream" in case.path_parameters:
+        case.path_parameters |= synced()
     if operation == "list_quarantined_records":
         case.query = {"filter[workspace_connector_id]": make("workspace-connectors"), "filter[stream]": "people"}
     if "key" in case.path_parameters:
-        case.path_parameters["key"] = "csv"
+        case.path_parameters["key"] = "people" if kind == "target-models" else "csv"
     if case.headers and "If-Match" in case.headers:
         case.headers["If-Match"] = "*"
     if case.operation.body and isinstance(case.body, dict):

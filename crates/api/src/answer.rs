@@ -1,6 +1,7 @@
 //! What operations answer with.
 
 mod events;
+mod passing;
 
 use std::marker::PhantomData;
 
@@ -15,6 +16,7 @@ use poem_openapi::{
 use uuid::Uuid;
 
 pub(crate) use events::Events;
+pub(crate) use passing::Passing;
 
 use crate::{
     context::Context,

@@ -3,9 +3,9 @@
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use linkspan_app::{
-    Access, Activations, ApiKeys, Audit, Catalog, ConnectorTypes, Data, Diagnostics, Files,
-    FilterPlans, Filters, Idempotency, People, ProviderConnectors, Providers, RunWatch, Schedules,
-    Syncs, Workspaces,
+    Access, Activations, ApiKeys, Audit, Bootstrap, Catalog, ConnectorTypes, Data, Diagnostics,
+    Entities, Files, FilterPlans, Filters, Idempotency, Mappings, People, ProviderConnectors,
+    Providers, RunWatch, Schedules, Streams, SyncTargets, Syncs, TargetModels, Workspaces,
 };
 use linkspan_domain::ports::{Snapshots, World};
 
@@ -17,20 +17,26 @@ pub struct App {
     pub activations: Arc<Activations>,
     pub api_keys: Arc<ApiKeys>,
     pub audit: Arc<Audit>,
+    pub bootstrap: Arc<Bootstrap>,
     pub catalog: Arc<Catalog>,
     pub connector_types: Arc<ConnectorTypes>,
     pub data: Arc<Data>,
     pub diagnostics: Arc<Diagnostics>,
+    pub entities: Arc<Entities>,
     pub files: Arc<Files>,
     pub filter_plans: Arc<FilterPlans>,
     pub filters: Arc<Filters>,
     pub idempotency: Arc<Idempotency>,
+    pub mappings: Arc<Mappings>,
     pub people: Arc<People>,
     pub provider_connectors: Arc<ProviderConnectors>,
     pub providers: Arc<Providers>,
     pub run_watch: Arc<RunWatch>,
     pub schedules: Arc<Schedules>,
+    pub streams: Arc<Streams>,
+    pub sync_targets: Arc<SyncTargets>,
     pub syncs: Arc<Syncs>,
+    pub target_models: Arc<TargetModels>,
     pub workspaces: Arc<Workspaces>,
     pub snapshots: Arc<dyn Snapshots>,
     pub world: Arc<dyn World>,

@@ -14,6 +14,12 @@ pub(crate) use json::{patch, present};
 pub(crate) use plain::{Plain, PlainBody};
 
 use self::json::{attributes, check, json};
+
+/// Reading what stands somewhere in a body.
+pub(crate) mod nested {
+    pub(crate) use super::json::{attributes, json as read};
+}
+
 use crate::{
     media_type::{JSON, JSON_API, check_content_type},
     problem::Failure,

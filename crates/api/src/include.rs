@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use linkspan_app::FilterPlan;
+use linkspan_app::{DryRunRows, SuggestedMapping, TargetModelSchema};
 use linkspan_domain::{
     ApiKey, AuditEvent, Caller, ConnectionTest, Connector, ConnectorFilter, ConnectorFilterId,
-    ConnectorId, ConnectorTypeManifest, Diagnostic, Id, Person, Provider, ProviderConnector,
-    ProviderConnectorId, ProviderId, Resource, Schedule, StreamSpec, SyncLog, UploadedFile,
-    Workspace, WorkspaceConnector, WorkspaceConnectorId,
+    ConnectorId, ConnectorMapping, ConnectorTypeManifest, Diagnostic, Entity, EntitySource, Id,
+    MappingVersion, Person, Provider, ProviderConnector, ProviderConnectorId, ProviderId, Resource,
+    Schedule, StreamSpec, SyncLog, SyncTarget, UnmappedRecord, UploadedFile, Workspace,
+    WorkspaceConnector, WorkspaceConnectorId,
 };
 
 use crate::{
@@ -41,15 +43,20 @@ impl Kind {
 }
 
 /// All kinds of things that documents show, by name.
-pub(crate) static KINDS: [Kind; 22] = [
+pub(crate) static KINDS: [Kind; 31] = [
     Kind::of::<ApiKey>(),
     Kind::of::<AuditEvent>(),
     Kind::of::<ConnectionTest>(),
     Kind::of::<Connector>(),
     Kind::of::<ConnectorFilter>(),
     Kind::of::<Diagnostic>(),
+    Kind::of::<ConnectorMapping>(),
+    Kind::of::<MappingVersion>(),
+    Kind::of::<DryRunRows>(),
     Kind::of::<ConnectorTypeManifest>(),
     Kind::of::<TypeCapabilities>(),
+    Kind::of::<Entity>(),
+    Kind::of::<EntitySource>(),
     Kind::of::<UploadedFile>(),
     Kind::of::<FilterPlan>(),
     Kind::of::<Person>(),
@@ -60,10 +67,14 @@ pub(crate) static KINDS: [Kind; 22] = [
     Kind::of::<ShownChange>(),
     Kind::of::<Schedule>(),
     Kind::of::<StreamSpec>(),
+    Kind::of::<SuggestedMapping>(),
+    Kind::of::<TargetModelSchema>(),
+    Kind::of::<UnmappedRecord>(),
     Kind::of::<Workspace>(),
     Kind::of::<WorkspaceConnector>(),
     Kind::of::<ActivationCapabilities>(),
     Kind::of::<SyncLog>(),
+    Kind::of::<SyncTarget>(),
 ];
 
 /// What was looked up so that things can say what they refer to.

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, error::Error};
 
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use linkspan_domain::{Code, Denied, Problem};
+use linkspan_domain::{Code, Problem};
 use poem::{Response, error::ResponseError};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use strum::EnumMessage;
@@ -61,6 +61,7 @@ pub(crate) const fn status(code: Code) -> StatusCode {
         | Code::SyncCrashed
         | Code::SyncNotActive
         | Code::SchemaFrozen
+        | Code::ScheduleRunning
         | Code::TooManyQuarantined => StatusCode::CONFLICT,
         Code::Stale => StatusCode::PRECONDITION_FAILED,
         Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -71,7 +72,9 @@ pub(crate) const fn status(code: Code) -> StatusCode {
         | Code::InvalidConfig
         | Code::UnknownSecret
         | Code::CursorRequired
-        | Code::InvalidCondition => StatusCode::UNPROCESSABLE_ENTITY,
+        | Code::InvalidCondition
+        | Code::InvalidMapping
+        | Code::MappingDoesNotFit => StatusCode::UNPROCESSABLE_ENTITY,
         // The connected system's fault, not ours: a 5xx would page the wrong people.
         Code::SourceRefused | Code::SourceUnavailable => StatusCode::FAILED_DEPENDENCY,
         Code::NotImplemented => StatusCode::NOT_IMPLEMENTED,
@@ -93,11 +96,6 @@ impl Failure {
     /// request that could be a secret.
     pub(crate) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { code, detail: detail.into(), place: None, allow: None }
-    }
-
-    /// The caller lacks a permission.
-    pub(crate) fn denied(denied: Denied) -> Self {
-        Self::new(Code::PermissionDenied, denied.to_string())
     }
 
     /// It is about this place in the body.

@@ -5,6 +5,7 @@
 
 mod data;
 mod following;
+mod part;
 mod uploading;
 
 use std::{marker::PhantomData, sync::Arc};
@@ -22,6 +23,7 @@ use sha2::{Digest, Sha256};
 
 pub(crate) use data::{Continuing, Querying};
 pub(crate) use following::Following;
+pub(crate) use part::SettingPart;
 pub(crate) use uploading::Uploading;
 
 use crate::{

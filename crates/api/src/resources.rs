@@ -4,9 +4,11 @@ mod api_keys;
 mod audit_events;
 mod connection_tests;
 mod connector_filters;
+mod connector_mappings;
 mod connector_types;
 mod connectors;
 mod diagnostics;
+mod entities;
 mod files;
 mod filter_plans;
 mod people;
@@ -16,8 +18,11 @@ mod providers;
 mod quarantine;
 mod records;
 mod schedules;
+mod stream_states;
 mod streams;
 mod sync_logs;
+mod sync_targets;
+mod target_models;
 mod workspace_connectors;
 mod workspaces;
 
@@ -43,13 +48,20 @@ pub(crate) type Resources = (
         files::Files,
         records::Operations,
         schedules::Schedules,
+        stream_states::StreamStates,
         sync_logs::SyncLogs,
+    ),
+    (
+        connector_mappings::ConnectorMappings,
+        connector_mappings::Suggestions,
+        entities::Entities,
+        sync_targets::SyncTargets,
+        target_models::TargetModels,
     ),
     workspaces::Workspaces,
     people::People,
     api_keys::ApiKeys,
-    audit_events::AuditEvents,
-    platform::Platform,
+    (audit_events::AuditEvents, platform::Platform),
 );
 
 /// How the operations are grouped.

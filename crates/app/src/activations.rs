@@ -74,6 +74,16 @@ impl Activations {
         call: &Call,
         new: NewActivation,
     ) -> Result<WorkspaceConnector, ActivationError> {
+        let activation = self.prepare(call, new).await?;
+        Ok(self.records.insert(call, activation).await?)
+    }
+
+    /// The activation that `new` makes. It is not kept yet.
+    pub(crate) async fn prepare(
+        &self,
+        call: &Call,
+        new: NewActivation,
+    ) -> Result<WorkspaceConnector, ActivationError> {
         call.caller.require(WorkspaceConnector::WRITE)?;
         let connector = self.connector(call, new.connector_id).await?;
         if connector.entry.status != Availability::Available {
@@ -120,7 +130,8 @@ impl Activations {
         if readiness == Readiness::Configured {
             activation.apply(Event::Configured)?;
         }
-        Ok(self.records.insert(call, activation).await?)
+        activation.guard(&call.caller)?;
+        Ok(activation)
     }
 
     /// Changes an activation.

@@ -163,7 +163,7 @@ pub(crate) mod tests {
         for elsewhere in [31, 99] {
             assert_eq!(
                 admit(elsewhere).await.unwrap_err(),
-                "resource.invalid_config",
+                "workspace_connector.invalid_config",
                 "{elsewhere}"
             );
         }

@@ -11,14 +11,14 @@ use std::{
 use async_trait::async_trait;
 use linkspan_domain::{
     Actor, AuthorizationFlow, Availability, Call, Caller, Category, Connector, ConnectorId,
-    ContentHash, Fence, Id, KeyHash, ListQuery, OrganizationId, Page, PersonId, Position, Problem,
-    Receipt, Resource, Role, RunOutcome, Secret, StreamName, StreamSpec, StreamState, SyncLog,
-    SyncLogId, UploadedFile, Visible, Workspace, WorkspaceConnector, WorkspaceConnectorId,
+    ContentHash, Failures, Fence, Id, KeyHash, ListQuery, OrganizationId, Page, PersonId, Position,
+    Problem, Receipt, Resource, Role, RunOutcome, Secret, StreamName, StreamSpec, StreamState,
+    SyncLog, SyncLogId, UploadedFile, Visible, Workspace, WorkspaceConnector, WorkspaceConnectorId,
     WorkspaceId,
     ports::{
-        CatalogStore, Change, Demand, FileStore, FileStoreError, MockStore, MockVault, MockWorld,
-        Outbound, OutboundError, OutboundRequest, OutboundResponse, ReceiveError, ReceivedFile,
-        Sealed, Store, StoreError, SyncStore, Upload, Vault, World,
+        CatalogStore, Change, Demand, FileStore, FileStoreError, MarkMoved, MockStore, MockVault,
+        MockWorld, Outbound, OutboundError, OutboundRequest, OutboundResponse, ReceiveError,
+        ReceivedFile, Sealed, Store, StoreError, SyncStore, Upload, Vault, World,
     },
 };
 use linkspan_sdk::{
@@ -240,9 +240,10 @@ mockall::mock! {
         async fn release(&self, run: SyncLogId, fence: Fence) -> Result<(), StoreError>;
         async fn cancel(&self, run: SyncLogId, outcome: &RunOutcome, receipt: &Receipt, now: OffsetDateTime) -> Result<(), StoreError>;
         async fn finish(&self, run: SyncLogId, fence: Fence, outcome: &RunOutcome, now: OffsetDateTime) -> Result<(), StoreError>;
-        async fn failures(&self, activation: WorkspaceConnectorId) -> Result<u64, StoreError>;
+        async fn failures(&self, activation: WorkspaceConnectorId) -> Result<Failures, StoreError>;
         async fn stream(&self, activation: WorkspaceConnectorId, stream: &StreamName) -> Result<Option<StreamState>, StoreError>;
         async fn streams(&self, activation: WorkspaceConnectorId) -> Result<Vec<StreamState>, StoreError>;
+        async fn move_mark(&self, state: &StreamState, receipt: &Receipt) -> Result<MarkMoved, StoreError>;
     }
 }
 

@@ -7,15 +7,18 @@ mod access;
 mod activations;
 mod api_keys;
 mod audit;
+mod bootstrap;
 mod catalog;
 mod connections;
 mod connector_types;
 mod data;
 mod diagnostics;
+mod entities;
 mod files;
 mod filter_plans;
 mod filters;
 mod idempotency;
+mod mappings;
 mod patch;
 mod people;
 mod providers;
@@ -25,7 +28,11 @@ mod schedules;
 mod seeding;
 mod settings;
 mod sources;
+mod streams;
+mod suitability;
+mod sync_targets;
 mod syncs;
+mod target_models;
 mod workspaces;
 
 pub use access::{Access, AccessError, AdminKey, Sessions};
@@ -34,15 +41,21 @@ pub use activations::{
 };
 pub use api_keys::{ApiKeys, ApiKeysError, Mint, NewApiKey};
 pub use audit::Audit;
+pub use bootstrap::{Bootstrap, BootstrapError};
 pub use catalog::Catalog;
 pub use connections::RunConnections;
 pub use connector_types::{ConnectorTypes, DuplicateConnectorType};
 pub use data::{Choice, Data, DataError, Find};
 pub use diagnostics::Diagnostics;
+pub use entities::Entities;
 pub use files::{Files, FilesError};
 pub use filter_plans::{FilterPart, FilterPlan, FilterPlans};
 pub use filters::{FilterPatch, Filters, NewFilter};
 pub use idempotency::{Begun, Idempotency, IdempotencyError};
+pub use mappings::{
+    DryRun, DryRunOf, DryRunRow, DryRunRows, MappingError, MappingPatch, MappingStores, Mappings,
+    NewMapping, SuggestMappings, Suggested, SuggestedField, SuggestedMapping,
+};
 pub use patch::Patch;
 pub use people::{NewPerson, People, PersonPatch};
 pub use providers::{
@@ -55,7 +68,11 @@ pub use schedules::{Pace, ScheduleError, Schedules, SetSchedule};
 pub use seeding::{SeedError, SeedOutcome, Seeding};
 pub use settings::{ActivationSettings, SettingsError};
 pub use sources::Sources;
+pub use streams::{StreamError, Streams};
+pub use suitability::Unsuitable;
+pub use sync_targets::{NewSyncTarget, SyncTargets};
 pub use syncs::{StartSync, SyncError, Syncs};
+pub use target_models::{TargetModelSchema, TargetModels};
 pub use workspaces::{NewWorkspace, WorkspacePatch, Workspaces};
 
 #[cfg(test)]

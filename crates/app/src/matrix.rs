@@ -7,18 +7,21 @@ use linkspan_domain::{
     Call, Condition, FilterScope, ListQuery, Permission, Role, Trigger,
     ports::{FileStore, MockAccessStore, MockRunQueue, World},
 };
+use linkspan_engine::Models;
 use serde_json::Map;
 use strum::IntoEnumIterator;
 
 use crate::{
-    ActivationPatch, Activations, ApiKeys, Audit, Catalog, Draft, DraftOf, Files, FilterPatch,
-    Filters, NewActivation, NewApiKey, NewFilter, NewPerson, NewProvider, NewProviderConnector,
-    NewWorkspace, People, PersonPatch, ProviderConnectorPatch, ProviderConnectors, ProviderPatch,
-    Providers, Seeding, Sessions, StartSync, Syncs, WorkspacePatch, Workspaces,
+    ActivationPatch, Activations, ApiKeys, Audit, Catalog, Draft, DraftOf, DryRun, DryRunOf,
+    Entities, Files, FilterPatch, Filters, MappingPatch, NewActivation, NewApiKey, NewFilter,
+    NewPerson, NewProvider, NewProviderConnector, NewSyncTarget, NewWorkspace, People, PersonPatch,
+    ProviderConnectorPatch, ProviderConnectors, ProviderPatch, Providers, Seeding, Sessions,
+    StartSync, SuggestMappings, SyncTargets, Syncs, TargetModels, WorkspacePatch, Workspaces,
     fixtures::{
-        MockCatalog, MockRuns, Shelf, call, code, connector, empty, id, key, own_workspace, page,
-        sources, types, world,
+        MockCatalog, MockRuns, Shelf, call, code, connector, empty, id, keep, key, own_workspace,
+        page, sources, types, world,
     },
+    mappings::tests::Versions,
 };
 
 /// What came of each thing that was tried.
@@ -105,6 +108,26 @@ activations list tests: admin designer analyst
 syncs read: admin designer analyst
 syncs cancel: admin designer
 syncs start: admin designer
+mappings read: admin designer analyst
+mappings versions: admin designer analyst
+mappings unmapped: admin designer analyst
+mappings create: admin designer
+mappings update: admin designer
+mappings revert: admin designer
+mappings delete: admin designer
+mappings restore: admin designer
+mappings purge: admin designer
+mappings dry run: admin designer
+mappings suggest: admin designer
+target models list: admin designer analyst
+target models get: admin designer analyst
+entities read: admin designer analyst
+entities sources: admin designer analyst
+sync targets read: admin designer analyst
+sync targets create: admin designer
+sync targets delete: admin designer
+sync targets restore: admin designer
+sync targets purge: admin designer
 ";
 
 async fn everything(call: &Call) -> Tried {
@@ -114,6 +137,7 @@ async fn everything(call: &Call) -> Tried {
     tried.extend(filters(call).await);
     tried.extend(organization(call).await);
     tried.extend(activations(call).await);
+    tried.extend(mappings(call).await);
     tried
 }
 
@@ -283,5 +307,39 @@ async fn activations(call: &Call) -> Tried {
         ("syncs read", code(syncs.records().list(caller, &all).await)),
         ("syncs cancel", code(syncs.cancel(call, id(70)).await)),
         ("syncs start", code(syncs.start(call, id(1), sync).await)),
+    ]
+}
+
+async fn mappings(call: &Call) -> Tried {
+    let it = crate::mappings::tests::mappings(&keep(Vec::new()), &[]);
+    let models = Models::parse(include_str!("../../../seeds/models.json")).unwrap();
+    let models = TargetModels::new(&models);
+    let entities = Entities::new(empty(), Arc::new(Versions::default()), world());
+    let targets = SyncTargets::new(empty(), empty(), empty(), world());
+    let (caller, same) = (&call.caller, MappingPatch::default());
+    let new = crate::mappings::tests::new("{}");
+    let run = DryRun { of: DryRunOf::Kept(id(1)), expression: None, records: None };
+    let target = NewSyncTarget { workspace_connector_id: id(1), target_workspace_id: id(1) };
+    vec![
+        ("mappings read", code(it.records().get(caller, id(1)).await)),
+        ("mappings versions", code(it.versions(caller, id(1)).await)),
+        ("mappings unmapped", code(it.unmapped(caller, id(1)).await)),
+        ("mappings create", code(it.create(call, new).await)),
+        ("mappings update", code(it.update(call, id(1), None, same).await)),
+        ("mappings revert", code(it.revert(call, id(1), None, 1).await)),
+        ("mappings delete", code(it.delete(call, id(1), None).await)),
+        ("mappings restore", code(it.restore(call, id(1), None).await)),
+        ("mappings purge", code(it.purge(call, id(1), None).await)),
+        ("mappings dry run", code(it.dry_run(call, run).await)),
+        ("mappings suggest", code(it.suggest(call, id(1), SuggestMappings::default()).await)),
+        ("target models list", code(models.list(caller))),
+        ("target models get", code(models.get(caller, "absent"))),
+        ("entities read", code(entities.records().get(caller, id(1)).await)),
+        ("entities sources", code(entities.sources(caller, id(1)).await)),
+        ("sync targets read", code(targets.records().get(caller, id(1)).await)),
+        ("sync targets create", code(targets.create(call, target).await)),
+        ("sync targets delete", code(targets.delete(call, id(1), None).await)),
+        ("sync targets restore", code(targets.restore(call, id(1), None).await)),
+        ("sync targets purge", code(targets.purge(call, id(1), None).await)),
     ]
 }

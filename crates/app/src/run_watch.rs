@@ -153,10 +153,11 @@ impl Watcher {
         let face = |it: &SyncLog| (it.status, it.counts, it.started_at);
         let is_same = face(&run) == face(&self.last);
         self.last = run;
-        Some(match self.last.status.is_active() {
-            false => Look::Over,
-            true if is_same => Look::Same,
-            true => Look::New,
+        let is_over = !self.last.status.is_active();
+        Some(match (is_over, is_same) {
+            (true, _) => Look::Over,
+            (false, true) => Look::Same,
+            (false, false) => Look::New,
         })
     }
 

@@ -10,8 +10,9 @@ use linkspan_domain::{
 use serde_json::json;
 
 use crate::{
-    ActivationSettings, RecordError, Records, SettingsError, Sources, records::store_code,
-    syncs::needed,
+    RecordError, Records, Sources, Unsuitable,
+    records::store_code,
+    suitability::{can_sync, mode},
 };
 
 /// The schedules of activations. Readers of connectors read them, managers set them.
@@ -48,17 +49,9 @@ pub enum ScheduleError {
     /// As with every kept thing.
     #[error(transparent)]
     Record(#[from] RecordError),
-    /// The type of the activation is not there.
+    /// The activation cannot sync like that.
     #[error(transparent)]
-    Settings(#[from] SettingsError),
-    /// The type has no records to read.
-    #[error("connectors of this type have no records to read")]
-    Unsupported,
-    /// An incremental sync has nothing to tell new records by.
-    #[error(
-        "an incremental schedule needs a cursor_column in the streams of workspace connector {0}; set one, or sync in full"
-    )]
-    CursorRequired(WorkspaceConnectorId),
+    Unsuitable(#[from] Unsuitable),
     /// There is no time that it would come.
     #[error("no time fits that schedule")]
     Never,
@@ -79,9 +72,7 @@ impl Problem for ScheduleError {
     fn code(&self) -> Code {
         match self {
             Self::Record(error) => error.code(),
-            Self::Settings(error) => error.code(),
-            Self::Unsupported => Code::TypeUnsupported,
-            Self::CursorRequired(_) => Code::CursorRequired,
+            Self::Unsuitable(error) => error.code(),
             Self::Never => Code::Invalid,
             Self::NotFound(_) => Code::NotFound,
             Self::Store { source, .. } => store_code(source),
@@ -91,9 +82,9 @@ impl Problem for ScheduleError {
     fn pointer(&self) -> Option<String> {
         match self {
             Self::Record(error) => error.pointer(),
-            Self::CursorRequired(_) => Some("/data/attributes/mode".to_owned()),
+            Self::Unsuitable(error) => error.pointer(),
             Self::Never => Some("/data/attributes/cron".to_owned()),
-            Self::Settings(_) | Self::Unsupported | Self::NotFound(_) | Self::Store { .. } => None,
+            Self::NotFound(_) | Self::Store { .. } => None,
         }
     }
 }
@@ -132,11 +123,26 @@ impl Schedules {
         set: SetSchedule,
     ) -> Result<Schedule, ScheduleError> {
         let activation = self.activations.live(call, id, expected).await?;
-        accept(self.sources.settings(), &activation, set.mode)?;
+        let (schedule, act) = self.prepare(call, &activation, set).await?;
+        let receipt = self.activations.receipt(call, act, &activation);
+        self.store.put(&schedule, &receipt).await.map_err(|source| failed(id, source))?;
+        self.get(&call.caller, id).await
+    }
+
+    /// The schedule that `set` asks for, if `activation` can sync like that, and what setting it is called.
+    pub(crate) async fn prepare(
+        &self,
+        call: &Call,
+        activation: &WorkspaceConnector,
+        set: SetSchedule,
+    ) -> Result<(Schedule, Act), ScheduleError> {
+        can_sync(&self.sources, &call.caller, activation)?;
+        mode(&self.sources, activation, Some(set.mode), &[]).await?;
         let now = self.world.now();
         let next = set.recurrence.next_after(now).ok_or(ScheduleError::Never)?;
+        let details = json!({ "mode": set.mode, "paused": set.pace == Pace::Paused });
         let schedule = Schedule {
-            workspace_connector_id: id,
+            workspace_connector_id: activation.id,
             workspace_id: activation.workspace_id,
             recurrence: set.recurrence,
             mode: set.mode,
@@ -146,11 +152,7 @@ impl Schedules {
             created_at: now,
             updated_at: now,
         };
-        let details = json!({ "mode": set.mode, "paused": set.pace == Pace::Paused });
-        let act = Act { action: "schedule.set", details };
-        let receipt = self.activations.receipt(call, act, &activation);
-        self.store.put(&schedule, &receipt).await.map_err(|source| failed(id, source))?;
-        self.get(&call.caller, id).await
+        Ok((schedule, Act { action: "schedule.set", details }))
     }
 
     /// Takes the schedule of an activation away.
@@ -167,24 +169,6 @@ impl Schedules {
             StoreError::Stale => ScheduleError::NotFound(id),
             other => failed(id, other),
         })
-    }
-}
-
-/// Passes if `activation` can sync in `mode`, as far as its settings tell.
-fn accept(
-    settings: &ActivationSettings,
-    activation: &WorkspaceConnector,
-    mode: SyncMode,
-) -> Result<(), ScheduleError> {
-    let definition = settings.definition(&activation.connector_type)?;
-    if !definition.manifest.can(needed(activation)) {
-        return Err(ScheduleError::Unsupported);
-    }
-    let has_cursor = activation.pushes().next().is_some()
-        || activation.streams.iter().any(|it| it.cursor_column.is_some());
-    match mode {
-        SyncMode::Incremental if !has_cursor => Err(ScheduleError::CursorRequired(activation.id)),
-        SyncMode::Incremental | SyncMode::Full => Ok(()),
     }
 }
 

@@ -1,15 +1,19 @@
 //! Runs of syncs: starting them, and what became of them.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use linkspan_domain::{
-    Act, Call, Capability, Code, Denied, Permission, Problem, RunOutcome, Status, StreamName,
-    SyncLog, SyncLogId, SyncMode, Trigger, WorkspaceConnector, WorkspaceConnectorId,
+    Act, Call, Code, Denied, Permission, Problem, RunOutcome, Status, StreamName, SyncLog,
+    SyncLogId, SyncMode, Trigger, WorkspaceConnector, WorkspaceConnectorId,
     ports::{RunQueue, Store, StoreError, SyncStore, World},
 };
 use serde_json::json;
 
-use crate::{RecordError, Records, SettingsError, Sources, records::store_code, sources::may_run};
+use crate::{
+    RecordError, Records, SettingsError, Sources, Unsuitable,
+    records::store_code,
+    suitability::{LOOKING, can_sync, mode},
+};
 
 /// Runs of syncs. Readers of connectors read them, managers start them; workers do them.
 pub struct Syncs {
@@ -38,6 +42,9 @@ pub enum SyncError {
     /// As with every kept thing.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// The activation cannot sync like that.
+    #[error(transparent)]
+    Unsuitable(#[from] Unsuitable),
     /// The settings cannot be had.
     #[error(transparent)]
     Settings(#[from] SettingsError),
@@ -54,14 +61,6 @@ pub enum SyncError {
         /// As it is.
         status: Status,
     },
-    /// The type has no records to read.
-    #[error("connectors of this type have no records to read")]
-    Unsupported,
-    /// An incremental sync has nothing to tell new records by.
-    #[error(
-        "an incremental sync needs a cursor_column in the streams of workspace connector {0}; set one, or sync in full"
-    )]
-    CursorRequired(WorkspaceConnectorId),
     /// The activation has no such stream.
     #[error(
         "there is no stream {0}; list the models of the workspace connector to see those there are"
@@ -90,11 +89,10 @@ impl Problem for SyncError {
     fn code(&self) -> Code {
         match self {
             Self::Record(error) => error.code(),
+            Self::Unsuitable(error) => error.code(),
             Self::Settings(error) => error.code(),
             Self::AlreadyInProgress(_) => Code::SyncAlreadyInProgress,
             Self::NotReady { .. } => Code::UnexpectedStatus,
-            Self::Unsupported => Code::TypeUnsupported,
-            Self::CursorRequired(_) => Code::CursorRequired,
             Self::StreamNotFound(_) => Code::StreamNotFound,
             Self::NotActive(_) => Code::SyncNotActive,
             Self::Store { source, .. } => store_code(source),
@@ -104,20 +102,16 @@ impl Problem for SyncError {
     fn pointer(&self) -> Option<String> {
         match self {
             Self::Record(error) => error.pointer(),
-            Self::CursorRequired(_) => Some("/data/attributes/mode".to_owned()),
+            Self::Unsuitable(error) => error.pointer(),
             Self::StreamNotFound(_) => Some("/data/attributes/streams".to_owned()),
             Self::Settings(_)
             | Self::AlreadyInProgress(_)
             | Self::NotReady { .. }
-            | Self::Unsupported
             | Self::NotActive(_)
             | Self::Store { .. } => None,
         }
     }
 }
-
-/// How long a caller who names streams waits to hear whether they exist.
-const LOOKING: Duration = Duration::from_secs(10);
 
 impl Syncs {
     /// The runs that `store` keeps and `queue` hands out.
@@ -191,58 +185,13 @@ impl Syncs {
         activation: &WorkspaceConnector,
         sync: &StartSync,
     ) -> Result<SyncMode, SyncError> {
-        let definition = self.sources.settings().definition(&activation.connector_type)?;
-        may_run(&call.caller, definition)?;
-        if !definition.manifest.can(needed(activation)) {
-            return Err(SyncError::Unsupported);
-        }
+        can_sync(&self.sources, &call.caller, activation)?;
         if !activation.status.may_run() {
             return Err(not_ready(activation));
         }
-        if activation.pushes().next().is_some() {
-            let pushed = |it: &&StreamName| activation.pushes().any(|push| push.0 == *it);
-            let absent = sync.streams.iter().find(|it| !pushed(it));
-            return match absent {
-                Some(absent) => Err(SyncError::StreamNotFound(absent.clone())),
-                // It goes on where the last one ended, or begins anew.
-                None => Ok(sync.mode.unwrap_or(SyncMode::Incremental)),
-            };
-        }
-        let has_cursor = self.has_cursor(activation, &sync.streams).await?;
-        let mode = match sync.mode {
-            Some(SyncMode::Incremental) if !has_cursor => {
-                return Err(SyncError::CursorRequired(activation.id));
-            }
-            Some(mode) => mode,
-            None if has_cursor => SyncMode::Incremental,
-            None => SyncMode::Full,
-        };
+        let mode = mode(&self.sources, activation, sync.mode, &sync.streams).await?;
         self.look_for(activation, &sync.streams).await?;
         Ok(mode)
-    }
-
-    /// Whether it is known what tells new records from old ones, in each of `streams` or, without any, in all.
-    async fn has_cursor(
-        &self,
-        activation: &WorkspaceConnector,
-        streams: &[StreamName],
-    ) -> Result<bool, SyncError> {
-        let known = |it: &StreamName| {
-            activation.stream_settings(it).is_some_and(|it| it.cursor_column.is_some())
-        };
-        let mut settings = activation.streams.iter();
-        if !streams.is_empty() {
-            return Ok(streams.iter().all(known));
-        }
-        if settings.clone().all(|it| it.cursor_column.is_none()) {
-            return Ok(false);
-        }
-        if settings.any(|it| it.stream.is_none() && it.cursor_column.is_some()) {
-            return Ok(activation.streams.iter().all(|it| it.cursor_column.is_some()));
-        }
-        // Only some streams are spoken of. If the system does not say which others there are, the run will.
-        let all = self.sources.discover(activation, LOOKING).await?;
-        Ok(all.map_or(true, |all| all.iter().all(|it| known(&it.name))))
     }
 
     /// Passes unless the system says that one of `streams` does not exist.
@@ -253,6 +202,11 @@ impl Syncs {
     ) -> Result<(), SyncError> {
         if streams.is_empty() {
             return Ok(());
+        }
+        if activation.pushes().next().is_some() {
+            let is_pushed = |it: &StreamName| activation.pushes().any(|push| push.0 == it);
+            let absent = streams.iter().find(|it| !is_pushed(it));
+            return absent.map_or(Ok(()), |it| Err(SyncError::StreamNotFound(it.clone())));
         }
         // A system that does not answer is for the run to report.
         let Ok(known) = self.sources.discover(activation, LOOKING).await? else { return Ok(()) };
@@ -268,14 +222,6 @@ impl Syncs {
         } else {
             not_ready(&activation)
         })
-    }
-}
-
-/// What the type of an activation must be capable of for a run.
-pub(crate) fn needed(activation: &WorkspaceConnector) -> Capability {
-    match activation.pushes().next() {
-        Some(_) => Capability::Write,
-        None => Capability::Read,
     }
 }
 

@@ -72,8 +72,12 @@ ids! {
     ConnectorFilterId
     /// One entry of the catalog.
     ConnectorId
+    /// One mapping of a stream to a target model.
+    ConnectorMappingId
     /// One thing that a run noticed.
     DiagnosticId
+    /// One object of a target model.
+    EntityId
     /// One uploaded file.
     FileId
     /// One organization: the account that owns workspaces.
@@ -86,6 +90,8 @@ ids! {
     ProviderId
     /// One run of a sync.
     SyncLogId
+    /// One workspace that receives what an activation brings in.
+    SyncTargetId
     /// One activation of a connector in a workspace.
     WorkspaceConnectorId
     /// One workspace: the tenant boundary.

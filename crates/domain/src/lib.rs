@@ -10,9 +10,11 @@ mod config;
 mod connection_test;
 mod connector;
 mod connector_filter;
+mod connector_mapping;
 mod connector_type;
 mod cursor;
 mod diagnostic;
+mod entity;
 mod file;
 mod id;
 mod list;
@@ -28,6 +30,7 @@ mod secret;
 mod stream;
 mod stream_memory;
 mod sync_log;
+mod sync_target;
 mod tenancy;
 mod text;
 mod workspace;
@@ -49,17 +52,22 @@ pub use connector::{
     OauthConfig, ProviderType, TargetModel, Transport,
 };
 pub use connector_filter::{ConnectorFilter, FilterScope};
+pub use connector_mapping::{
+    Confidence, ConnectorMapping, MappingCounts, MappingOrigin, MappingStatus, MappingVersion,
+    UnmappedRecord,
+};
 pub use connector_type::{
     Capability, Category, CommandManifest, ConnectorTypeKey, ConnectorTypeManifest, Deprecation,
     ExecutionModel, InvalidConnectorTypeKey,
 };
 pub use cursor::{Cursor, CursorType, InvalidCursor};
 pub use diagnostic::{Diagnostic, DiagnosticClass, DiagnosticReason};
+pub use entity::{Entity, EntityCounts, EntityDirection, EntitySource};
 pub use file::{ContentHash, UploadedFile};
 pub use id::{
-    ApiKeyId, AuditEventId, ConnectionTestId, ConnectorFilterId, ConnectorId, DiagnosticId, FileId,
-    Id, OrganizationId, PersonId, ProviderConnectorId, ProviderId, SyncLogId, WorkspaceConnectorId,
-    WorkspaceId,
+    ApiKeyId, AuditEventId, ConnectionTestId, ConnectorFilterId, ConnectorId, ConnectorMappingId,
+    DiagnosticId, EntityId, FileId, Id, OrganizationId, PersonId, ProviderConnectorId, ProviderId,
+    SyncLogId, SyncTargetId, WorkspaceConnectorId, WorkspaceId,
 };
 pub use list::{
     Deleted, Filter, FilterTest, FilterValue, InvalidFilter, ListQuery, Order, Page, PageRequest,
@@ -79,8 +87,10 @@ pub use secret::{MASK, Secret, is_mask};
 pub use stream::{InvalidStreamName, StreamField, StreamName, StreamSpec};
 pub use stream_memory::{SchemaChange, StreamMemory};
 pub use sync_log::{
-    Fence, Lease, RunCounts, RunOutcome, RunStatus, StreamState, SyncLog, SyncMode, Trigger,
+    Failures, Fence, Lease, RunCounts, RunOutcome, RunStatus, StreamState, SyncLog, SyncMode,
+    Trigger,
 };
+pub use sync_target::SyncTarget;
 pub use tenancy::{Platform, Visible, Within};
 pub use text::{Email, FileName, InvalidText, Name, ServiceId, Slug};
 pub use workspace::Workspace;

@@ -134,12 +134,21 @@ pub enum Code {
     /// The run is over.
     #[strum(to_string = "sync.not_active")]
     SyncNotActive,
+    /// The schedule is running, and may start a run at any time.
+    #[strum(to_string = "schedule.running")]
+    ScheduleRunning,
     /// The activation has no such stream.
     #[strum(to_string = "stream.not_found")]
     StreamNotFound,
     /// The filter's condition cannot be read.
     #[strum(to_string = "connector_filter.invalid_condition")]
     InvalidCondition,
+    /// The expression cannot be a mapping.
+    #[strum(to_string = "connector_mapping.invalid_expression")]
+    InvalidMapping,
+    /// A record of the stream does not become what the model asks for.
+    #[strum(to_string = "connector_mapping.does_not_fit")]
+    MappingDoesNotFit,
     /// Not built yet.
     #[strum(to_string = "request.not_implemented")]
     NotImplemented,

@@ -52,14 +52,18 @@ pub enum ResourceType {
     Connector,
     ConnectorFilter,
     ConnectorSyncDiagnostic,
+    ConnectorMapping,
     ConnectorType,
+    Entity,
     File,
     Person,
     Provider,
     ProviderConnector,
+    TargetModel,
     Workspace,
     WorkspaceConnector,
     WorkspaceConnectorSyncLog,
+    WorkspaceConnectorSyncTarget,
 }
 
 /// How often a thing was written: 1 when created. An ETag to the API, the guard against lost updates to a store.

@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use strum::VariantNames;
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use crate::{
-    Act, Attribute, Code, Resource, ResourceType, Revision, RunEnd, StreamMemory, StreamName,
-    SyncLogId, Visible, WorkspaceConnectorId, WorkspaceId,
+    Act, Attribute, Code, EntityCounts, Resource, ResourceType, Revision, RunEnd, StreamMemory,
+    StreamName, SyncLogId, Visible, WorkspaceConnectorId, WorkspaceId,
 };
 
 /// One run of a sync, from trigger to end. The row is the truth of the run: its state and who holds it.
@@ -31,6 +31,8 @@ pub struct SyncLog {
     pub streams: Vec<StreamName>,
     /// What it did so far.
     pub counts: RunCounts,
+    /// What its mappings did so far.
+    pub entities: EntityCounts,
     /// The stable code of what went wrong.
     pub error_code: Option<String>,
     /// What went wrong, for people.
@@ -201,6 +203,15 @@ pub struct StreamState {
     pub memory: Option<StreamMemory>,
 }
 
+/// How the runs of an activation failed of late.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Failures {
+    /// How many ended in failure since the last success.
+    pub count: u64,
+    /// Since when none has succeeded: the last success or, without any, the first run.
+    pub since: Option<OffsetDateTime>,
+}
+
 /// How a run ended: what is stored of it, and what it means to its activation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunOutcome {
@@ -255,6 +266,9 @@ impl RunEnd {
     /// How many failed runs in a row make an activation unhealthy.
     const TOO_MANY_FAILURES: u64 = 3;
 
+    /// How long without a success makes the next failure one too many.
+    const TOO_LONG: Duration = Duration::days(7);
+
     /// The end of a run that read everything it should, with `losses` reasons for which data was lost, over `targets`
     /// targets. Losses count from 3 on, and from half of the targets on, whichever is more.
     pub const fn of_success(losses: u64, targets: u64) -> Self {
@@ -263,9 +277,14 @@ impl RunEnd {
         if losses >= threshold { Self::Lossy } else { Self::Clean }
     }
 
-    /// The end of a run that failed as runs do now and then, after `failures` others in a row.
-    pub const fn of_failure(failures: u64) -> Self {
-        if failures + 1 >= Self::TOO_MANY_FAILURES { Self::Unhealthy } else { Self::Failed }
+    /// The end of a run that failed `now` as runs do now and then, after `earlier` failures.
+    pub fn of_failure(earlier: &Failures, now: OffsetDateTime) -> Self {
+        let is_stale = earlier.since.is_some_and(|it| now - it >= Self::TOO_LONG);
+        if is_stale || earlier.count + 1 >= Self::TOO_MANY_FAILURES {
+            Self::Unhealthy
+        } else {
+            Self::Failed
+        }
     }
 }
 
@@ -289,6 +308,7 @@ impl SyncLog {
             mode,
             streams: Vec::new(),
             counts: RunCounts::default(),
+            entities: EntityCounts::default(),
             error_code: None,
             error: None,
             lease: None,
@@ -342,7 +362,11 @@ impl Resource for SyncLog {
 
 #[cfg(test)]
 mod tests {
-    use crate::RunEnd;
+    use time::macros::datetime;
+
+    use super::*;
+
+    const NOW: OffsetDateTime = datetime!(2026-05-01 12:00 UTC);
 
     #[test]
     fn a_few_losses_are_no_illness() {
@@ -355,7 +379,15 @@ mod tests {
 
     #[test]
     fn the_third_failure_in_a_row_is_one_too_many() {
-        let ends = [0, 1, 2, 3].map(RunEnd::of_failure);
+        let after = |count| RunEnd::of_failure(&Failures { count, since: None }, NOW);
+        let ends = [0, 1, 2, 3].map(after);
         assert_eq!(ends, [RunEnd::Failed, RunEnd::Failed, RunEnd::Unhealthy, RunEnd::Unhealthy]);
+    }
+
+    #[test]
+    fn a_failure_after_a_week_without_a_success_is_one_too_many() {
+        let since = |since| RunEnd::of_failure(&Failures { count: 0, since: Some(since) }, NOW);
+        assert_eq!(since(NOW - Duration::days(7)), RunEnd::Unhealthy);
+        assert_eq!(since(NOW - Duration::days(7) + Duration::SECOND), RunEnd::Failed);
     }
 }

@@ -6,12 +6,12 @@ use linkspan_domain::{
     RunEnd, RunOutcome, SyncLog, SyncLogId,
     ports::{DiagnosticStore, StoreError, SyncStore, World},
 };
-use linkspan_sdk::{BatchLimits, HeldRun, RecordStore};
+use linkspan_sdk::{BatchLimits, EntityStore, HeldRun, RecordStore};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Connections, Progress, RunEvent, SyncError,
+    Connections, Models, Progress, RunEvent, SyncError,
     heartbeat::Heartbeat,
     run::{Halt, Report, Run, Signals},
 };
@@ -23,6 +23,10 @@ pub struct Engine {
     pub syncs: Arc<dyn SyncStore>,
     /// Keeps the records.
     pub records: Arc<dyn RecordStore>,
+    /// Keeps what mappings make of the records.
+    pub entities: Arc<dyn EntityStore>,
+    /// What mappings make of the records.
+    pub models: Arc<Models>,
     /// Keeps what runs notice.
     pub diagnostics: Arc<dyn DiagnosticStore>,
     /// Opens activations.
@@ -156,10 +160,11 @@ impl Engine {
             run = %run.id, activation = %run.workspace_connector_id, code = error.name(),
             error = error as &dyn std::error::Error, "a run failed"
         );
-        let failures = self.syncs.failures(run.workspace_connector_id).await.unwrap_or(0);
-        let end = match error.end(failures) {
+        let earlier = self.syncs.failures(run.workspace_connector_id).await.unwrap_or_default();
+        let again = RunEnd::of_failure(&earlier, self.world.now());
+        let end = match error.end(again) {
             // What stops one stream of several, for good or not, says little about the activation.
-            RunEnd::Broken if done.streams_finished > 0 => RunEnd::of_failure(failures),
+            RunEnd::Broken if done.streams_finished > 0 => again,
             end => end,
         };
         let counts = run.counts.plus(done.counts);

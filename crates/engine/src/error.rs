@@ -167,8 +167,8 @@ impl SyncError {
         )
     }
 
-    /// What the end of a run that fails so means to its activation, after `failures` others in a row.
-    pub(crate) const fn end(&self, failures: u64) -> RunEnd {
+    /// What the end of a run that fails so means to its activation, where a failure as they come now and then means `again`.
+    pub(crate) const fn end(&self, again: RunEnd) -> RunEnd {
         match self {
             Self::Source(Failure::Unauthorized) => RunEnd::Unauthorized,
             Self::Source(Failure::Cancelled)
@@ -200,7 +200,7 @@ impl SyncError {
             | Self::TooManyQuarantined { .. }
             | Self::Crashed(_)
             | Self::Store(_)
-            | Self::Defect { .. } => RunEnd::of_failure(failures),
+            | Self::Defect { .. } => again,
         }
     }
 }

@@ -11,6 +11,7 @@ mod engine;
 mod error;
 mod filter;
 mod heartbeat;
+mod mapper;
 mod mapping;
 mod notes;
 mod pipeline;
@@ -28,9 +29,9 @@ pub use encoder::{MissingColumn, RowEncoder, Unencodable};
 pub use engine::{Ended, Engine, EngineLimits, Stop};
 pub use error::SyncError;
 pub use mapping::{
-    FieldSuggestion, InvalidMapping, InvalidModels, JsonataCode, Mapped, Mapping, MappingFailure,
-    MappingLimits, ModelField, ModelKind, ModelSchema, Models, Suggestion, ValueKind, Verdict,
-    suggest,
+    FieldSuggestion, InvalidMapping, InvalidModels, JsonataCode, MapError, MapFault, Mapped,
+    Mapping, MappingFailure, MappingLimits, ModelField, ModelKind, ModelSchema, Models, Suggestion,
+    ValueKind, Verdict, map_all, suggest,
 };
 pub use plan::{CursorPlan, StreamPlan, plan};
 pub use prepare::StreamFilter;

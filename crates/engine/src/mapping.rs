@@ -1,5 +1,6 @@
 //! Mappings: JSONata expressions that turn a record into objects of a target model.
 
+mod batch;
 mod model;
 mod payload;
 mod reason;
@@ -8,6 +9,7 @@ mod suggest;
 use std::{fmt, io, time::Duration};
 
 pub use self::{
+    batch::{MapError, MapFault, map_all},
     model::{InvalidModels, ModelField, ModelKind, ModelSchema, Models},
     suggest::{FieldSuggestion, Suggestion, Verdict, suggest},
 };

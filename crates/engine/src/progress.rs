@@ -1,6 +1,8 @@
 //! What a run tells while it works.
 
-use linkspan_domain::{RunCounts, RunStatus, StreamName, SyncLogId, SyncMode};
+use linkspan_domain::{
+    EntityCounts, RunCounts, RunStatus, StreamName, SyncLogId, SyncMode, TargetModel,
+};
 use serde::Serialize;
 use tokio::sync::broadcast;
 
@@ -39,6 +41,15 @@ pub enum RunEvent {
         counts: RunCounts,
         /// How far the reading has come.
         mark: Option<String>,
+    },
+    /// A mapping made entities of what changed in a stream.
+    Mapped {
+        /// Of which stream.
+        stream: StreamName,
+        /// What the records become.
+        target_model: TargetModel,
+        /// What was done with the entities so far.
+        counts: EntityCounts,
     },
     /// A stream broke off, and will be tried again.
     Retrying {

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Connection, Engine, RunEvent, StreamFilter, StreamPlan, SyncError,
     filter::RowFilter,
+    mapper::Mapper,
     notes::Notes,
     pipeline::{Encoding, Piece, PieceLimits, encode, silent},
     plan,
@@ -56,7 +57,7 @@ pub(crate) struct Signals {
 
 impl Signals {
     /// Waits for `work`, but no longer than until one of the signals.
-    async fn interrupt<T>(&self, work: impl Future<Output = T>) -> Result<T, Halt> {
+    pub(crate) async fn interrupt<T>(&self, work: impl Future<Output = T>) -> Result<T, Halt> {
         select! {
             biased;
             () = self.lost.cancelled() => Err(Halt::Lost),
@@ -135,7 +136,7 @@ impl<'a> Run<'a> {
             let mut notes = Notes::default();
             let state = states.iter().find(|it| it.stream == plan.name);
             let done = match plan.prepare(state, &mut notes) {
-                Ok(()) => self.stream(&connection, plan, &mut notes).await,
+                Ok(()) => self.load_and_map(&connection, plan, &mut notes).await,
                 Err(error) => Err(error.into()),
             };
             self.note(&plan.name, &notes).await;
@@ -159,6 +160,24 @@ impl<'a> Run<'a> {
             }
         }
         first_error.map_or(Ok(()), |error| Err(Halt::Failed(error)))
+    }
+
+    /// Reads a stream, then maps what changed in it.
+    async fn load_and_map(
+        &mut self,
+        connection: &Connection,
+        plan: &StreamPlan,
+        notes: &mut Notes,
+    ) -> Result<RunCounts, Halt> {
+        let counts = self.stream(connection, plan, notes).await?;
+        self.map(&plan.name, notes).await?;
+        Ok(counts)
+    }
+
+    /// Maps what changed in a stream that was read.
+    async fn map(&self, stream: &StreamName, notes: &mut Notes) -> Result<(), Halt> {
+        let Self { engine, log, held, signals, .. } = *self;
+        Mapper { engine, log, held, signals }.stream(stream, notes).await
     }
 
     async fn discover(&self, connection: &Connection) -> Result<Vec<StreamSpec>, Halt> {

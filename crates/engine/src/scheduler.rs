@@ -3,9 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use linkspan_domain::{
-    AuditEventId, Call, Caller, SyncLog, SyncLogId, Trigger, Visible,
+    AuditEvent, AuditEventId, Call, Caller, Receipt, ResourceType, SyncLog, SyncLogId, Trigger,
+    Visible,
     ports::{DueSchedule, RunQueue, ScheduleStore, StoreError, Turn, TurnTaken, World},
 };
+use serde_json::json;
 use time::OffsetDateTime;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -90,10 +92,18 @@ impl Scheduler {
             claim: None,
         };
         let id = AuditEventId::from_uuid(self.world.uuid());
-        let receipt = call.receipt(run.started(), &run, id, now);
+        let started = call.receipt(run.started(), &run, id, now);
+        let skipped = AuditEvent {
+            action: "sync.skipped".to_owned(),
+            resource_type: ResourceType::WorkspaceConnector,
+            resource_id: Some(schedule.workspace_connector_id.uuid()),
+            details: json!({ "mode": schedule.mode }),
+            ..started.audit.clone()
+        };
+        let skipped = Receipt { audit: skipped, reply: None };
         // Counted from when it was due, so that it does not drift; not from before now, so that nothing is made up for.
         let next_run_at = next(&schedule.recurrence, schedule.next_run_at.unwrap_or(now), now);
-        Turn { schedule, next_run_at, run, receipt }
+        Turn { schedule, next_run_at, run, started, skipped }
     }
 }
 

@@ -9,15 +9,17 @@ use std::{
 
 use linkspan_api::{Limits, Probes};
 use linkspan_app::{
-    Access, AccessError, Activations, ApiKeys, Audit, Catalog, Data, Diagnostics,
-    DuplicateConnectorType, Files, FilterPlans, Filters, Idempotency, People, ProviderConnectors,
-    Providers, RunWatch, Schedules, SeedError, SeedOutcome, Seeding, Sessions, Syncs, Workspaces,
+    Access, AccessError, Activations, ApiKeys, Audit, Bootstrap, Catalog, Data, Diagnostics,
+    DuplicateConnectorType, Entities, Files, FilterPlans, Filters, Idempotency, MappingStores,
+    Mappings, People, ProviderConnectors, Providers, RunWatch, Schedules, SeedError, SeedOutcome,
+    Seeding, Sessions, Streams, SyncTargets, Syncs, TargetModels, Workspaces,
 };
 use linkspan_domain::{
     Call, CatalogEntry, Secret, Workspace,
     ports::{FileStore, Outbound},
 };
 use linkspan_egress::{ClientError, DatabaseHosts, EgressPolicy, GuardedClient, InvalidNetworks};
+use linkspan_engine::{InvalidModels, Models};
 use linkspan_files::FolderStore;
 use linkspan_persistence::{ConnectError, Database, MigrateError};
 use linkspan_sdk::{Environment, FileAccess, SourceLimits};
@@ -75,12 +77,22 @@ pub(crate) enum ComposeError {
     Outbound(#[source] ClientError),
     #[error(transparent)]
     Types(DuplicateConnectorType),
+    #[error(transparent)]
+    Models(InvalidModels),
     #[error("the catalog cannot be seeded")]
     Seed(#[source] SeedError),
 }
 
 /// The catalog of this program, as `cargo xtask codegen` writes it.
 const CATALOG: &str = include_str!("../../../seeds/catalog.json");
+
+/// The target models of this program, as `cargo xtask codegen` writes them.
+const MODELS: &str = include_str!("../../../seeds/models.json");
+
+/// The target models of this program.
+pub(crate) fn models() -> Result<Models, ComposeError> {
+    Models::parse(MODELS).map_err(ComposeError::Models)
+}
 
 /// The entries of the catalog of this program.
 pub(crate) fn catalog() -> Result<Vec<CatalogEntry>, SeedError> {
@@ -182,16 +194,19 @@ impl Platform {
         let (world, sources) = (|| Arc::clone(world), || Arc::clone(sources));
         let sessions = || Arc::clone(&self.sessions);
         let filters = Arc::new(Filters::new(db.connector_filters(), db.connectors(), world()));
+        let activations = Arc::new(Activations::new(
+            db.workspace_connectors(),
+            db.connectors(),
+            db.people(),
+            db.connection_tests(),
+            sources(),
+            world(),
+        ));
+        let schedules =
+            Arc::new(Schedules::new(db.schedules(), db.workspace_connectors(), sources(), world()));
         linkspan_api::App {
             access: Arc::clone(&self.access),
-            activations: Arc::new(Activations::new(
-                db.workspace_connectors(),
-                db.connectors(),
-                db.people(),
-                db.connection_tests(),
-                sources(),
-                world(),
-            )),
+            activations: Arc::clone(&activations),
             api_keys: Arc::new(ApiKeys::new(
                 db.api_keys(),
                 db.people(),
@@ -201,8 +216,14 @@ impl Platform {
                 world(),
             )),
             audit: Arc::new(Audit::new(db.audit_events(), world())),
+            bootstrap: Arc::new(Bootstrap::new(
+                Arc::clone(&activations),
+                Arc::clone(&schedules),
+                db.schedules(),
+            )),
             catalog: Arc::new(Catalog::new(db.connectors(), world())),
             diagnostics: Arc::new(Diagnostics::new(db.diagnostics(), world())),
+            entities: Arc::new(Entities::new(db.entities(), db.mapped(), world())),
             files: Arc::new(Files::new(
                 db.files(),
                 Arc::clone(&self.files),
@@ -217,6 +238,18 @@ impl Platform {
             )),
             filters,
             idempotency: Arc::new(Idempotency::new(db.idempotency(), world())),
+            mappings: Arc::new(Mappings::new(
+                MappingStores {
+                    mappings: db.connector_mappings(),
+                    activations: db.workspace_connectors(),
+                    connectors: db.connectors(),
+                    entities: db.mapped(),
+                    records: db.records(),
+                },
+                Arc::clone(&self.workshop.models),
+                sources(),
+                world(),
+            )),
             people: Arc::new(People::new(db.people(), db.workspaces(), sessions(), world())),
             provider_connectors: Arc::new(ProviderConnectors::new(
                 db.provider_connectors(),
@@ -232,10 +265,17 @@ impl Platform {
                 closing,
                 world(),
             )),
-            schedules: Arc::new(Schedules::new(
-                db.schedules(),
+            schedules: Arc::clone(&schedules),
+            streams: Arc::new(Streams::new(
+                db.syncs(),
                 db.workspace_connectors(),
                 sources(),
+                world(),
+            )),
+            sync_targets: Arc::new(SyncTargets::new(
+                db.sync_targets(),
+                db.workspace_connectors(),
+                db.workspaces(),
                 world(),
             )),
             syncs: Arc::new(Syncs::new(
@@ -245,6 +285,7 @@ impl Platform {
                 sources(),
                 world(),
             )),
+            target_models: Arc::new(TargetModels::new(&self.workshop.models)),
             connector_types: Arc::clone(&self.workshop.types),
             workspaces: Arc::new(Workspaces::new(
                 db.workspaces(),

@@ -7,7 +7,7 @@ use linkspan_domain::{
     SyncLogId,
     ports::{RunQueue, World},
 };
-use linkspan_engine::{Engine, EngineLimits, RunEvent, Scheduler, Worker, WorkerSettings};
+use linkspan_engine::{Engine, EngineLimits, Models, RunEvent, Scheduler, Worker, WorkerSettings};
 use linkspan_persistence::Database;
 use linkspan_sdk::RecordStore;
 use linkspan_vault::KeyringVault;
@@ -15,7 +15,7 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    compose::{ComposeError, FileReach, database, environment, keyring, make_data_dir},
+    compose::{ComposeError, FileReach, database, environment, keyring, make_data_dir, models},
     registry,
     role::{Role, Roles},
     settings::Settings,
@@ -29,6 +29,7 @@ pub(crate) struct Workshop {
     pub(crate) sources: Arc<Sources>,
     pub(crate) queue: Arc<dyn RunQueue>,
     pub(crate) world: Arc<dyn World>,
+    pub(crate) models: Arc<Models>,
     /// Where its runs tell what happens in them.
     pub(crate) events: broadcast::Sender<(SyncLogId, RunEvent)>,
     /// The folder of the uploads of all workspaces.
@@ -60,6 +61,7 @@ impl Workshop {
             types,
             sources,
             world: Arc::new(SystemWorld),
+            models: Arc::new(models()?),
             events: broadcast::channel(EVENTS).0,
             uploads,
             slots: settings.worker_concurrency,
@@ -75,6 +77,8 @@ impl Workshop {
         let engine = Engine {
             syncs: self.database.syncs(),
             records: self.database.records(),
+            entities: self.database.mapped(),
+            models: Arc::clone(&self.models),
             diagnostics: self.database.diagnostics(),
             connections: Arc::new(connections),
             world: Arc::clone(&self.world),

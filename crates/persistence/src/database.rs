@@ -3,15 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use linkspan_domain::{
-    ApiKey, AuditEvent, ConnectionTest, ConnectorFilter, Person, Provider, ProviderConnector,
-    SyncLog, UploadedFile, Workspace, WorkspaceConnector,
+    ApiKey, AuditEvent, ConnectionTest, ConnectorFilter, ConnectorMapping, Entity, Person,
+    Provider, ProviderConnector, SyncLog, SyncTarget, UploadedFile, Workspace, WorkspaceConnector,
     ports::{
         AccessStore, CatalogStore, DiagnosticStore, IdempotencyStore, RunQueue, ScheduleStore,
         Snapshots, Store, StoreError, SyncStore,
     },
 };
 use linkspan_migration::{Migrator, MigratorTrait};
-use linkspan_sdk::RecordStore;
+use linkspan_sdk::{EntityStore, RecordStore};
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbErr, SqliteTransactionMode, SqlxPostgresConnector,
     SqlxSqliteConnector, TransactionOptions, TransactionTrait,
@@ -24,6 +24,7 @@ use sqlx::{
 
 use crate::{
     access::SqlAccessStore,
+    entities::SqlEntities,
     error::{ConnectError, MigrateError, sqlx_error},
     idempotency::SqlIdempotencyStore,
     records::record_store,
@@ -161,6 +162,26 @@ impl Database {
 
     /// Filters over the records of activations.
     pub fn connector_filters(&self) -> Arc<dyn Store<ConnectorFilter>> {
+        Arc::new(SqlStore::new(self.clone()))
+    }
+
+    /// Mappings of streams to target models.
+    pub fn connector_mappings(&self) -> Arc<dyn Store<ConnectorMapping>> {
+        Arc::new(SqlStore::new(self.clone()))
+    }
+
+    /// Entities, for reading.
+    pub fn entities(&self) -> Arc<dyn Store<Entity>> {
+        Arc::new(SqlStore::new(self.clone()))
+    }
+
+    /// What mappings make of records.
+    pub fn mapped(&self) -> Arc<dyn EntityStore> {
+        Arc::new(SqlEntities::new(self.clone()))
+    }
+
+    /// Workspaces that receive what activations bring in.
+    pub fn sync_targets(&self) -> Arc<dyn Store<SyncTarget>> {
         Arc::new(SqlStore::new(self.clone()))
     }
 

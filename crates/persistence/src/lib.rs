@@ -7,6 +7,7 @@ mod access;
 mod column;
 mod database;
 mod diagnostics;
+mod entities;
 mod error;
 mod field;
 mod idempotency;

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use linkspan_domain::{
     Event, Interval, OrganizationId, Receipt, Recurrence, Schedule, Status, Visible,
-    WorkspaceConnectorId, WorkspaceId,
+    WorkspaceConnector, WorkspaceConnectorId, WorkspaceId,
     ports::{DueSchedule, ScheduleStore, StoreError, Turn, TurnTaken},
 };
 use sea_orm::QueryResult;
@@ -15,7 +15,8 @@ use crate::{
     error::{corrupt, store_error},
     instant::{from_microseconds, microseconds},
     receipt,
-    store::stale_unless,
+    session::Session,
+    store::{insert, stale_unless},
     syncs::{activation, begin},
 };
 
@@ -33,7 +34,11 @@ impl SqlSchedules {
 /// The columns of a schedule, and where they come from.
 macro_rules! select {
     ($condition:literal) => {
+        select!("", $condition)
+    };
+    ($before:literal, $condition:literal) => {
         concat!(
+            $before,
             "SELECT w.workspace_connector_id, k.workspace_id, o.organization_id, s.cron, ",
             "s.time_zone, s.interval_secs, s.mode, s.next_run_at, s.last_started_at, ",
             "s.last_skipped_at, s.created_at, s.updated_at FROM schedules s ",
@@ -45,11 +50,18 @@ macro_rules! select {
     };
 }
 
+/// What is due, behind something or nothing.
+macro_rules! due {
+    ($($before:literal)?) => {
+        select!($($before,)? "s.next_run_at <= $1 ORDER BY s.next_run_at LIMIT $2")
+    };
+}
+
 /// Of which activation.
 const FIND: &str = select!("w.workspace_connector_id = $1 AND w.deleted_at IS NULL");
 
 /// Until when, and how many.
-const DUE: &str = select!("s.next_run_at <= $1 ORDER BY s.next_run_at LIMIT $2");
+const DUE: &str = due!();
 
 /// Activation, cron, time zone, interval, mode, next run, instants of creation and change.
 const PUT: &str = "\
@@ -84,25 +96,23 @@ impl ScheduleStore for SqlSchedules {
 
     async fn put(&self, schedule: &Schedule, receipt: &Receipt) -> Result<(), StoreError> {
         let session = self.db.write().await?;
-        let pk = activation(&session, schedule.workspace_connector_id).await?.pk;
-        let (cron, time_zone, interval) = match &schedule.recurrence {
-            Recurrence::Cron { expression, time_zone } => {
-                (Some(expression.as_str()), Some(time_zone.as_str()), None)
-            }
-            Recurrence::Every(interval) => (None, None, Some(i64::from(interval.seconds()))),
-        };
-        let values = vec![
-            pk.into(),
-            cron.into(),
-            time_zone.into(),
-            interval.into(),
-            schedule.mode.to_string().into(),
-            schedule.next_run_at.map(microseconds).into(),
-            microseconds(schedule.created_at).into(),
-            microseconds(schedule.updated_at).into(),
-        ];
-        session.run(PUT, values).await?;
+        put(&session, schedule).await?;
         receipt::keep(&session, receipt).await?;
+        session.commit().await
+    }
+
+    async fn bootstrap(
+        &self,
+        activation: &WorkspaceConnector,
+        schedule: &Schedule,
+        receipts: &[Receipt; 2],
+    ) -> Result<(), StoreError> {
+        let session = self.db.write().await?;
+        for it in receipts {
+            receipt::keep(&session, it).await?;
+        }
+        insert(&session, activation).await?;
+        put(&session, schedule).await?;
         session.commit().await
     }
 
@@ -121,7 +131,7 @@ impl ScheduleStore for SqlSchedules {
     }
 
     async fn take(&self, turn: &Turn) -> Result<TurnTaken, StoreError> {
-        let Turn { schedule, next_run_at, run, receipt } = turn;
+        let Turn { schedule, next_run_at, run, started, skipped } = turn;
         let session = self.db.write().await?;
         let activation = activation(&session, schedule.workspace_connector_id).await?;
         let (pk, due_at) = (activation.pk, schedule.next_run_at.map(microseconds));
@@ -135,15 +145,38 @@ impl ScheduleStore for SqlSchedules {
         // Whoever runs has a run already, which the status says.
         if is_gone || status.after(Event::RunStarted).is_err() {
             session.run(SKIPPED, vec![pk.into(), now.into()]).await?;
+            receipt::keep(&session, skipped).await?;
             session.commit().await?;
             return Ok(TurnTaken::Skipped(Some(status).filter(|_| !is_gone)));
         }
         begin(&session, &activation, run).await?;
         session.run(STARTED, vec![pk.into(), now.into()]).await?;
-        receipt::keep(&session, receipt).await?;
+        receipt::keep(&session, started).await?;
         session.commit().await?;
         Ok(TurnTaken::Started)
     }
+}
+
+/// Sets a schedule, in place of the one there.
+async fn put(session: &Session, schedule: &Schedule) -> Result<(), StoreError> {
+    let pk = activation(session, schedule.workspace_connector_id).await?.pk;
+    let (cron, time_zone, interval) = match &schedule.recurrence {
+        Recurrence::Cron { expression, time_zone } => {
+            (Some(expression.as_str()), Some(time_zone.as_str()), None)
+        }
+        Recurrence::Every(interval) => (None, None, Some(i64::from(interval.seconds()))),
+    };
+    let values = vec![
+        pk.into(),
+        cron.into(),
+        time_zone.into(),
+        interval.into(),
+        schedule.mode.to_string().into(),
+        schedule.next_run_at.map(microseconds).into(),
+        microseconds(schedule.created_at).into(),
+        microseconds(schedule.updated_at).into(),
+    ];
+    session.run(PUT, values).await.map(drop)
 }
 
 fn due(row: &QueryResult) -> Result<DueSchedule, StoreError> {
@@ -177,3 +210,6 @@ fn due(row: &QueryResult) -> Result<DueSchedule, StoreError> {
     let organization_id = OrganizationId::from_uuid(uuid("organization_id")?);
     Ok(DueSchedule { schedule, organization_id })
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use linkspan_domain::{
-    Event, Fence, Health, Receipt, RunOutcome, RunStatus, Status, StreamName, StreamState, SyncLog,
-    SyncLogId, WorkspaceConnectorId,
-    ports::{Demand, StoreError, SyncStore},
+    Event, Failures, Fence, Health, Receipt, RunOutcome, RunStatus, Status, StreamName,
+    StreamState, SyncLog, SyncLogId, WorkspaceConnectorId,
+    ports::{Demand, MarkMoved, StoreError, SyncStore},
 };
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryResult,
@@ -132,11 +132,14 @@ impl SyncStore for SqlStore<SyncLog> {
         session.commit().await
     }
 
-    async fn failures(&self, activation: WorkspaceConnectorId) -> Result<u64, StoreError> {
+    async fn failures(&self, activation: WorkspaceConnectorId) -> Result<Failures, StoreError> {
         let session = self.db().read().await?;
         let row = session.row(FAILURES, vec![activation.uuid().into()]).await?;
-        let row = row.ok_or_else(|| corrupt("a count without a row"))?;
-        row.try_get_by_index(0).map(unsigned).map_err(store_error)
+        let Some(row) = row else { return Ok(Failures::default()) };
+        Ok(Failures {
+            count: row.try_get_by_index(0).map(unsigned).map_err(store_error)?,
+            since: row.try_get_by_index(1).map_err(store_error)?,
+        })
     }
 
     async fn stream(
@@ -154,6 +157,32 @@ impl SyncStore for SqlStore<SyncLog> {
         let session = self.db().read().await?;
         let rows = session.rows(STREAMS, vec![activation.uuid().into()]).await?;
         rows.iter().map(|row| state(activation, row)).collect()
+    }
+
+    async fn move_mark(
+        &self,
+        state: &StreamState,
+        receipt: &Receipt,
+    ) -> Result<MarkMoved, StoreError> {
+        let session = self.db().write().await?;
+        // Whoever starts a run locks it, too.
+        let pk = activation(&session, state.workspace_connector_id).await?.pk;
+        if session.row(ACTIVE, vec![pk.into()]).await?.is_some() {
+            return Ok(MarkMoved::Busy);
+        }
+        if session.row(SCHEDULED, vec![pk.into()]).await?.is_some() {
+            return Ok(MarkMoved::Scheduled);
+        }
+        let values = vec![
+            pk.into(),
+            state.stream.as_str().into(),
+            state.cursor_column.clone().into(),
+            state.cursor_after.clone().into(),
+        ];
+        stale_unless(session.run(MOVE_MARK, values).await?)?;
+        receipt::keep(&session, receipt).await?;
+        session.commit().await?;
+        Ok(MarkMoved::Moved)
     }
 }
 
@@ -183,15 +212,31 @@ const CLAIM_SQLITE: &str = "\
         ORDER BY created_at, pk LIMIT 1) \
     RETURNING pk";
 
-/// Runs that a person stopped are no failures.
+/// How many, and since when. Runs that a person stopped are no failures.
 const FAILURES: &str = "\
-    SELECT count(*) FROM workspace_connector_sync_logs l \
-    JOIN workspace_connectors w ON w.pk = l.workspace_connector_pk \
-    WHERE w.workspace_connector_id = $1 AND l.status = 'error' \
-        AND coalesce(l.error_code, '') NOT IN ('sync.cancelled', 'source.cancelled') \
-        AND NOT EXISTS (SELECT 1 FROM workspace_connector_sync_logs s \
-            WHERE s.workspace_connector_pk = l.workspace_connector_pk \
-                AND s.status = 'success' AND s.created_at > l.created_at)";
+    SELECT (SELECT count(*) FROM workspace_connector_sync_logs l \
+            WHERE l.workspace_connector_pk = w.pk AND l.status = 'error' \
+                AND coalesce(l.error_code, '') NOT IN ('sync.cancelled', 'source.cancelled') \
+                AND NOT EXISTS (SELECT 1 FROM workspace_connector_sync_logs s \
+                    WHERE s.workspace_connector_pk = l.workspace_connector_pk \
+                        AND s.status = 'success' AND s.created_at > l.created_at)), \
+        coalesce((SELECT max(s.completed_at) FROM workspace_connector_sync_logs s \
+                WHERE s.workspace_connector_pk = w.pk AND s.status = 'success'), \
+            (SELECT min(f.created_at) FROM workspace_connector_sync_logs f \
+                WHERE f.workspace_connector_pk = w.pk)) \
+    FROM workspace_connectors w WHERE w.workspace_connector_id = $1";
+
+const ACTIVE: &str = "\
+    SELECT 1 FROM workspace_connector_sync_logs \
+    WHERE workspace_connector_pk = $1 AND status IN ('scheduled', 'in_progress')";
+
+const SCHEDULED: &str = "\
+    SELECT 1 FROM schedules WHERE workspace_connector_pk = $1 AND next_run_at IS NOT NULL";
+
+/// Activation, stream, column, mark.
+const MOVE_MARK: &str = "\
+    UPDATE workspace_connector_streams SET cursor_column = $3, cursor_after = $4 \
+    WHERE workspace_connector_pk = $1 AND stream = $2";
 
 const STREAMS: &str = "\
     SELECT s.stream, s.cursor_column, s.cursor_after, s.generation, s.records, s.synced_at, s.memory \

@@ -41,11 +41,19 @@ impl<T: ConnectorType> Cx<T> {
         environment: Environment,
         shared: Arc<T::Shared>,
     ) -> Result<Self, Failure> {
-        let Environment { outbound, files, scratch, database_hosts, limits, activation, cancel } =
-            environment;
+        let Environment {
+            outbound,
+            files,
+            scratch,
+            database_hosts,
+            limits,
+            paces,
+            activation,
+            cancel,
+        } = environment;
         let pool_key = activation.map(|activation| PoolKey::of(activation, &settings));
         let settings = read(settings)?;
-        let http = Http::new(outbound, limits.exchange);
+        let http = Http::paced(outbound, limits.exchange, paces.of(pool_key));
         Ok(Self {
             settings,
             shared,

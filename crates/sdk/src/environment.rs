@@ -8,7 +8,7 @@ use linkspan_domain::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{FileAccess, HostGuard};
+use crate::{FileAccess, HostGuard, Paces};
 
 /// What the platform lends a connector for one use. Cheap to clone.
 #[derive(Clone)]
@@ -23,6 +23,8 @@ pub struct Environment {
     pub database_hosts: Arc<dyn HostGuard>,
     /// What the operator allows.
     pub limits: SourceLimits,
+    /// How fast systems take requests, as far as they said.
+    pub paces: Paces,
     /// For which activation, if the settings belong to one; draft settings do not.
     pub activation: Option<WorkspaceConnectorId>,
     /// Stops the use when cancelled.
@@ -63,6 +65,7 @@ impl Environment {
             scratch: temp_dir().into(),
             database_hosts,
             limits: SourceLimits::default(),
+            paces: Paces::default(),
             activation: None,
             cancel: CancellationToken::new(),
         }

@@ -14,19 +14,28 @@ use serde::{Serialize, de::DeserializeOwned};
 use time::{OffsetDateTime, format_description::well_known::Rfc2822};
 use url::Url;
 
-use crate::Failure;
+use crate::{
+    Failure,
+    pace::{Pace, Paces},
+};
 
 /// The way out over HTTP, under the egress policy. Cheap to clone.
 #[derive(Clone)]
 pub struct Http {
     outbound: Arc<dyn Outbound>,
     limits: Limits,
+    pace: Pace,
 }
 
 impl Http {
     /// Sends through `outbound`; requests cost at most `limits` unless they say otherwise.
     pub fn new(outbound: Arc<dyn Outbound>, limits: Limits) -> Self {
-        Self { outbound, limits }
+        Self::paced(outbound, limits, Paces::default().of(None))
+    }
+
+    /// As [`new`](Self::new), at this pace.
+    pub(crate) fn paced(outbound: Arc<dyn Outbound>, limits: Limits, pace: Pace) -> Self {
+        Self { outbound, limits, pace }
     }
 
     /// An empty request under the usual limits, to be filled and sent.
@@ -40,8 +49,14 @@ impl Http {
     }
 
     /// Sends `request` and answers with whatever status comes back.
+    ///
+    /// It keeps to what the system said of how many requests it takes, together with all other uses of the account.
     pub async fn exchange(&self, request: OutboundRequest) -> Result<OutboundResponse, Failure> {
-        self.outbound.send(request).await.map_err(failure)
+        let host = request.url.host_str().unwrap_or_default().to_owned();
+        self.pace.wait(&host).await?;
+        let response = self.outbound.send(request).await.map_err(failure)?;
+        self.pace.learn(&host, response.status, &response.headers);
+        Ok(response)
     }
 
     /// Sends `request`; a status other than 2xx is a failure.
@@ -153,14 +168,22 @@ fn expect_success(
 }
 
 /// `Retry-After` in seconds, or as a date measured against the answer's own `Date` (RFC 9110, 10.2.3).
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = |name| headers.get(name)?.to_str().ok().map(str::trim);
-    let after = text(RETRY_AFTER)?;
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let after = text(headers, RETRY_AFTER.as_str())?;
     if let Ok(seconds) = after.parse() {
         return Some(Duration::from_secs(seconds));
     }
-    let date = |text: &str| OffsetDateTime::parse(text, &Rfc2822).ok();
-    (date(after)? - date(text(DATE)?)?).try_into().ok()
+    (date(after)? - date(text(headers, DATE.as_str())?)?).try_into().ok()
+}
+
+/// The text of a header.
+pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok().map(str::trim)
+}
+
+/// A point in time, as headers have it.
+pub(crate) fn date(text: &str) -> Option<OffsetDateTime> {
+    OffsetDateTime::parse(text, &Rfc2822).ok()
 }
 
 #[cfg(test)]

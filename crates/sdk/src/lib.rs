@@ -11,11 +11,13 @@ pub mod conformance;
 mod connector_type;
 mod cx;
 mod definition;
+mod entity_store;
 mod environment;
 mod failure;
 mod files;
 mod hosts;
 mod http;
+mod pace;
 mod pool;
 mod pushdown;
 mod record_store;
@@ -38,11 +40,16 @@ pub use definition::{
     CheckRunner, CommandRunner, Definition, DiscoverRunner, PushDownRunner, ReadRunner, Runners,
     SinkRunners, SourceRunners, SplitRunner, WriteRunner,
 };
+pub use entity_store::{
+    ActiveMapping, EntityStore, Kept, MappedObject, MappedOutcome, MappedPage, MappedRecord,
+    Reversal,
+};
 pub use environment::{Environment, SourceLimits};
 pub use failure::Failure;
 pub use files::{FileAccess, LocalFile};
 pub use hosts::{HostGuard, OpenHosts, Permit};
 pub use http::Http;
+pub use pace::Paces;
 pub use pool::{PoolCache, PoolKey};
 pub use pushdown::{Pushed, Statement};
 pub use record_store::{
@@ -52,6 +59,6 @@ pub use record_store::{
 pub use rows::{ContentHash, Row, Rows};
 pub use schema::{config_schema, schema_of};
 pub use search::{FoundRecord, RecordSearch, SearchPage, SearchPosition};
-pub use settings::{SettingsFault, parse, validate_config};
+pub use settings::{Checker, SettingsFault, parse, validate_config};
 pub use sink::{BatchWriter, Change, Intake, Sink, SinkEntry, WriteMode, WriteRequest, sink};
 pub use source::{BatchLimits, CursorSpec, ReadMode, ReadRequest, Source, SourceEntry, source};

@@ -34,15 +34,18 @@ pub fn parse<T: DeserializeOwned>(what: &'static str, value: Value) -> Result<T,
 }
 
 /// A schema made ready for use.
-pub(crate) struct Checker(Option<Validator>);
+#[derive(Debug)]
+pub struct Checker(Option<Validator>);
 
 impl Checker {
-    pub(crate) fn new(schema: &Value) -> Self {
+    /// Makes `schema`, a JSON Schema 2020-12, ready. If it is none, nothing fits it.
+    pub fn new(schema: &Value) -> Self {
         let options = jsonschema::options().with_draft(Draft::Draft202012);
         Self(options.should_validate_formats(true).build(schema).ok())
     }
 
-    pub(crate) fn faults(&self, value: &Value) -> Vec<SettingsFault> {
+    /// What is wrong with `value`, by place. Empty when it fits.
+    pub fn faults(&self, value: &Value) -> Vec<SettingsFault> {
         let Some(validator) = &self.0 else {
             return vec![fault(
                 "",

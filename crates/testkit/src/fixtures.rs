@@ -3,6 +3,7 @@
 mod activations;
 mod catalog;
 mod files;
+mod mappings;
 mod tenancy;
 mod trail;
 

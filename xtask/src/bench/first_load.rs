@@ -22,7 +22,6 @@ use crate::{
         },
     },
     database_server::DatabaseServer,
-    debian,
     postgres::Postgres,
     process,
     server::ADMIN_KEY,
@@ -37,9 +36,6 @@ const UNLOAD: &str = "copy (select id::text, row_to_json(t) from customers t) to
 
 /// Loads the table by both ways in turn, `rounds` times.
 pub(crate) fn measure(binary: &Path, rows: u64, rounds: u32) -> Result<Vec<Figure>> {
-    if process::find("psql").is_none() {
-        debian::install("there is no psql", &["postgresql-client"])?;
-    }
     let postgres = DatabaseServer::<Postgres>::find_or_start()?;
     say(format!("{postgres}; making a table of {rows} rows"));
     let source = Database::create(&postgres, "linkspan_bench_source")?;

@@ -38,7 +38,7 @@ pub(super) fn check(body: &[u8]) -> Result<(), Failure> {
 }
 
 /// Reads `body` as a `T`. What the parser says is not repeated as it is: it quotes values.
-pub(super) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
+pub(crate) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
     let mut reader = serde_json::Deserializer::from_slice(body);
     let parsed = serde_path_to_error::deserialize(&mut reader);
     let value = parsed.map_err(|error| {
@@ -63,7 +63,7 @@ fn not_json(error: &serde_json::Error) -> Failure {
 }
 
 /// Reads `attributes`, which stand at `place` in the body.
-pub(super) fn attributes<T: DeserializeOwned>(
+pub(crate) fn attributes<T: DeserializeOwned>(
     attributes: Map<String, Value>,
     place: &str,
 ) -> Result<T, Failure> {

@@ -40,7 +40,8 @@ pub(super) fn add(path: &str, operation: &mut MetaOperation) {
     if takes("If-Match") {
         statuses.push(412);
     }
-    if path.ends_with("/models") || path.ends_with("/syncs") || path.ends_with("/test") {
+    let asking = ["/models", "/syncs", "/test", "/streams/{stream}"];
+    if asking.iter().any(|it| path.ends_with(it)) {
         statuses.push(424);
     }
     statuses.sort_unstable();

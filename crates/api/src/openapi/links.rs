@@ -5,9 +5,11 @@ use serde_json::{Map, Value, json};
 /// Where the identifier of a thing stands in the answer that made it.
 const ID: &str = "$response.body#/data/id";
 
-/// Work that goes on after the answer, and what tells how far it is.
-const WORK: [(&str, &str); 1] =
-    [("/v1/workspace-connectors/{id}/syncs", "/v1/workspace-connector-sync-logs/{id}")];
+/// Where what is made does not live below where it is made.
+const ELSEWHERE: [(&str, &str); 2] = [
+    ("/v1/workspace-connectors/{id}/syncs", "/v1/workspace-connector-sync-logs/{id}"),
+    ("/v1/workspace-connectors/bootstrap", "/v1/workspace-connectors/{id}"),
+];
 
 /// Links what makes a thing to the operations on that thing.
 pub(super) fn add(document: &mut Value) {
@@ -26,8 +28,8 @@ pub(super) fn add(document: &mut Value) {
 
 /// Links to the operations on what is made at `path`.
 fn operations(paths: &Map<String, Value>, path: &str) -> Map<String, Value> {
-    let work = WORK.iter().find(|(started, _)| *started == path);
-    let thing = work.map_or_else(|| format!("{path}/{{id}}"), |(_, log)| (*log).to_owned());
+    let elsewhere = ELSEWHERE.iter().find(|(made, _)| *made == path);
+    let thing = elsewhere.map_or_else(|| format!("{path}/{{id}}"), |(_, it)| (*it).to_owned());
     let below = paths.iter().filter(|(it, _)| {
         it.strip_prefix(&thing).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     });

@@ -256,6 +256,7 @@ fn named_segment(segment: &str) -> Option<MetaOperationParam> {
     let name = segment.strip_prefix('{')?.strip_suffix('}')?;
     let schema = match name {
         "id" => Uuid::schema(),
+        "stream" => StreamName::schema(),
         _ => ConnectorTypeKey::schema(),
     };
     one(&parameter(PATH, name, "Which one.", schema))

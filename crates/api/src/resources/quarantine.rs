@@ -1,5 +1,6 @@
 //! Records that were kept aside, since they could not be stored.
 
+use linkspan_app::RecordError;
 use linkspan_domain::{Attribute, Permission, Revision, SyncLogId};
 use linkspan_sdk::Quarantined;
 use time::OffsetDateTime;
@@ -24,7 +25,7 @@ pub(super) async fn list(
     request: Continuing<ShownQuarantined>,
 ) -> Result<Sequence<ShownQuarantined>, Failure> {
     let Continuing { call, context, choice, size, after, path, query, .. } = request;
-    call.caller.require(Permission::ConnectorRead).map_err(Failure::denied)?;
+    call.caller.require(Permission::ConnectorRead).map_err(RecordError::from)?;
     let missing = |name: &str| invalid(name, "is needed: records are kept aside stream by stream");
     let activation = choice.activation.ok_or_else(|| missing("filter[workspace_connector_id]"))?;
     let stream = choice.stream.ok_or_else(|| missing("filter[stream]"))?;

@@ -44,7 +44,8 @@ impl Schedules {
         request: Setting<WorkspaceConnector, Plain<ScheduleBody>>,
     ) -> Result<Document<Schedule>, Failure> {
         let Setting { call, context, id, expected, body: Plain(body) } = request;
-        let schedule = context.app.schedules.set(&call, id, expected, body.read()?).await?;
+        let schedule =
+            context.app.schedules.set(&call, id, expected, body.read("/data/attributes")?).await?;
         Document::plain(&View::default(), &schedule)
     }
 
@@ -122,7 +123,7 @@ impl Shown for Schedule {
 /// When an activation shall sync.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ScheduleBody {
+pub(super) struct ScheduleBody {
     cron: Option<String>,
     time_zone: Option<ZoneName>,
     interval_secs: Option<Interval>,
@@ -132,9 +133,10 @@ struct ScheduleBody {
 }
 
 impl ScheduleBody {
-    fn read(self) -> Result<SetSchedule, Failure> {
+    /// Reads it, where it stands at `place` in the body.
+    pub(super) fn read(self, place: &str) -> Result<SetSchedule, Failure> {
         let invalid = |attribute: &str, detail: String| {
-            Failure::new(Code::Invalid, detail).at(format!("/data/attributes/{attribute}"))
+            Failure::new(Code::Invalid, detail).at(format!("{place}/{attribute}"))
         };
         let recurrence = match (self.cron, self.interval_secs) {
             (Some(expression), None) => Recurrence::Cron {

@@ -2,8 +2,8 @@
 
 use linkspan_app::Records;
 use linkspan_domain::{
-    Attribute, Resource, Revision, RunCounts, RunStatus, StreamName, SyncLog, SyncLogId, SyncMode,
-    Trigger, WorkspaceConnectorId, WorkspaceId,
+    Attribute, EntityCounts, Resource, Revision, RunCounts, RunStatus, StreamName, SyncLog,
+    SyncLogId, SyncMode, Trigger, WorkspaceConnectorId, WorkspaceId,
 };
 use poem_openapi::{OpenApi, registry::MetaSchema};
 use time::OffsetDateTime;
@@ -89,6 +89,8 @@ attributes! { SyncLog, |it| {
     streams: Vec<StreamName> = &it.streams;
     /// What it did so far.
     counts: RunCounts = it.counts;
+    /// What its mappings did so far.
+    entities: EntityCounts = it.entities;
     /// How long it took, in milliseconds.
     duration_ms: Option<i64> = it.duration_ms();
     /// What machines call what went wrong.
@@ -104,6 +106,21 @@ attributes! { SyncLog, |it| {
     /// When it was last written.
     updated_at: OffsetDateTime = instant(it.updated_at);
 } }
+
+impl Schema for EntityCounts {
+    fn schema() -> MetaSchema {
+        let properties = vec![
+            property::<u64>("written", "Entities inserted, or changed."),
+            property::<u64>("unchanged", "Entities mapped to what they were."),
+            property::<u64>(
+                "deleted",
+                "Entities whose records are gone, or no longer become them.",
+            ),
+            property::<u64>("failed", "Records that a mapping failed on."),
+        ];
+        object(properties, &["written", "unchanged", "deleted", "failed"])
+    }
+}
 
 impl Schema for RunCounts {
     fn schema() -> MetaSchema {

@@ -1,17 +1,21 @@
 //! `/v1/workspace-connectors`: activations.
 
 mod body;
+mod bootstrap;
 mod shown;
 
 use linkspan_app::FilterPlan;
-use linkspan_domain::{Code, ConnectionTest, Permission, StreamSpec, SyncLog, WorkspaceConnector};
+use linkspan_domain::{ConnectionTest, StreamSpec, SyncLog, WorkspaceConnector};
 use poem_openapi::OpenApi;
 
-use self::body::{ActivationPatchBody, DraftBody, NewActivationBody, Overrides, SyncBody};
+use self::{
+    body::{ActivationPatchBody, DraftBody, NewActivationBody, Overrides, SyncBody},
+    bootstrap::BootstrapBody,
+};
 use super::Tag;
 use crate::{
     answer::{Collection, Document, Gone, Tested},
-    body::{Changed, Maybe, New, Nothing, Plain},
+    body::{Changed, Maybe, New, Plain},
     problem::Failure,
     request::{Acting, Asking, Changing, Creating, Deleting, Listing, Reading},
 };
@@ -105,16 +109,16 @@ impl Operations {
     }
 
     /// Activate a connector and schedule it
-    #[oai(
-        path = "/bootstrap",
-        method = "post",
-        operation_id = "bootstrap_workspace_connector",
-        hidden = true
-    )]
-    async fn bootstrap(&self, request: Creating<Nothing, Gone>) -> Result<Gone, Failure> {
-        request.call.caller.require(Permission::ConnectorManage).map_err(Failure::denied)?;
-        let detail = "create the activation, then set its schedule with PUT /v1/workspace-connectors/{id}/schedule";
-        Err(Failure::new(Code::NotImplemented, detail))
+    ///
+    /// As creating an activation and setting its schedule, which stands among the attributes: both, or nothing.
+    #[oai(path = "/bootstrap", method = "post", operation_id = "bootstrap_workspace_connector")]
+    async fn bootstrap(
+        &self,
+        request: Creating<BootstrapBody, Document<WorkspaceConnector, 201>>,
+    ) -> Result<Document<WorkspaceConnector, 201>, Failure> {
+        let Creating { call, context, body: BootstrapBody { new, schedule }, view, .. } = request;
+        let made = context.app.bootstrap.create(&call, new.into(), schedule).await?;
+        Document::of(&context, &call.caller, &view, &made).await
     }
 
     /// Test settings before they are kept

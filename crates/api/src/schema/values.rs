@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use linkspan_domain::{
     ActorType, ApiKeyId, AuditEventId, AuthConfig, AuthorizationFlow, Availability, Capability,
-    Category, Condition, ConfigSchema, ConnectionTestId, ConnectorFilterId, ConnectorId,
-    ConnectorTypeKey, CursorType, DiagnosticClass, DiagnosticId, DiagnosticReason, Direction,
-    Email, ExecutionModel, FileId, FileName, LogLevel, McpTransport, Name, OauthConfig,
+    Category, Condition, Confidence, ConfigSchema, ConnectionTestId, ConnectorFilterId,
+    ConnectorId, ConnectorMappingId, ConnectorTypeKey, CursorType, DiagnosticClass, DiagnosticId,
+    DiagnosticReason, Direction, Email, EntityDirection, EntityId, ExecutionModel, FileId,
+    FileName, LogLevel, MappingOrigin, MappingStatus, McpTransport, Name, OauthConfig,
     OrganizationId, Permission, PersonId, ProviderConnectorId, ProviderId, ProviderType,
     ResourceType, Role, RunStatus, SchemaPolicy, ServiceId, Slug, Status, StreamName,
-    StreamSettings, StreamSource, SyncLogId, SyncMode, TargetModel, Transport, Trigger,
-    WorkspaceConnectorId, WorkspaceId,
+    StreamSettings, StreamSource, SyncLogId, SyncMode, SyncTargetId, TargetModel, Transport,
+    Trigger, WorkspaceConnectorId, WorkspaceId,
 };
 use poem_openapi::registry::MetaSchema;
 use semver::Version;
@@ -53,6 +54,11 @@ macro_rules! ids {
 }
 
 shapes! {
+    Confidence => MetaSchema {
+        minimum: Some(0.0),
+        maximum: Some(1.0),
+        ..MetaSchema::new_with_format("number", "double")
+    };
     bool => MetaSchema::new("boolean");
     i64 => MetaSchema::new_with_format("integer", "int64");
     u64 => MetaSchema { minimum: Some(0.0), ..i64::schema() };
@@ -80,12 +86,11 @@ shapes! {
 }
 
 words! {
-    ActorType AuthorizationFlow Availability Capability Category CursorType DiagnosticClass DiagnosticReason Direction ExecutionModel LogLevel
-    McpTransport ProviderType ResourceType Role RunStatus SchemaPolicy Status SyncMode TargetModel Transport Trigger
+    ActorType AuthorizationFlow Availability Capability Category CursorType DiagnosticClass DiagnosticReason Direction EntityDirection ExecutionModel LogLevel MappingOrigin MappingStatus McpTransport ProviderType ResourceType Role RunStatus SchemaPolicy Status SyncMode TargetModel Transport Trigger
 }
 
 ids! {
-    ApiKeyId AuditEventId ConnectionTestId ConnectorFilterId ConnectorId DiagnosticId FileId OrganizationId PersonId ProviderConnectorId
+    ApiKeyId AuditEventId ConnectionTestId ConnectorFilterId ConnectorMappingId EntityId SyncTargetId ConnectorId DiagnosticId FileId OrganizationId PersonId ProviderConnectorId
     ProviderId SyncLogId WorkspaceConnectorId WorkspaceId
 }
 

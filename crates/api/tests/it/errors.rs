@@ -123,11 +123,3 @@ async fn who_does_not_say_who_they_are_gets_in_nowhere() {
         client.post("/v1/connectors", json!({})).await.refused(401, "request.unauthenticated");
     }
 }
-
-#[tokio::test]
-async fn schedules_are_not_there_yet() {
-    let platform = Platform::start().await;
-    let answer = platform.admin().post("/v1/workspace-connectors/bootstrap", json!({})).await;
-    assert_eq!(answer.status, 501);
-    answer.refused(501, "request.not_implemented");
-}

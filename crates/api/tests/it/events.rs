@@ -4,14 +4,16 @@ use serde_json::{Value, json};
 
 use crate::platform::{Platform, STRANGER};
 
+/// The name of an event, and what it says.
+fn event(block: &str) -> Option<(&str, Value)> {
+    let (name, data) = block.split_once('\n')?;
+    let data = serde_json::from_str(data.strip_prefix("data: ")?).ok()?;
+    Some((name.strip_prefix("event: ")?, data))
+}
+
 /// The names of events, and what they say.
 fn events(text: &str) -> Vec<(&str, Value)> {
     let blocks = text.split("\n\n").filter(|it| !it.is_empty());
-    fn event(block: &str) -> Option<(&str, Value)> {
-        let (name, data) = block.split_once('\n')?;
-        let data = serde_json::from_str(data.strip_prefix("data: ")?).ok()?;
-        Some((name.strip_prefix("event: ")?, data))
-    }
     blocks.map(|it| event(it).unwrap_or_else(|| panic!("{it} is no event"))).collect()
 }
 
@@ -30,7 +32,7 @@ async fn a_run_is_followed_to_its_end() {
         .with("Last-Event-ID", "7");
     let events_of = format!("{path}/events");
     // Nobody works on it here: it ends when somebody stops it.
-    let (seen, _) = tokio::join!(following.get(&events_of), async {
+    let (seen, ()) = tokio::join!(following.get(&events_of), async {
         tokio::time::sleep(std::time::Duration::from_millis(300)).await;
         admin.post(&format!("{path}/cancel"), json!({})).await.expect(202);
     });

@@ -10,6 +10,7 @@ mod files;
 mod filter_plans;
 mod idempotency;
 mod lists;
+mod mappings;
 mod negotiation;
 mod permissions;
 mod platform;

@@ -28,11 +28,23 @@ fn least(operation: &str) -> &'static str {
         | "get_workspace_connector"
         | "get_workspace_connector_capabilities"
         | "get_schedule"
+        | "list_stream_states"
         | "list_connection_tests"
         | "list_connector_sync_diagnostics"
         | "explain_filter"
         | "get_connector_sync_diagnostic"
         | "list_streams"
+        | "list_target_models"
+        | "get_target_model"
+        | "list_connector_mappings"
+        | "get_connector_mapping"
+        | "list_connector_mapping_versions"
+        | "list_unmapped_records"
+        | "list_entities"
+        | "get_entity"
+        | "list_entity_sources"
+        | "list_workspace_connector_sync_targets"
+        | "get_workspace_connector_sync_target"
         | "list_record_changes"
         | "list_quarantined_records"
         | "query_records"
@@ -53,10 +65,24 @@ fn least(operation: &str) -> &'static str {
         | "purge_workspace_connector"
         | "test_draft"
         | "test_workspace_connector"
+        | "create_connector_mapping"
+        | "update_connector_mapping"
+        | "delete_connector_mapping"
+        | "restore_connector_mapping"
+        | "purge_connector_mapping"
+        | "revert_connector_mapping"
+        | "try_connector_mapping"
+        | "suggest_mappings"
+        | "create_workspace_connector_sync_target"
+        | "delete_workspace_connector_sync_target"
+        | "restore_workspace_connector_sync_target"
+        | "purge_workspace_connector_sync_target"
         | "upload_file"
         | "delete_file"
         | "start_sync"
         | "set_schedule"
+        | "set_stream_cursor"
+        | "bootstrap_workspace_connector"
         | "remove_schedule"
         | "cancel_workspace_connector_sync_log" => "designer",
         "create_connector"
@@ -126,7 +152,8 @@ async fn every_operation_takes_its_role() {
             } else {
                 "01960000-0000-7000-8000-ffffffffffff"
             };
-            let path = path.replace("{id}", id).replace("{key}", "shop");
+            let path =
+                path.replace("{id}", id).replace("{key}", "shop").replace("{stream}", "orders");
             let (path, media_type) = match name {
                 "upload_file" => (format!("{path}?name=a.csv"), "text/csv"),
                 _ => (path, JSON_API),
@@ -167,11 +194,26 @@ fn body(operation: &Value, id: &str) -> Option<String> {
         "NewProvider" | "NewWorkspace" => json!({ "name": "x", "slug": "x" }),
         "NewProviderConnector" => json!({ "provider_id": id, "connector_id": id }),
         "NewWorkspaceConnector" => json!({ "connector_id": id, "config": {} }),
+        "BootstrapWorkspaceConnector" => json!({
+            "connector_id": id, "config": {}, "schedule": { "interval_secs": 60, "mode": "full" },
+        }),
+        "SetCursor" => return Some(json!({ "cursor_after": null }).to_string()),
         "NewPerson" => json!({ "name": "x", "email": "x@example.com", "role": "viewer" }),
         "NewApiKey" => json!({ "name": "x", "permissions": ["connector:read"] }),
         "ConnectionDraft" => return Some(json!({ "connector_type": "shop" }).to_string()),
         "SetSchedule" => return Some(json!({ "interval_secs": 60, "mode": "full" }).to_string()),
-        "TestOverrides" | "NewSync" | "RecordQuery" => return Some("{}".to_owned()),
+        "NewConnectorMapping" => json!({
+            "workspace_connector_id": id, "stream": "x", "target_model": "people", "expression": "{}",
+        }),
+        "NewSyncTarget" => json!({ "workspace_connector_id": id, "target_workspace_id": id }),
+        "RevertMapping" => return Some(json!({ "version": 1 }).to_string()),
+        "MappingDryRun" => {
+            let draft = json!({ "target_model": "people", "expression": "{}", "records": [] });
+            return Some(draft.to_string());
+        }
+        "TestOverrides" | "NewSync" | "RecordQuery" | "SuggestMappings" => {
+            return Some("{}".to_owned());
+        }
         _ => json!({}),
     };
     let kind = crate::contract::DOCUMENT["components"]["schemas"][name]["properties"]["data"]["properties"]["type"]["enum"][0].clone();

@@ -11,9 +11,10 @@ use std::{
 
 use linkspan_api::{App, Limits, Probes};
 use linkspan_app::{
-    Access, ActivationSettings, Activations, ApiKeys, Audit, Catalog, ConnectorTypes, Data,
-    Diagnostics, Files, FilterPlans, Filters, Idempotency, People, ProviderConnectors, Providers,
-    RunWatch, Schedules, Seeding, Sessions, Sources, Syncs, Workspaces,
+    Access, ActivationSettings, Activations, ApiKeys, Audit, Bootstrap, Catalog, ConnectorTypes,
+    Data, Diagnostics, Entities, Files, FilterPlans, Filters, Idempotency, MappingStores, Mappings,
+    People, ProviderConnectors, Providers, RunWatch, Schedules, Seeding, Sessions, Sources,
+    Streams, SyncTargets, Syncs, TargetModels, Workspaces,
 };
 use linkspan_domain::{
     Act, ApiKey, AuditEventId, Call, Caller, Category, KeyHash, OrganizationId, Receipt, Resource,
@@ -222,20 +223,29 @@ fn app(
         ..Environment::new(Arc::new(NoWayOut), Arc::new(OpenHosts))
     };
     let sources = Arc::new(Sources::new(settings, environment));
+    let models = linkspan_engine::Models::parse(include_str!("../../../../seeds/models.json"));
+    let models = Arc::new(models.unwrap());
     let sessions = Arc::new(Sessions::default());
     let database = database.clone();
     let (db, pinged) = (&database, database.clone());
     let filters = Arc::new(Filters::new(db.connector_filters(), db.connectors(), world()));
+    let activations = Arc::new(Activations::new(
+        db.workspace_connectors(),
+        db.connectors(),
+        db.people(),
+        db.connection_tests(),
+        Arc::clone(&sources),
+        world(),
+    ));
+    let schedules = Arc::new(Schedules::new(
+        db.schedules(),
+        db.workspace_connectors(),
+        Arc::clone(&sources),
+        world(),
+    ));
     App {
         access: Arc::new(Access::new(db.access(), db.api_keys(), Arc::clone(&sessions), world())),
-        activations: Arc::new(Activations::new(
-            db.workspace_connectors(),
-            db.connectors(),
-            db.people(),
-            db.connection_tests(),
-            Arc::clone(&sources),
-            world(),
-        )),
+        activations: Arc::clone(&activations),
         api_keys: Arc::new(ApiKeys::new(
             db.api_keys(),
             db.people(),
@@ -245,8 +255,14 @@ fn app(
             world(),
         )),
         audit: Arc::new(Audit::new(db.audit_events(), world())),
+        bootstrap: Arc::new(Bootstrap::new(
+            Arc::clone(&activations),
+            Arc::clone(&schedules),
+            db.schedules(),
+        )),
         catalog: Arc::new(Catalog::new(db.connectors(), world())),
         diagnostics: Arc::new(Diagnostics::new(db.diagnostics(), world())),
+        entities: Arc::new(Entities::new(db.entities(), db.mapped(), world())),
         files: Arc::new(Files::new(db.files(), Arc::clone(&store), UPLOAD_BYTES, world())),
         filter_plans: Arc::new(FilterPlans::new(
             db.workspace_connectors(),
@@ -256,6 +272,18 @@ fn app(
         )),
         filters,
         idempotency: Arc::new(Idempotency::new(db.idempotency(), world())),
+        mappings: Arc::new(Mappings::new(
+            MappingStores {
+                mappings: db.connector_mappings(),
+                activations: db.workspace_connectors(),
+                connectors: db.connectors(),
+                entities: db.mapped(),
+                records: db.records(),
+            },
+            Arc::clone(&models),
+            Arc::clone(&sources),
+            world(),
+        )),
         people: Arc::new(People::new(db.people(), db.workspaces(), Arc::clone(&sessions), world())),
         provider_connectors: Arc::new(ProviderConnectors::new(
             db.provider_connectors(),
@@ -271,8 +299,9 @@ fn app(
             closing.clone(),
             world(),
         )),
-        schedules: Arc::new(Schedules::new(
-            db.schedules(),
+        schedules: Arc::clone(&schedules),
+        streams: Arc::new(Streams::new(
+            db.syncs(),
             db.workspace_connectors(),
             Arc::clone(&sources),
             world(),
@@ -284,6 +313,13 @@ fn app(
             sources,
             world(),
         )),
+        sync_targets: Arc::new(SyncTargets::new(
+            db.sync_targets(),
+            db.workspace_connectors(),
+            db.workspaces(),
+            world(),
+        )),
+        target_models: Arc::new(TargetModels::new(&models)),
         connector_types: types,
         workspaces: Arc::new(Workspaces::new(
             db.workspaces(),

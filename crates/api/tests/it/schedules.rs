@@ -59,3 +59,60 @@ async fn a_schedule_that_cannot_be_meant_is_refused() {
     put(&admin, &path, incremental).await.refused(422, "sync.cursor_required");
     admin.get(&path).await.refused(404, "resource.not_found");
 }
+
+#[tokio::test]
+async fn an_activation_can_come_with_its_schedule() {
+    let platform = Platform::start().await;
+    let admin = platform.admin();
+    let connector = admin.connector("one").await;
+    let path = "/v1/workspace-connectors/bootstrap";
+    let body = |name: &str, schedule: Value| {
+        let mut attributes = json!({
+            "connector_id": connector, "name": name, "config": { "host": "shop", "password": "x" },
+        });
+        if !schedule.is_null() {
+            attributes["schedule"] = schedule;
+        }
+        json!({ "data": { "type": "workspace_connector", "attributes": attributes } })
+    };
+    let daily = json!({ "cron": "@daily", "mode": "full" });
+    let once = admin.with("Idempotency-Key", "bootstrap-1");
+    let made = once.post(path, body("both", daily.clone())).await.expect(201);
+    let id = made.body["data"]["id"].as_str().unwrap().to_owned();
+    assert_eq!(made.header("location"), format!("/v1/workspace-connectors/{id}"));
+    let schedule = admin.get(&format!("/v1/workspace-connectors/{id}/schedule")).await.expect(200);
+    assert_eq!(schedule.attributes()["cron"], "@daily");
+    let again = once.post(path, body("both", daily.clone())).await.expect(201);
+    assert_eq!(again.header("idempotent-replayed"), "true");
+    assert_eq!(again.body["data"]["id"], json!(id));
+
+    // One that could never work leaves nothing behind.
+    for (schedule, code, place) in [
+        (Value::Null, "resource.invalid", ""),
+        (json!({ "mode": "full" }), "resource.invalid", "/cron"),
+        (json!({ "cron": "@daily", "mode": "incremental" }), "sync.cursor_required", "/mode"),
+    ] {
+        let refused = admin.post(path, body("neither", schedule)).await.refused(422, code);
+        let place = format!("/data/attributes/schedule{place}");
+        assert_eq!(refused["source"]["pointer"], json!(place));
+    }
+    let listed = admin.get("/v1/workspace-connectors").await.expect(200);
+    assert_eq!(listed.listed("name"), ["both"]);
+    let taken = admin.post(path, body("Both", daily)).await;
+    taken.refused(409, "resource.name_taken");
+}
+
+#[tokio::test]
+async fn marks_of_streams_that_were_never_synced_cannot_be_moved() {
+    let platform = Platform::start().await;
+    let admin = platform.admin();
+    let activation = admin.activation("one").await;
+    let path = format!("/v1/workspace-connectors/{activation}/streams");
+    assert_eq!(admin.get(&path).await.expect(200).body["data"], json!([]));
+    let one = format!("{path}/orders");
+    let cursor = json!({ "cursor_after": "7" });
+    admin.patch(&one, cursor.clone()).await.refused(404, "stream.not_found");
+    let stale = admin.with("If-Match", "\"9-x\"");
+    stale.patch(&one, cursor).await.refused(412, "resource.stale");
+    admin.patch(&one, json!({})).await.expect(422);
+}

@@ -54,6 +54,7 @@ async fn what_belongs_to_others_is_not_there() {
             let mut answers = Vec::new();
             for id in [id.as_str(), absent] {
                 let body = match method {
+                    _ if path.ends_with("/streams/{stream}") => json!({ "cursor_after": null }),
                     Method::PATCH => {
                         json!({ "data": { "type": kind, "id": id, "attributes": {} } })
                     }

@@ -2,9 +2,9 @@
 
 use linkspan_domain::{
     Actor, ApiKey, Attribute, AuditEvent, Caller, ConnectionTest, Connector, ConnectorFilter,
-    Diagnostic, Filter, FilterScope, FilterTest, FilterValue, Permission, Person, Platform,
-    Provider, ProviderConnector, Resource, Revision, SyncLog, UploadedFile, Visible, Within,
-    Workspace, WorkspaceConnector, WorkspaceId,
+    ConnectorMapping, Diagnostic, Entity, Filter, FilterScope, FilterTest, FilterValue, Permission,
+    Person, Platform, Provider, ProviderConnector, Resource, Revision, SyncLog, SyncTarget,
+    UploadedFile, Visible, Within, Workspace, WorkspaceConnector, WorkspaceId,
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -217,6 +217,60 @@ impl Writable for ConnectorFilter {
             FilterScope::Template => Ok(caller.require(Permission::OrgAdmin)?),
             FilterScope::Custom(workspace) => own(self, workspace, caller),
         }
+    }
+
+    stamped!();
+}
+
+impl Readable for ConnectorMapping {
+    const READ: Option<Permission> = Some(Permission::ConnectorRead);
+
+    fn tenancy(caller: &Caller) -> Visible {
+        caller.visible.clone()
+    }
+
+    soft_deleted!();
+}
+
+impl Writable for ConnectorMapping {
+    const WRITE: Permission = Permission::ConnectorManage;
+    const UNIQUE: &'static str = "stream";
+    const ACTS: Acts = acts!("connector_mapping");
+
+    fn guard(&self, caller: &Caller) -> Result<(), RecordError> {
+        own(self, self.workspace_id, caller)
+    }
+
+    stamped!();
+}
+
+impl Readable for Entity {
+    const READ: Option<Permission> = Some(Permission::ConnectorRead);
+
+    fn tenancy(caller: &Caller) -> Visible {
+        caller.visible.clone()
+    }
+
+    soft_deleted!();
+}
+
+impl Readable for SyncTarget {
+    const READ: Option<Permission> = Some(Permission::ConnectorRead);
+
+    fn tenancy(caller: &Caller) -> Visible {
+        caller.visible.clone()
+    }
+
+    soft_deleted!();
+}
+
+impl Writable for SyncTarget {
+    const WRITE: Permission = Permission::ConnectorManage;
+    const UNIQUE: &'static str = "target_workspace_id";
+    const ACTS: Acts = acts!("workspace_connector_sync_target");
+
+    fn guard(&self, caller: &Caller) -> Result<(), RecordError> {
+        own(self, self.workspace_id, caller)
     }
 
     stamped!();

@@ -129,5 +129,6 @@ async fn an_activation_that_pushes_needs_a_type_that_writes() {
     output.streams[0].cursor_column = None;
     output.streams[0].source = Some(source);
     let refused = start(output, run(None, &[]), Ok(())).await.unwrap_err();
-    assert!(matches!(refused, SyncError::Unsupported), "{refused:?}");
+    let needed = Unsuitable::Unsupported(linkspan_domain::Capability::Write);
+    assert_eq!(refused.to_string(), needed.to_string());
 }

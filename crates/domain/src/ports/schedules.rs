@@ -4,7 +4,10 @@ use async_trait::async_trait;
 use time::OffsetDateTime;
 
 use super::StoreError;
-use crate::{OrganizationId, Receipt, Schedule, Status, SyncLog, Visible, WorkspaceConnectorId};
+use crate::{
+    OrganizationId, Receipt, Schedule, Status, SyncLog, Visible, WorkspaceConnector,
+    WorkspaceConnectorId,
+};
 
 /// Keeps the schedules of activations.
 ///
@@ -26,6 +29,14 @@ pub trait ScheduleStore: Send + Sync {
 
     /// Sets the schedule of an activation, in place of the one there.
     async fn put(&self, schedule: &Schedule, receipt: &Receipt) -> Result<(), StoreError>;
+
+    /// Adds an activation together with its schedule.
+    async fn bootstrap(
+        &self,
+        activation: &WorkspaceConnector,
+        schedule: &Schedule,
+        receipts: &[Receipt; 2],
+    ) -> Result<(), StoreError>;
 
     /// Takes the schedule of an activation away. [`StoreError::Stale`] if there is none.
     async fn remove(
@@ -60,7 +71,9 @@ pub struct Turn {
     /// The run to start.
     pub run: SyncLog,
     /// What the start of the run leaves behind.
-    pub receipt: Receipt,
+    pub started: Receipt,
+    /// What is left behind where no run can start.
+    pub skipped: Receipt,
 }
 
 /// What came of a turn.

@@ -5,7 +5,8 @@ use time::OffsetDateTime;
 
 use super::{Store, StoreError};
 use crate::{
-    Fence, Receipt, RunOutcome, StreamName, StreamState, SyncLog, SyncLogId, WorkspaceConnectorId,
+    Failures, Fence, Receipt, RunOutcome, StreamName, StreamState, SyncLog, SyncLogId,
+    WorkspaceConnectorId,
 };
 
 /// Whether anybody still wants a run that is at work.
@@ -15,6 +16,17 @@ pub enum Demand {
     Wanted,
     /// No: a person stopped it, or its activation was paused, disconnected or lost its grant.
     Unwanted,
+}
+
+/// What came of moving the mark of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MarkMoved {
+    /// It is where it shall be.
+    Moved,
+    /// A run is active: it moves marks itself.
+    Busy,
+    /// The schedule goes on, and may start a run at any time.
+    Scheduled,
 }
 
 /// Keeps runs. The run row is the truth: a worker works on what it claimed, as long as its fencing token is the newest.
@@ -72,8 +84,8 @@ pub trait SyncStore: Store<SyncLog> {
         now: OffsetDateTime,
     ) -> Result<(), StoreError>;
 
-    /// How many runs of an activation ended in failure since the last success.
-    async fn failures(&self, activation: WorkspaceConnectorId) -> Result<u64, StoreError>;
+    /// How the runs of an activation failed since the last success.
+    async fn failures(&self, activation: WorkspaceConnectorId) -> Result<Failures, StoreError>;
 
     /// What is remembered of a stream.
     async fn stream(
@@ -87,4 +99,12 @@ pub trait SyncStore: Store<SyncLog> {
         &self,
         activation: WorkspaceConnectorId,
     ) -> Result<Vec<StreamState>, StoreError>;
+
+    /// Keeps the mark that `state` says, as long as no run can be in the way. [`StoreError::Stale`] if nothing is
+    /// remembered of the stream.
+    async fn move_mark(
+        &self,
+        state: &StreamState,
+        receipt: &Receipt,
+    ) -> Result<MarkMoved, StoreError>;
 }

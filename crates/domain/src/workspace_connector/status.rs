@@ -71,7 +71,7 @@ pub enum RunEnd {
     Lossy,
     /// It failed, as runs do now and then. The next may do better.
     Failed,
-    /// It failed once too often.
+    /// It failed once too often, or after too long without a success.
     Unhealthy,
     /// It failed in a way that trying again does not mend.
     Broken,

@@ -1,12 +1,16 @@
 //! Target models as mappings see them: their fields, and the names that these go by.
 
+use std::sync::Arc;
+
 use indexmap::IndexMap;
 use linkspan_domain::TargetModel;
+use linkspan_sdk::Checker;
 use serde::Deserialize;
+use serde_json::Value;
 
 /// The schemas of the target models.
 #[derive(Clone, Debug)]
-pub struct Models(Vec<ModelSchema>);
+pub struct Models(Vec<Arc<ModelSchema>>);
 
 /// What one target model keeps.
 #[derive(Clone, Debug)]
@@ -15,6 +19,12 @@ pub struct ModelSchema {
     pub model: TargetModel,
     /// Its version.
     pub version: String,
+    /// What people call it.
+    pub title: String,
+    /// What it is for.
+    pub description: String,
+    /// The JSON Schema 2020-12 of its objects.
+    pub schema: Value,
     /// What streams of such records are called.
     pub aliases: Vec<String>,
     /// The fields that each object has.
@@ -23,6 +33,7 @@ pub struct ModelSchema {
     pub natural_keys: Vec<Vec<String>>,
     /// Its fields, in their order.
     pub fields: IndexMap<String, ModelField>,
+    pub(crate) checker: Arc<Checker>,
 }
 
 /// One field of a target model.
@@ -77,22 +88,25 @@ pub struct InvalidModels(#[source] Option<serde_json::Error>);
 impl Models {
     /// Reads the index of the models, a JSON array.
     pub fn parse(index: &str) -> Result<Self, InvalidModels> {
-        let schemas: Vec<Schema> =
-            serde_json::from_str(index).map_err(|error| InvalidModels(Some(error)))?;
+        let invalid = |error| InvalidModels(Some(error));
+        let schemas: Vec<Value> = serde_json::from_str(index).map_err(invalid)?;
         schemas
             .into_iter()
-            .map(|schema| schema.model().ok_or(InvalidModels(None)))
+            .map(|whole| {
+                let schema = Schema::deserialize(&whole).map_err(invalid)?;
+                schema.model(whole).map(Arc::new).ok_or(InvalidModels(None))
+            })
             .collect::<Result<_, _>>()
             .map(Self)
     }
 
     /// The schema of `model`.
-    pub fn get(&self, model: TargetModel) -> Option<&ModelSchema> {
+    pub fn get(&self, model: TargetModel) -> Option<&Arc<ModelSchema>> {
         self.0.iter().find(|it| it.model == model)
     }
 
     /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = &ModelSchema> {
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<ModelSchema>> {
         self.0.iter()
     }
 }
@@ -102,6 +116,8 @@ impl Models {
 struct Schema {
     #[serde(rename = "$id")]
     id: String,
+    title: String,
+    description: String,
     #[serde(rename = "x-aliases")]
     aliases: Vec<String>,
     #[serde(rename = "x-natural-key")]
@@ -146,13 +162,18 @@ enum Format {
 }
 
 impl Schema {
-    fn model(self) -> Option<ModelSchema> {
-        let Self { id, aliases, natural_keys, required, properties } = self;
+    /// The model, of which `whole` is all that is said.
+    fn model(self, whole: Value) -> Option<ModelSchema> {
+        let Self { id, title, description, aliases, natural_keys, required, properties } = self;
         let (name, version) = id.strip_prefix("urn:linkspan:model:")?.split_once(':')?;
         let fields = properties.into_iter().map(|(name, property)| (name, property.field()));
         Some(ModelSchema {
             model: name.parse().ok()?,
             version: version.to_owned(),
+            title,
+            description,
+            checker: Arc::new(Checker::new(&whole)),
+            schema: whole,
             aliases,
             required,
             natural_keys,

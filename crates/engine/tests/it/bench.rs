@@ -13,7 +13,8 @@ use linkspan_domain::{
     ports::{Change, World},
 };
 use linkspan_engine::{
-    Connection, Connections, Ended, Engine, EngineLimits, Progress, RunEvent, Stop, SyncError,
+    Connection, Connections, Ended, Engine, EngineLimits, Models, Progress, RunEvent, Stop,
+    SyncError,
 };
 use linkspan_persistence::{Database, connect};
 use linkspan_sdk::{BatchLimits, Definition, Environment, OpenHosts, Record, RecordQuery};
@@ -161,6 +162,8 @@ impl Bench {
         let engine = Engine {
             syncs: db.syncs(),
             records: db.records(),
+            entities: db.mapped(),
+            models: Arc::new(models()),
             diagnostics: db.diagnostics(),
             connections: Arc::clone(&opener) as _,
             world: Arc::new(RealWorld),
@@ -259,6 +262,11 @@ impl Bench {
         let state = self.engine.syncs.stream(self.activation.id, &stream.parse().unwrap()).await;
         state.unwrap().and_then(|it| it.cursor_after)
     }
+}
+
+/// The target models of the program.
+pub(crate) fn models() -> Models {
+    Models::parse(include_str!("../../../../seeds/models.json")).unwrap()
 }
 
 /// Settings that make `at` the cursor.

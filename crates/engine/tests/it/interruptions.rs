@@ -30,7 +30,7 @@ async fn a_person_can_stop_a_run() {
             (RunEnd::Cancelled, "sync.cancelled".to_owned())
         );
         assert_eq!(bench.status().await, Status::Enabled);
-        assert_eq!(bench.engine.syncs.failures(bench.activation.id).await.unwrap(), 0);
+        assert_eq!(bench.engine.syncs.failures(bench.activation.id).await.unwrap().count, 0);
     })
     .await;
 }

@@ -6,6 +6,7 @@ mod filters;
 mod interruptions;
 mod kill;
 mod made_up;
+mod mapping;
 mod pushing;
 mod stories;
 mod working;

@@ -230,7 +230,7 @@ async fn killed_workers_lose_nothing(url: &str, seed: u64) {
     let mut dice = Dice(seed);
     // How long a full load takes without a worker that dies: they die somewhere within.
     let began = Instant::now();
-    let (_, _) = plant.sync(Load::Full, None).await;
+    plant.sync(Load::Full, None).await;
     let whole = u64::try_from(began.elapsed().as_millis()).unwrap();
     let mut before = shop.orders().await;
     assert!(plant.kept().await == before);

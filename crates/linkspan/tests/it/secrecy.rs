@@ -15,14 +15,14 @@ use crate::program::{ADMIN_KEY, Program};
 const PLANTED: &str = "pl4nted-s3cret-0123456789";
 
 /// Speaks to the server, and keeps every answer.
-struct Api {
+pub(crate) struct Api {
     base: String,
     client: GuardedClient,
     answers: String,
 }
 
 impl Api {
-    fn new(address: &str) -> Self {
+    pub(crate) fn new(address: &str) -> Self {
         // The first of the test process to need it; another test may have been faster.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let loopback = EgressPolicy::new(vec!["127.0.0.0/8".parse().unwrap()]);
@@ -30,7 +30,7 @@ impl Api {
         Self { base: format!("http://{address}"), client, answers: String::new() }
     }
 
-    async fn send(&mut self, method: &str, path: &str, body: Option<Value>) -> Value {
+    pub(crate) async fn send(&mut self, method: &str, path: &str, body: Option<Value>) -> Value {
         let url = format!("{}{path}", self.base).parse().unwrap();
         let mut request = OutboundRequest::new(method.parse().unwrap(), url);
         let key = Secret::new(format!("Bearer {ADMIN_KEY}"));

@@ -6,7 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::program::{ADMIN_KEY, Program};
+use linkspan_testkit::TestPostgres;
+use serde_json::{Value, json};
+
+use crate::{
+    program::{ADMIN_KEY, Program},
+    secrecy::Api,
+};
 
 #[test]
 fn commands_talk_to_a_running_server_and_it_stops_when_asked() {
@@ -90,4 +96,50 @@ fn the_data_directory_is_for_its_owner_alone() {
         |path: &str| fs::metadata(program.path().join(path)).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode("linkspan-data"), 0o700);
     assert_eq!(mode("linkspan-data/master.key"), 0o600);
+}
+
+#[tokio::test]
+async fn a_mark_that_was_moved_is_where_the_next_sync_begins() {
+    let source = TestPostgres::create().await;
+    let people = "create table people (id int primary key, name text);
+        insert into people values (1, 'Ada'), (2, 'Grace'), (3, 'Mary')";
+    sqlx::raw_sql(people).execute(&mut source.connect().await).await.unwrap();
+    let program = Program::new();
+    let served = program.serve();
+    let remote = Program::new()
+        .with("LINKSPAN_URL", &format!("http://{}", served.address))
+        .with("LINKSPAN_API_KEY", ADMIN_KEY)
+        .with("SOURCE", &source.url());
+    let connect =
+        ["connect", "postgresql", "--name", "crm", "--set-env", "connection_string=SOURCE"];
+    let made = remote.json(&[&connect[..], &["--set", "cursor_column=id"]].concat());
+    let read = || remote.json(&["sync", "crm"])["read"].as_u64().unwrap();
+    assert_eq!(read(), 3);
+    assert_eq!(read(), 1, "the boundary is read again");
+
+    let mut api = Api::new(&served.address);
+    let path = format!("/v1/workspace-connectors/{}", made["id"].as_str().unwrap());
+    let streams = api.send("GET", &format!("{path}/streams"), None).await;
+    let stream = &streams["data"][0];
+    assert_eq!(
+        (&stream["id"], &stream["attributes"]["cursor_after"]),
+        (&json!("public.people"), &json!("3"))
+    );
+    let one = format!("{path}/streams/public.people");
+    let mut set =
+        async |value: Value| api.send("PATCH", &one, Some(json!({ "cursor_after": value }))).await;
+    assert_eq!(set(json!("2")).await["data"]["attributes"]["cursor_after"], "2");
+    assert_eq!(read(), 2);
+    // The column is of whole numbers, as the database says.
+    assert_eq!(set(json!("noon")).await["errors"][0]["code"], "resource.invalid");
+    assert_eq!(set(Value::Null).await["data"]["attributes"]["cursor_after"], Value::Null);
+    assert_eq!(read(), 3);
+
+    let mut api = Api::new(&served.address);
+    let hourly = json!({ "interval_secs": 3600, "mode": "full" });
+    api.send("PUT", &format!("{path}/schedule"), Some(hourly)).await;
+    let refused = api.send("PATCH", &one, Some(json!({ "cursor_after": null }))).await;
+    assert_eq!(refused["errors"][0]["code"], "schedule.running");
+    assert_eq!(served.stop(), 0);
+    source.remove().await;
 }

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use linkspan_domain::{
-    Fence, Lease, Revision, RunCounts, SyncLog, SyncLogId, Visible, WorkspaceConnectorId,
-    WorkspaceId, ports::StoreError,
+    EntityCounts, Fence, Lease, Revision, RunCounts, SyncLog, SyncLogId, Visible,
+    WorkspaceConnectorId, WorkspaceId, ports::StoreError,
 };
 use sea_orm::{
     ActiveModelBehavior,
@@ -44,6 +44,10 @@ pub(crate) struct Model {
     pub(crate) records_deleted: i64,
     pub(crate) records_quarantined: i64,
     pub(crate) bytes_read: i64,
+    pub(crate) entities_written: i64,
+    pub(crate) entities_unchanged: i64,
+    pub(crate) entities_deleted: i64,
+    pub(crate) entities_failed: i64,
     pub(crate) error_code: Option<String>,
     pub(crate) error: Option<String>,
     pub(crate) worker: Option<String>,
@@ -120,6 +124,7 @@ impl Table for SyncLog {
             mode,
             streams,
             counts,
+            entities,
             error_code,
             error,
             lease,
@@ -149,6 +154,10 @@ impl Table for SyncLog {
             records_deleted: Set(signed(deleted)),
             records_quarantined: Set(signed(quarantined)),
             bytes_read: Set(signed(bytes)),
+            entities_written: Set(signed(entities.written)),
+            entities_unchanged: Set(signed(entities.unchanged)),
+            entities_deleted: Set(signed(entities.deleted)),
+            entities_failed: Set(signed(entities.failed)),
             error_code: Set(error_code.clone()),
             error: Set(error.clone()),
             worker: Set(lease.as_ref().map(|it| it.worker.clone())),
@@ -192,6 +201,12 @@ impl TryFrom<Row> for SyncLog {
                 deleted: unsigned(row.records_deleted),
                 quarantined: unsigned(row.records_quarantined),
                 bytes: unsigned(row.bytes_read),
+            },
+            entities: EntityCounts {
+                written: unsigned(row.entities_written),
+                unchanged: unsigned(row.entities_unchanged),
+                deleted: unsigned(row.entities_deleted),
+                failed: unsigned(row.entities_failed),
             },
             error_code: row.error_code,
             error: row.error,

@@ -15,6 +15,8 @@ on_both! {
     connectors
     workspace_connectors
     connector_filters
+    connector_mappings
+    entities
     files
     providers
     provider_connectors
@@ -45,6 +47,8 @@ macro_rules! stores {
 stores! {
     workspace_connectors
     connector_filters
+    connector_mappings
+    entities
     files
     providers
     workspaces

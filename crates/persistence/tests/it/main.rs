@@ -6,6 +6,7 @@
 mod activation;
 mod changes;
 mod contracts;
+mod entities;
 mod migrations;
 mod operation;
 mod place;

@@ -1,10 +1,10 @@
 //! Schedules: one for each activation, and each turn once.
 
 use linkspan_domain::{
-    Event, RunStatus, Schedule, Status, SyncMode, Trigger, Visible,
+    Event, RunStatus, Schedule, Status, SyncMode, Trigger, Visible, Within, WorkspaceConnector,
     ports::{Change, StoreError, Turn, TurnTaken},
 };
-use linkspan_testkit::fixtures::receipt;
+use linkspan_testkit::fixtures::{Specimen, receipt};
 use time::{Duration, OffsetDateTime};
 
 use crate::{activation::Bench, scratch::on_both};
@@ -12,11 +12,12 @@ use crate::{activation::Bench, scratch::on_both};
 on_both! {
     a_schedule_is_kept_as_it_is_and_replaced_as_a_whole
     only_what_is_due_comes
+    an_activation_comes_with_its_schedule_or_not_at_all
     a_turn_is_taken_once_and_starts_a_run
     a_turn_is_skipped_while_the_activation_cannot_run
 }
 
-fn schedule(bench: &Bench, next_run_at: Option<OffsetDateTime>) -> Schedule {
+pub(crate) fn schedule(bench: &Bench, next_run_at: Option<OffsetDateTime>) -> Schedule {
     Schedule {
         workspace_connector_id: bench.activation.id,
         workspace_id: bench.activation.workspace_id,
@@ -34,9 +35,11 @@ fn schedule(bench: &Bench, next_run_at: Option<OffsetDateTime>) -> Schedule {
 }
 
 fn turn(bench: &Bench, schedule: &Schedule, again: OffsetDateTime) -> Turn {
-    let (mut run, receipt) = bench.next_run(SyncMode::Full);
+    let (mut run, started) = bench.next_run(SyncMode::Full);
     run.trigger_type = Trigger::Schedule;
-    Turn { schedule: schedule.clone(), next_run_at: Some(again), run, receipt }
+    let mut skipped = started.clone();
+    skipped.audit.action = "sync.skipped".to_owned();
+    Turn { schedule: schedule.clone(), next_run_at: Some(again), run, started, skipped }
 }
 
 async fn a_schedule_is_kept_as_it_is_and_replaced_as_a_whole(url: &str) {
@@ -114,6 +117,10 @@ async fn a_turn_is_skipped_while_the_activation_cannot_run(url: &str) {
     let after = store.find(&bench.visible(), bench.activation.id).await.unwrap().unwrap();
     assert_eq!((after.last_started_at, after.last_skipped_at), (None, Some(busy.run.created_at)));
     assert_eq!(store.due(Bench::at(28), 10).await.unwrap(), [], "it is not made up for");
+    let audit = bench.db.audit_events();
+    let organization = Within(busy.skipped.audit.organization_id);
+    let event = audit.find(&organization, busy.skipped.audit.id).await.unwrap().unwrap();
+    assert_eq!(event.action, "sync.skipped");
 
     let mut activation = bench.stored().await;
     activation.apply(Event::Disabled).unwrap();
@@ -122,4 +129,25 @@ async fn a_turn_is_skipped_while_the_activation_cannot_run(url: &str) {
     activations.write(&[Change::Update(activation)], &receipt(832, None)).await.unwrap();
     let gone = turn(&bench, &after, Bench::at(53));
     assert_eq!(store.take(&gone).await.unwrap(), TurnTaken::Skipped(None));
+}
+
+async fn an_activation_comes_with_its_schedule_or_not_at_all(url: &str) {
+    let bench = Bench::new(url).await;
+    let store = bench.db.schedules();
+    let activation =
+        WorkspaceConnector { person_id: None, ..WorkspaceConnector::specimen(9, &bench.place) };
+    let tenancy = Visible::only(activation.workspace_id);
+    let mut wanted = schedule(&bench, Some(Bench::at(5)));
+    wanted.workspace_connector_id = activation.id;
+    wanted.workspace_id = activation.workspace_id;
+    // A receipt that is there already undoes all of it.
+    let twice = [receipt(841, None), receipt(841, None)];
+    assert!(store.bootstrap(&activation, &wanted, &twice).await.is_err());
+    let activations = bench.db.workspace_connectors();
+    assert_eq!(activations.find(&tenancy, activation.id).await.unwrap(), None);
+
+    let receipts = [receipt(842, None), receipt(843, None)];
+    store.bootstrap(&activation, &wanted, &receipts).await.unwrap();
+    assert_eq!(activations.find(&tenancy, activation.id).await.unwrap().unwrap().id, activation.id);
+    assert_eq!(store.find(&tenancy, activation.id).await.unwrap(), Some(wanted));
 }

@@ -1,8 +1,9 @@
 //! Runs: one at a time, held by one worker, and what their ends mean.
 
 use linkspan_domain::{
-    Event, ListQuery, RunEnd, RunOutcome, RunStatus, Status, SyncMode, WorkspaceConnector,
-    ports::{Change, Demand, StoreError},
+    Event, Failures, ListQuery, RunEnd, RunOutcome, RunStatus, Status, StreamState, SyncMode,
+    WorkspaceConnector,
+    ports::{Change, Demand, MarkMoved, StoreError},
 };
 use linkspan_sdk::HeldRun;
 use linkspan_testkit::fixtures::{Specimen, receipt};
@@ -26,6 +27,7 @@ on_both! {
     a_paused_activation_does_not_want_its_run
     the_end_of_a_run_moves_the_activation
     failures_count_until_a_success
+    a_mark_is_moved_unless_a_run_can_be_in_the_way
     a_purged_activation_takes_runs_and_records_along
     runs_are_listed
 }
@@ -216,13 +218,20 @@ async fn the_end_of_a_run_moves_the_activation(url: &str) {
 async fn failures_count_until_a_success(url: &str) {
     let bench = Bench::new(url).await;
     let failures = async || bench.syncs.failures(bench.activation.id).await.unwrap();
-    assert_eq!(failures().await, 0);
+    assert_eq!(failures().await, Failures::default());
+    // The first run, until there is a success.
+    let mut since = None;
     for (end, count) in
         [(RunEnd::Failed, 1), (RunEnd::Failed, 2), (RunEnd::Clean, 0), (RunEnd::Failed, 1)]
     {
         let held = bench.begin(SyncMode::Full).await;
         bench.end(held, end).await.unwrap();
-        assert_eq!(failures().await, count);
+        let log = bench.log(held.id).await;
+        since = match end {
+            RunEnd::Clean => log.completed_at,
+            _ => since.or(Some(log.created_at)),
+        };
+        assert_eq!(failures().await, Failures { count, since });
     }
 }
 
@@ -300,4 +309,36 @@ async fn a_queue_hands_out_what_the_store_has(url: &str) {
     bench.end(HeldRun { id: last.id, fence: last.fence }, RunEnd::Clean).await.unwrap();
     queue.done(run.id).await;
     assert_eq!(queue.next("d", now + LEASE * 9, now + LEASE * 10).await.unwrap(), None);
+}
+
+async fn a_mark_is_moved_unless_a_run_can_be_in_the_way(url: &str) {
+    let bench = Bench::new(url).await;
+    bench.full(&[("1", "{}")]).await;
+    let state = bench.syncs.streams(bench.activation.id).await.unwrap().pop().unwrap();
+    let moved = StreamState {
+        cursor_column: Some("at".to_owned()),
+        cursor_after: Some("7".to_owned()),
+        ..state.clone()
+    };
+    let shift = async |number| bench.syncs.move_mark(&moved, &receipt(number, None)).await;
+
+    let held = bench.begin(SyncMode::Full).await;
+    assert_eq!(shift(951).await.unwrap(), MarkMoved::Busy);
+    bench.end(held, RunEnd::Clean).await.unwrap();
+
+    let schedules = bench.db.schedules();
+    let running = crate::schedules::schedule(&bench, Some(Bench::at(500)));
+    schedules.put(&running, &receipt(952, None)).await.unwrap();
+    assert_eq!(shift(953).await.unwrap(), MarkMoved::Scheduled);
+    assert_eq!(bench.syncs.stream(bench.activation.id, &state.stream).await.unwrap(), Some(state));
+
+    let paused = linkspan_domain::Schedule { next_run_at: None, ..running };
+    schedules.put(&paused, &receipt(954, None)).await.unwrap();
+    assert_eq!(shift(955).await.unwrap(), MarkMoved::Moved);
+    let kept = bench.syncs.stream(bench.activation.id, &moved.stream).await.unwrap();
+    assert_eq!(kept, Some(moved.clone()));
+
+    let absent = StreamState { stream: "absent".parse().unwrap(), ..moved };
+    let nothing = bench.syncs.move_mark(&absent, &receipt(956, None)).await;
+    assert!(matches!(nothing, Err(StoreError::Stale)), "{nothing:?}");
 }

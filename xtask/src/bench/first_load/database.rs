@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 
-use crate::{database_server::DatabaseServer, postgres::Postgres, process};
+use crate::{database_server::DatabaseServer, debian, postgres::Postgres, process};
 
 /// A database on a server; dropping this drops it.
 pub(crate) struct Database {
@@ -16,6 +16,9 @@ pub(crate) struct Database {
 impl Database {
     /// Makes an empty database, in place of one that an earlier run may have left.
     pub(crate) fn create(postgres: &DatabaseServer<Postgres>, name: &'static str) -> Result<Self> {
+        if process::find("psql").is_none() {
+            debian::install("there is no psql", &["postgresql-client"])?;
+        }
         let server = postgres.url();
         let url = with_database(&server, name).context("the address of PostgreSQL has no host")?;
         let database = Self { server, url, name };
