@@ -8,7 +8,7 @@ use super::{
     Table,
     column::{Column, Wire},
     error::failure,
-    quoting::{quoted, text_literal},
+    quoting::{bare_literal, quoted, text_literal},
 };
 use crate::filter::{
     self, Dialect, Literal, Sql, boolean, comparison, date, decimal, float, instant, int, like,
@@ -119,7 +119,7 @@ pub(super) fn inlined(condition: &Sql) -> String {
         Literal::Float(it) => format!("'{it:e}'::float8"),
         // Digits, a sign, a point and an exponent: else it would be none.
         Literal::Decimal(it) => format!("'{it}'::numeric"),
-        Literal::Text(it) => text_literal(it),
+        Literal::Text(it) => bare_literal(it),
         Literal::Date(it) => format!("'{it}'::date"),
         Literal::Instant(it) => {
             format!("{}::timestamptz", text_literal(&Cursor::Timestamp(*it).to_string()))

