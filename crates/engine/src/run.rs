@@ -206,11 +206,11 @@ impl<'a> Run<'a> {
         mapper.outdate(&plan.name, notes).await?;
         let load = StreamLoad::new(self, connection, plan, mem::take(notes));
         let loaded = load.all().await;
-        let (counts, noted) = load.into_tally();
-        *notes = noted;
+        let (done, noticed) = load.into_tally();
+        *notes = noticed;
         loaded?;
         mapper.stream(&plan.name, notes).await?;
-        Ok(counts)
+        Ok(done)
     }
 
     async fn discover(&self, connection: &Connection) -> Result<Vec<StreamSpec>, Halt> {
