@@ -91,7 +91,9 @@ impl Look<'_> {
             Condition::Or(parts) => self.all(parts, Truth::False, Truth::max),
             Condition::Not(part) => {
                 let mut truths = self.evaluate(part)?;
-                truths.iter_mut().for_each(|it| *it = it.negated());
+                for it in &mut truths {
+                    *it = it.negated();
+                }
                 Ok(truths)
             }
             Condition::Field(path, test) => self.test(path, test),

@@ -2,7 +2,7 @@
 
 mod push;
 
-use std::{sync::Arc, time::Duration};
+use std::{cmp::Ordering, sync::Arc, time::Duration};
 
 use linkspan_domain::{
     Condition, Cursor, DiagnosticReason, RunCounts, SchemaChange, Status, StreamName, StreamSpec,
@@ -254,14 +254,14 @@ impl<'a> Run<'a> {
             (SyncMode::Full, _) | (_, Held::Nothing) => Filtered::PassedOver,
             (SyncMode::Incremental, Held::Anything) => Filtered::Named,
         };
-        let stage = Stage::new(
+        let passage = Stage::new(
             plan.name.clone(),
             plan.primary_key.clone(),
             plan.shape.clone(),
             RowFilter::new(rest),
             filtered,
         );
-        let encoding = encode(batches, stage, pieces, limits.stall);
+        let encoding = encode(batches, passage, pieces, limits.stall);
         let floor = plan.mark(state.as_ref());
         let load = self.store(load, encoding, floor, counts, notes).await?;
 
@@ -345,7 +345,9 @@ impl<'a> Run<'a> {
             notes.merge(noticed);
             let gone = gone.into_iter().collect();
             // A read that began before the mark does not take it back.
-            let mark = mark.filter(|it| floor.as_ref().is_none_or(|floor| !(it < floor)));
+            let mark = mark.filter(|it| {
+                floor.as_ref().is_none_or(|floor| it.partial_cmp(floor) != Some(Ordering::Less))
+            });
             let known = rejected.len() as u64;
             for it in &rejected {
                 notes.add(DiagnosticReason::RecordsQuarantined, &it.reason, 1);
