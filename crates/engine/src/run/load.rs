@@ -1,6 +1,9 @@
 //! One stream on its way into the store: all of it, or its parts side by side; tried again if it breaks off.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    cmp::Ordering,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use futures_util::{StreamExt, stream};
 use linkspan_domain::{Condition, Cursor, DiagnosticReason, RunCounts, StreamState, SyncMode};
@@ -257,7 +260,9 @@ impl<'a> StreamLoad<'a> {
             self.tally().notes.merge(notes);
             let gone = gone.into_iter().collect();
             // A read that began before the mark does not take it back.
-            let mark = mark.filter(|it| floor.as_ref().is_none_or(|floor| !(it < floor)));
+            let mark = mark.filter(|it| {
+                floor.as_ref().is_none_or(|floor| it.partial_cmp(floor) != Some(Ordering::Less))
+            });
             let (pushed, now) = (RunCounts::default(), run.engine.world.now());
             let checkpoint = Checkpoint { load, rows, rejected, gone, mark, pushed, now };
             let committed = run.engine.records.commit(&checkpoint).await;
