@@ -43,6 +43,7 @@ fn least(operation: &str) -> &'static str {
         | "list_entities"
         | "get_entity"
         | "list_entity_sources"
+        | "query_entities"
         | "list_workspace_connector_sync_targets"
         | "get_workspace_connector_sync_target"
         | "list_record_changes"
