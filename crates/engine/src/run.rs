@@ -266,7 +266,8 @@ impl<'a> Run<'a> {
         let load = self.store(load, encoding, floor, counts, notes).await?;
 
         let memory = plan.memory.clone();
-        let finish = Finish { load, memory, now: self.engine.world.now() };
+        let retention = plan.retention;
+        let finish = Finish { load, memory, retention, now: self.engine.world.now() };
         let deleted = self.engine.records.finish_stream(&finish).await.map_err(SyncError::Store)?;
         self.count(counts, RunCounts { deleted, ..RunCounts::default() });
         if plan.mode() == SyncMode::Full && counts.read == 0 {
