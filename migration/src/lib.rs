@@ -13,6 +13,7 @@ mod m0006_changes;
 mod m0008_diagnostics;
 mod m0009_mappings;
 mod m0011_parts;
+mod m0012_stale;
 mod migrator;
 
 pub use migrator::Migrator;

@@ -181,7 +181,7 @@ impl Streams {
 
 #[cfg(test)]
 mod tests {
-    use linkspan_domain::{Role, SchemaPolicy, StreamSettings};
+    use linkspan_domain::{Missing, Role, SchemaPolicy, StreamSettings};
 
     use super::*;
     use crate::fixtures::{MockRuns, activation, call, code, id, keep, sources, world};
@@ -222,6 +222,8 @@ mod tests {
                 primary_key: Vec::new(),
                 lag: None,
                 schema_policy: SchemaPolicy::Evolve,
+                missing: Missing::Delete,
+                retention_days: None,
                 source: None,
             }];
         });

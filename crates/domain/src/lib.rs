@@ -95,8 +95,9 @@ pub use tenancy::{Platform, Visible, Within};
 pub use text::{Email, FileName, InvalidText, Name, ServiceId, Slug};
 pub use workspace::Workspace;
 pub use workspace_connector::{
-    Event, Health, LogLevel, Readiness, RunEnd, SchemaPolicy, SealedSecrets, Status,
-    StreamSettings, StreamSource, UnexpectedEvent, WorkspaceConnector,
+    Event, Health, InvalidRetention, LogLevel, Missing, Readiness, Retention, RetentionDays,
+    RunEnd, SchemaPolicy, SealedSecrets, Status, StreamSettings, StreamSource, UnexpectedEvent,
+    WorkspaceConnector,
 };
 
 /// The guide's examples are tested with the code they are about.

@@ -1,5 +1,6 @@
 //! Activations: a connector at work in a workspace.
 
+mod retention;
 mod status;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,6 +11,7 @@ use serde_json::{Map, Value};
 use strum::VariantNames;
 use time::OffsetDateTime;
 
+pub use retention::{InvalidRetention, Missing, Retention, RetentionDays};
 pub use status::{Event, Health, Readiness, RunEnd, Status, UnexpectedEvent};
 
 use crate::{
@@ -101,6 +103,12 @@ pub struct StreamSettings {
     /// What becomes of the stream when its fields are not what they were.
     #[serde(default, skip_serializing_if = "SchemaPolicy::is_default")]
     pub schema_policy: SchemaPolicy,
+    /// What becomes of a record that a full load does not meet.
+    #[serde(default, skip_serializing_if = "Missing::is_default")]
+    pub missing: Missing,
+    /// For how long stale records and tombstones are kept. None: 30 days where records become stale, else forever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention_days: Option<RetentionDays>,
     /// Where the records of an output stream come from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<StreamSource>,
@@ -145,6 +153,13 @@ pub enum SchemaPolicy {
     DiscardRow,
     /// Values that do not fit the remembered fields are left out.
     DiscardValue,
+}
+
+impl StreamSettings {
+    /// What the end of a full load makes of the records that it did not meet, and of tombstones.
+    pub fn retention(&self) -> Retention {
+        Retention::of(self.missing, self.retention_days)
+    }
 }
 
 impl SchemaPolicy {

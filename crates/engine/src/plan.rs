@@ -1,7 +1,7 @@
 //! What a run is going to read, and how.
 
 use linkspan_domain::{
-    Condition, Cursor, CursorType, FieldKind, SchemaPolicy, StreamMemory, StreamName,
+    Condition, Cursor, CursorType, FieldKind, Retention, SchemaPolicy, StreamMemory, StreamName,
     StreamSettings, StreamSpec, StreamState, SyncMode, WorkspaceConnector,
 };
 use linkspan_sdk::{BatchLimits, CursorSpec, Failure, ReadMode, ReadRequest};
@@ -21,6 +21,8 @@ pub struct StreamPlan {
     pub filter: StreamFilter,
     /// What becomes of it if its schema is not what it was.
     pub policy: SchemaPolicy,
+    /// What becomes of records that a full load does not meet.
+    pub retention: Retention,
     /// What to remember of it.
     pub(crate) memory: StreamMemory,
     /// What its records are held to.
@@ -93,6 +95,7 @@ fn stream(
         cursor,
         filter: StreamFilter::default(),
         policy: settings.map(|it| it.schema_policy).unwrap_or_default(),
+        retention: settings.map(StreamSettings::retention).unwrap_or_default(),
         memory,
         shape: None,
     })

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use linkspan_domain::{
-    Condition, Cursor, Deleted, Fence, RunCounts, StreamMemory, StreamName, SyncLogId, SyncMode,
-    WorkspaceConnectorId, ports::StoreError,
+    Condition, Cursor, Deleted, Fence, Retention, RunCounts, StreamMemory, StreamName, SyncLogId,
+    SyncMode, WorkspaceConnectorId, ports::StoreError,
 };
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
@@ -190,6 +190,8 @@ pub struct Finish {
     pub load: Load,
     /// What to remember of the stream, if the load is a full one.
     pub memory: StreamMemory,
+    /// What becomes of records that a full load did not meet, and of tombstones.
+    pub retention: Retention,
     /// When.
     pub now: OffsetDateTime,
 }
@@ -224,8 +226,10 @@ pub struct Record {
     /// When it was first written.
     pub first_seen_at: OffsetDateTime,
     /// When it was last known to be in the source: when it was written, or at the end of the last full load, which meets
-    /// every live record. Incremental runs that read it unchanged leave no trace.
+    /// every live record that is not stale. Incremental runs that read it unchanged leave no trace.
     pub last_seen_at: OffsetDateTime,
+    /// Since when full loads have not met it, if it is to stay for a while nevertheless. Not of tombstones.
+    pub stale_since: Option<OffsetDateTime>,
     /// When it was found to be gone from the source.
     pub deleted_at: Option<OffsetDateTime>,
 }

@@ -243,6 +243,8 @@ attributes! { ShownRecord, |it| {
     first_seen_at: OffsetDateTime = instant(it.0.record.first_seen_at);
     /// When it was last known to be in the source.
     last_seen_at: OffsetDateTime = instant(it.0.record.last_seen_at);
+    /// Since when full syncs have not met it, if the stream keeps such records for a while.
+    stale_since: Option<OffsetDateTime> = maybe_instant(it.0.record.stale_since);
     /// When it was found to be gone from the source.
     deleted_at: Option<OffsetDateTime> = maybe_instant(it.0.record.deleted_at);
 } }
@@ -303,6 +305,8 @@ attributes! { ShownChange, |it| {
     first_seen_at: OffsetDateTime = instant(it.change.record.first_seen_at);
     /// When it was last known to be in the source.
     last_seen_at: OffsetDateTime = instant(it.change.record.last_seen_at);
+    /// Since when full syncs have not met it, if the stream keeps such records for a while.
+    stale_since: Option<OffsetDateTime> = maybe_instant(it.change.record.stale_since);
     /// When it was found to be gone from the source.
     deleted_at: Option<OffsetDateTime> = maybe_instant(it.change.record.deleted_at);
 } }

@@ -7,11 +7,11 @@ use linkspan_domain::{
     Category, Condition, Confidence, ConfigSchema, ConnectionTestId, ConnectorFilterId,
     ConnectorId, ConnectorMappingId, ConnectorTypeKey, CursorType, DiagnosticClass, DiagnosticId,
     DiagnosticReason, Direction, Email, EntityDirection, EntityId, ExecutionModel, FileId,
-    FileName, LogLevel, MappingOrigin, MappingStatus, McpTransport, Name, OauthConfig,
+    FileName, LogLevel, MappingOrigin, MappingStatus, McpTransport, Missing, Name, OauthConfig,
     OrganizationId, Permission, PersonId, ProviderConnectorId, ProviderId, ProviderType,
-    ResourceType, Role, RunStatus, SchemaPolicy, ServiceId, Slug, Status, StreamName,
-    StreamSettings, StreamSource, SyncLogId, SyncMode, SyncTargetId, TargetModel, Transport,
-    Trigger, WorkspaceConnectorId, WorkspaceId,
+    ResourceType, RetentionDays, Role, RunStatus, SchemaPolicy, ServiceId, Slug, Status,
+    StreamName, StreamSettings, StreamSource, SyncLogId, SyncMode, SyncTargetId, TargetModel,
+    Transport, Trigger, WorkspaceConnectorId, WorkspaceId,
 };
 use poem_openapi::registry::MetaSchema;
 use semver::Version;
@@ -81,12 +81,17 @@ shapes! {
     Condition => open_object();
     AuthConfig => auth_config();
     OauthConfig => oauth_config();
+    RetentionDays => MetaSchema {
+        minimum: Some(1.0),
+        maximum: Some(f64::from(RetentionDays::MAX)),
+        ..MetaSchema::new("integer")
+    };
     StreamSettings => stream_settings();
     StreamSource => stream_source();
 }
 
 words! {
-    ActorType AuthorizationFlow Availability Capability Category CursorType DiagnosticClass DiagnosticReason Direction EntityDirection ExecutionModel LogLevel MappingOrigin MappingStatus McpTransport ProviderType ResourceType Role RunStatus SchemaPolicy Status SyncMode TargetModel Transport Trigger
+    ActorType AuthorizationFlow Availability Capability Category CursorType DiagnosticClass DiagnosticReason Direction EntityDirection ExecutionModel LogLevel MappingOrigin MappingStatus McpTransport Missing ProviderType ResourceType Role RunStatus SchemaPolicy Status SyncMode TargetModel Transport Trigger
 }
 
 ids! {
@@ -181,6 +186,14 @@ fn stream_settings() -> MetaSchema {
         property::<SchemaPolicy>(
             "schema_policy",
             "What becomes of the stream when its fields are not what they were: it is read as it is now, its run fails, or the records or values that do not fit are left out.",
+        ),
+        property::<Missing>(
+            "missing",
+            "What becomes of a record that a full sync does not meet: it is deleted, or it is marked as stale and deleted when it was stale for `retention_days`.",
+        ),
+        property::<RetentionDays>(
+            "retention_days",
+            "For how many days stale records and then deleted ones are kept; full syncs remove what is older. Without it: 30 with `mark_stale`, else deleted records are kept forever.",
         ),
         property::<StreamSource>(
             "source",

@@ -202,6 +202,16 @@ impl Platform {
     }
 }
 
+fn probes(pinged: Database) -> Probes {
+    Probes {
+        metrics: Arc::new(|| "linkspan_up 1\n".to_owned()),
+        is_ready: Arc::new(move || {
+            let database = pinged.clone();
+            Box::pin(async move { database.ping().await.is_ok() })
+        }),
+    }
+}
+
 /// The shop and CSV, without a way out.
 fn connectors(home: &TempDir) -> (Arc<ConnectorTypes>, Arc<Sources>) {
     let csv = linkspan_builtin::all().into_iter().find(|it| it.manifest.key.as_str() == "csv");
@@ -215,6 +225,11 @@ fn connectors(home: &TempDir) -> (Arc<ConnectorTypes>, Arc<Sources>) {
         ..Environment::new(Arc::new(NoWayOut), Arc::new(OpenHosts))
     };
     (types, Arc::new(Sources::new(settings, environment)))
+}
+
+fn sync_targets(db: &Database, world: Arc<dyn World>) -> Arc<SyncTargets> {
+    let (activations, workspaces) = (db.workspace_connectors(), db.workspaces());
+    Arc::new(SyncTargets::new(db.sync_targets(), activations, workspaces, world))
 }
 
 fn mappings(
@@ -323,12 +338,7 @@ fn app(
             sources,
             world(),
         )),
-        sync_targets: Arc::new(SyncTargets::new(
-            db.sync_targets(),
-            db.workspace_connectors(),
-            db.workspaces(),
-            world(),
-        )),
+        sync_targets: sync_targets(db, world()),
         target_models: Arc::new(TargetModels::new(&models)),
         connector_types: types,
         workspaces: Arc::new(Workspaces::new(
@@ -341,13 +351,7 @@ fn app(
         )),
         snapshots: db.snapshots(),
         world: world(),
-        probes: Probes {
-            metrics: Arc::new(|| "linkspan_up 1\n".to_owned()),
-            is_ready: Arc::new(move || {
-                let database = pinged.clone();
-                Box::pin(async move { database.ping().await.is_ok() })
-            }),
-        },
+        probes: probes(pinged),
         limits,
     }
 }

@@ -1,7 +1,7 @@
 //! What syncs brought in: followed change by change, and looked through.
 
 use linkspan_domain::{
-    RunCounts, RunEnd, RunOutcome, StreamMemory, SyncLogId, SyncMode, ports::Cause,
+    Retention, RunCounts, RunEnd, RunOutcome, StreamMemory, SyncLogId, SyncMode, ports::Cause,
 };
 use linkspan_sdk::{Checkpoint, ContentHash, Finish, HeldRun, Opening, Rejected, Rows};
 use serde_json::{Value, json};
@@ -54,7 +54,8 @@ async fn load_with(
         now,
     };
     records.commit(&checkpoint).await?;
-    records.finish_stream(&Finish { load, memory: StreamMemory::default(), now }).await?;
+    let (memory, retention) = (StreamMemory::default(), Retention::default());
+    records.finish_stream(&Finish { load, memory, retention, now }).await?;
     let outcome = RunOutcome { end: RunEnd::Clean, counts: RunCounts::default(), error: None };
     syncs.finish(held.id, held.fence, &outcome, now).await?;
     Ok(())

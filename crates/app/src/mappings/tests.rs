@@ -61,6 +61,7 @@ impl RecordStore for Samples {
             run: None,
             first_seen_at: NOW,
             last_seen_at: NOW,
+            stale_since: None,
             deleted_at: None,
         };
         Ok(self.0.iter().enumerate().map(record).collect())

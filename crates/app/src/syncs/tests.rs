@@ -2,7 +2,9 @@
 
 use std::sync::mpsc;
 
-use linkspan_domain::{Fence, Role, RunStatus, SchemaPolicy, StreamSettings, ports::MockRunQueue};
+use linkspan_domain::{
+    Fence, Missing, Role, RunStatus, SchemaPolicy, StreamSettings, ports::MockRunQueue,
+};
 use serde_json::json;
 
 use super::*;
@@ -48,6 +50,8 @@ fn with_cursor(stream: Option<&str>) -> WorkspaceConnector {
             primary_key: Vec::new(),
             lag: None,
             schema_policy: SchemaPolicy::Evolve,
+            missing: Missing::Delete,
+            retention_days: None,
             source: None,
         }];
     })

@@ -104,7 +104,8 @@ impl<'a> StreamLoad<'a> {
         self.read(&attempt, parts).await?;
 
         let memory = self.plan.memory.clone();
-        let finish = Finish { load: attempt.load, memory, now: run.engine.world.now() };
+        let (retention, now) = (self.plan.retention, run.engine.world.now());
+        let finish = Finish { load: attempt.load, memory, retention, now };
         let deleted = run.engine.records.finish_stream(&finish).await.map_err(SyncError::Store)?;
         let mut tally = self.tally();
         run.count(&mut tally.counts, RunCounts { deleted, ..RunCounts::default() });

@@ -6,8 +6,8 @@
 use std::collections::VecDeque;
 
 use linkspan_domain::{
-    Condition, Cursor, DiagnosticReason, RunCounts, StreamMemory, StreamName, StreamSource,
-    StreamSpec, StreamState, SyncMode,
+    Condition, Cursor, DiagnosticReason, Retention, RunCounts, StreamMemory, StreamName,
+    StreamSource, StreamSpec, StreamState, SyncMode,
 };
 use linkspan_sdk::{
     BatchWriter, Change, ChangeKind, ChangesQuery, Checkpoint, ContentHash, Failure, Finish, Load,
@@ -131,7 +131,8 @@ impl Run<'_> {
         }
         self.signals.interrupt(writer.finish()).await?.map_err(SyncError::Source)?;
         let load = self.keep(load, &mut sent, u64::MAX, counts, notes).await?;
-        let finish = Finish { load, memory, now: engine.world.now() };
+        let retention = Retention::default();
+        let finish = Finish { load, memory, retention, now: engine.world.now() };
         engine.records.finish_stream(&finish).await.map_err(SyncError::Store)?;
         Ok(())
     }

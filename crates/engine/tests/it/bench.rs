@@ -7,9 +7,9 @@ use std::{
 
 use async_trait::async_trait;
 use linkspan_domain::{
-    Condition, Connector, CursorType, Deleted, RunOutcome, SchemaPolicy, Status, StreamName,
-    StreamSettings, StreamSource, SyncLog, SyncLogId, SyncMode, Trigger, Visible, Workspace,
-    WorkspaceConnector,
+    Condition, Connector, CursorType, Deleted, Missing, RunOutcome, SchemaPolicy, Status,
+    StreamName, StreamSettings, StreamSource, SyncLog, SyncLogId, SyncMode, Trigger, Visible,
+    Workspace, WorkspaceConnector,
     ports::{Change, World},
 };
 use linkspan_engine::{
@@ -281,6 +281,8 @@ pub(crate) fn settings(cursor_after: Option<&str>) -> StreamSettings {
         primary_key: Vec::new(),
         lag: None,
         schema_policy: SchemaPolicy::Evolve,
+        missing: Missing::Delete,
+        retention_days: None,
         source: None,
     }
 }

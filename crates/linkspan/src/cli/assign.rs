@@ -54,8 +54,16 @@ pub(crate) struct Assigned {
 }
 
 /// Settings that belong to streams, unless the type has one of that name.
-const STREAM_KEYS: [&str; 6] =
-    ["cursor_column", "cursor_type", "cursor_after", "primary_key", "lag", "schema_policy"];
+const STREAM_KEYS: [&str; 8] = [
+    "cursor_column",
+    "cursor_type",
+    "cursor_after",
+    "primary_key",
+    "lag",
+    "schema_policy",
+    "missing",
+    "retention_days",
+];
 
 impl From<IntoAssignments> for Assignments {
     fn from(flags: IntoAssignments) -> Self {
@@ -73,7 +81,9 @@ impl Assignments {
             if known.is_none() && STREAM_KEYS.contains(&key.as_str()) {
                 let value = match key.as_str() {
                     "primary_key" => list(&text),
-                    "lag" => value(Some(&json!({ "type": "integer" })), &key, text)?,
+                    "lag" | "retention_days" => {
+                        value(Some(&json!({ "type": "integer" })), &key, text)?
+                    }
                     _ => json!(text),
                 };
                 assigned.stream.insert(key, value);

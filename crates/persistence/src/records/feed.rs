@@ -141,7 +141,8 @@ impl Met<'_> {
 pub(super) fn span_sql(payload: &str, operator: &str) -> String {
     format!(
         "SELECT r.key, {payload}, r.hash, l.workspace_connector_sync_log_id, \
-            r.first_seen_at, r.last_seen_at, r.deleted_at, r.generation, r.added_generation \
+            r.first_seen_at, r.last_seen_at, r.stale_since, r.deleted_at, \
+            r.generation, r.added_generation \
          FROM records r LEFT JOIN workspace_connector_sync_logs l ON l.pk = r.run_pk \
          WHERE r.stream_pk = $1 AND (r.generation, r.key) {operator} ($2, $3) \
             AND r.generation <= $4 \

@@ -12,12 +12,23 @@ use crate::number::signed;
 pub(super) struct Existing {
     /// Whether readers see its generation.
     pub(super) visible: bool,
-    /// Whether it is a tombstone.
-    pub(super) deleted: bool,
+    /// What has become of it.
+    pub(super) life: Life,
     /// Whether it says the same as the row.
     pub(super) same: bool,
     /// Whether what waits for the swap says the same. None if nothing waits.
     pub(super) staged_same: Option<bool>,
+}
+
+/// What has become of a record since it was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    /// The source has it, as far as is known.
+    Fresh,
+    /// Full loads do not meet it.
+    Stale,
+    /// It is a tombstone.
+    Gone,
 }
 
 /// What to do with the rows of a commit, by their indices.
@@ -29,7 +40,7 @@ pub(super) struct Plan {
     pub(super) replace: Vec<usize>,
     /// There and seen by readers: the new content waits for the swap.
     pub(super) stage: Vec<usize>,
-    /// There with the same content, which only the swap needs to know.
+    /// There with the same content: the swap needs to know of these, and a stale one is not stale any more.
     pub(super) see: Vec<usize>,
     /// How many records there will be more.
     pub(super) appearing: i64,
@@ -39,10 +50,21 @@ pub(super) struct Plan {
     pub(super) unchanged: u64,
 }
 
+impl Life {
+    /// `deleted` and `stale` as the database says.
+    pub(super) const fn of((deleted, stale): (bool, bool)) -> Self {
+        match (deleted, stale) {
+            (true, _) => Self::Gone,
+            (false, true) => Self::Stale,
+            (false, false) => Self::Fresh,
+        }
+    }
+}
+
 impl Existing {
     /// Whether writing it makes one record more.
     pub(super) const fn appears(self) -> bool {
-        self.deleted && self.staged_same.is_none()
+        matches!(self.life, Life::Gone) && self.staged_same.is_none()
     }
 }
 
@@ -74,10 +96,15 @@ impl Plan {
             self.written += 1;
             return;
         };
-        let live_same = existing.same && !existing.deleted;
+        let live_same = existing.same && existing.life != Life::Gone;
         let waits_for_swap = mode == SyncMode::Full && existing.visible;
         match (waits_for_swap, existing.staged_same) {
-            (false, _) if live_same => self.unchanged += 1,
+            (false, _) if live_same => {
+                if existing.life == Life::Stale {
+                    self.see.push(index);
+                }
+                self.unchanged += 1;
+            }
             (false, _) => {
                 self.replace.push(index);
                 self.appearing += i64::from(existing.appears());
@@ -159,7 +186,7 @@ mod tests {
     use linkspan_domain::SyncMode;
     use linkspan_sdk::{ContentHash, Rows};
 
-    use super::{Existing, Plan, Unique};
+    use super::{Existing, Life, Plan, Unique};
 
     fn rows(all: &[(&str, &str)]) -> Rows {
         let mut rows = Rows::default();
@@ -177,7 +204,7 @@ mod tests {
     }
 
     const SAME: Existing =
-        Existing { visible: true, deleted: false, same: true, staged_same: None };
+        Existing { visible: true, life: Life::Fresh, same: true, staged_same: None };
 
     fn plan(mode: SyncMode, existing: Option<Existing>) -> Plan {
         let rows = rows(&[("a", "1")]);
@@ -190,7 +217,7 @@ mod tests {
     #[test]
     fn an_incremental_load_overwrites_at_once_and_only_what_changed() {
         let changed = Existing { same: false, ..SAME };
-        let deleted = Existing { deleted: true, ..SAME };
+        let deleted = Existing { life: Life::Gone, ..SAME };
         assert_eq!(plan(SyncMode::Incremental, None).insert, [0]);
         assert_eq!(plan(SyncMode::Incremental, Some(SAME)).unchanged, 1);
         let overwritten = plan(SyncMode::Incremental, Some(changed));
@@ -200,9 +227,21 @@ mod tests {
     }
 
     #[test]
+    fn a_stale_record_that_is_met_is_seen() {
+        let stale = Existing { life: Life::Stale, ..SAME };
+        for mode in [SyncMode::Full, SyncMode::Incremental] {
+            let seen = plan(mode, Some(stale));
+            assert_eq!((seen.see, seen.unchanged, seen.appearing), (vec![0], 1, 0));
+        }
+        assert_eq!(plan(SyncMode::Incremental, Some(SAME)).see, [0; 0], "others need no word");
+        let changed = plan(SyncMode::Incremental, Some(Existing { same: false, ..stale }));
+        assert_eq!((changed.replace, changed.appearing), (vec![0], 0));
+    }
+
+    #[test]
     fn a_full_load_leaves_alone_what_readers_see() {
         let changed = Existing { same: false, ..SAME };
-        let deleted = Existing { deleted: true, ..SAME };
+        let deleted = Existing { life: Life::Gone, ..SAME };
         assert_eq!(plan(SyncMode::Full, None).insert, [0]);
         assert_eq!(plan(SyncMode::Full, Some(SAME)).see, [0]);
         assert_eq!(plan(SyncMode::Full, Some(changed)).stage, [0]);
@@ -216,7 +255,7 @@ mod tests {
         assert_eq!(plan(SyncMode::Full, Some(mine)).unchanged, 1);
         assert_eq!(plan(SyncMode::Full, Some(Existing { same: false, ..mine })).replace, [0]);
 
-        let staged = Existing { same: false, deleted: true, staged_same: Some(true), ..SAME };
+        let staged = Existing { same: false, life: Life::Gone, staged_same: Some(true), ..SAME };
         assert_eq!(plan(SyncMode::Full, Some(staged)).unchanged, 1);
         let again = plan(SyncMode::Full, Some(Existing { staged_same: Some(false), ..staged }));
         assert_eq!((again.stage, again.appearing), (vec![0], 0));

@@ -162,7 +162,7 @@ impl RecordStore for SqliteRecords {
         let deleted = match load.mode {
             SyncMode::Full => {
                 remember(&mut tx, &row, &finish.memory).await?;
-                swap(&mut tx, &row, generation, finish.now).await?
+                swap(&mut tx, &row, generation, finish).await?
             }
             SyncMode::Incremental => {
                 sqlx::query(stream::END)

@@ -6,8 +6,8 @@ use std::sync::{
 };
 
 use linkspan_domain::{
-    Deleted, Receipt, RunCounts, RunEnd, RunOutcome, Status, StreamMemory, SyncLog, SyncLogId,
-    SyncMode, Trigger, Visible, WorkspaceConnector,
+    Deleted, Receipt, Retention, RunCounts, RunEnd, RunOutcome, Status, StreamMemory, SyncLog,
+    SyncLogId, SyncMode, Trigger, Visible, WorkspaceConnector,
     ports::{StoreError, SyncStore},
 };
 use linkspan_persistence::Database;
@@ -150,6 +150,7 @@ impl Bench {
             .finish_stream(&Finish {
                 load,
                 memory: StreamMemory::default(),
+                retention: Retention::default(),
                 now: EPOCH + Duration::days(1),
             })
             .await

@@ -15,4 +15,5 @@ mod schedules;
 mod scratch;
 mod search;
 mod snapshots;
+mod stale;
 mod syncs;

@@ -1,7 +1,7 @@
 //! Records: generations, tombstones, marks, quarantine, and writes of workers that lost their run.
 
 use linkspan_domain::{
-    Condition, Cursor, Deleted, FieldKind, RunEnd, StreamField, StreamMemory, SyncMode,
+    Condition, Cursor, Deleted, FieldKind, Retention, RunEnd, StreamField, StreamMemory, SyncMode,
     ports::StoreError,
 };
 use linkspan_sdk::{Finish, Held, Load, LoadPart, QuarantineQuery, RecordQuery, Rejected};
@@ -295,7 +295,8 @@ async fn what_is_remembered_of_a_stream_is_what_readers_see(url: &str) {
     let load = bench.open(run, SyncMode::Full).await.unwrap();
     bench.commit(&load, &[A]).await.unwrap();
     assert_eq!(memory().await, None, "not before the swap");
-    let finish = Finish { load, memory: remembered("a"), now: EPOCH };
+    let retention = Retention::default();
+    let finish = Finish { load, memory: remembered("a"), retention, now: EPOCH };
     bench.records.finish_stream(&finish).await.unwrap();
     assert_eq!(memory().await, Some(remembered("a")));
     bench.end(run, RunEnd::Clean).await.unwrap();

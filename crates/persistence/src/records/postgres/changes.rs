@@ -109,6 +109,7 @@ async fn read(
         OffsetDateTime,
         OffsetDateTime,
         Option<OffsetDateTime>,
+        Option<OffsetDateTime>,
         i32,
         i32,
     );
@@ -125,8 +126,9 @@ async fn read(
         .await
         .map_err(sqlx_error)?;
     let found = found.into_iter().map(|columns| {
-        let (key, payload, hash, run, first, last, deleted, generation, added_generation) = columns;
-        let record = record((key, payload, hash, run, first, last, deleted), None)?;
+        let (key, payload, hash, run, first, last, stale, deleted, generation, added_generation) =
+            columns;
+        let record = record((key, payload, hash, run, first, last, stale, deleted), None)?;
         Ok(Found { record, generation, added_generation })
     });
     found.collect()

@@ -92,13 +92,33 @@ impl Commit<'_> {
         Ok(culprits)
     }
 
-    /// Remembers until the swap that the source still has these.
+    /// The source still has these. What is to be made of it in a full load waits for the swap.
     async fn see(&mut self, keys: &[&str]) -> Result<(), StoreError> {
-        if keys.is_empty() || self.load.mode == SyncMode::Incremental || !self.row.has_readers() {
+        if keys.is_empty() || !self.row.has_readers() {
             return Ok(());
         }
+        match self.load.mode {
+            SyncMode::Full => self.remember(keys).await,
+            SyncMode::Incremental => self.refresh(keys).await,
+        }
+    }
+
+    async fn remember(&mut self, keys: &[&str]) -> Result<(), StoreError> {
         sqlx::query("INSERT INTO seen_records (stream_pk, keys) VALUES ($1, $2)")
             .bind(self.row.pk)
+            .bind(keys)
+            .persistent(false)
+            .execute(&mut *self.tx)
+            .await
+            .map_err(sqlx_error)?;
+        Ok(())
+    }
+
+    /// Those that were stale are not stale any more.
+    async fn refresh(&mut self, keys: &[&str]) -> Result<(), StoreError> {
+        sqlx::query(REFRESH)
+            .bind(self.row.pk)
+            .bind(self.now)
             .bind(keys)
             .persistent(false)
             .execute(&mut *self.tx)
@@ -178,10 +198,14 @@ const REPLACE: &str = "\
         run_pk = excluded.run_pk, generation = excluded.generation, \
         added_generation = CASE WHEN records.deleted_at IS NULL \
             THEN records.added_generation ELSE excluded.added_generation END, \
-        last_seen_at = excluded.last_seen_at, deleted_at = NULL";
+        last_seen_at = excluded.last_seen_at, stale_since = NULL, deleted_at = NULL";
+
+const REFRESH: &str = "\
+    UPDATE records SET stale_since = NULL, last_seen_at = $2 \
+    WHERE stream_pk = $1 AND stale_since IS NOT NULL AND key = ANY ($3)";
 
 const BURY: &str = "\
-    UPDATE records SET deleted_at = $3, run_pk = $2, generation = $5 \
+    UPDATE records SET deleted_at = $3, stale_since = NULL, run_pk = $2, generation = $5 \
     WHERE stream_pk = $1 AND deleted_at IS NULL AND key = ANY ($4)";
 
 const STAGE: &str = "\

@@ -6,15 +6,19 @@ use linkspan_domain::ports::StoreError;
 use linkspan_sdk::Rows;
 use sqlx::PgConnection;
 
-use super::super::{merge::Existing, stream::StreamRow};
+use super::super::{
+    merge::{Existing, Life},
+    stream::StreamRow,
+};
 use crate::error::{corrupt, sqlx_error};
 
 /// One probe of the index for each key: the limits keep the planner from joining in another way, which it might do when
 /// its statistics are from before the stream grew.
 const LOOKUP: &str = "\
-    SELECT i.ordinal, r.generation <= $2, r.deleted_at IS NOT NULL, r.hash = i.hash, c.hash = i.hash \
+    SELECT i.ordinal, r.generation <= $2, r.deleted_at IS NOT NULL, r.stale_since IS NOT NULL, \
+        r.hash = i.hash, c.hash = i.hash \
     FROM unnest($3::text[], $4::bytea[]) WITH ORDINALITY AS i (key, hash, ordinal) \
-    CROSS JOIN LATERAL (SELECT generation, deleted_at, hash FROM records \
+    CROSS JOIN LATERAL (SELECT generation, deleted_at, stale_since, hash FROM records \
         WHERE stream_pk = $1 AND key = i.key LIMIT 1) r \
     LEFT JOIN LATERAL (SELECT hash FROM staged_records \
         WHERE stream_pk = $1 AND key = i.key LIMIT 1) c ON true";
@@ -29,7 +33,7 @@ pub(super) async fn existing(
     let keys: Vec<&str> = indices.iter().map(|&index| rows.row(index).key).collect();
     let hashes: Vec<Vec<u8>> =
         indices.iter().map(|&index| rows.row(index).hash.as_bytes().to_vec()).collect();
-    let found: Vec<(i64, bool, bool, bool, Option<bool>)> = sqlx::query_as(LOOKUP)
+    let found: Vec<(i64, bool, bool, bool, bool, Option<bool>)> = sqlx::query_as(LOOKUP)
         .bind(row.pk)
         .bind(row.generation)
         .bind(keys)
@@ -40,9 +44,10 @@ pub(super) async fn existing(
         .map_err(sqlx_error)?;
     found
         .into_iter()
-        .map(|(ordinal, visible, deleted, same, staged_same)| {
+        .map(|(ordinal, visible, deleted, stale, same, staged_same)| {
             let position = usize::try_from(ordinal - 1).map_err(corrupt)?;
-            let existing = Existing { visible, deleted, same, staged_same };
+            let life = Life::of((deleted, stale));
+            let existing = Existing { visible, life, same, staged_same };
             Ok((indices[position], existing))
         })
         .collect()

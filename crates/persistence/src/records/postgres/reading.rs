@@ -14,8 +14,16 @@ use crate::{
     number::unsigned,
 };
 
-pub(super) type RecordColumns =
-    (String, String, Vec<u8>, Option<Uuid>, OffsetDateTime, OffsetDateTime, Option<OffsetDateTime>);
+pub(super) type RecordColumns = (
+    String,
+    String,
+    Vec<u8>,
+    Option<Uuid>,
+    OffsetDateTime,
+    OffsetDateTime,
+    Option<OffsetDateTime>,
+    Option<OffsetDateTime>,
+);
 
 pub(super) async fn page(pool: &PgPool, query: &RecordQuery) -> Result<Vec<Record>, StoreError> {
     let mut tx = begin(pool).await?;
@@ -31,7 +39,7 @@ pub(super) async fn page(pool: &PgPool, query: &RecordQuery) -> Result<Vec<Recor
     let behind = if query.after.is_some() { " AND r.key > $4" } else { "" };
     let sql = format!(
         "SELECT r.key, r.payload::text, r.hash, l.workspace_connector_sync_log_id, \
-            r.first_seen_at, r.last_seen_at, r.deleted_at \
+            r.first_seen_at, r.last_seen_at, r.stale_since, r.deleted_at \
          FROM records r LEFT JOIN workspace_connector_sync_logs l ON l.pk = r.run_pk \
          WHERE r.stream_pk = $1 AND r.generation <= $2{deleted}{behind} ORDER BY r.key LIMIT $3"
     );
@@ -52,8 +60,9 @@ pub(super) fn record(
     columns: RecordColumns,
     met_all_at: Option<OffsetDateTime>,
 ) -> Result<Record, StoreError> {
-    let (key, payload, hash, run, first_seen_at, last_seen_at, deleted_at) = columns;
-    let met_at = met_all_at.filter(|_| deleted_at.is_none()).unwrap_or(last_seen_at);
+    let (key, payload, hash, run, first_seen_at, last_seen_at, stale_since, deleted_at) = columns;
+    let is_fresh = stale_since.is_none() && deleted_at.is_none();
+    let met_at = met_all_at.filter(|_| is_fresh).unwrap_or(last_seen_at);
     Ok(Record {
         key,
         payload: RawValue::from_string(payload).map_err(corrupt)?,
@@ -63,6 +72,7 @@ pub(super) fn record(
         run: run.map(SyncLogId::from_uuid),
         first_seen_at,
         last_seen_at: last_seen_at.max(met_at),
+        stale_since,
         deleted_at,
     })
 }

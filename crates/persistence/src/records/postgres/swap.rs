@@ -1,6 +1,7 @@
 //! Generations: swapping them, and discarding one that was never seen.
 
 use linkspan_domain::ports::StoreError;
+use linkspan_sdk::Finish;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
@@ -11,29 +12,19 @@ use super::{
 };
 use crate::{error::sqlx_error, instant::microseconds, number::signed};
 
-/// Lets readers see `generation`, and buries what it does not have.
+/// Lets readers see `generation`, and sees to what it does not have. Answers how many records were buried.
 pub(super) async fn swap(
     tx: &mut PgConnection,
     row: &StreamRow,
     generation: i32,
-    now: OffsetDateTime,
+    finish: &Finish,
 ) -> Result<u64, StoreError> {
     let mut deleted = 0;
     if row.has_readers() {
         sqlx::raw_sql(NO_NESTED_LOOPS).execute(&mut *tx).await.map_err(sqlx_error)?;
-        // What is buried is counted: it comes last.
-        for statement in [APPLY, BURY] {
-            let done = sqlx::query(statement)
-                .bind(row.pk)
-                .bind(row.run_pk)
-                .bind(generation)
-                .bind(now)
-                .persistent(false)
-                .execute(&mut *tx)
-                .await
-                .map_err(sqlx_error)?;
-            deleted = done.rows_affected();
-        }
+        write(tx, row, APPLY, generation, finish.now).await?;
+        run_on_stream(tx, row, REFRESH).await?;
+        deleted = sweep(tx, row, generation, finish).await?;
         clear(tx, row).await?;
     }
     sqlx::query(stream::RELEASE)
@@ -47,7 +38,7 @@ pub(super) async fn swap(
         .bind(i64::from(row.pk))
         .bind(generation)
         .bind(signed(deleted))
-        .bind(microseconds(now))
+        .bind(microseconds(finish.now))
         .persistent(false)
         .execute(&mut *tx)
         .await
@@ -55,6 +46,71 @@ pub(super) async fn swap(
     publish(tx, row, generation).await?;
     forget(tx, row).await?;
     Ok(deleted)
+}
+
+/// Buries what the load did not meet or, where such records stay for a while, what it has not met for long enough; and
+/// forgets tombstones that were kept for long enough. Answers how many were buried.
+async fn sweep(
+    tx: &mut PgConnection,
+    row: &StreamRow,
+    generation: i32,
+    finish: &Finish,
+) -> Result<u64, StoreError> {
+    let now = finish.now;
+    let deleted = match finish.retention.stale {
+        None => write(tx, row, BURY, generation, now).await?,
+        Some(days) => {
+            let done = sqlx::query(EXPIRE)
+                .bind(row.pk)
+                .bind(row.run_pk)
+                .bind(generation)
+                .bind(now)
+                .bind(now - days.duration())
+                .persistent(false)
+                .execute(&mut *tx)
+                .await
+                .map_err(sqlx_error)?;
+            sqlx::query(MARK)
+                .bind(row.pk)
+                .bind(generation)
+                .bind(now)
+                .persistent(false)
+                .execute(&mut *tx)
+                .await
+                .map_err(sqlx_error)?;
+            done.rows_affected()
+        }
+    };
+    if let Some(days) = finish.retention.tombstones {
+        sqlx::query(PURGE)
+            .bind(row.pk)
+            .bind(now - days.duration())
+            .persistent(false)
+            .execute(tx)
+            .await
+            .map_err(sqlx_error)?;
+    }
+    Ok(deleted)
+}
+
+/// Runs a statement about stream, run, generation and now. Answers how many records it was about.
+async fn write(
+    tx: &mut PgConnection,
+    row: &StreamRow,
+    statement: &'static str,
+    generation: i32,
+    now: OffsetDateTime,
+) -> Result<u64, StoreError> {
+    let done = sqlx::query(statement)
+        .bind(row.pk)
+        .bind(row.run_pk)
+        .bind(generation)
+        .bind(now)
+        .persistent(false)
+        .execute(tx)
+        .await
+        .map_err(sqlx_error)?;
+    Ok(done.rows_affected())
 }
 
 /// The planner takes a list of keys in an array for a short one, and would go through it again for each record.
@@ -71,13 +127,46 @@ const APPLY: &str = "\
         run_pk = excluded.run_pk, generation = excluded.generation, \
         added_generation = CASE WHEN records.deleted_at IS NULL \
             THEN records.added_generation ELSE excluded.added_generation END, \
-        last_seen_at = excluded.last_seen_at, deleted_at = NULL";
+        last_seen_at = excluded.last_seen_at, stale_since = NULL, deleted_at = NULL";
 
-const BURY: &str = "\
-    UPDATE records r SET deleted_at = $4, run_pk = $2, generation = $3 \
-    WHERE r.stream_pk = $1 AND r.generation < $3 AND r.deleted_at IS NULL AND NOT EXISTS (\
-        SELECT FROM (SELECT unnest(s.keys) AS key FROM seen_records s WHERE s.stream_pk = $1) AS seen \
-        WHERE seen.key = r.key)";
+/// Of the stale ones, those that were met. Where there are none, it does not look further.
+const REFRESH: &str = "\
+    UPDATE records r SET stale_since = NULL \
+    WHERE r.stream_pk = $1 AND r.stale_since IS NOT NULL \
+        AND EXISTS (SELECT FROM records o WHERE o.stream_pk = $1 AND o.stale_since IS NOT NULL) \
+        AND r.key IN (SELECT unnest(s.keys) FROM seen_records s WHERE s.stream_pk = $1)";
+
+/// Which records a load did not meet, after `$what` of the stream `$1`.
+macro_rules! unmet_sql {
+    ($what:literal) => {
+        concat!(
+            $what,
+            " AND r.deleted_at IS NULL AND NOT EXISTS (",
+            "SELECT FROM (SELECT unnest(s.keys) AS key FROM seen_records s WHERE s.stream_pk = $1) AS seen ",
+            "WHERE seen.key = r.key)"
+        )
+    };
+}
+
+const BURY: &str = unmet_sql!(
+    "UPDATE records r SET deleted_at = $4, stale_since = NULL, run_pk = $2, generation = $3 \
+    WHERE r.stream_pk = $1 AND r.generation < $3"
+);
+
+/// What is still stale was not met.
+const EXPIRE: &str = "\
+    UPDATE records SET deleted_at = $4, stale_since = NULL, run_pk = $2, generation = $3 \
+    WHERE stream_pk = $1 AND stale_since <= $5";
+
+/// No change of the record: its generation stays. When it was last met by a full load is kept now, since the stream forgets.
+const MARK: &str = unmet_sql!(
+    "UPDATE records r SET stale_since = $3, last_seen_at = greatest(r.last_seen_at, \
+        (SELECT timestamptz 'epoch' + m.met_all_at * interval '1 microsecond' \
+            FROM workspace_connector_streams m WHERE m.pk = $1)) \
+    WHERE r.stream_pk = $1 AND r.generation < $2 AND r.stale_since IS NULL"
+);
+
+const PURGE: &str = "DELETE FROM records WHERE stream_pk = $1 AND deleted_at <= $2";
 
 /// Removes what an unfinished load of another run left: nobody has seen it.
 pub(super) async fn discard(

@@ -95,7 +95,8 @@ async fn read(
     span: &Span,
     limit: i64,
 ) -> Result<Vec<Found>, StoreError> {
-    type Columns = (String, String, Vec<u8>, Option<Uuid>, i64, i64, Option<i64>, i32, i32);
+    type Columns =
+        (String, String, Vec<u8>, Option<Uuid>, i64, i64, Option<i64>, Option<i64>, i32, i32);
     let (operator, generation, key) = span.from.bound();
     let statement = AssertSqlSafe(span_sql("r.payload", operator));
     let found: Vec<Columns> = sqlx::query_as(statement)
@@ -108,8 +109,9 @@ async fn read(
         .await
         .map_err(sqlx_error)?;
     let found = found.into_iter().map(|columns| {
-        let (key, payload, hash, run, first, last, deleted, generation, added_generation) = columns;
-        let record = record((key, payload, hash, run, first, last, deleted), None)?;
+        let (key, payload, hash, run, first, last, stale, deleted, generation, added_generation) =
+            columns;
+        let record = record((key, payload, hash, run, first, last, stale, deleted), None)?;
         Ok(Found { record, generation, added_generation })
     });
     found.collect()

@@ -57,13 +57,32 @@ impl Commit<'_> {
         Ok(plan)
     }
 
-    /// Remembers until the swap that the source still has these.
+    /// The source still has these. What is to be made of it in a full load waits for the swap.
     async fn see(&mut self, keys: &[&str]) -> Result<(), StoreError> {
-        if keys.is_empty() || self.load.mode == SyncMode::Incremental || !self.row.has_readers() {
+        if keys.is_empty() || !self.row.has_readers() {
             return Ok(());
         }
+        match self.load.mode {
+            SyncMode::Full => self.remember(keys).await,
+            SyncMode::Incremental => self.refresh(keys).await,
+        }
+    }
+
+    async fn remember(&mut self, keys: &[&str]) -> Result<(), StoreError> {
         sqlx::query("INSERT INTO seen_records (stream_pk, keys) VALUES ($1, $2)")
             .bind(self.row.pk)
+            .bind(writing::json_array(keys.iter().copied()))
+            .execute(&mut *self.tx)
+            .await
+            .map_err(sqlx_error)?;
+        Ok(())
+    }
+
+    /// Those that were stale are not stale any more.
+    async fn refresh(&mut self, keys: &[&str]) -> Result<(), StoreError> {
+        sqlx::query(REFRESH)
+            .bind(self.row.pk)
+            .bind(microseconds(self.now))
             .bind(writing::json_array(keys.iter().copied()))
             .execute(&mut *self.tx)
             .await
@@ -118,8 +137,12 @@ impl Commit<'_> {
     }
 }
 
+const REFRESH: &str = "\
+    UPDATE records SET stale_since = NULL, last_seen_at = $2 \
+    WHERE stream_pk = $1 AND stale_since IS NOT NULL AND key IN (SELECT value FROM json_each($3))";
+
 const BURY: &str = "\
-    UPDATE records SET deleted_at = $3, run_pk = $2, generation = $5 \
+    UPDATE records SET deleted_at = $3, stale_since = NULL, run_pk = $2, generation = $5 \
     WHERE stream_pk = $1 AND deleted_at IS NULL AND key IN (SELECT value FROM json_each($4))";
 
 fn is_collision(error: &sqlx::Error) -> bool {

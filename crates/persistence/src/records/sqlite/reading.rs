@@ -14,7 +14,8 @@ use crate::{
     number::unsigned,
 };
 
-pub(super) type RecordColumns = (String, String, Vec<u8>, Option<Uuid>, i64, i64, Option<i64>);
+pub(super) type RecordColumns =
+    (String, String, Vec<u8>, Option<Uuid>, i64, i64, Option<i64>, Option<i64>);
 
 pub(super) async fn page(
     pool: &SqlitePool,
@@ -33,7 +34,7 @@ pub(super) async fn page(
     let behind = if query.after.is_some() { " AND r.key > $4" } else { "" };
     let sql = format!(
         "SELECT r.key, r.payload, r.hash, l.workspace_connector_sync_log_id, \
-            r.first_seen_at, r.last_seen_at, r.deleted_at \
+            r.first_seen_at, r.last_seen_at, r.stale_since, r.deleted_at \
          FROM records r LEFT JOIN workspace_connector_sync_logs l ON l.pk = r.run_pk \
          WHERE r.stream_pk = $1 AND r.generation <= $2{deleted}{behind} ORDER BY r.key LIMIT $3"
     );
@@ -53,9 +54,10 @@ pub(super) fn record(
     columns: RecordColumns,
     met_all_at: Option<OffsetDateTime>,
 ) -> Result<Record, StoreError> {
-    let (key, payload, hash, run, first_seen_at, last_seen_at, deleted_at) = columns;
+    let (key, payload, hash, run, first_seen_at, last_seen_at, stale_since, deleted_at) = columns;
     let last_seen_at = from_microseconds(last_seen_at)?;
-    let met_at = met_all_at.filter(|_| deleted_at.is_none()).unwrap_or(last_seen_at);
+    let is_fresh = stale_since.is_none() && deleted_at.is_none();
+    let met_at = met_all_at.filter(|_| is_fresh).unwrap_or(last_seen_at);
     Ok(Record {
         key,
         payload: RawValue::from_string(payload).map_err(corrupt)?,
@@ -65,6 +67,7 @@ pub(super) fn record(
         run: run.map(SyncLogId::from_uuid),
         first_seen_at: from_microseconds(first_seen_at)?,
         last_seen_at: last_seen_at.max(met_at),
+        stale_since: stale_since.map(from_microseconds).transpose()?,
         deleted_at: deleted_at.map(from_microseconds).transpose()?,
     })
 }

@@ -16,7 +16,7 @@ use super::{
 use crate::error::sqlx_error;
 
 const COLUMNS: &str = "r.key, r.payload, r.hash, l.workspace_connector_sync_log_id, \
-    r.first_seen_at, r.last_seen_at, r.deleted_at";
+    r.first_seen_at, r.last_seen_at, r.stale_since, r.deleted_at";
 
 pub(super) async fn search(
     pool: &SqlitePool,

@@ -7,7 +7,10 @@ use linkspan_sdk::Rows;
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
-use super::super::{merge::Existing, stream::StreamRow};
+use super::super::{
+    merge::{Existing, Life},
+    stream::StreamRow,
+};
 use crate::error::{corrupt, sqlx_error};
 
 /// What all rows of a commit have in common.
@@ -41,7 +44,7 @@ pub(super) const REPLACE: Statement = Statement {
         hash = excluded.hash, run_pk = excluded.run_pk, generation = excluded.generation, \
         added_generation = CASE WHEN records.deleted_at IS NULL \
             THEN records.added_generation ELSE excluded.added_generation END, \
-        last_seen_at = excluded.last_seen_at, deleted_at = NULL",
+        last_seen_at = excluded.last_seen_at, stale_since = NULL, deleted_at = NULL",
     ..INSERT
 };
 
@@ -97,7 +100,8 @@ pub(super) async fn write(
 }
 
 const LOOKUP: &str = "\
-    SELECT i.key, r.generation <= $2, r.deleted_at IS NOT NULL, r.hash, c.hash \
+    SELECT i.key, r.generation <= $2, r.deleted_at IS NOT NULL, r.stale_since IS NOT NULL, \
+        r.hash, c.hash \
     FROM json_each($3) i CROSS JOIN records r ON r.stream_pk = $1 AND r.key = i.value \
     LEFT JOIN staged_records c ON c.stream_pk = $1 AND c.key = i.value";
 
@@ -108,8 +112,8 @@ pub(super) async fn existing(
     rows: &Rows,
     indices: &[usize],
 ) -> Result<HashMap<usize, Existing>, StoreError> {
-    /// Ordinal, whether it is visible, whether it is deleted, its hash, and that of what waits for the swap.
-    type Found = (i64, bool, bool, Vec<u8>, Option<Vec<u8>>);
+    /// Ordinal, whether it is visible, whether it is deleted and stale, its hash, and that of what waits for the swap.
+    type Found = (i64, bool, bool, bool, Vec<u8>, Option<Vec<u8>>);
     let mut existing = HashMap::new();
     for part in indices.chunks(ROWS) {
         let found: Vec<Found> = sqlx::query_as(LOOKUP)
@@ -119,12 +123,12 @@ pub(super) async fn existing(
             .fetch_all(&mut *connection)
             .await
             .map_err(sqlx_error)?;
-        for (position, visible, deleted, hash, staged) in found {
+        for (position, visible, deleted, stale, hash, staged) in found {
             let index = part[usize::try_from(position).map_err(corrupt)?];
             let new = rows.row(index).hash;
             let same = |hash: Vec<u8>| hash == new.as_bytes();
-            let found =
-                Existing { visible, deleted, same: same(hash), staged_same: staged.map(same) };
+            let life = Life::of((deleted, stale));
+            let found = Existing { visible, life, same: same(hash), staged_same: staged.map(same) };
             existing.insert(index, found);
         }
     }
