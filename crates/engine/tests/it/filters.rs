@@ -21,8 +21,8 @@ use crate::{
 };
 
 impl Bench {
-    fn filter(&self, condition: Value) {
-        *self.opener.filter.lock().unwrap() = Some(Condition::parse(&condition).unwrap());
+    fn filter(&self, condition: &Value) {
+        *self.opener.filter.lock().unwrap() = Some(Condition::parse(condition).unwrap());
     }
 
     /// Reasons and details of what was noted, in no particular order.
@@ -62,13 +62,13 @@ async fn kept(bench: &Bench) -> Vec<Value> {
 async fn only_what_passes_is_stored_and_what_passes_no_more_goes() {
     for_both(|url| async move {
         let bench = Bench::new(&url, items(&["items"], numbered(0..25))).await;
-        bench.filter(json!({ "id": { "_gte": 20 } }));
+        bench.filter(&json!({ "id": { "_gte": 20 } }));
         let counts = bench.sync(SyncMode::Full).await.counts;
         assert_eq!((counts.read, counts.written), (5, 5));
         assert_eq!(kept(&bench).await, ids(20..25));
         assert_eq!(bench.noted().await, []);
 
-        bench.filter(json!({ "id": { "_lt": 22 } }));
+        bench.filter(&json!({ "id": { "_lt": 22 } }));
         let counts = bench.sync(SyncMode::Full).await.counts;
         assert_eq!((counts.written, counts.unchanged, counts.deleted), (20, 2, 3));
         assert_eq!(kept(&bench).await, ids(0..22));
@@ -80,7 +80,7 @@ async fn only_what_passes_is_stored_and_what_passes_no_more_goes() {
 async fn an_incremental_run_buries_a_known_record_that_passes_no_more() {
     for_both(|url| async move {
         let bench = Bench::new(&url, items(&["items"], numbered(0..25))).await;
-        bench.filter(json!({ "text": { "_nlike": "%secret%" } }));
+        bench.filter(&json!({ "text": { "_nlike": "%secret%" } }));
         bench.sync(SyncMode::Incremental).await;
         assert_eq!(kept(&bench).await.len(), 25);
 
@@ -102,11 +102,11 @@ async fn an_incremental_run_buries_a_known_record_that_passes_no_more() {
 async fn another_filter_makes_an_incremental_run_a_full_one() {
     on_sqlite(|url| async move {
         let bench = Bench::new(&url, items(&["items"], numbered(0..25))).await;
-        bench.filter(json!({ "id": { "_gte": 20 } }));
+        bench.filter(&json!({ "id": { "_gte": 20 } }));
         bench.sync(SyncMode::Incremental).await;
         assert_eq!(kept(&bench).await, ids(20..25));
 
-        bench.filter(json!({ "id": { "_lt": 21 } }));
+        bench.filter(&json!({ "id": { "_lt": 21 } }));
         let counts = bench.sync(SyncMode::Incremental).await.counts;
         assert_eq!((counts.written, counts.unchanged, counts.deleted), (20, 1, 4));
         assert_eq!(bench.noted().await[0].0, DiagnosticReason::FilterChanged);
@@ -153,7 +153,7 @@ async fn a_source_filters_until_a_known_record_might_pass_no_more() {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let source = taking_over(numbered(0..25), Arc::clone(&asked));
         let bench = Bench::new(&url, source).await;
-        bench.filter(json!({ "id": { "_gte": 20 } }));
+        bench.filter(&json!({ "id": { "_gte": 20 } }));
         for mode in [SyncMode::Incremental, SyncMode::Incremental, SyncMode::Full] {
             bench.sync(mode).await;
             assert_eq!(kept(&bench).await, ids(20..25));
@@ -170,7 +170,7 @@ async fn a_filter_that_no_stream_can_be_asked_fails_the_run() {
     for wrong in [json!({ "nmae": { "_eq": "x" } }), json!({ "id": { "_eq": "x" } })] {
         on_sqlite(|url| async move {
             let bench = Bench::new(&url, items(&["a", "b"], numbered(0..5))).await;
-            bench.filter(wrong);
+            bench.filter(&wrong);
             let (code, message) = bench.sync(SyncMode::Full).await.error.unwrap();
             assert_eq!(code, "connector_filter.invalid_condition", "{message}");
             assert_eq!(bench.records("a", Deleted::Hidden).await.len(), 0);
