@@ -50,7 +50,7 @@ fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
         padded[..key.len()].copy_from_slice(key);
     }
     let begin = |pad: u8| Sha256::new_with_prefix(padded.map(|it| it ^ pad));
-    let inner = parts.iter().fold(begin(0x36), |hash, part| hash.chain_update(part)).finalize();
+    let inner = parts.iter().fold(begin(0x36), Sha256::chain_update).finalize();
     begin(0x5c).chain_update(inner).finalize().into()
 }
 
@@ -59,7 +59,12 @@ mod tests {
     use super::*;
 
     fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|it| format!("{it:02x}")).collect()
+        use std::fmt::Write as _;
+
+        bytes.iter().fold(String::new(), |mut hex, byte| {
+            write!(hex, "{byte:02x}").unwrap();
+            hex
+        })
     }
 
     #[test]
