@@ -202,6 +202,37 @@ impl Platform {
     }
 }
 
+/// The shop and CSV, without a way out.
+fn connectors(home: &TempDir) -> (Arc<ConnectorTypes>, Arc<Sources>) {
+    let csv = linkspan_builtin::all().into_iter().find(|it| it.manifest.key.as_str() == "csv");
+    let types = [Definition::of::<Shop>(), csv.unwrap()];
+    let types = Arc::new(ConnectorTypes::new(types).unwrap());
+    let policy = KeyPolicy::CreateFile(home.path().to_owned());
+    let vault = Arc::new(KeyringVault::new(Keyring::open(None, &[], &policy).unwrap()));
+    let settings = Arc::new(ActivationSettings::new(Arc::clone(&types), vault));
+    let environment = Environment {
+        files: FileAccess::none().with_uploads(&home.path().join("files")).unwrap(),
+        ..Environment::new(Arc::new(NoWayOut), Arc::new(OpenHosts))
+    };
+    (types, Arc::new(Sources::new(settings, environment)))
+}
+
+fn mappings(
+    db: &Database,
+    models: &Arc<linkspan_engine::Models>,
+    sources: &Arc<Sources>,
+    world: Arc<dyn World>,
+) -> Arc<Mappings> {
+    let stores = MappingStores {
+        mappings: db.connector_mappings(),
+        activations: db.workspace_connectors(),
+        connectors: db.connectors(),
+        entities: db.mapped(),
+        records: db.records(),
+    };
+    Arc::new(Mappings::new(stores, Arc::clone(models), Arc::clone(sources), world))
+}
+
 fn app(
     database: &Database,
     home: &TempDir,
@@ -210,19 +241,9 @@ fn app(
     closing: &CancellationToken,
 ) -> App {
     let world = || Arc::clone(world);
-    let csv = linkspan_builtin::all().into_iter().find(|it| it.manifest.key.as_str() == "csv");
-    let types = [Definition::of::<Shop>(), csv.unwrap()];
-    let types = Arc::new(ConnectorTypes::new(types).unwrap());
-    let policy = KeyPolicy::CreateFile(home.path().to_owned());
-    let vault = Arc::new(KeyringVault::new(Keyring::open(None, &[], &policy).unwrap()));
-    let settings = Arc::new(ActivationSettings::new(Arc::clone(&types), vault));
-    let uploads = home.path().join("files");
-    let store: Arc<dyn FileStore> = Arc::new(FolderStore::open(&uploads).unwrap());
-    let environment = Environment {
-        files: FileAccess::none().with_uploads(&uploads).unwrap(),
-        ..Environment::new(Arc::new(NoWayOut), Arc::new(OpenHosts))
-    };
-    let sources = Arc::new(Sources::new(settings, environment));
+    let store: Arc<dyn FileStore> =
+        Arc::new(FolderStore::open(&home.path().join("files")).unwrap());
+    let (types, sources) = connectors(home);
     let models = linkspan_engine::Models::parse(include_str!("../../../../seeds/models.json"));
     let models = Arc::new(models.unwrap());
     let sessions = Arc::new(Sessions::default());
@@ -272,18 +293,7 @@ fn app(
         )),
         filters,
         idempotency: Arc::new(Idempotency::new(db.idempotency(), world())),
-        mappings: Arc::new(Mappings::new(
-            MappingStores {
-                mappings: db.connector_mappings(),
-                activations: db.workspace_connectors(),
-                connectors: db.connectors(),
-                entities: db.mapped(),
-                records: db.records(),
-            },
-            Arc::clone(&models),
-            Arc::clone(&sources),
-            world(),
-        )),
+        mappings: mappings(db, &models, &sources, world()),
         people: Arc::new(People::new(db.people(), db.workspaces(), Arc::clone(&sessions), world())),
         provider_connectors: Arc::new(ProviderConnectors::new(
             db.provider_connectors(),
