@@ -214,6 +214,7 @@ fn body(operation: &Value, id: &str) -> Option<String> {
             "workspace_connector_id": id, "stream": "x", "target_model": "people", "expression": "{}",
         }),
         "NewSyncTarget" => json!({ "workspace_connector_id": id, "target_workspace_id": id }),
+        "EntityQuery" => return Some(json!({ "model": "people" }).to_string()),
         "RevertMapping" => return Some(json!({ "version": 1 }).to_string()),
         "MappingDryRun" => {
             let draft = json!({ "target_model": "people", "expression": "{}", "records": [] });
