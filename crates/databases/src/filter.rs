@@ -158,7 +158,7 @@ pub(crate) fn taken<W>(
     let compiled = parts.iter().map(|it| compile(dialect, table, it));
     compiled.collect::<Option<_>>().ok_or_else(|| {
         // It could be said a moment ago.
-        Failure::unavailable(&table.stream(), "the table was changed while it was to be read")
+        Failure::unavailable(table.stream(), "the table was changed while it was to be read")
     })
 }
 

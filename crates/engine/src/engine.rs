@@ -52,6 +52,10 @@ pub struct EngineLimits {
     pub checkpoint_bytes: usize,
     /// How long rows wait for a checkpoint at most.
     pub checkpoint_age: Duration,
+    /// How many reads of a run go on side by side: streams, and parts of streams.
+    pub reads: usize,
+    /// Into how many parts a large stream is split at most.
+    pub parts: usize,
     /// How long a source may keep silent before it counts as unavailable.
     pub stall: Duration,
     /// How many workers in a row may die over a run before it is given up.
@@ -75,6 +79,8 @@ impl Default for EngineLimits {
             checkpoint_rows: 50_000,
             checkpoint_bytes: 16 * 1024 * 1024,
             checkpoint_age: Duration::from_secs(5),
+            reads: 2,
+            parts: 8,
             // A database may sort for minutes before its first row.
             stall: Duration::from_mins(15),
             crashes: 5,
@@ -136,7 +142,7 @@ impl Engine {
             cancel.clone(),
         );
         let signals = Signals { cancel, drain: stop.drain.clone(), lost };
-        let mut work = Run::new(self, &run, held, &signals);
+        let work = Run::new(self, &run, held, &signals);
         let worked = work.all().await;
         let done = work.into_report();
         heartbeat.stop().await;

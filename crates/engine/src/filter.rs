@@ -90,9 +90,7 @@ impl Look<'_> {
             Condition::And(parts) => self.all(parts, Truth::True, Truth::min),
             Condition::Or(parts) => self.all(parts, Truth::False, Truth::max),
             Condition::Not(part) => {
-                let mut truths = self.evaluate(part)?;
-                truths.iter_mut().for_each(|it| *it = it.negated());
-                Ok(truths)
+                Ok(self.evaluate(part)?.into_iter().map(Truth::negated).collect())
             }
             Condition::Field(path, test) => self.test(path, test),
         }

@@ -1,29 +1,31 @@
-//! One run at work: its streams, one after the other.
+//! One run at work: its streams, some of them side by side.
 
+mod load;
 mod push;
 
-use std::{sync::Arc, time::Duration};
-
-use linkspan_domain::{
-    Condition, Cursor, DiagnosticReason, RunCounts, SchemaChange, Status, StreamName, StreamSpec,
-    StreamState, SyncLog, SyncMode, ports::StoreError,
+use std::{
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
-use linkspan_sdk::{Checkpoint, Failure, Finish, Held, HeldRun, Load, Opening, Pushed};
+
+use futures_util::{StreamExt, stream};
+use linkspan_domain::{
+    Condition, DiagnosticReason, RunCounts, SchemaChange, Status, StreamName, StreamSpec,
+    StreamState, SyncLog, ports::StoreError,
+};
+use linkspan_sdk::{Failure, HeldRun};
 use tokio::{
     select,
+    sync::Semaphore,
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
+use self::load::StreamLoad;
 use crate::{
-    Connection, Engine, RunEvent, StreamFilter, StreamPlan, SyncError,
-    filter::RowFilter,
-    mapper::Mapper,
-    notes::Notes,
-    pipeline::{Encoding, Piece, PieceLimits, encode, silent},
-    plan,
-    prepare::concerns_some,
-    stage::{Filtered, Stage},
+    Connection, Engine, RunEvent, StreamFilter, StreamPlan, SyncError, mapper::Mapper,
+    notes::Notes, pipeline::silent, plan, prepare::concerns_some,
 };
 
 /// What ends a run before its time.
@@ -87,7 +89,9 @@ pub(crate) struct Run<'a> {
     log: &'a SyncLog,
     held: HeldRun,
     signals: &'a Signals,
-    report: Report,
+    report: Mutex<Report>,
+    /// Who reads has one of these.
+    reads: Semaphore,
 }
 
 impl<'a> Run<'a> {
@@ -97,15 +101,20 @@ impl<'a> Run<'a> {
         held: HeldRun,
         signals: &'a Signals,
     ) -> Self {
-        Self { engine, log, held, signals, report: Report::default() }
+        let reads = Semaphore::new(engine.limits.reads);
+        Self { engine, log, held, signals, report: Mutex::default(), reads }
     }
 
     pub(crate) fn into_report(self) -> Report {
-        self.report
+        self.report.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn report(&self) -> MutexGuard<'_, Report> {
+        self.report.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads all streams. One that fails does not keep the others from being read; the first error is the run's.
-    pub(crate) async fn all(&mut self) -> Result<(), Halt> {
+    pub(crate) async fn all(&self) -> Result<(), Halt> {
         let connections = Arc::clone(&self.engine.connections);
         let connection = self.signals.interrupt(connections.open(self.log)).await??;
         if connection.activation.deleted_at.is_some() {
@@ -130,41 +139,63 @@ impl<'a> Run<'a> {
         self.note_removed(&states, &specs).await;
         let streams = plans.iter().map(|it| it.name.clone()).collect();
         self.tell(&RunEvent::Started { mode: run.mode, streams });
+        // Collected first: otherwise the compiler does not see that the run can move between threads.
+        let streams: Vec<_> =
+            plans.iter_mut().map(|it| self.load_and_map(&connection, it, &states)).collect();
+        let mut streams = stream::iter(streams).buffer_unordered(self.engine.limits.reads);
         let mut first_error = None;
-        for plan in &mut plans {
-            self.tell(&RunEvent::StreamStarted { stream: plan.name.clone() });
-            let mut notes = Notes::default();
-            let state = states.iter().find(|it| it.stream == plan.name);
-            let done = match plan.prepare(state, &mut notes) {
-                Ok(()) => self.load_and_map(&connection, plan, &mut notes).await,
-                Err(error) => Err(error.into()),
-            };
-            self.note(&plan.name, &notes).await;
-            match done {
-                Ok(counts) => {
-                    self.report.streams_finished += 1;
-                    self.tell(&RunEvent::StreamFinished { stream: plan.name.clone(), counts });
-                }
-                Err(Halt::Failed(error)) => {
-                    self.tell(&RunEvent::StreamFailed {
-                        stream: plan.name.clone(),
-                        code: error.name(),
-                        message: error.to_string(),
-                    });
-                    if error.is_general() {
-                        return Err(Halt::Failed(error));
-                    }
-                    first_error.get_or_insert(error);
-                }
-                Err(halt) => return Err(halt),
-            }
+        while let Some((stream, done)) = streams.next().await {
+            let error = self.settle(&stream, done)?;
+            first_error = first_error.or(error);
         }
         first_error.map_or(Ok(()), |error| Err(Halt::Failed(error)))
     }
 
-    /// Reads a stream, then maps what changed in it.
+    /// Tells how a stream ended. Answers what went wrong with it, if that does not stand in the way of the others.
+    fn settle(
+        &self,
+        stream: &StreamName,
+        done: Result<RunCounts, Halt>,
+    ) -> Result<Option<SyncError>, Halt> {
+        match done {
+            Ok(counts) => {
+                self.report().streams_finished += 1;
+                self.tell(&RunEvent::StreamFinished { stream: stream.clone(), counts });
+                Ok(None)
+            }
+            Err(Halt::Failed(error)) => {
+                self.tell(&RunEvent::StreamFailed {
+                    stream: stream.clone(),
+                    code: error.name(),
+                    message: error.to_string(),
+                });
+                if error.is_general() { Err(Halt::Failed(error)) } else { Ok(Some(error)) }
+            }
+            Err(halt) => Err(halt),
+        }
+    }
+
+    /// Reads a stream, then maps what changed in it, and keeps what was noticed.
     async fn load_and_map(
-        &mut self,
+        &self,
+        connection: &Connection,
+        plan: &mut StreamPlan,
+        states: &[StreamState],
+    ) -> (StreamName, Result<RunCounts, Halt>) {
+        let stream = plan.name.clone();
+        self.tell(&RunEvent::StreamStarted { stream: stream.clone() });
+        let mut notes = Notes::default();
+        let state = states.iter().find(|it| it.stream == stream);
+        let done = match plan.prepare(state, &mut notes) {
+            Ok(()) => self.load(connection, plan, &mut notes).await,
+            Err(error) => Err(error.into()),
+        };
+        self.note(&stream, &notes).await;
+        (stream, done)
+    }
+
+    async fn load(
+        &self,
         connection: &Connection,
         plan: &StreamPlan,
         notes: &mut Notes,
@@ -173,9 +204,13 @@ impl<'a> Run<'a> {
         let mapper = Mapper { engine, log, held, signals };
         // Before the stream is known as it is now: a worker that dies leaves it for the next to say.
         mapper.outdate(&plan.name, notes).await?;
-        let counts = self.stream(connection, plan, notes).await?;
+        let load = StreamLoad::new(self, connection, plan, mem::take(notes));
+        let loaded = load.all().await;
+        let (done, noticed) = load.into_tally();
+        *notes = noticed;
+        loaded?;
         mapper.stream(&plan.name, notes).await?;
-        Ok(counts)
+        Ok(done)
     }
 
     async fn discover(&self, connection: &Connection) -> Result<Vec<StreamSpec>, Halt> {
@@ -197,187 +232,6 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Reads one stream, and tries again if it breaks off.
-    async fn stream(
-        &mut self,
-        connection: &Connection,
-        plan: &StreamPlan,
-        notes: &mut Notes,
-    ) -> Result<RunCounts, Halt> {
-        let mut retries = Retries::new(self.engine);
-        let mut counts = RunCounts::default();
-        loop {
-            let error = match self.attempt(connection, plan, &mut counts, notes).await {
-                Ok(()) => return Ok(counts),
-                Err(Halt::Failed(error)) => error,
-                Err(halt) => return Err(halt),
-            };
-            let Some(wait) = retries.next(&error) else { return Err(error.into()) };
-            tracing::info!(
-                run = %self.log.id, stream = %plan.name, code = error.name(),
-                error = &error as &dyn std::error::Error, "a stream broke off, and is tried again"
-            );
-            self.tell(&RunEvent::Retrying {
-                stream: plan.name.clone(),
-                code: error.name(),
-                wait_secs: wait.as_secs_f64(),
-            });
-            self.signals.interrupt(sleep(wait)).await?;
-        }
-    }
-
-    async fn attempt(
-        &mut self,
-        connection: &Connection,
-        plan: &StreamPlan,
-        counts: &mut RunCounts,
-        notes: &mut Notes,
-    ) -> Result<(), Halt> {
-        let load = self.open(plan).await?;
-        let state = self
-            .engine
-            .syncs
-            .stream(self.log.workspace_connector_id, &plan.name)
-            .await
-            .map_err(SyncError::Store)?;
-        let limits = self.engine.limits;
-        let (pushed, rest) = self.split(connection, plan, &load).await?;
-        let request = plan.request(state.as_ref(), pushed, limits.batch);
-        let (settings, environment) = (connection.settings.clone(), connection.environment.clone());
-        let batches = connection.definition.read(settings, request, environment);
-        let pieces = PieceLimits {
-            rows: limits.checkpoint_rows,
-            bytes: limits.checkpoint_bytes,
-            age: limits.checkpoint_age,
-        };
-        let filtered = match (load.mode, load.held) {
-            (SyncMode::Full, _) | (_, Held::Nothing) => Filtered::PassedOver,
-            (SyncMode::Incremental, Held::Anything) => Filtered::Named,
-        };
-        let stage = Stage::new(
-            plan.name.clone(),
-            plan.primary_key.clone(),
-            plan.shape.clone(),
-            RowFilter::new(rest),
-            filtered,
-        );
-        let encoding = encode(batches, stage, pieces, limits.stall);
-        let floor = plan.mark(state.as_ref());
-        let load = self.store(load, encoding, floor, counts, notes).await?;
-
-        let memory = plan.memory.clone();
-        let retention = plan.retention;
-        let finish = Finish { load, memory, retention, now: self.engine.world.now() };
-        let deleted = self.engine.records.finish_stream(&finish).await.map_err(SyncError::Store)?;
-        self.count(counts, RunCounts { deleted, ..RunCounts::default() });
-        if plan.mode() == SyncMode::Full && counts.read == 0 {
-            let what = if plan.filter.parts.is_empty() {
-                "the source has no records"
-            } else {
-                "no record passes the filter"
-            };
-            notes.add(DiagnosticReason::EmptyResult, what, 0);
-        }
-        Ok(())
-    }
-
-    /// Which parts of the filter the source takes over, and which are left to do here.
-    ///
-    /// All are, where the stream may hold records that do not pass any more: they have to arrive to be named.
-    async fn split(
-        &self,
-        connection: &Connection,
-        plan: &StreamPlan,
-        load: &Load,
-    ) -> Result<(Vec<Condition>, Vec<Condition>), Halt> {
-        let parts = plan.filter.parts.clone();
-        let must_arrive = load.mode == SyncMode::Incremental && load.held == Held::Anything;
-        if parts.is_empty() || must_arrive || plan.shape.is_some() {
-            return Ok((Vec::new(), parts));
-        }
-        let (settings, environment) = (connection.settings.clone(), connection.environment.clone());
-        let asked = parts.clone();
-        let ask = connection.definition.push_down(settings, plan.name.clone(), asked, environment);
-        let ask = timeout(self.engine.limits.stall, ask);
-        let answer = self.signals.interrupt(ask).await?.unwrap_or_else(|_| Err(silent()));
-        let answer = answer.map_err(|failure| match failure {
-            Failure::Cancelled => self.signals.why_cancelled(),
-            failure => SyncError::Source(failure).into(),
-        })?;
-        let (mut pushed, mut rest) = (Vec::new(), Vec::new());
-        for (part, answer) in parts.into_iter().zip(answer) {
-            match answer {
-                Pushed::Not => rest.push(part),
-                Pushed::Exactly(_) => pushed.push(part),
-                Pushed::Roughly(_) => {
-                    pushed.push(part.clone());
-                    rest.push(part);
-                }
-            }
-        }
-        Ok((pushed, rest))
-    }
-
-    async fn open(&self, plan: &StreamPlan) -> Result<Load, Halt> {
-        let opening = Opening {
-            run: self.held,
-            activation: self.log.workspace_connector_id,
-            stream: plan.name.clone(),
-            mode: plan.mode(),
-            cursor_column: plan.cursor.as_ref().map(|it| it.spec.column.clone()),
-            memory: plan.memory.clone(),
-            now: self.engine.world.now(),
-        };
-        let opened = self.engine.records.open_stream(&opening).await;
-        opened.map_err(|error| SyncError::Store(error).into())
-    }
-
-    /// Stores what was encoded, piece by piece, to the end. Interruptions wait for the piece at hand.
-    async fn store(
-        &mut self,
-        mut load: Load,
-        mut encoding: Encoding,
-        floor: Option<Cursor>,
-        counts: &mut RunCounts,
-        notes: &mut Notes,
-    ) -> Result<Load, Halt> {
-        while let Some(piece) = self.signals.interrupt(encoding.next()).await? {
-            let Piece { rows, rejected, gone, notes: noticed, mark } = piece;
-            notes.merge(noticed);
-            let gone = gone.into_iter().collect();
-            // A read that began before the mark does not take it back.
-            let mark = mark.filter(|it| floor.as_ref().is_none_or(|floor| !(it < floor)));
-            let known = rejected.len() as u64;
-            for it in &rejected {
-                notes.add(DiagnosticReason::RecordsQuarantined, &it.reason, 1);
-            }
-            let (pushed, now) = (RunCounts::default(), self.engine.world.now());
-            let checkpoint = Checkpoint { load, rows, rejected, gone, mark, pushed, now };
-            let committed =
-                self.engine.records.commit(&checkpoint).await.map_err(SyncError::Store)?;
-            let mark = checkpoint.mark.map(|it| it.to_string());
-            load = checkpoint.load;
-            load.held = committed.held;
-            encoding.reuse(checkpoint.rows);
-            if committed.counts.quarantined > known {
-                let refused = committed.counts.quarantined - known;
-                let reason = DiagnosticReason::RecordsQuarantined;
-                notes.add(reason, "the database refused them", refused);
-            }
-            self.count(counts, committed.counts);
-            let stream = load.stream.clone();
-            self.tell(&RunEvent::Advanced { stream, counts: *counts, mark });
-            self.weigh(&load.stream, counts)?;
-        }
-        encoding.end().await.map_err(|error| match error {
-            SyncError::Source(Failure::Cancelled) | SyncError::Cancelled => {
-                self.signals.why_cancelled()
-            }
-            other => other.into(),
-        })?;
-        Ok(load)
-    }
-
     /// Fails the stream if too many of its records cannot be stored.
     fn weigh(&self, stream: &StreamName, counts: &RunCounts) -> Result<(), SyncError> {
         let limits = self.engine.limits;
@@ -392,13 +246,14 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn count(&mut self, counts: &mut RunCounts, more: RunCounts) {
+    fn count(&self, counts: &mut RunCounts, more: RunCounts) {
         *counts = counts.plus(more);
-        self.report.counts = self.report.counts.plus(more);
+        let mut report = self.report();
+        report.counts = report.counts.plus(more);
     }
 
     /// Notes which streams that were synced before are gone from the source.
-    async fn note_removed(&mut self, states: &[StreamState], specs: &[StreamSpec]) {
+    async fn note_removed(&self, states: &[StreamState], specs: &[StreamSpec]) {
         if !self.log.streams.is_empty() {
             return;
         }
@@ -412,8 +267,8 @@ impl<'a> Run<'a> {
     }
 
     /// Keeps what was noticed of a stream. A run does not fail because that cannot be kept.
-    async fn note(&mut self, stream: &StreamName, notes: &Notes) {
-        self.report.losses += notes.losses();
+    async fn note(&self, stream: &StreamName, notes: &Notes) {
+        self.report().losses += notes.losses();
         if notes.is_empty() {
             return;
         }

@@ -72,9 +72,9 @@ impl Stage {
         if self.filtered == Filtered::Named && !self.primary_key.is_empty() {
             name(&mut encoder, &batch, dropped.as_ref(), &mut piece.gone).map_err(unencodable)?;
         }
-        let encoded = encoder.encode(&batch, &mut piece.rows, &mut piece.rejected);
+        let done = encoder.encode(&batch, &mut piece.rows, &mut piece.rejected);
         self.encoder = Some(encoder);
-        encoded.map_err(unencodable)
+        done.map_err(unencodable)
     }
 }
 

@@ -154,8 +154,11 @@ impl ScheduleBody {
                 return Err(invalid("cron", detail));
             }
         };
-        let pace = if self.paused { Pace::Paused } else { Pace::Running };
-        Ok(SetSchedule { recurrence, mode: self.mode, pace })
+        Ok(SetSchedule {
+            recurrence,
+            mode: self.mode,
+            pace: if self.paused { Pace::Paused } else { Pace::Running },
+        })
     }
 }
 

@@ -26,7 +26,6 @@ pub(crate) use shown::ActivationCapabilities;
 #[derive(Default)]
 pub(crate) struct Operations;
 
-#[expect(clippy::unused_async, reason = "the framework wants it of all operations")]
 #[OpenApi(prefix_path = "/v1/workspace-connectors", tag = "Tag::Activations")]
 impl Operations {
     /// List activations

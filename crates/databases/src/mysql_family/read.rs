@@ -84,7 +84,7 @@ fn parts(table: &Table, mode: &ReadMode, filter: &[Sql]) -> Result<Vec<Part>, Fa
         return Ok(vec![Part { statement, after: None, cursor: None }]);
     };
     let filter = filter.iter().map(|it| it.render(|_| "?".to_owned()));
-    let filter: String = filter.map(|it| format!(" and {it}")).collect();
+    let filter = filter.fold(String::new(), |all, it| all + " and " + &it);
     let (index, column) = table.cursor_column(cursor)?;
     let name = quoted(&column.name);
     let ordered = ordering(column, cursor.cursor_type)?;

@@ -67,8 +67,8 @@ pub(super) fn end(out: &mut Vec<u8>) {
 /// A batch on its way into a table.
 pub(super) struct Rows<'b> {
     cells: Vec<(&'b Slot, Cells<'b>)>,
-    count: i16,
-    rows: usize,
+    width: i16,
+    height: usize,
     scratch: String,
 }
 
@@ -84,9 +84,9 @@ impl<'b> Rows<'b> {
             Ok((slot, cells))
         });
         let cells = cells.collect::<Result<Vec<_>, Failure>>()?;
-        let count = i16::try_from(cells.len());
-        let count = count.map_err(|_| unfit("columns", "are more than a table can have"))?;
-        Ok(Self { cells, count, rows: records.num_rows(), scratch: String::new() })
+        let width = i16::try_from(cells.len());
+        let width = width.map_err(|_| unfit("columns", "are more than a table can have"))?;
+        Ok(Self { cells, width, height: records.num_rows(), scratch: String::new() })
     }
 
     /// Appends the rows from `from` on, until there are `bytes` or no more, and says where it stopped.
@@ -96,11 +96,11 @@ impl<'b> Rows<'b> {
         bytes: usize,
         out: &mut Vec<u8>,
     ) -> Result<Option<usize>, Failure> {
-        for row in from..self.rows {
+        for row in from..self.height {
             if out.len() >= bytes {
                 return Ok(Some(row));
             }
-            out.extend_from_slice(&self.count.to_be_bytes());
+            out.extend_from_slice(&self.width.to_be_bytes());
             for (slot, cells) in &self.cells {
                 cells
                     .append(row, out, &mut self.scratch)

@@ -108,7 +108,7 @@ pub(super) fn encode(text: &str, bytes: &mut Vec<u8>) -> Option<()> {
     let before = i64::try_from(point).ok()? + i64::from(exponent);
     let scale = usize::try_from((i64::try_from(count).ok()? - before).max(0)).ok()?;
     let sign = if negative { 0x4000 } else { 0 };
-    groups(digit, count, before, Layout { sign, scale }, bytes)
+    groups(digit, count, before, &Layout { sign, scale }, bytes)
 }
 
 /// What stands in front of the digits.
@@ -122,7 +122,7 @@ fn groups(
     digit: impl Fn(usize) -> u8,
     count: usize,
     before: i64,
-    layout: Layout,
+    layout: &Layout,
     bytes: &mut Vec<u8>,
 ) -> Option<()> {
     let begins = bytes.len();
@@ -149,7 +149,7 @@ fn groups(
     }
     bytes.truncate(begins + 8 + 2 * kept);
     let weight = if kept == 0 { 0 } else { weight };
-    if layout.scale > SCALE || weight > WEIGHT || weight < -WEIGHT {
+    if layout.scale > SCALE || !(-WEIGHT..=WEIGHT).contains(&weight) {
         return None;
     }
     let sign = if kept == 0 { 0 } else { layout.sign };

@@ -62,7 +62,7 @@ fn parts(table: &Table, mode: &ReadMode, filter: &[Sql]) -> Result<Vec<Part>, Fa
         };
         return Ok(vec![Part { statement, cursor: None }]);
     };
-    let filter: String = filter.iter().map(|it| format!(" and {}", inlined(it))).collect();
+    let filter = filter.iter().fold(String::new(), |all, it| all + " and " + &inlined(it));
     let (index, column) = table.cursor_column(cursor)?;
     let name = quoted(&column.name);
     let ordered = ordering(column, cursor.cursor_type)?;

@@ -49,25 +49,21 @@ impl Target {
         columns_fit(&stream.fields)?;
         let full = Identifier::guard("stream", &format!("{schema}.{name}"))?;
         let key = stream.primary_key.clone();
-        match Table::find_any(connection, &full).await? {
-            Some(table) => {
-                let fittings = fit(&stream.fields, &table.columns)?;
-                let statements = fittings.iter().filter_map(|it| it.statement(&table.quoted()));
-                for statement in statements {
-                    run(connection, statement).await?;
-                }
-                let slots = fittings.into_iter().map(|it| it.slot).collect();
-                Ok(Self { table: table.quoted(), slots, key, origin: Origin::Found })
+        if let Some(table) = Table::find_any(connection, &full).await? {
+            let fittings = fit(&stream.fields, &table.columns)?;
+            let statements = fittings.iter().filter_map(|it| it.statement(&table.quoted()));
+            for statement in statements {
+                run(connection, statement).await?;
             }
-            None => {
-                make_schema(connection, schema).await?;
-                let table = format!("{}.{}", quoted(schema), quoted(name));
-                let slots: Vec<_> = stream.fields.iter().map(slot).collect();
-                let columns: Vec<_> = stream.fields.iter().map(declared).collect();
-                run(connection, format!("create table {table} ({})", columns.join(", "))).await?;
-                Ok(Self { table, slots, key, origin: Origin::Made })
-            }
+            let slots = fittings.into_iter().map(|it| it.slot).collect();
+            return Ok(Self { table: table.quoted(), slots, key, origin: Origin::Found });
         }
+        make_schema(connection, schema).await?;
+        let table = format!("{}.{}", quoted(schema), quoted(name));
+        let slots: Vec<_> = stream.fields.iter().map(slot).collect();
+        let columns: Vec<_> = stream.fields.iter().map(declared).collect();
+        run(connection, format!("create table {table} ({})", columns.join(", "))).await?;
+        Ok(Self { table, slots, key, origin: Origin::Made })
     }
 
     /// The names of the columns, for a statement.

@@ -213,7 +213,7 @@ fn remove_statement(target: &Target) -> String {
 
 /// Rows on their way into a table.
 struct Copy<'c> {
-    copy: PgCopyIn<&'c mut PgConnection>,
+    stream: PgCopyIn<&'c mut PgConnection>,
     slots: &'c [Slot],
     piece: Vec<u8>,
 }
@@ -227,10 +227,10 @@ impl<'c> Copy<'c> {
     ) -> Result<Self, Failure> {
         let columns = names(slots.iter().map(|it| &it.name));
         let statement = format!("copy {table} ({columns}) from stdin ({options})");
-        let copy = connection.copy_in_raw(&statement).await.map_err(unwritten)?;
+        let stream = connection.copy_in_raw(&statement).await.map_err(unwritten)?;
         let mut piece = Vec::with_capacity(PIECE + PIECE / 4);
         encode::begin(&mut piece);
-        Ok(Self { copy, slots, piece })
+        Ok(Self { stream, slots, piece })
     }
 
     async fn put(&mut self, records: &RecordBatch) -> Result<(), Failure> {
@@ -255,7 +255,7 @@ impl<'c> Copy<'c> {
     }
 
     async fn flush(&mut self) -> Result<(), Failure> {
-        self.copy.send(&self.piece[..]).await.map_err(unwritten)?;
+        self.stream.send(&self.piece[..]).await.map_err(unwritten)?;
         self.piece.clear();
         Ok(())
     }
@@ -263,7 +263,7 @@ impl<'c> Copy<'c> {
     async fn finish(mut self) -> Result<(), Failure> {
         encode::end(&mut self.piece);
         self.flush().await?;
-        self.copy.finish().await.map(drop).map_err(unwritten)
+        self.stream.finish().await.map(drop).map_err(unwritten)
     }
 }
 

@@ -38,7 +38,7 @@ struct Sent {
 impl Run<'_> {
     /// Pushes all streams that the run is asked for. One that fails does not keep the others from being pushed; the
     /// first error is the run's.
-    pub(super) async fn push_all(&mut self, connection: &Connection) -> Result<(), Halt> {
+    pub(super) async fn push_all(&self, connection: &Connection) -> Result<(), Halt> {
         let asked = &self.log.streams;
         let pushes: Vec<_> = connection.activation.pushes().collect();
         let missing = |name: &&StreamName| !pushes.iter().any(|it| it.0 == *name);
@@ -55,31 +55,15 @@ impl Run<'_> {
             let mut notes = Notes::default();
             let done = self.push_stream(connection, stream, source, &mut notes).await;
             self.note(stream, &notes).await;
-            match done {
-                Ok(counts) => {
-                    self.report.streams_finished += 1;
-                    self.tell(&RunEvent::StreamFinished { stream: stream.clone(), counts });
-                }
-                Err(Halt::Failed(error)) => {
-                    self.tell(&RunEvent::StreamFailed {
-                        stream: stream.clone(),
-                        code: error.name(),
-                        message: error.to_string(),
-                    });
-                    if error.is_general() {
-                        return Err(Halt::Failed(error));
-                    }
-                    first_error.get_or_insert(error);
-                }
-                Err(halt) => return Err(halt),
-            }
+            let error = self.settle(stream, done)?;
+            first_error = first_error.or(error);
         }
         first_error.map_or(Ok(()), |error| Err(Halt::Failed(error)))
     }
 
     /// Pushes one stream, and tries again if it breaks off.
     async fn push_stream(
-        &mut self,
+        &self,
         connection: &Connection,
         stream: &StreamName,
         source: &StreamSource,
@@ -107,7 +91,7 @@ impl Run<'_> {
     }
 
     async fn push(
-        &mut self,
+        &self,
         connection: &Connection,
         stream: &StreamName,
         source: &StreamSource,
@@ -204,7 +188,7 @@ impl Run<'_> {
 
     /// Keeps how far the stream has come, if the system has more than it had.
     async fn keep(
-        &mut self,
+        &self,
         load: Load,
         sent: &mut VecDeque<Sent>,
         confirmed: u64,

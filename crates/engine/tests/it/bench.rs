@@ -95,6 +95,8 @@ pub(crate) const LIMITS: EngineLimits = EngineLimits {
     checkpoint_rows: 10,
     checkpoint_bytes: 1 << 20,
     checkpoint_age: Duration::from_millis(50),
+    reads: 2,
+    parts: 4,
     stall: Duration::from_secs(10),
     crashes: 100,
     retries: 2,

@@ -15,7 +15,7 @@ use linkspan_sdk::{Definition, ReadRequest};
 
 use crate::{
     bench::{Bench, on_postgres, on_sqlite},
-    made_up::{Item, definition, send, spec},
+    made_up::{Item, send, spec, split, thirds},
 };
 
 /// How many workers die on each database.
@@ -64,7 +64,8 @@ fn source(version: i64) -> Definition {
         }
         .boxed()
     };
-    definition(Arc::new(|| Ok(vec![spec("log"), spec("stock")])), Arc::new(read))
+    let discover = || Ok(vec![spec("log"), spec("stock")]);
+    split(Arc::new(discover), Arc::new(read), thirds(700, 1_400))
 }
 
 /// The worker that is killed: the tests run this one alone in a process of its own.

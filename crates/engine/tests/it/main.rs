@@ -7,6 +7,7 @@ mod interruptions;
 mod kill;
 mod made_up;
 mod mapping;
+mod parts;
 mod pushing;
 mod stories;
 mod working;

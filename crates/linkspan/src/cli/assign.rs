@@ -24,14 +24,24 @@ pub(crate) struct Assignments {
 #[derive(clap::Args, Debug, Default)]
 pub(crate) struct IntoAssignments {
     /// A setting of the type that is written to; repeat for more
-    #[arg(long = "into-set", value_name = "KEY=VALUE", requires = "into")]
-    into_set: Vec<String>,
+    #[arg(id = "into_set", long = "into-set", value_name = "KEY=VALUE", requires = "into")]
+    plain: Vec<String>,
     /// One whose value is in an environment variable
-    #[arg(long = "into-set-env", value_name = "KEY=VARIABLE", requires = "into")]
-    into_set_env: Vec<String>,
+    #[arg(
+        id = "into_set_env",
+        long = "into-set-env",
+        value_name = "KEY=VARIABLE",
+        requires = "into"
+    )]
+    from_environment: Vec<String>,
     /// One whose value is in a file
-    #[arg(long = "into-set-file", value_name = "KEY=PATH", requires = "into")]
-    into_set_file: Vec<String>,
+    #[arg(
+        id = "into_set_file",
+        long = "into-set-file",
+        value_name = "KEY=PATH",
+        requires = "into"
+    )]
+    from_files: Vec<String>,
 }
 
 /// What the flags set: the settings of the type, and how its streams are synced.
@@ -57,8 +67,8 @@ const STREAM_KEYS: [&str; 8] = [
 
 impl From<IntoAssignments> for Assignments {
     fn from(flags: IntoAssignments) -> Self {
-        let IntoAssignments { into_set, into_set_env, into_set_file } = flags;
-        Self { set: into_set, set_env: into_set_env, set_file: into_set_file }
+        let IntoAssignments { plain, from_environment, from_files } = flags;
+        Self { set: plain, set_env: from_environment, set_file: from_files }
     }
 }
 

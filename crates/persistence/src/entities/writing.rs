@@ -92,15 +92,14 @@ impl Writing<'_> {
         let mut workspaces = std::collections::HashMap::new();
         let mut ids = Vec::with_capacity(write.len());
         for it in write {
-            let space = match workspaces.get(&it.workspace_pk) {
-                Some(known) => *known,
-                None => {
-                    let row = self.session.row(WORKSPACE, vec![it.workspace_pk.into()]).await?;
-                    let row = row.ok_or(StoreError::Dangling)?;
-                    let id: Uuid = row.try_get_by_index(0).map_err(store_error)?;
-                    workspaces.insert(it.workspace_pk, id);
-                    id
-                }
+            let space: Uuid = if let Some(known) = workspaces.get(&it.workspace_pk) {
+                *known
+            } else {
+                let row = self.session.row(WORKSPACE, vec![it.workspace_pk.into()]).await?;
+                let row = row.ok_or(StoreError::Dangling)?;
+                let id = row.try_get_by_index(0).map_err(store_error)?;
+                workspaces.insert(it.workspace_pk, id);
+                id
             };
             let name = format!("{} {}", self.record_id(it.key), it.item);
             ids.push(Uuid::new_v5(&space, name.as_bytes()));

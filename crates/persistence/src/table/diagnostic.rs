@@ -24,6 +24,7 @@ use crate::{
 
 #[derive(Clone, Debug, DeriveEntityModel)]
 #[sea_orm(table_name = "connector_sync_diagnostics")]
+#[expect(clippy::struct_field_names, reason = "fields are called as their columns")]
 pub(crate) struct Model {
     #[sea_orm(primary_key)]
     pub(crate) pk: i64,

@@ -26,6 +26,7 @@ use crate::{
 
 #[derive(Clone, Debug, DeriveEntityModel)]
 #[sea_orm(table_name = "entities")]
+#[expect(clippy::struct_field_names, reason = "fields are named like their columns")]
 pub(crate) struct Model {
     #[sea_orm(primary_key)]
     pub(crate) pk: i64,

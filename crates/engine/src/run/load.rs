@@ -1,0 +1,303 @@
+//! One stream on its way into the store: all of it, or its parts side by side; tried again if it breaks off.
+
+use std::{
+    cmp::Ordering,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use futures_util::{StreamExt, stream};
+use linkspan_domain::{Condition, Cursor, DiagnosticReason, RunCounts, StreamState, SyncMode};
+use linkspan_sdk::{
+    BatchStream, Checkpoint, Failure, Finish, Held, Load, LoadPart, Opening, Pushed,
+};
+use tokio::time::{sleep, timeout};
+
+use super::{Halt, Retries, Run};
+use crate::{
+    Connection, RunEvent, StreamPlan, SyncError,
+    filter::RowFilter,
+    notes::Notes,
+    pipeline::{Encoding, Piece, PieceLimits, encode, silent},
+    stage::{Filtered, Stage},
+};
+
+/// The load of one stream.
+pub(super) struct StreamLoad<'a> {
+    run: &'a Run<'a>,
+    connection: &'a Connection,
+    plan: &'a StreamPlan,
+    tally: Mutex<Tally>,
+}
+
+/// What was done with a stream so far, and what was noticed of it.
+#[derive(Debug, Default)]
+struct Tally {
+    counts: RunCounts,
+    notes: Notes,
+}
+
+/// What all parts of an attempt have in common.
+struct Attempt {
+    load: Load,
+    state: Option<StreamState>,
+    /// What the source takes over of the filter.
+    pushed: Vec<Condition>,
+    /// What is left to do here.
+    rest: Vec<Condition>,
+}
+
+impl<'a> StreamLoad<'a> {
+    pub(super) fn new(
+        run: &'a Run<'a>,
+        connection: &'a Connection,
+        plan: &'a StreamPlan,
+        notes: Notes,
+    ) -> Self {
+        let tally = Mutex::new(Tally { counts: RunCounts::default(), notes });
+        Self { run, connection, plan, tally }
+    }
+
+    /// What was done, and what was noticed.
+    pub(super) fn into_tally(self) -> (RunCounts, Notes) {
+        let Tally { counts, notes } =
+            self.tally.into_inner().unwrap_or_else(PoisonError::into_inner);
+        (counts, notes)
+    }
+
+    fn tally(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads the stream to its end, and tries again if it breaks off.
+    pub(super) async fn all(&self) -> Result<(), Halt> {
+        let (run, plan) = (self.run, self.plan);
+        let mut retries = Retries::new(run.engine);
+        loop {
+            let error = match self.attempt().await {
+                Ok(()) => return Ok(()),
+                Err(Halt::Failed(error)) => error,
+                Err(halt) => return Err(halt),
+            };
+            let Some(wait) = retries.next(&error) else { return Err(error.into()) };
+            tracing::info!(
+                run = %run.log.id, stream = %plan.name, code = error.name(),
+                error = &error as &dyn std::error::Error, "a stream broke off, and is tried again"
+            );
+            run.tell(&RunEvent::Retrying {
+                stream: plan.name.clone(),
+                code: error.name(),
+                wait_secs: wait.as_secs_f64(),
+            });
+            run.signals.interrupt(sleep(wait)).await?;
+        }
+    }
+
+    async fn attempt(&self) -> Result<(), Halt> {
+        let run = self.run;
+        let load = self.open().await?;
+        let activation = run.log.workspace_connector_id;
+        let state = run.engine.syncs.stream(activation, &self.plan.name).await;
+        let state = state.map_err(SyncError::Store)?;
+        let (pushed, rest) = self.push_down(&load).await?;
+        let parts = self.parts(&load).await?;
+        let attempt = Attempt { load, state, pushed, rest };
+        self.read(&attempt, parts).await?;
+
+        let (load, memory) = (attempt.load, self.plan.memory.clone());
+        let (retention, now) = (self.plan.retention, run.engine.world.now());
+        let finish = Finish { load, memory, retention, now };
+        let deleted = run.engine.records.finish_stream(&finish).await.map_err(SyncError::Store)?;
+        let mut tally = self.tally();
+        run.count(&mut tally.counts, RunCounts { deleted, ..RunCounts::default() });
+        if self.plan.mode() == SyncMode::Full && tally.counts.read == 0 {
+            let what = if self.plan.filter.parts.is_empty() {
+                "the source has no records"
+            } else {
+                "no record passes the filter"
+            };
+            tally.notes.add(DiagnosticReason::EmptyResult, what, 0);
+        }
+        Ok(())
+    }
+
+    async fn open(&self) -> Result<Load, Halt> {
+        let (run, plan) = (self.run, self.plan);
+        let opening = Opening {
+            run: run.held,
+            activation: run.log.workspace_connector_id,
+            stream: plan.name.clone(),
+            mode: plan.mode(),
+            cursor_column: plan.cursor.as_ref().map(|it| it.spec.column.clone()),
+            memory: plan.memory.clone(),
+            now: run.engine.world.now(),
+        };
+        let opened = run.engine.records.open_stream(&opening).await;
+        opened.map_err(|error| SyncError::Store(error).into())
+    }
+
+    /// Which parts of the filter the source takes over, and which are left to do here.
+    ///
+    /// All are, where the stream may hold records that do not pass any more: they have to arrive to be named.
+    async fn push_down(&self, load: &Load) -> Result<(Vec<Condition>, Vec<Condition>), Halt> {
+        let Connection { definition, settings, environment, .. } = self.connection;
+        let parts = self.plan.filter.parts.clone();
+        let must_arrive = load.mode == SyncMode::Incremental && load.held == Held::Anything;
+        if parts.is_empty() || must_arrive || self.plan.shape.is_some() {
+            return Ok((Vec::new(), parts));
+        }
+        let stream = self.plan.name.clone();
+        let asked = parts.clone();
+        let ask = definition.push_down(settings.clone(), stream, asked, environment.clone());
+        let answer = self.answered(ask).await?;
+        let (mut pushed, mut rest) = (Vec::new(), Vec::new());
+        for (part, answer) in parts.into_iter().zip(answer) {
+            match answer {
+                Pushed::Not => rest.push(part),
+                Pushed::Exactly(_) => pushed.push(part),
+                Pushed::Roughly(_) => {
+                    pushed.push(part.clone());
+                    rest.push(part);
+                }
+            }
+        }
+        Ok((pushed, rest))
+    }
+
+    /// The parts that are still to be read; `None` if the stream is read in one go.
+    ///
+    /// Only full loads are split: the mark of an incremental one says that everything below it was read.
+    async fn parts(&self, load: &Load) -> Result<Option<Vec<LoadPart>>, Halt> {
+        let limits = self.run.engine.limits;
+        if load.mode == SyncMode::Incremental || limits.parts < 2 {
+            return Ok(None);
+        }
+        let Connection { definition, settings, environment, .. } = self.connection;
+        let stream = self.plan.name.clone();
+        let ask = definition.split(settings.clone(), stream, limits.parts, environment.clone());
+        let proposes = self.answered(ask).await?;
+        let parts = self.run.engine.records.plan_parts(load, &proposes).await;
+        parts.map_err(|error| SyncError::Store(error).into())
+    }
+
+    /// What a source answers, unless it keeps silent.
+    async fn answered<T>(&self, ask: impl Future<Output = Result<T, Failure>>) -> Result<T, Halt> {
+        let signals = self.run.signals;
+        let ask = timeout(self.run.engine.limits.stall, ask);
+        let answer = signals.interrupt(ask).await?.unwrap_or_else(|_| Err(silent()));
+        answer.map_err(|failure| match failure {
+            Failure::Cancelled => signals.why_cancelled(),
+            failure => SyncError::Source(failure).into(),
+        })
+    }
+
+    /// Reads all parts, some of them side by side. Interrupted, each stores the piece at hand.
+    async fn read(&self, attempt: &Attempt, parts: Option<Vec<LoadPart>>) -> Result<(), Halt> {
+        let Some(parts) = parts else { return self.part(attempt, None).await };
+        let parts: Vec<_> = parts.iter().map(|it| self.part(attempt, Some(it))).collect();
+        let mut parts = stream::iter(parts).buffer_unordered(self.run.engine.limits.reads);
+        let mut halted = Ok(());
+        while let Some(done) = parts.next().await {
+            match done {
+                Ok(()) => {}
+                Err(Halt::Failed(error)) => return Err(error.into()),
+                Err(halt) => halted = Err(halt),
+            }
+        }
+        halted
+    }
+
+    /// Reads one part, or all there is.
+    async fn part(&self, attempt: &Attempt, part: Option<&LoadPart>) -> Result<(), Halt> {
+        let run = self.run;
+        // It is never closed.
+        let _turn = run.signals.interrupt(run.reads.acquire()).await?;
+        let load = attempt.load.clone();
+        let filtered = match (load.mode, load.held) {
+            (SyncMode::Full, _) | (_, Held::Nothing) => Filtered::PassedOver,
+            (SyncMode::Incremental, Held::Anything) => Filtered::Named,
+        };
+        let stage = Stage::new(
+            self.plan.name.clone(),
+            self.plan.primary_key.clone(),
+            self.plan.shape.clone(),
+            RowFilter::new(attempt.rest.clone()),
+            filtered,
+        );
+        let limits = run.engine.limits;
+        let pieces = PieceLimits {
+            rows: limits.checkpoint_rows,
+            bytes: limits.checkpoint_bytes,
+            age: limits.checkpoint_age,
+        };
+        let encoding = encode(self.batches(attempt, part), stage, pieces, limits.stall);
+        let floor = self.plan.mark(attempt.state.as_ref());
+        let load = self.store(load, encoding, floor).await?;
+        if let Some(part) = part {
+            let finished = run.engine.records.finish_part(&load, part.number).await;
+            finished.map_err(SyncError::Store)?;
+        }
+        Ok(())
+    }
+
+    fn batches(&self, attempt: &Attempt, part: Option<&LoadPart>) -> BatchStream {
+        let Connection { definition, settings, environment, .. } = self.connection;
+        let mut filter = attempt.pushed.clone();
+        filter.extend(part.map(|it| it.condition.clone()));
+        let batch = self.run.engine.limits.batch;
+        let request = self.plan.request(attempt.state.as_ref(), filter, batch);
+        definition.read(settings.clone(), request, environment.clone())
+    }
+
+    /// Stores what was encoded, piece by piece, to the end. Interruptions wait for the piece at hand.
+    async fn store(
+        &self,
+        mut load: Load,
+        mut encoding: Encoding,
+        floor: Option<Cursor>,
+    ) -> Result<Load, Halt> {
+        let run = self.run;
+        while let Some(piece) = run.signals.interrupt(encoding.next()).await? {
+            let Piece { rows, rejected, gone, notes, mark } = piece;
+            self.tally().notes.merge(notes);
+            let gone = gone.into_iter().collect();
+            // A read that began before the mark does not take it back.
+            let mark = mark.filter(|it| {
+                floor.as_ref().and_then(|floor| it.partial_cmp(floor)) != Some(Ordering::Less)
+            });
+            let (pushed, now) = (RunCounts::default(), run.engine.world.now());
+            let checkpoint = Checkpoint { load, rows, rejected, gone, mark, pushed, now };
+            let committed = run.engine.records.commit(&checkpoint).await;
+            let committed = committed.map_err(SyncError::Store)?;
+            let counts = self.committed(&checkpoint, committed.counts);
+            load = checkpoint.load;
+            load.held = committed.held;
+            encoding.reuse(checkpoint.rows);
+            let (stream, mark) = (load.stream.clone(), checkpoint.mark.map(|it| it.to_string()));
+            run.tell(&RunEvent::Advanced { stream, counts, mark });
+            run.weigh(&load.stream, &counts)?;
+        }
+        encoding.end().await.map_err(|error| match error {
+            SyncError::Source(Failure::Cancelled) | SyncError::Cancelled => {
+                run.signals.why_cancelled()
+            }
+            other => other.into(),
+        })?;
+        Ok(load)
+    }
+
+    /// Adds what a checkpoint did, and answers what was done so far.
+    fn committed(&self, checkpoint: &Checkpoint, counts: RunCounts) -> RunCounts {
+        let mut tally = self.tally();
+        for it in &checkpoint.rejected {
+            tally.notes.add(DiagnosticReason::RecordsQuarantined, &it.reason, 1);
+        }
+        let known = checkpoint.rejected.len() as u64;
+        if counts.quarantined > known {
+            let refused = counts.quarantined - known;
+            let reason = DiagnosticReason::RecordsQuarantined;
+            tally.notes.add(reason, "the database refused them", refused);
+        }
+        self.run.count(&mut tally.counts, counts);
+        tally.counts
+    }
+}
