@@ -198,6 +198,9 @@ def aim_body(case, operation, kind):
     if operation == "query_records":
         case.body = {"where": {"name": {"_like": "A%"}}, "include_deleted": True}
         return
+    if operation == "query_entities":
+        case.body = {"model": "people", "where": {"full_name": {"_like": "A%"}}, "include_deleted": True}
+        return
     data = case.body["data"]
     if "id" in data:
         data["id"] = case.path_parameters["id"]

@@ -9,6 +9,7 @@ mod connector_types;
 mod connectors;
 mod diagnostics;
 mod entities;
+mod entity_query;
 mod files;
 mod filter_plans;
 mod people;

@@ -3,17 +3,36 @@
 use std::sync::Arc;
 
 use linkspan_domain::{
-    Caller, Entity, EntityId, EntitySource, ResourceType,
+    Caller, Condition, Deleted, Entity, EntityId, EntitySource, ResourceType, TargetModel,
+    WorkspaceConnectorId,
     ports::{Store, World},
 };
-use linkspan_sdk::EntityStore;
+use linkspan_sdk::{EntityPage, EntitySearch, EntityStore};
 
-use crate::{RecordError, Records};
+use crate::{RecordError, Records, records::may_read};
 
 /// Entities. Readers of connectors read them; runs write them.
 pub struct Entities {
     records: Records<Entity>,
     sources: Arc<dyn EntityStore>,
+}
+
+/// Which entities to look for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FindEntities {
+    /// Of which model.
+    pub model: TargetModel,
+    /// Only those that this activation brought in. It need not be one that the caller sees: others may have brought in
+    /// what the caller's workspaces received.
+    pub activation: Option<WorkspaceConnectorId>,
+    /// What holds of them.
+    pub condition: Condition,
+    /// Whether those that are gone are among them.
+    pub deleted: Deleted,
+    /// Only those behind this place.
+    pub after: Option<i64>,
+    /// At most so many.
+    pub limit: u32,
 }
 
 impl Entities {
@@ -41,5 +60,19 @@ impl Entities {
         self.records.get(caller, id).await?;
         let sources = self.sources.sources(id, &caller.visible).await;
         sources.map_err(RecordError::reading(ResourceType::Entity))
+    }
+
+    /// The entities of all workspaces that the caller sees of which a condition holds.
+    pub async fn find(
+        &self,
+        caller: &Caller,
+        find: FindEntities,
+    ) -> Result<EntityPage, RecordError> {
+        may_read::<Entity>(caller)?;
+        let FindEntities { model, activation, condition, deleted, after, limit } = find;
+        let visible = caller.visible.clone();
+        let search = EntitySearch { visible, model, activation, condition, deleted, after, limit };
+        let found = self.sources.search(&search).await;
+        found.map_err(RecordError::reading(ResourceType::Entity))
     }
 }

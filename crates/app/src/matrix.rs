@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use futures_util::stream;
 use linkspan_domain::{
-    Call, Condition, FilterScope, ListQuery, Permission, Role, Trigger,
+    Call, Condition, Deleted, FilterScope, ListQuery, Permission, Role, TargetModel, Trigger,
     ports::{FileStore, MockAccessStore, MockRunQueue, World},
 };
 use linkspan_engine::Models;
@@ -13,10 +13,11 @@ use strum::IntoEnumIterator;
 
 use crate::{
     ActivationPatch, Activations, ApiKeys, Audit, Catalog, Draft, DraftOf, DryRun, DryRunOf,
-    Entities, Files, FilterPatch, Filters, MappingPatch, NewActivation, NewApiKey, NewFilter,
-    NewPerson, NewProvider, NewProviderConnector, NewSyncTarget, NewWorkspace, People, PersonPatch,
-    ProviderConnectorPatch, ProviderConnectors, ProviderPatch, Providers, Seeding, Sessions,
-    StartSync, SuggestMappings, SyncTargets, Syncs, TargetModels, WorkspacePatch, Workspaces,
+    Entities, Files, FilterPatch, Filters, FindEntities, MappingPatch, NewActivation, NewApiKey,
+    NewFilter, NewPerson, NewProvider, NewProviderConnector, NewSyncTarget, NewWorkspace, People,
+    PersonPatch, ProviderConnectorPatch, ProviderConnectors, ProviderPatch, Providers, Seeding,
+    Sessions, StartSync, SuggestMappings, SyncTargets, Syncs, TargetModels, WorkspacePatch,
+    Workspaces,
     fixtures::{
         MockCatalog, MockRuns, Shelf, call, code, connector, empty, id, keep, key, own_workspace,
         page, sources, types, world,
@@ -123,6 +124,7 @@ target models list: admin designer analyst
 target models get: admin designer analyst
 entities read: admin designer analyst
 entities sources: admin designer analyst
+entities find: admin designer analyst
 sync targets read: admin designer analyst
 sync targets create: admin designer
 sync targets delete: admin designer
@@ -317,6 +319,14 @@ async fn mappings(call: &Call) -> Tried {
     let entities = Entities::new(empty(), Arc::new(Versions::default()), world());
     let targets = SyncTargets::new(empty(), empty(), empty(), world());
     let (caller, same) = (&call.caller, MappingPatch::default());
+    let find = FindEntities {
+        model: TargetModel::Invoice,
+        activation: None,
+        condition: Condition::And(Vec::new()),
+        deleted: Deleted::Hidden,
+        after: None,
+        limit: 1,
+    };
     let new = crate::mappings::tests::new("{}");
     let run = DryRun { of: DryRunOf::Kept(id(1)), expression: None, records: None };
     let target = NewSyncTarget { workspace_connector_id: id(1), target_workspace_id: id(1) };
@@ -336,6 +346,7 @@ async fn mappings(call: &Call) -> Tried {
         ("target models get", code(models.get(caller, "absent"))),
         ("entities read", code(entities.records().get(caller, id(1)).await)),
         ("entities sources", code(entities.sources(caller, id(1)).await)),
+        ("entities find", code(entities.find(caller, find).await)),
         ("sync targets read", code(targets.records().get(caller, id(1)).await)),
         ("sync targets create", code(targets.create(call, target).await)),
         ("sync targets delete", code(targets.delete(call, id(1), None).await)),

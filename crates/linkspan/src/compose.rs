@@ -183,6 +183,19 @@ impl Platform {
         self.workshop.close().await;
     }
 
+    fn mappings(&self) -> Arc<Mappings> {
+        let Workshop { database: db, sources, world, models, .. } = &self.workshop;
+        let stores = MappingStores {
+            mappings: db.connector_mappings(),
+            activations: db.workspace_connectors(),
+            connectors: db.connectors(),
+            entities: db.mapped(),
+            records: db.records(),
+        };
+        let (models, sources) = (Arc::clone(models), Arc::clone(sources));
+        Arc::new(Mappings::new(stores, models, sources, Arc::clone(world)))
+    }
+
     /// The API over this platform. What it sends as it happens ends when it is `closing`.
     pub(crate) fn api(
         &self,
@@ -238,18 +251,7 @@ impl Platform {
             )),
             filters,
             idempotency: Arc::new(Idempotency::new(db.idempotency(), world())),
-            mappings: Arc::new(Mappings::new(
-                MappingStores {
-                    mappings: db.connector_mappings(),
-                    activations: db.workspace_connectors(),
-                    connectors: db.connectors(),
-                    entities: db.mapped(),
-                    records: db.records(),
-                },
-                Arc::clone(&self.workshop.models),
-                sources(),
-                world(),
-            )),
+            mappings: self.mappings(),
             people: Arc::new(People::new(db.people(), db.workspaces(), sessions(), world())),
             provider_connectors: Arc::new(ProviderConnectors::new(
                 db.provider_connectors(),

@@ -2,6 +2,7 @@
 
 mod plan;
 mod reading;
+mod search;
 mod writing;
 
 use async_trait::async_trait;
@@ -9,7 +10,10 @@ use linkspan_domain::{
     ConnectorMappingId, EntityCounts, EntityId, EntitySource, MappingVersion, StreamName,
     UnmappedRecord, Visible, WorkspaceConnectorId, ports::StoreError,
 };
-use linkspan_sdk::{ActiveMapping, EntityStore, HeldRun, Kept, MappedPage, Position, Reversal};
+use linkspan_sdk::{
+    ActiveMapping, EntityPage, EntitySearch, EntityStore, HeldRun, Kept, MappedPage, Position,
+    Reversal,
+};
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Value};
 use time::OffsetDateTime;
 
@@ -100,6 +104,13 @@ impl EntityStore for SqlEntities {
         visible: &Visible,
     ) -> Result<Vec<EntitySource>, StoreError> {
         reading::sources(&self.db.read().await?, entity, visible).await
+    }
+
+    async fn search(&self, search: &EntitySearch) -> Result<EntityPage, StoreError> {
+        let session = self.db.read().await?;
+        let page = search::search(&session, search).await?;
+        session.commit().await?;
+        Ok(page)
     }
 
     async fn outdate(

@@ -7,7 +7,7 @@ mod feed;
 mod merge;
 mod parts;
 mod postgres;
-mod predicate;
+pub(crate) mod predicate;
 mod search;
 mod sqlite;
 mod stream;

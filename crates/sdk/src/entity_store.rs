@@ -7,7 +7,7 @@ use linkspan_domain::{
 };
 use time::OffsetDateTime;
 
-use crate::{ContentHash, HeldRun, Position};
+use crate::{ContentHash, EntityPage, EntitySearch, HeldRun, Position};
 
 /// Keeps what mappings make of records, and how far each mapping has come.
 ///
@@ -59,6 +59,9 @@ pub trait EntityStore: Send + Sync {
         entity: EntityId,
         visible: &Visible,
     ) -> Result<Vec<EntitySource>, StoreError>;
+
+    /// Looks for entities by what they say, in the order in which they were first kept.
+    async fn search(&self, search: &EntitySearch) -> Result<EntityPage, StoreError>;
 
     /// Says of the live mappings of a stream that they should be looked at, since the stream is not what it was. Answers of
     /// which that was not said yet.

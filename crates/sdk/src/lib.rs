@@ -58,7 +58,9 @@ pub use record_store::{
 };
 pub use rows::{ContentHash, Row, Rows};
 pub use schema::{config_schema, schema_of};
-pub use search::{FoundRecord, RecordSearch, SearchPage, SearchPosition};
+pub use search::{
+    EntityPage, EntitySearch, FoundEntity, FoundRecord, RecordSearch, SearchPage, SearchPosition,
+};
 pub use settings::{Checker, SettingsFault, parse, validate_config};
 pub use sink::{BatchWriter, Change, Intake, Sink, SinkEntry, WriteMode, WriteRequest, sink};
 pub use source::{BatchLimits, CursorSpec, ReadMode, ReadRequest, Source, SourceEntry, source};

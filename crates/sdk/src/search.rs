@@ -1,6 +1,8 @@
-//! Looking for records by what they say.
+//! Looking for records and entities by what they say.
 
-use linkspan_domain::{Condition, Deleted, StreamName, WorkspaceConnectorId, WorkspaceId};
+use linkspan_domain::{
+    Condition, Deleted, Entity, StreamName, TargetModel, Visible, WorkspaceConnectorId, WorkspaceId,
+};
 
 use crate::Record;
 
@@ -52,4 +54,41 @@ pub struct FoundRecord {
     pub stream: StreamName,
     /// The record.
     pub record: Record,
+}
+
+/// Which entities to look for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EntitySearch {
+    /// In which workspaces.
+    pub visible: Visible,
+    /// Of which model.
+    pub model: TargetModel,
+    /// Only those that this activation brought in.
+    pub activation: Option<WorkspaceConnectorId>,
+    /// What holds of their payloads.
+    pub condition: Condition,
+    /// Whether those that are gone are among them.
+    pub deleted: Deleted,
+    /// Only those behind this place.
+    pub after: Option<i64>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// Some of the entities that were found.
+#[derive(Clone, Debug)]
+pub struct EntityPage {
+    /// The entities, in order.
+    pub entities: Vec<FoundEntity>,
+    /// Where to go on. None: everything was looked at. A page may be short, or empty, and still not the last.
+    pub next: Option<i64>,
+}
+
+/// An entity, and where it is.
+#[derive(Clone, Debug)]
+pub struct FoundEntity {
+    /// Its place in the order in which entities are found.
+    pub position: i64,
+    /// The entity.
+    pub entity: Entity,
 }

@@ -9,13 +9,17 @@ use poem_openapi::OpenApi;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
-use super::Tag;
+use super::{
+    Tag,
+    entity_query::{self, EntityQuery},
+};
 use crate::{
     App,
-    answer::{Collection, Document},
+    answer::{Collection, Document, Sequence},
+    body::Plain,
     include::Found,
     problem::Failure,
-    request::{Asking, Listing, Reading},
+    request::{Asking, Listing, Querying, Reading},
     resource::{Kept, Key, Related, Relationship, Shown, attributes, instant, maybe_instant},
 };
 
@@ -31,6 +35,19 @@ impl Entities {
     #[oai(path = "/", method = "get", operation_id = "list_entities")]
     async fn list(&self, request: Listing<Entity>) -> Result<Collection<Entity>, Failure> {
         request.answer().await
+    }
+
+    /// Look for entities
+    ///
+    /// `where` is a condition as Hasura writes them, on the fields of a target model. The database evaluates it as far as it
+    /// can. A page may have fewer entities than asked for, or none, and still not be the last: go on while
+    /// `meta.page.cursor` is there, by sending it as `after`.
+    #[oai(path = "/query", method = "post", operation_id = "query_entities")]
+    async fn query(
+        &self,
+        request: Querying<Plain<EntityQuery>>,
+    ) -> Result<Sequence<Entity>, Failure> {
+        entity_query::answer(request).await
     }
 
     /// Get an entity

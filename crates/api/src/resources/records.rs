@@ -26,7 +26,7 @@ use crate::{
     problem::Failure,
     request::{Continuing, Querying},
     resource::{Key, Related, Relationship, Shown, attributes, instant, maybe_instant},
-    schema::{Schema, object, one_of, open_object, property},
+    schema::{Schema, inline, object, one_of, open_object, property},
 };
 
 /// The operations.
@@ -90,7 +90,7 @@ impl Operations {
     ///
     /// `where` is a condition as Hasura writes them, on the fields of the records. The database evaluates it as far as it can.
     /// A page may have fewer records than asked for, or none, and still not be the last: go on while `meta.page.cursor` is
-    /// there, by sending it as `after`.
+    /// there, by sending it as `after`. What mappings made of records is looked for at `/v1/entities/query`.
     #[oai(path = "/query", method = "post", operation_id = "query_records")]
     async fn query(
         &self,
@@ -138,13 +138,8 @@ pub(crate) struct RecordQuery {
 
 impl RecordQuery {
     fn into_find(self, scope: &Scope) -> Result<Find, Failure> {
-        let condition = Condition::parse(&Value::Object(self.condition));
-        let condition = condition.map_err(|error| malformed(&error))?;
-        let size = self.limit.map_or(Some(PageSize::default()), PageSize::new);
-        let size = size.ok_or_else(|| {
-            let detail = format!("a page has 1 to {} records", PageSize::MAX);
-            Failure::new(Code::Invalid, detail).at("/limit")
-        })?;
+        let condition = condition(self.condition)?;
+        let limit = limit(self.limit)?;
         let after = self.after.map(|cursor| {
             let position: Option<(i64, Option<String>)> = scope.position(&cursor);
             let position = position.map(|(stream, key)| SearchPosition { stream, key });
@@ -155,8 +150,34 @@ impl RecordQuery {
             condition,
             deleted: if self.include_deleted { Deleted::Shown } else { Deleted::Hidden },
             after: after.transpose()?,
-            limit: size.get().into(),
+            limit,
         })
+    }
+}
+
+/// What has to hold, as `where` says it.
+pub(super) fn condition(condition: Map<String, Value>) -> Result<Condition, Failure> {
+    Condition::parse(&Value::Object(condition)).map_err(|error| malformed(&error))
+}
+
+/// How long a page may be, as `limit` says it.
+pub(super) fn limit(limit: Option<u16>) -> Result<u32, Failure> {
+    let size = limit.map_or(Some(PageSize::default()), PageSize::new);
+    let size = size.ok_or_else(|| {
+        let detail = format!("a page has 1 to {} items", PageSize::MAX);
+        Failure::new(Code::Invalid, detail).at("/limit")
+    })?;
+    Ok(size.get().into())
+}
+
+/// What `limit` may be.
+pub(super) fn limit_schema() -> MetaSchema {
+    MetaSchema {
+        minimum: Some(1.0),
+        maximum: Some(f64::from(PageSize::MAX)),
+        default: Some(PageSize::default().get().into()),
+        description: Some("How much a page has at most."),
+        ..MetaSchema::new("integer")
     }
 }
 
@@ -170,13 +191,6 @@ impl PlainBody for RecordQuery {
     const TYPE: &'static str = "record_query";
 
     fn schema() -> MetaSchema {
-        let limit = MetaSchema {
-            minimum: Some(1.0),
-            maximum: Some(f64::from(PageSize::MAX)),
-            default: Some(PageSize::default().get().into()),
-            description: Some("How many records a page has at most."),
-            ..MetaSchema::new("integer")
-        };
         let properties = vec![
             property::<Condition>("where", "What holds of the records. Empty: anything."),
             property::<Option<WorkspaceConnectorId>>(
@@ -188,7 +202,7 @@ impl PlainBody for RecordQuery {
                 "include_deleted",
                 "Whether records that are gone from their source are found, too.",
             ),
-            ("limit", crate::schema::inline(limit)),
+            ("limit", inline(limit_schema())),
             property::<Option<String>>("after", "Only records behind this cursor."),
         ];
         object(properties, &[])

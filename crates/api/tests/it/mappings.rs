@@ -189,6 +189,32 @@ async fn entities_are_listed_by_model_and_only_to_those_whose_they_are() {
     let stranger = platform.client(crate::platform::STRANGER);
     stranger.get(&one).await.refused(404, "resource.not_found");
     stranger.get(&format!("{one}/sources")).await.refused(404, "resource.not_found");
+
+    let find = async |body: Value| admin.post("/v1/entities/query", body).await.expect(200);
+    let said = json!({ "external_id": { "_eq": "2" } });
+    let invoices = find(json!({ "model": "invoice", "where": said })).await;
+    assert_eq!(invoices.body["data"][0]["id"], json!(Uuid::from_u128(2)));
+    assert_eq!(invoices.body["data"][0]["type"], "entity");
+    assert_eq!(invoices.body["data"].as_array().unwrap().len(), 1);
+    let others = find(json!({ "model": "people", "where": said })).await;
+    assert_eq!(others.body["data"], json!([]));
+    let first = find(json!({ "model": "invoice", "limit": 1 })).await;
+    let after = &first.body["data"][0]["meta"]["page"]["cursor"];
+    assert!(after.is_string(), "{}", first.body);
+    let rest = find(json!({ "model": "invoice", "after": after })).await;
+    assert_eq!(rest.body["data"], json!([]));
+    assert_eq!(rest.body["meta"]["page"]["cursor"], Value::Null);
+    let query = "/v1/entities/query";
+    let foreign = stranger.post(query, json!({ "model": "invoice" })).await.expect(200);
+    assert_eq!(foreign.body["data"], json!([]));
+    let elsewhere = json!({ "model": "invoice", "after": after });
+    stranger.post(query, elsewhere).await.refused(400, "page.invalid_cursor");
+    for wrong in [json!({}), json!({ "model": "absent" }), json!({ "model": "people", "limit": 0 })]
+    {
+        admin.post(query, wrong).await.expect(422);
+    }
+    let malformed = json!({ "model": "people", "where": { "name": { "_equals": "A" } } });
+    admin.post(query, malformed).await.refused(422, "connector_filter.invalid_condition");
 }
 
 #[tokio::test]

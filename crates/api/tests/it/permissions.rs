@@ -43,6 +43,7 @@ fn least(operation: &str) -> &'static str {
         | "list_entities"
         | "get_entity"
         | "list_entity_sources"
+        | "query_entities"
         | "list_workspace_connector_sync_targets"
         | "get_workspace_connector_sync_target"
         | "list_record_changes"
@@ -53,6 +54,13 @@ fn least(operation: &str) -> &'static str {
         | "list_workspace_connector_sync_logs"
         | "get_workspace_connector_sync_log"
         | "follow_workspace_connector_sync_log" => "analyst",
+        other => least_to_write(other),
+    }
+}
+
+/// The same for what changes something.
+fn least_to_write(operation: &str) -> &'static str {
+    match operation {
         "create_connector_filter"
         | "update_connector_filter"
         | "delete_connector_filter"

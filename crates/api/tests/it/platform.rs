@@ -202,6 +202,52 @@ impl Platform {
     }
 }
 
+fn probes(pinged: Database) -> Probes {
+    Probes {
+        metrics: Arc::new(|| "linkspan_up 1\n".to_owned()),
+        is_ready: Arc::new(move || {
+            let database = pinged.clone();
+            Box::pin(async move { database.ping().await.is_ok() })
+        }),
+    }
+}
+
+/// The shop and CSV, without a way out.
+fn connectors(home: &TempDir) -> (Arc<ConnectorTypes>, Arc<Sources>) {
+    let csv = linkspan_builtin::all().into_iter().find(|it| it.manifest.key.as_str() == "csv");
+    let types = [Definition::of::<Shop>(), csv.unwrap()];
+    let types = Arc::new(ConnectorTypes::new(types).unwrap());
+    let policy = KeyPolicy::CreateFile(home.path().to_owned());
+    let vault = Arc::new(KeyringVault::new(Keyring::open(None, &[], &policy).unwrap()));
+    let settings = Arc::new(ActivationSettings::new(Arc::clone(&types), vault));
+    let environment = Environment {
+        files: FileAccess::none().with_uploads(&home.path().join("files")).unwrap(),
+        ..Environment::new(Arc::new(NoWayOut), Arc::new(OpenHosts))
+    };
+    (types, Arc::new(Sources::new(settings, environment)))
+}
+
+fn sync_targets(db: &Database, world: Arc<dyn World>) -> Arc<SyncTargets> {
+    let (activations, workspaces) = (db.workspace_connectors(), db.workspaces());
+    Arc::new(SyncTargets::new(db.sync_targets(), activations, workspaces, world))
+}
+
+fn mappings(
+    db: &Database,
+    models: &Arc<linkspan_engine::Models>,
+    sources: &Arc<Sources>,
+    world: Arc<dyn World>,
+) -> Arc<Mappings> {
+    let stores = MappingStores {
+        mappings: db.connector_mappings(),
+        activations: db.workspace_connectors(),
+        connectors: db.connectors(),
+        entities: db.mapped(),
+        records: db.records(),
+    };
+    Arc::new(Mappings::new(stores, Arc::clone(models), Arc::clone(sources), world))
+}
+
 fn app(
     database: &Database,
     home: &TempDir,
@@ -210,19 +256,9 @@ fn app(
     closing: &CancellationToken,
 ) -> App {
     let world = || Arc::clone(world);
-    let csv = linkspan_builtin::all().into_iter().find(|it| it.manifest.key.as_str() == "csv");
-    let types = [Definition::of::<Shop>(), csv.unwrap()];
-    let types = Arc::new(ConnectorTypes::new(types).unwrap());
-    let policy = KeyPolicy::CreateFile(home.path().to_owned());
-    let vault = Arc::new(KeyringVault::new(Keyring::open(None, &[], &policy).unwrap()));
-    let settings = Arc::new(ActivationSettings::new(Arc::clone(&types), vault));
-    let uploads = home.path().join("files");
-    let store: Arc<dyn FileStore> = Arc::new(FolderStore::open(&uploads).unwrap());
-    let environment = Environment {
-        files: FileAccess::none().with_uploads(&uploads).unwrap(),
-        ..Environment::new(Arc::new(NoWayOut), Arc::new(OpenHosts))
-    };
-    let sources = Arc::new(Sources::new(settings, environment));
+    let store: Arc<dyn FileStore> =
+        Arc::new(FolderStore::open(&home.path().join("files")).unwrap());
+    let (types, sources) = connectors(home);
     let models = linkspan_engine::Models::parse(include_str!("../../../../seeds/models.json"));
     let models = Arc::new(models.unwrap());
     let sessions = Arc::new(Sessions::default());
@@ -272,18 +308,7 @@ fn app(
         )),
         filters,
         idempotency: Arc::new(Idempotency::new(db.idempotency(), world())),
-        mappings: Arc::new(Mappings::new(
-            MappingStores {
-                mappings: db.connector_mappings(),
-                activations: db.workspace_connectors(),
-                connectors: db.connectors(),
-                entities: db.mapped(),
-                records: db.records(),
-            },
-            Arc::clone(&models),
-            Arc::clone(&sources),
-            world(),
-        )),
+        mappings: mappings(db, &models, &sources, world()),
         people: Arc::new(People::new(db.people(), db.workspaces(), Arc::clone(&sessions), world())),
         provider_connectors: Arc::new(ProviderConnectors::new(
             db.provider_connectors(),
@@ -313,12 +338,7 @@ fn app(
             sources,
             world(),
         )),
-        sync_targets: Arc::new(SyncTargets::new(
-            db.sync_targets(),
-            db.workspace_connectors(),
-            db.workspaces(),
-            world(),
-        )),
+        sync_targets: sync_targets(db, world()),
         target_models: Arc::new(TargetModels::new(&models)),
         connector_types: types,
         workspaces: Arc::new(Workspaces::new(
@@ -331,13 +351,7 @@ fn app(
         )),
         snapshots: db.snapshots(),
         world: world(),
-        probes: Probes {
-            metrics: Arc::new(|| "linkspan_up 1\n".to_owned()),
-            is_ready: Arc::new(move || {
-                let database = pinged.clone();
-                Box::pin(async move { database.ping().await.is_ok() })
-            }),
-        },
+        probes: probes(pinged),
         limits,
     }
 }

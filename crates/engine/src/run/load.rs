@@ -103,9 +103,9 @@ impl<'a> StreamLoad<'a> {
         let attempt = Attempt { load, state, pushed, rest };
         self.read(&attempt, parts).await?;
 
-        let (load, memory) = (attempt.load, self.plan.memory.clone());
+        let memory = self.plan.memory.clone();
         let (retention, now) = (self.plan.retention, run.engine.world.now());
-        let finish = Finish { load, memory, retention, now };
+        let finish = Finish { load: attempt.load, memory, retention, now };
         let deleted = run.engine.records.finish_stream(&finish).await.map_err(SyncError::Store)?;
         let mut tally = self.tally();
         run.count(&mut tally.counts, RunCounts { deleted, ..RunCounts::default() });

@@ -205,15 +205,11 @@ impl Plant {
     }
 }
 
+/// Records by their keys.
+type Records = BTreeMap<String, Value>;
+
 /// What the sync counted is what changed, once each.
-fn check(
-    counted: &Value,
-    (before, expected, kept): (
-        &BTreeMap<String, Value>,
-        &BTreeMap<String, Value>,
-        &BTreeMap<String, Value>,
-    ),
-) {
+fn check(counted: &Value, (before, expected, kept): (&Records, &Records, &Records)) {
     let lost: Vec<_> = expected.keys().filter(|it| !kept.contains_key(*it)).collect();
     assert!(lost.is_empty(), "lost: {lost:?}");
     assert!(kept == expected, "the records are not what the shop has");

@@ -9,26 +9,31 @@ use serde_json::Number;
 
 /// Which SQL to speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Dialect {
-    /// `payload` is `jsonb`.
+pub(crate) enum Dialect {
+    /// JSON is `jsonb`.
     Postgres,
-    /// `payload` is text.
+    /// JSON is text.
     Sqlite,
 }
 
-/// A predicate on `r.payload`, and the values that it refers to.
+/// A predicate on a column of JSON, and the values that it refers to.
 #[derive(Clone, Debug)]
-pub(super) struct Predicate {
-    /// SQL that is true of all records of which the condition holds.
-    pub(super) sql: String,
+pub(crate) struct Predicate {
+    /// SQL that is true of all rows of which the condition holds.
+    pub(crate) sql: String,
     /// The values of its parameters.
-    pub(super) values: Vec<Value>,
+    pub(crate) values: Vec<Value>,
 }
 
 impl Predicate {
-    /// What a database can tell of `condition`, with parameters from `$first` on.
-    pub(super) fn of(dialect: Dialect, condition: &Condition, first: usize) -> Self {
-        let mut writer = Writer { dialect, first, values: Vec::new() };
+    /// What a database can tell of `condition` on `column`, with parameters from `$first` on.
+    pub(crate) fn of(
+        dialect: Dialect,
+        column: &'static str,
+        condition: &Condition,
+        first: usize,
+    ) -> Self {
+        let mut writer = Writer { dialect, column, first, values: Vec::new() };
         let sql = writer.superset(condition).unwrap_or_else(|| "true".to_owned());
         Self { sql, values: writer.values }
     }
@@ -36,6 +41,7 @@ impl Predicate {
 
 struct Writer {
     dialect: Dialect,
+    column: &'static str,
     first: usize,
     values: Vec<Value>,
 }
@@ -118,7 +124,7 @@ impl Writer {
     fn field(&mut self, path: &FieldPath) -> Option<Field> {
         match self.dialect {
             Dialect::Postgres => {
-                let mut value = "r.payload".to_owned();
+                let mut value = self.column.to_owned();
                 for name in path.names() {
                     let name = self.text(name)?;
                     value = format!("{value} -> {name}::text");
@@ -134,7 +140,8 @@ impl Writer {
                     }
                     place = format!("{place}.\"{name}\"");
                 }
-                Some(Field::Sqlite(self.bind(place)))
+                let column = self.column;
+                Some(Field::Sqlite(format!("{column}, {}", self.bind(place))))
             }
         }
     }
@@ -266,11 +273,11 @@ impl Writer {
     }
 }
 
-/// A field of a record, as SQL.
+/// A field of a row, as SQL.
 enum Field {
     /// The value as `jsonb`.
     Postgres(String),
-    /// Where it is, as a parameter.
+    /// The column, and where in it, as arguments of functions.
     Sqlite(String),
 }
 
@@ -281,7 +288,7 @@ impl Field {
             (Self::Postgres(value), Kind::Text) => format!("({value} #>> '{{}}') COLLATE \"C\""),
             (Self::Postgres(value), Kind::Number) => format!("({value})::numeric"),
             (Self::Postgres(value), Kind::Boolean) => format!("({value})::boolean"),
-            (Self::Sqlite(place), _) => format!("json_extract(r.payload, {place})"),
+            (Self::Sqlite(place), _) => format!("json_extract({place})"),
         }
     }
 
@@ -292,13 +299,13 @@ impl Field {
             (Self::Postgres(value), Kind::Number) => format!("jsonb_typeof{value} = 'number'"),
             (Self::Postgres(value), Kind::Boolean) => format!("jsonb_typeof{value} = 'boolean'"),
             (Self::Sqlite(place), Kind::Text) => {
-                format!("json_type(r.payload, {place}) = 'text'")
+                format!("json_type({place}) = 'text'")
             }
             (Self::Sqlite(place), Kind::Number) => {
-                format!("json_type(r.payload, {place}) IN ('integer', 'real')")
+                format!("json_type({place}) IN ('integer', 'real')")
             }
             (Self::Sqlite(place), Kind::Boolean) => {
-                format!("json_type(r.payload, {place}) IN ('true', 'false')")
+                format!("json_type({place}) IN ('true', 'false')")
             }
         };
         format!("CASE WHEN {is} THEN {test} END")
@@ -308,7 +315,7 @@ impl Field {
         match self {
             Self::Postgres(value) => format!("(coalesce(jsonb_typeof{value}, 'null') = 'null')"),
             Self::Sqlite(place) => {
-                format!("(coalesce(json_type(r.payload, {place}), 'null') = 'null')")
+                format!("(coalesce(json_type({place}), 'null') = 'null')")
             }
         }
     }

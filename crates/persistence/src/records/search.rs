@@ -105,7 +105,7 @@ fn records(
         Deleted::Hidden => " AND r.deleted_at IS NULL",
         Deleted::Shown => "",
     };
-    let predicate = Predicate::of(dialect, &search.condition, values.len() + 1);
+    let predicate = Predicate::of(dialect, "r.payload", &search.condition, values.len() + 1);
     values.extend(predicate.values);
     let text = format!(
         "SELECT {columns} \

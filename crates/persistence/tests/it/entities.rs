@@ -3,17 +3,26 @@
 use std::sync::Arc;
 
 use linkspan_domain::{
-    ConnectorMapping, ConnectorMappingId, Deleted, Entity, EntityCounts, ListQuery, MappingOrigin,
-    MappingStatus, Revision, RunEnd, SyncMode, SyncTarget, TargetModel, Visible,
+    Condition, ConnectorMapping, ConnectorMappingId, Deleted, Entity, EntityCounts, ListQuery,
+    MappingOrigin, MappingStatus, Revision, RunEnd, SyncMode, SyncTarget, TargetModel, Visible,
     ports::{Change, StoreError},
 };
 use linkspan_sdk::{
-    ContentHash, EntityStore, HeldRun, Kept, MappedObject, MappedOutcome, MappedPage, MappedRecord,
-    Position, Reversal,
+    ContentHash, EntitySearch, EntityStore, HeldRun, Kept, MappedObject, MappedOutcome, MappedPage,
+    MappedRecord, Position, Reversal,
 };
-use linkspan_testkit::fixtures::{EPOCH, Specimen, id, receipt};
+use linkspan_testkit::{
+    Random,
+    fixtures::{EPOCH, Specimen, id, receipt},
+};
+use serde_json::{Value, json};
 
-use crate::{activation::Bench, place::keep, scratch::on_both};
+use crate::{
+    activation::Bench,
+    place::keep,
+    scratch::on_both,
+    search::{condition, values},
+};
 
 on_both! {
     a_page_moves_the_mapping_on_with_its_entities
@@ -28,6 +37,8 @@ on_both! {
     an_activation_begins_as_its_own_target
     all_targets_receive_and_a_new_one_from_the_beginning
     entities_go_with_their_activation
+    what_is_found_is_what_the_condition_holds_of
+    a_search_goes_on_page_by_page_within_model_and_tenant
 }
 
 struct Mapped {
@@ -354,4 +365,78 @@ async fn entities_go_with_their_activation(url: &str) {
     assert_eq!(it.entities(Deleted::Shown).await.len(), 0);
     assert_eq!(targets(&it).await, []);
     assert_eq!(it.store.versions(it.mapping.id).await.unwrap(), []);
+}
+
+fn search(it: &Mapped, condition: &Value) -> EntitySearch {
+    EntitySearch {
+        visible: Visible::only(it.bench.activation.workspace_id),
+        model: TargetModel::Invoice,
+        activation: None,
+        condition: Condition::parse(condition).unwrap(),
+        deleted: Deleted::Hidden,
+        after: None,
+        limit: 1_000,
+    }
+}
+
+/// The records of what is found.
+async fn found(it: &Mapped, search: &EntitySearch) -> Vec<String> {
+    let mut search = search.clone();
+    let mut found = Vec::new();
+    loop {
+        let page = it.store.search(&search).await.unwrap();
+        assert!(page.entities.len() <= search.limit as usize);
+        found.extend(page.entities.into_iter().map(|it| it.entity.record_key));
+        let Some(next) = page.next else { return found };
+        assert!(Some(next) > search.after);
+        search.after = Some(next);
+    }
+}
+
+fn says(key: &str, payload: &Value) -> MappedRecord {
+    let payload = payload.to_string();
+    let hash = ContentHash::of(&payload);
+    let object = MappedObject { external_id: None, payload, hash };
+    MappedRecord { key: key.to_owned(), outcome: MappedOutcome::Objects(vec![object]) }
+}
+
+async fn what_is_found_is_what_the_condition_holds_of(url: &str) {
+    let it = Mapped::new(url).await;
+    let rows: Vec<(String, Value)> = (0..)
+        .zip(values())
+        .map(|(number, value)| (format!("{number:03}"), json!({ "a": value, "x\"y": number })))
+        .collect();
+    it.commit(0, 1, rows.iter().map(|(key, row)| says(key, row)).collect()).await;
+    let mut random = Random::from_seed(11);
+    let mut hits = 0;
+    for _ in 0..200 {
+        let condition = condition(&mut random, 2);
+        let reference = Condition::parse(&condition).unwrap();
+        let expected: Vec<&str> =
+            rows.iter().filter(|(_, row)| reference.holds(row)).map(|(key, _)| &**key).collect();
+        assert_eq!(found(&it, &search(&it, &condition)).await, expected, "{condition}");
+        hits += expected.len();
+    }
+    assert!(hits > 600, "{hits}");
+}
+
+async fn a_search_goes_on_page_by_page_within_model_and_tenant(url: &str) {
+    let it = Mapped::new(url).await;
+    let rows = (0..1_300).map(|n| says(&format!("{n:05}"), &json!({ "n": n, "odd": n % 2 == 1 })));
+    it.commit(0, 1, rows.collect()).await;
+    it.commit(1, 2, (1_200..1_300).map(|n| gone(&format!("{n:05}"))).collect()).await;
+    let odd = EntitySearch { limit: 7, ..search(&it, &json!({ "odd": { "_eq": true } })) };
+    let all = found(&it, &odd).await;
+    assert_eq!((all.len(), all.is_sorted()), (600, true));
+    let shown = EntitySearch { deleted: Deleted::Shown, ..odd.clone() };
+    assert_eq!(found(&it, &shown).await.len(), 650);
+    let own = EntitySearch { activation: Some(it.bench.activation.id), limit: 500, ..odd.clone() };
+    assert_eq!(found(&it, &own).await.len(), 600);
+    for elsewhere in [
+        EntitySearch { activation: Some(id(999)), ..odd.clone() },
+        EntitySearch { model: TargetModel::People, ..odd.clone() },
+        EntitySearch { visible: Visible::only(it.bench.place.foreign_workspace), ..odd },
+    ] {
+        assert_eq!(found(&it, &elsewhere).await, [""; 0]);
+    }
 }

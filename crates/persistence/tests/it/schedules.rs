@@ -38,7 +38,7 @@ fn turn(bench: &Bench, schedule: &Schedule, again: OffsetDateTime) -> Turn {
     let (mut run, started) = bench.next_run(SyncMode::Full);
     run.trigger_type = Trigger::Schedule;
     let mut skipped = started.clone();
-    skipped.audit.action = "sync.skipped".to_owned();
+    "sync.skipped".clone_into(&mut skipped.audit.action);
     Turn { schedule: schedule.clone(), next_run_at: Some(again), run, started, skipped }
 }
 

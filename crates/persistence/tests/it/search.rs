@@ -41,7 +41,7 @@ async fn found(bench: &Bench, search: &RecordSearch) -> Vec<(WorkspaceConnectorI
 }
 
 /// Values that databases and JSON like to disagree on.
-fn values() -> Vec<Value> {
+pub(crate) fn values() -> Vec<Value> {
     let big = 9_007_199_254_740_993_i64;
     vec![
         json!(null),
@@ -138,7 +138,7 @@ fn test(random: &mut Random) -> Value {
     random.pick(&paths).iter().rev().fold(leaf, |inner, name| json!({ *name: inner }))
 }
 
-fn condition(random: &mut Random, depth: u32) -> Value {
+pub(crate) fn condition(random: &mut Random, depth: u32) -> Value {
     match *random.pick(&["leaf", "leaf", "and", "or", "not"]) {
         "and" if depth > 0 => {
             json!({ "_and": [condition(random, depth - 1), condition(random, depth - 1)] })

@@ -31,13 +31,13 @@ fn day(number: i64) -> OffsetDateTime {
     EPOCH + Duration::days(number)
 }
 
-fn days(number: u32) -> Option<RetentionDays> {
-    Some(number.try_into().unwrap())
+fn days(number: u32) -> RetentionDays {
+    number.try_into().unwrap()
 }
 
 /// Stale for ten days, then a tombstone forever.
 fn stale() -> Retention {
-    Retention { stale: days(10), tombstones: None }
+    Retention { stale: Some(days(10)), tombstones: None }
 }
 
 async fn finish(bench: &Bench, load: Load, retention: Retention, now: OffsetDateTime) -> u64 {
@@ -168,7 +168,7 @@ async fn what_was_stale_for_long_enough_is_buried(url: &str) {
 
 async fn what_was_buried_for_long_enough_is_forgotten(url: &str) {
     let bench = Bench::new(url).await;
-    let at_once = Retention { stale: None, tombstones: days(7) };
+    let at_once = Retention { stale: None, tombstones: Some(days(7)) };
     full(&bench, &[A, B], at_once, day(1)).await;
     assert_eq!(full(&bench, &[A], at_once, day(2)).await, 1);
     full(&bench, &[A], at_once, day(9) - Duration::SECOND).await;
@@ -179,7 +179,7 @@ async fn what_was_buried_for_long_enough_is_forgotten(url: &str) {
     assert!(record(&bench, "2").await.is_none());
     assert_eq!(bench.count().await, 1);
 
-    let both = Retention { stale: days(7), tombstones: days(7) };
+    let both = Retention { stale: Some(days(7)), tombstones: Some(days(7)) };
     full(&bench, &[A, B], both, day(10)).await;
     let met = full(&bench, &[], both, day(11)).await;
     let buried = full(&bench, &[B], both, day(18)).await;

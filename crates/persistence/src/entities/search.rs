@@ -1,0 +1,135 @@
+//! Looking for entities by what they say: SQL lets through what the database can tell, then the condition is asked.
+
+use std::collections::HashMap;
+
+use linkspan_domain::{Deleted, Entity, EntityId, ports::StoreError};
+use linkspan_sdk::{EntityPage, EntitySearch, FoundEntity};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, QueryResult, Statement, Value};
+use serde_json::Value as Json;
+use uuid::Uuid;
+
+use crate::{
+    error::{corrupt, store_error},
+    records::predicate::{Dialect, Predicate},
+    session::Session,
+    store::{Table, select},
+    table::entity::Column,
+};
+
+/// How many entities are asked the condition for one page at most.
+const ENTITIES: usize = 10_000;
+
+/// How many entities are fetched at a time.
+const FETCH: usize = 500;
+
+pub(super) async fn search(
+    session: &Session,
+    search: &EntitySearch,
+) -> Result<EntityPage, StoreError> {
+    let limit = usize::try_from(search.limit).unwrap_or(usize::MAX);
+    let (mut found, mut asked, mut last) = (Vec::new(), 0, search.after);
+    let next = 'looking: loop {
+        let candidates = candidates(session, search, last).await?;
+        for it in &candidates {
+            if found.len() >= limit || asked >= ENTITIES {
+                break 'looking last;
+            }
+            (asked, last) = (asked + 1, Some(it.position));
+            if search.condition.holds(&it.payload) {
+                found.push((it.position, it.id));
+            }
+        }
+        if candidates.len() < FETCH {
+            break None;
+        }
+    };
+    Ok(EntityPage { entities: read(session, search, &found).await?, next })
+}
+
+/// An entity that the database lets through.
+struct Candidate {
+    position: i64,
+    id: EntityId,
+    payload: Json,
+}
+
+impl Candidate {
+    fn from_row(row: &QueryResult) -> Result<Self, StoreError> {
+        let id: Uuid = row.try_get("", "entity_id").map_err(store_error)?;
+        let payload: String = row.try_get("", "payload").map_err(store_error)?;
+        Ok(Self {
+            position: row.try_get("", "pk").map_err(store_error)?,
+            id: EntityId::from_uuid(id),
+            payload: serde_json::from_str(&payload).map_err(corrupt)?,
+        })
+    }
+}
+
+/// Some entities behind `after`, in order.
+async fn candidates(
+    session: &Session,
+    search: &EntitySearch,
+    after: Option<i64>,
+) -> Result<Vec<Candidate>, StoreError> {
+    let backend = session.get_database_backend();
+    let (text, values) = sql(backend, search, after);
+    let statement = Statement::from_sql_and_values(backend, text, values);
+    let rows = session.query_all_raw(statement).await.map_err(store_error)?;
+    rows.iter().map(Candidate::from_row).collect()
+}
+
+fn sql(backend: DbBackend, search: &EntitySearch, after: Option<i64>) -> (String, Vec<Value>) {
+    let mut values: Vec<Value> = Vec::new();
+    let mut bind = |value: Value| {
+        values.push(value);
+        format!("${}", values.len())
+    };
+    let after = bind(after.unwrap_or(0).into());
+    let seen = search.visible.workspaces.iter();
+    let workspaces: Vec<String> = seen.map(|it| bind(it.uuid().into())).collect();
+    let mut narrow = match search.deleted {
+        Deleted::Hidden => " AND e.deleted_at IS NULL".to_owned(),
+        Deleted::Shown => String::new(),
+    };
+    if let Some(activation) = search.activation {
+        let activation = bind(activation.uuid().into());
+        narrow = format!("{narrow} AND c.workspace_connector_id = {activation}");
+    }
+    let dialect = match backend {
+        DbBackend::Postgres => Dialect::Postgres,
+        _ => Dialect::Sqlite,
+    };
+    let predicate = Predicate::of(dialect, "e.payload", &search.condition, values.len() + 1);
+    values.extend(predicate.values);
+    // The model is one of a few plain words. PostgreSQL would not compare a text with its enumeration.
+    let text = format!(
+        "SELECT e.pk, e.entity_id, CAST(e.payload AS text) AS payload FROM entities e \
+         JOIN workspaces w ON w.pk = e.workspace_pk \
+         JOIN workspace_connectors c ON c.pk = e.workspace_connector_pk \
+         WHERE e.pk > {after} AND e.target_model = '{}' AND w.workspace_id IN ({}){narrow} \
+            AND ({}) ORDER BY e.pk LIMIT {FETCH}",
+        search.model,
+        workspaces.join(", "),
+        predicate.sql
+    );
+    (text, values)
+}
+
+/// The entities that were found, in order.
+async fn read(
+    session: &Session,
+    search: &EntitySearch,
+    found: &[(i64, EntityId)],
+) -> Result<Vec<FoundEntity>, StoreError> {
+    if found.is_empty() {
+        return Ok(Vec::new());
+    }
+    let named = Column::EntityId.is_in(found.iter().map(|(_, id)| id.uuid()));
+    let entities: Vec<Entity> = select(session, Entity::scope(&search.visible), named).await?;
+    let mut entities: HashMap<EntityId, Entity> =
+        entities.into_iter().map(|it| (it.id, it)).collect();
+    let found = found.iter().filter_map(|(position, id)| {
+        Some(FoundEntity { position: *position, entity: entities.remove(id)? })
+    });
+    Ok(found.collect())
+}
