@@ -93,11 +93,11 @@ impl Bench<'_> {
                 .at_least("sling", 2.5)
                 .megabytes_at_most(150.0),
             Contest::new("arrow", "PostgreSQL as Arrow into nothing", self.setting.rows)
-                .at_least("adbc", 0.8),
+                .at_least("adbc", 0.9),
             Contest::new("parquet", "PostgreSQL into Parquet", self.setting.rows)
-                .at_least("adbc", 0.8),
+                .at_least("adbc", 0.9),
             Contest::new("csv", "CSV into a table of PostgreSQL", self.setting.rows / CSV_SHARE)
-                .at_least("sling", 2.5),
+                .at_least("sling", 3.0),
             Contest::new("again", "a table again, by its cursor", self.setting.rows),
         ];
         for round in 1..=self.setting.rounds {
