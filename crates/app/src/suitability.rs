@@ -6,6 +6,7 @@ use linkspan_domain::{
     Caller, Capability, Code, Denied, Problem, StreamName, SyncMode, WorkspaceConnector,
     WorkspaceConnectorId,
 };
+use linkspan_sdk::WriteMode;
 
 use crate::{SettingsError, Sources, sources::may_run};
 
@@ -23,6 +24,11 @@ pub enum Unsuitable {
         "connectors of this type cannot {0} records, which this activation is to do; choose a connector of another type"
     )]
     Unsupported(Capability),
+    /// The type writes all records at once, or none.
+    #[error(
+        "connectors of this type replace all that is there, and cannot take changes one by one; write into one with `linkspan read --into`, or choose another type"
+    )]
+    Replaces,
     /// An incremental sync has nothing to tell new records by.
     #[error(
         "an incremental sync needs a cursor_column in the streams of workspace connector {0}; set one, or sync in full"
@@ -35,7 +41,7 @@ impl Problem for Unsuitable {
         match self {
             Self::Denied(_) => Code::PermissionDenied,
             Self::Settings(error) => error.code(),
-            Self::Unsupported(_) => Code::TypeUnsupported,
+            Self::Unsupported(_) | Self::Replaces => Code::TypeUnsupported,
             Self::CursorRequired(_) => Code::CursorRequired,
         }
     }
@@ -43,7 +49,7 @@ impl Problem for Unsuitable {
     fn pointer(&self) -> Option<String> {
         match self {
             Self::CursorRequired(_) => Some("/data/attributes/mode".to_owned()),
-            Self::Denied(_) | Self::Settings(_) | Self::Unsupported(_) => None,
+            Self::Denied(_) | Self::Settings(_) | Self::Unsupported(_) | Self::Replaces => None,
         }
     }
 }
@@ -60,7 +66,14 @@ pub(crate) fn can_sync(
     let definition = sources.settings().definition(&activation.connector_type)?;
     may_run(caller, definition)?;
     let needed = needed(activation);
-    if definition.manifest.can(needed) { Ok(()) } else { Err(Unsuitable::Unsupported(needed)) }
+    let takes_changes = || definition.write_modes().contains(&WriteMode::Upsert);
+    match needed {
+        Capability::Write if definition.manifest.can(needed) && !takes_changes() => {
+            Err(Unsuitable::Replaces)
+        }
+        _ if definition.manifest.can(needed) => Ok(()),
+        _ => Err(Unsuitable::Unsupported(needed)),
+    }
 }
 
 /// What the type of an activation must be capable of for a run.

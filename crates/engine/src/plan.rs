@@ -27,6 +27,8 @@ pub struct StreamPlan {
     pub(crate) memory: StreamMemory,
     /// What its records are held to.
     pub(crate) shape: Option<Shape>,
+    /// Whether the settings name the key, and not the source: of several records with one key the last counts then.
+    pub(crate) has_own_key: bool,
 }
 
 /// How to tell what is new.
@@ -98,6 +100,7 @@ fn stream(
         retention: settings.map(StreamSettings::retention).unwrap_or_default(),
         memory,
         shape: None,
+        has_own_key: own_key.is_some(),
     })
 }
 

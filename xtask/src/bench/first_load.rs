@@ -58,7 +58,7 @@ pub(crate) fn measure(binary: &Path, rows: u64, rounds: u32) -> Result<Vec<Figur
             name: "first load / plain COPY of JSON, rows per second".to_owned(),
             measured: pipe / load,
             unit: "",
-            target: Target::AtLeast(0.8),
+            target: Target::AtLeast(0.85),
         },
         Figure {
             name: "first load, peak memory".to_owned(),

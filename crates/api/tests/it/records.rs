@@ -200,3 +200,23 @@ async fn records_that_were_kept_aside_are_listed_stream_by_stream() {
         assert_eq!(refused.body["errors"][0]["code"], "request.invalid_parameter");
     }
 }
+
+#[tokio::test]
+async fn a_stream_that_marks_what_is_missing_shows_since_when() {
+    let platform = Platform::start().await;
+    let admin = platform.admin();
+    let activation = admin.activation("one").await;
+    let path = format!("/v1/workspace-connectors/{activation}");
+    let streams = |days: u32| json!([{ "missing": "mark_stale", "retention_days": days }]);
+    let change = |days: u32| json!({ "data": { "type": "workspace_connector", "id": activation, "attributes": { "streams": streams(days) } } });
+    admin.patch(&path, change(3_651)).await.expect(422);
+    let kept = admin.patch(&path, change(7)).await.expect(200);
+    assert_eq!(kept.body["data"]["attributes"]["streams"], streams(7));
+
+    load(&platform, &activation, &[("1", json!({ "n": 1 }))]).await.unwrap();
+    let found = admin.post("/v1/records/query", json!({})).await.expect(200);
+    let record = &found.body["data"][0]["attributes"];
+    assert_eq!((&record["key"], &record["stale_since"]), (&json!("1"), &Value::Null));
+    let heard = admin.get("/v1/records/changes").await.expect(200);
+    assert_eq!(heard.body["data"][0]["attributes"]["stale_since"], Value::Null);
+}

@@ -1,5 +1,7 @@
 //! Holding a condition against the fields of a stream.
 
+use time::{Date, format_description::BorrowedFormatItem, macros::format_description};
+
 use super::{Condition, Decimal, FieldPath, Scalar, Test};
 use crate::{FieldKind, StreamField};
 
@@ -25,7 +27,10 @@ pub enum ConditionMismatch {
         operator: &'static str,
     },
     /// The value is of another kind than the field.
-    #[error("`{field}` holds {kind}, and `{operator}` compares it with something else")]
+    #[error(
+        "`{field}` holds {kind}, and `{operator}` compares it with something else; points in time are written like \
+         2026-05-01T12:00:00Z, days like 2026-05-01"
+    )]
     WrongOperand {
         /// Which field.
         field: String,
@@ -164,14 +169,20 @@ impl Scalar {
             FieldKind::Integer | FieldKind::Number => matches!(self, Self::Number(_)),
             // Exact decimals are text in JSON, so that no digit is lost.
             FieldKind::Decimal => !matches!(self, Self::Boolean(_)),
-            FieldKind::Text
-            | FieldKind::Date
-            | FieldKind::Time
-            | FieldKind::Timestamp
-            | FieldKind::Uuid
-            | FieldKind::Binary => matches!(self, Self::Text(_)),
+            // Any other text would compare byte by byte.
+            FieldKind::Timestamp => self.is_instant(),
+            FieldKind::Date => matches!(self, Self::Text(text) if is_day(text)),
+            FieldKind::Text | FieldKind::Time | FieldKind::Uuid | FieldKind::Binary => {
+                matches!(self, Self::Text(_))
+            }
         }
     }
+}
+
+/// Whether it is a day as records have it: `2026-05-01`.
+fn is_day(text: &str) -> bool {
+    const DAY: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]");
+    text.len() == 10 && Date::parse(text, DAY).is_ok()
 }
 
 #[cfg(test)]
@@ -187,7 +198,30 @@ mod tests {
             field("age", FieldKind::Integer),
             field("active", FieldKind::Boolean),
             field("attrs", FieldKind::Json),
+            field("at", FieldKind::Timestamp),
+            field("born", FieldKind::Date),
         ])
+    }
+
+    #[test]
+    fn times_and_days_are_compared_with_what_is_one() {
+        for good in [
+            json!({ "at": { "_gte": "2026-05-01T12:00:00Z" } }),
+            json!({ "at": { "_in": ["2026-05-01T12:00:00.5+02:00"] } }),
+            json!({ "born": { "_lt": "2026-05-01" } }),
+        ] {
+            assert_eq!(validate(&good), Ok(()), "{good}");
+        }
+        for bad in [
+            json!({ "at": { "_gt": "nonsense" } }),
+            json!({ "at": { "_gte": "2026-05-01 12:00:00" } }),
+            json!({ "at": { "_gte": "2026-05-01" } }),
+            json!({ "at": { "_nin": ["2026-05-01T12:00:00Z", "01/20/2026"] } }),
+            json!({ "born": { "_eq": "2026-02-30" } }),
+            json!({ "born": { "_eq": "2026-05-01T00:00:00Z" } }),
+        ] {
+            assert!(matches!(validate(&bad), Err(ConditionMismatch::WrongOperand { .. })), "{bad}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::{
 use futures_util::{StreamExt, stream};
 use linkspan_domain::{Condition, Cursor, DiagnosticReason, RunCounts, StreamState, SyncMode};
 use linkspan_sdk::{
-    BatchStream, Checkpoint, Failure, Finish, Held, Load, LoadPart, Opening, Pushed,
+    BatchStream, Checkpoint, Failure, Finish, Held, Load, LoadPart, Opening, Pushed, Rejected, Rows,
 };
 use tokio::time::{sleep, timeout};
 
@@ -165,10 +165,11 @@ impl<'a> StreamLoad<'a> {
 
     /// The parts that are still to be read; `None` if the stream is read in one go.
     ///
-    /// Only full loads are split: the mark of an incremental one says that everything below it was read.
+    /// Only full loads are split: the mark of an incremental one says that everything below it was read. Where the source does
+    /// not know the key, one key can be in several parts, and it would be left to chance which of its records comes last.
     async fn parts(&self, load: &Load) -> Result<Option<Vec<LoadPart>>, Halt> {
         let limits = self.run.engine.limits;
-        if load.mode == SyncMode::Incremental || limits.parts < 2 {
+        if load.mode == SyncMode::Incremental || limits.parts < 2 || self.plan.has_own_key {
             return Ok(None);
         }
         let Connection { definition, settings, environment, .. } = self.connection;
@@ -264,6 +265,8 @@ impl<'a> StreamLoad<'a> {
             let mark = mark.filter(|it| {
                 floor.as_ref().and_then(|floor| it.partial_cmp(floor)) != Some(Ordering::Less)
             });
+            // With too many that cannot be stored the run fails, and the next is to read them again.
+            let mark = mark.filter(|_| self.is_sound(&rows, &rejected));
             let (pushed, now) = (RunCounts::default(), run.engine.world.now());
             let checkpoint = Checkpoint { load, rows, rejected, gone, mark, pushed, now };
             let committed = run.engine.records.commit(&checkpoint).await;
@@ -283,6 +286,15 @@ impl<'a> StreamLoad<'a> {
             other => other.into(),
         })?;
         Ok(load)
+    }
+
+    /// Whether few enough records cannot be stored, these among them.
+    fn is_sound(&self, rows: &Rows, rejected: &[Rejected]) -> bool {
+        let quarantined = rejected.len() as u64;
+        let read = rows.len() as u64 + quarantined;
+        let more = RunCounts { read, quarantined, ..RunCounts::default() };
+        let counts = self.tally().counts.plus(more);
+        self.run.weigh(&self.plan.name, &counts).is_ok()
     }
 
     /// Adds what a checkpoint did, and answers what was done so far.
