@@ -71,11 +71,7 @@ impl Idempotency {
         key: &str,
         fingerprint: &str,
     ) -> Result<Begun, IdempotencyError> {
-        let is_key =
-            (1..=255).contains(&key.len()) && key.bytes().all(|it| (b' '..=b'~').contains(&it));
-        if !is_key {
-            return Err(IdempotencyError::InvalidKey);
-        }
+        Self::accept(key)?;
         let scope = scope(&call, route);
         let (token, now) = (self.world.uuid(), self.world.now());
         let claimed = self.store.claim(&scope, key, fingerprint, token, now).await;
@@ -85,6 +81,13 @@ impl Idempotency {
             Claimed::Mismatch => Err(IdempotencyError::Mismatch),
             Claimed::Done(resource_type, id) => Ok(Begun::Replay(resource_type, id)),
         }
+    }
+
+    /// Passes if `key` can be a key.
+    pub fn accept(key: &str) -> Result<(), IdempotencyError> {
+        let is_key =
+            (1..=255).contains(&key.len()) && key.bytes().all(|it| (b' '..=b'~').contains(&it));
+        if is_key { Ok(()) } else { Err(IdempotencyError::InvalidKey) }
     }
 
     /// Gives the claim of a call back that failed, so that it can be made again at once.

@@ -11,13 +11,13 @@ use poem::{
 };
 use poem_openapi::{
     ApiResponse,
-    registry::{MetaMediaType, MetaResponse, MetaResponses, Registry},
+    registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchema, Registry},
 };
 
 use crate::{
     document,
     include::{Found, Included},
-    schema::{Schema, inline},
+    schema::{inline, object, property},
     view::View,
 };
 
@@ -56,11 +56,20 @@ impl IntoResponse for Events {
     }
 }
 
+/// One event of the stream.
+fn event_schema() -> MetaSchema {
+    let properties = vec![
+        property::<String>("event", "What happened."),
+        property::<String>("data", "The same as JSON, with all that belongs to it."),
+    ];
+    MetaSchema { additional_properties: None, ..object(properties, &["event", "data"]) }
+}
+
 impl ApiResponse for Events {
     fn meta() -> MetaResponses {
         let content = vec![MetaMediaType {
             content_type: "text/event-stream",
-            schema: inline(String::schema()),
+            schema: inline(event_schema()),
         }];
         let description = "What happens, until the run has ended.";
         let response = MetaResponse {

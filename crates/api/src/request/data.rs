@@ -2,7 +2,7 @@
 
 use std::{marker::PhantomData, sync::Arc};
 
-use linkspan_app::Choice;
+use linkspan_app::{Choice, Idempotency};
 use linkspan_domain::{Call, PageSize, WorkspaceConnectorId};
 use poem::{Request, RequestBody};
 use poem_openapi::{
@@ -89,6 +89,11 @@ impl<'a, B: Input> ApiExtractor<'a> for Querying<B> {
     ) -> poem::Result<Self> {
         let frame = Frame::of(request).await?;
         frame.query.deny_all()?;
+        if let Some(key) = request.headers().get("Idempotency-Key") {
+            // Nothing is done that could be done twice; what is no key is refused as everywhere.
+            let key = Idempotency::accept(key.to_str().unwrap_or_default());
+            key.map_err(|error| Failure::from(error).in_header("Idempotency-Key"))?;
+        }
         let bytes = frame.receive(request, body).await?;
         let body = body::parse::<B>(request, &bytes, None)?;
         let path = request.uri().path().to_owned();

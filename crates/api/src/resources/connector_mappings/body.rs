@@ -156,18 +156,21 @@ impl PlainBody for DryRunBody {
 
     fn schema() -> MetaSchema {
         let properties = vec![
-            property::<ConnectorMappingId>(
+            property::<Option<ConnectorMappingId>>(
                 "connector_mapping_id",
                 "The mapping to try. Without it: `target_model` and `expression` say what.",
             ),
-            property::<String>("expression", "The expression to try, in place of the mapping's."),
-            property::<TargetModel>("target_model", "What the records become."),
-            property::<WorkspaceConnectorId>(
+            property::<Option<String>>(
+                "expression",
+                "The expression to try, in place of the mapping's.",
+            ),
+            property::<Option<TargetModel>>("target_model", "What the records become."),
+            property::<Option<WorkspaceConnectorId>>(
                 "workspace_connector_id",
                 "The activation whose records to try it on.",
             ),
-            property::<StreamName>("stream", "The stream whose records to try it on."),
-            property::<Vec<Value>>("records", "The records to try it on: up to 500."),
+            property::<Option<StreamName>>("stream", "The stream whose records to try it on."),
+            property::<Option<Vec<Value>>>("records", "The records to try it on: up to 500."),
         ];
         object(properties, &[])
     }
