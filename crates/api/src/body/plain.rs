@@ -47,6 +47,10 @@ impl<B: PlainBody> Input for Plain<B> {
     fn read(body: &[u8], _: Option<&str>) -> Result<Self, Failure> {
         let mut all: Map<String, Value> = json(body)?;
         let Some(data) = all.remove("data") else { return attributes(all, "").map(Self) };
+        if let Some(name) = all.keys().next() {
+            let detail = "there is no such member beside `data`";
+            return Err(Failure::new(Code::RequestMalformed, detail).at(format!("/{name}")));
+        }
         let mut data: Map<String, Value> = match data {
             Value::Object(data) => data,
             _ => return Err(Failure::new(Code::RequestMalformed, "expected an object").at("/data")),

@@ -177,6 +177,7 @@ pub(super) fn limit_schema() -> MetaSchema {
         maximum: Some(f64::from(PageSize::MAX)),
         default: Some(PageSize::default().get().into()),
         description: Some("How much a page has at most."),
+        nullable: true,
         ..MetaSchema::new("integer")
     }
 }
