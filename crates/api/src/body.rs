@@ -4,7 +4,7 @@ mod json;
 mod plain;
 
 use bytes::Bytes;
-use linkspan_domain::Code;
+use linkspan_domain::{Code, Condition};
 use poem::{Request, RequestBody, error::ReadBodyError};
 use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSchema, Registry};
 use serde::{Deserialize, de::DeserializeOwned};
@@ -106,6 +106,14 @@ pub(crate) async fn receive(
 /// How many bytes the client means to send, if it says so.
 pub(crate) fn announced(request: &Request) -> Option<u64> {
     request.header("Content-Length").and_then(|it| it.parse().ok())
+}
+
+/// Reads a condition, which stands at `place` in the body.
+pub(crate) fn condition(value: &Value, place: &str) -> Result<Condition, Failure> {
+    Condition::parse(value).map_err(|error| {
+        let place = format!("{place}{}", error.pointer());
+        Failure::new(Code::InvalidCondition, error.to_string()).at(place)
+    })
 }
 
 /// The client stopped sending.

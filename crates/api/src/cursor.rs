@@ -69,8 +69,16 @@ impl Scope {
         })
     }
 
+    /// The position that a cursor of what a [workspace](Self::of_workspace) holds stands for.
+    pub(crate) fn resume<T: DeserializeOwned>(&self, cursor: &str) -> Result<T, Failure> {
+        self.position(cursor).ok_or_else(|| {
+            let detail = "the cursor does not belong here; take one from `meta.page.cursor` of an answer to the same workspace";
+            Failure::new(Code::InvalidCursor, detail)
+        })
+    }
+
     /// The position that a cursor stands for, if it is one of this scope.
-    pub(crate) fn position<T: DeserializeOwned>(&self, cursor: &str) -> Option<T> {
+    fn position<T: DeserializeOwned>(&self, cursor: &str) -> Option<T> {
         let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
         let (seal, place) = bytes.split_at_checked(SEAL)?;
         (seal == self.seal_of(place)).then(|| serde_json::from_slice(place).ok())?

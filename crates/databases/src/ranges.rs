@@ -3,7 +3,7 @@
 //! Rows move about in a table when they are updated, but they keep their key: each is in one range, whenever it is read.
 
 use linkspan_domain::{Condition, FieldKind};
-use serde_json::json;
+use serde_json::Value;
 
 use crate::table::Table;
 
@@ -25,23 +25,8 @@ pub(crate) fn ranges(key: &str, least: i64, greatest: i64, parts: usize) -> Vec<
         return Vec::new();
     }
     let border = |at: i128| i64::try_from(low + (high - low + 1) * at / parts).ok();
-    let borders: Option<Vec<i64>> = (1..parts).map(border).collect();
-    let Some(borders) = borders else { return Vec::new() };
-    let from = std::iter::once(None).chain(borders.iter().copied().map(Some));
-    let until = borders.iter().copied().map(Some).chain(std::iter::once(None));
-    let ranges: Result<Vec<_>, _> = from
-        .zip(until)
-        .map(|(from, until)| {
-            Condition::parse(&match (from, until) {
-                (Some(from), Some(until)) => json!({ key: { "_gte": from, "_lt": until } }),
-                (Some(from), None) => json!({ key: { "_gte": from } }),
-                (None, Some(until)) => json!({ key: { "_lt": until } }),
-                (None, None) => json!({}),
-            })
-        })
-        .collect();
-    // A column can be called like an operator.
-    ranges.unwrap_or_default()
+    let borders: Vec<Value> = (1..parts).filter_map(border).map(Value::from).collect();
+    linkspan_sdk::ranges(key, &borders)
 }
 
 #[cfg(test)]

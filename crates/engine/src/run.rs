@@ -218,18 +218,44 @@ impl<'a> Run<'a> {
         loop {
             let (settings, environment) =
                 (connection.settings.clone(), connection.environment.clone());
-            let found = connection.definition.discover(settings, environment);
-            let found = timeout(self.engine.limits.stall, found);
-            match self.signals.interrupt(found).await?.unwrap_or_else(|_| Err(silent())) {
-                Ok(specs) => return Ok(specs),
-                Err(Failure::Cancelled) => return Err(self.signals.why_cancelled()),
-                Err(failure) => {
-                    let error = SyncError::Source(failure);
+            match self.answered(connection.definition.discover(settings, environment)).await {
+                Err(Halt::Failed(error)) => {
                     let Some(wait) = retries.next(&error) else { return Err(error.into()) };
                     self.signals.interrupt(sleep(wait)).await?;
                 }
+                settled => return settled,
             }
         }
+    }
+
+    /// What a source answers, unless it keeps silent.
+    async fn answered<T>(&self, ask: impl Future<Output = Result<T, Failure>>) -> Result<T, Halt> {
+        let ask = timeout(self.engine.limits.stall, ask);
+        let answer = self.signals.interrupt(ask).await?.unwrap_or_else(|_| Err(silent()));
+        answer.map_err(|failure| match failure {
+            Failure::Cancelled => self.signals.why_cancelled(),
+            failure => SyncError::Source(failure).into(),
+        })
+    }
+
+    /// Waits until a stream that broke off may be tried again. It ends with the error if it may not.
+    async fn wait_to_retry(
+        &self,
+        stream: &StreamName,
+        retries: &mut Retries,
+        error: SyncError,
+    ) -> Result<(), Halt> {
+        let Some(wait) = retries.next(&error) else { return Err(error.into()) };
+        tracing::info!(
+            run = %self.log.id, stream = %stream, code = error.name(),
+            error = &error as &dyn std::error::Error, "a stream broke off, and is tried again"
+        );
+        self.tell(&RunEvent::Retrying {
+            stream: stream.clone(),
+            code: error.name(),
+            wait_secs: wait.as_secs_f64(),
+        });
+        self.signals.interrupt(sleep(wait)).await
     }
 
     /// Fails the stream if too many of its records cannot be stored.

@@ -20,6 +20,7 @@ mod http;
 mod pace;
 mod pool;
 mod pushdown;
+mod ranges;
 mod record_store;
 mod rows;
 mod schema;
@@ -52,6 +53,7 @@ pub use http::Http;
 pub use pace::Paces;
 pub use pool::{PoolCache, PoolKey};
 pub use pushdown::{Pushed, Statement};
+pub use ranges::ranges;
 pub use record_store::{
     Checkpoint, Committed, Finish, Held, HeldRun, Load, LoadPart, Opening, QuarantineQuery,
     Quarantined, Record, RecordQuery, RecordStore, Rejected, StreamCounts,

@@ -14,7 +14,7 @@ use super::Tag;
 use crate::{
     App,
     answer::{Collection, Document, Gone},
-    body::{Changed, Link, New, Written, patch, present},
+    body::{self, Changed, Link, New, Written, patch, present},
     include::Found,
     problem::Failure,
     request::{Acting, Changing, Creating, Deleting, Listing, Reading},
@@ -224,8 +224,5 @@ impl FilterPatchBody {
 }
 
 fn condition(value: &Value) -> Result<Condition, Failure> {
-    Condition::parse(value).map_err(|error| {
-        let place = format!("/data/attributes/config{}", error.pointer());
-        Failure::new(Code::InvalidCondition, error.to_string()).at(place)
-    })
+    body::condition(value, "/data/attributes/config")
 }

@@ -8,7 +8,7 @@ use poem_openapi::registry::MetaSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::records::{condition, foreign_cursor, limit, limit_schema};
+use super::records::{condition, limit, limit_schema};
 use crate::{
     answer::Sequence,
     body::{Plain, PlainBody},
@@ -54,10 +54,7 @@ pub(super) async fn answer(
 
 impl EntityQuery {
     fn into_find(self, scope: &Scope) -> Result<FindEntities, Failure> {
-        let after = self.after.map(|cursor| {
-            let position: Option<i64> = scope.position(&cursor);
-            position.ok_or_else(|| foreign_cursor().at("/after"))
-        });
+        let after = self.after.map(|cursor| scope.resume(&cursor).map_err(|it| it.at("/after")));
         Ok(FindEntities {
             model: self.model,
             activation: self.workspace_connector_id,

@@ -5,7 +5,6 @@ use linkspan_domain::{Attribute, Permission, Revision, SyncLogId};
 use linkspan_sdk::Quarantined;
 use time::OffsetDateTime;
 
-use super::records::foreign_cursor;
 use crate::{
     answer::Sequence,
     cursor::Scope,
@@ -30,10 +29,7 @@ pub(super) async fn list(
     let activation = choice.activation.ok_or_else(|| missing("filter[workspace_connector_id]"))?;
     let stream = choice.stream.ok_or_else(|| missing("filter[stream]"))?;
     let scope = Scope::of_workspace(ShownQuarantined::TYPE, &call.caller);
-    let after = after.map(|it| {
-        let position: Option<i64> = scope.position(&it);
-        position.ok_or_else(|| foreign_cursor().in_parameter("page[after]"))
-    });
+    let after = after.map(|it| scope.resume(&it).map_err(|it| it.in_parameter("page[after]")));
     let limit = u32::from(size.get());
     let data = &context.app.data;
     let found =

@@ -2,8 +2,8 @@
 
 use linkspan_app::{Choice, Find};
 use linkspan_domain::{
-    Attribute, Code, Condition, Deleted, InvalidCondition, PageSize, Revision, StreamName,
-    SyncLogId, WorkspaceConnectorId,
+    Attribute, Code, Condition, Deleted, PageSize, Revision, StreamName, SyncLogId,
+    WorkspaceConnectorId,
 };
 use linkspan_sdk::{
     ChangeKind, FeedChange, FeedPosition, FoundRecord, More, Record, SearchPosition,
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     answer::Sequence,
-    body::{Plain, PlainBody},
+    body::{self, Plain, PlainBody},
     cursor::Scope,
     document::Sequel,
     include::Found,
@@ -108,14 +108,8 @@ impl Operations {
 }
 
 fn feed_position(scope: &Scope, cursor: &str) -> Result<FeedPosition, Failure> {
-    let position: Option<(i64, Option<String>)> = scope.position(cursor);
-    let position = position.map(|(entry, key)| FeedPosition { entry, key });
-    position.ok_or_else(|| foreign_cursor().in_parameter("page[after]"))
-}
-
-pub(super) fn foreign_cursor() -> Failure {
-    let detail = "the cursor does not belong here; take one from `meta.page.cursor` of an answer to the same workspace";
-    Failure::new(Code::InvalidCursor, detail)
+    let position = scope.resume(cursor).map_err(|it| it.in_parameter("page[after]"));
+    position.map(|(entry, key)| FeedPosition { entry, key })
 }
 
 /// What a client looks for.
@@ -141,9 +135,8 @@ impl RecordQuery {
         let condition = condition(self.condition)?;
         let limit = limit(self.limit)?;
         let after = self.after.map(|cursor| {
-            let position: Option<(i64, Option<String>)> = scope.position(&cursor);
-            let position = position.map(|(stream, key)| SearchPosition { stream, key });
-            position.ok_or_else(|| foreign_cursor().at("/after"))
+            let position = scope.resume(&cursor).map_err(|it| it.at("/after"));
+            position.map(|(stream, key)| SearchPosition { stream, key })
         });
         Ok(Find {
             choice: Choice { activation: self.workspace_connector_id, stream: self.stream },
@@ -157,7 +150,7 @@ impl RecordQuery {
 
 /// What has to hold, as `where` says it.
 pub(super) fn condition(condition: Map<String, Value>) -> Result<Condition, Failure> {
-    Condition::parse(&Value::Object(condition)).map_err(|error| malformed(&error))
+    body::condition(&Value::Object(condition), "/where")
 }
 
 /// How long a page may be, as `limit` says it.
@@ -180,11 +173,6 @@ pub(super) fn limit_schema() -> MetaSchema {
         nullable: true,
         ..MetaSchema::new("integer")
     }
-}
-
-fn malformed(error: &InvalidCondition) -> Failure {
-    let place = format!("/where{}", error.pointer());
-    Failure::new(Code::InvalidCondition, error.to_string()).at(place)
 }
 
 impl PlainBody for RecordQuery {

@@ -2,7 +2,7 @@
 
 use linkspan_domain::Condition;
 use linkspan_sdk::Failure;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{OBJECT, bucket::Object};
 
@@ -21,26 +21,12 @@ pub(super) fn split(mut objects: Vec<Object>, parts: usize) -> Vec<Condition> {
     let mut filled = 0;
     for object in objects {
         if filled >= share {
-            borders.push(object.key);
+            borders.push(Value::from(object.key.as_str()));
             filled = 0;
         }
         filled += object.bytes;
     }
-    let from = std::iter::once(None).chain(borders.iter().map(Some));
-    let until = borders.iter().map(Some).chain(std::iter::once(None));
-    let ranges: Result<Vec<_>, _> = from
-        .zip(until)
-        .filter(|it| *it != (None, None))
-        .map(|range| {
-            Condition::parse(&match range {
-                (Some(from), Some(until)) => json!({ OBJECT: { "_gte": from, "_lt": until } }),
-                (Some(from), None) => json!({ OBJECT: { "_gte": from } }),
-                (None, Some(until)) => json!({ OBJECT: { "_lt": until } }),
-                (None, None) => json!({}),
-            })
-        })
-        .collect();
-    ranges.unwrap_or_default()
+    linkspan_sdk::ranges(OBJECT, &borders)
 }
 
 /// Leaves the objects that conditions of [`split`] name.

@@ -10,14 +10,13 @@ use linkspan_domain::{Condition, Cursor, DiagnosticReason, RunCounts, StreamStat
 use linkspan_sdk::{
     BatchStream, Checkpoint, Failure, Finish, Held, Load, LoadPart, Opening, Pushed, Rejected, Rows,
 };
-use tokio::time::{sleep, timeout};
 
 use super::{Halt, Retries, Run};
 use crate::{
     Connection, RunEvent, StreamPlan, SyncError,
     filter::RowFilter,
     notes::Notes,
-    pipeline::{Encoding, Piece, PieceLimits, encode, silent},
+    pipeline::{Encoding, Piece, PieceLimits, encode},
     stage::{Filtered, Stage},
 };
 
@@ -78,17 +77,7 @@ impl<'a> StreamLoad<'a> {
                 Err(Halt::Failed(error)) => error,
                 Err(halt) => return Err(halt),
             };
-            let Some(wait) = retries.next(&error) else { return Err(error.into()) };
-            tracing::info!(
-                run = %run.log.id, stream = %plan.name, code = error.name(),
-                error = &error as &dyn std::error::Error, "a stream broke off, and is tried again"
-            );
-            run.tell(&RunEvent::Retrying {
-                stream: plan.name.clone(),
-                code: error.name(),
-                wait_secs: wait.as_secs_f64(),
-            });
-            run.signals.interrupt(sleep(wait)).await?;
+            run.wait_to_retry(&plan.name, &mut retries, error).await?;
         }
     }
 
@@ -148,7 +137,7 @@ impl<'a> StreamLoad<'a> {
         let stream = self.plan.name.clone();
         let asked = parts.clone();
         let ask = definition.push_down(settings.clone(), stream, asked, environment.clone());
-        let answer = self.answered(ask).await?;
+        let answer = self.run.answered(ask).await?;
         let (mut pushed, mut rest) = (Vec::new(), Vec::new());
         for (part, answer) in parts.into_iter().zip(answer) {
             match answer {
@@ -175,20 +164,9 @@ impl<'a> StreamLoad<'a> {
         let Connection { definition, settings, environment, .. } = self.connection;
         let stream = self.plan.name.clone();
         let ask = definition.split(settings.clone(), stream, limits.parts, environment.clone());
-        let proposes = self.answered(ask).await?;
+        let proposes = self.run.answered(ask).await?;
         let parts = self.run.engine.records.plan_parts(load, &proposes).await;
         parts.map_err(|error| SyncError::Store(error).into())
-    }
-
-    /// What a source answers, unless it keeps silent.
-    async fn answered<T>(&self, ask: impl Future<Output = Result<T, Failure>>) -> Result<T, Halt> {
-        let signals = self.run.signals;
-        let ask = timeout(self.run.engine.limits.stall, ask);
-        let answer = signals.interrupt(ask).await?.unwrap_or_else(|_| Err(silent()));
-        answer.map_err(|failure| match failure {
-            Failure::Cancelled => signals.why_cancelled(),
-            failure => SyncError::Source(failure).into(),
-        })
     }
 
     /// Reads all parts, some of them side by side. Interrupted, each stores the piece at hand.

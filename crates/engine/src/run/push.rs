@@ -14,7 +14,6 @@ use linkspan_sdk::{
     Opening, Position, RecordChange, Rejected, Rows, WriteMode, WriteRequest,
 };
 use serde_json::Value;
-use tokio::time::sleep;
 
 use super::{Halt, Retries, Run};
 use crate::{
@@ -80,13 +79,7 @@ impl Run<'_> {
                 Err(Halt::Failed(error)) => error,
                 Err(halt) => return Err(halt),
             };
-            let Some(wait) = retries.next(&error) else { return Err(error.into()) };
-            self.tell(&RunEvent::Retrying {
-                stream: stream.clone(),
-                code: error.name(),
-                wait_secs: wait.as_secs_f64(),
-            });
-            self.signals.interrupt(sleep(wait)).await?;
+            self.wait_to_retry(stream, &mut retries, error).await?;
         }
     }
 

@@ -218,27 +218,25 @@ impl StreamRow {
         deleted: u64,
         generation: i32,
     ) -> Advance {
+        let stays = Advance {
+            appearing: 0,
+            loaded: 0,
+            generation: self.generation,
+            last_generation: self.last_generation,
+            published: None,
+        };
+        let appearing = plan.appearing - signed(deleted);
         match load.mode {
-            SyncMode::Full => Advance {
-                appearing: 0,
-                loaded: plan.appearing,
-                generation: self.generation,
-                last_generation: self.last_generation,
-                published: None,
-            },
-            SyncMode::Incremental if plan.written == 0 && deleted == 0 => Advance {
-                appearing: plan.appearing,
-                loaded: 0,
-                generation: self.generation,
-                last_generation: self.last_generation,
-                published: None,
-            },
+            SyncMode::Full => Advance { loaded: plan.appearing, ..stays },
+            SyncMode::Incremental if plan.written == 0 && deleted == 0 => {
+                Advance { appearing, ..stays }
+            }
             SyncMode::Incremental => Advance {
-                appearing: plan.appearing - signed(deleted),
-                loaded: 0,
+                appearing,
                 generation,
                 last_generation: generation,
                 published: Some(generation),
+                ..stays
             },
         }
     }
