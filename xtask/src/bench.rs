@@ -1,8 +1,10 @@
 //! `cargo xtask bench`: the figures of the release build, beside their targets.
 
+mod client;
 mod first_load;
 mod http;
 mod mapping;
+mod resync;
 mod schedules;
 mod startup;
 mod sync;
@@ -62,6 +64,8 @@ enum Figures {
     Http,
     /// Records mapped with JSONata on one thread, relative to the reference implementation
     Mapping,
+    /// That table synced again by its cursor, unchanged and with every row changed, relative to an upsert by `psql`
+    Resync,
     /// How late the runs of many schedules start, on each database
     Schedules,
     /// Time from start to the first answer, and memory at rest
@@ -101,6 +105,7 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
                 Figures::FirstLoad => first_load::measure(&binary, options.rows, options.rounds)?,
                 Figures::Http => http::measure(&binary, options.seconds)?,
                 Figures::Mapping => mapping::measure(project, options.seconds, options.rounds)?,
+                Figures::Resync => resync::measure(&binary, options.rows, options.rounds)?,
                 Figures::Schedules => schedules::measure(&binary, options.schedules)?,
                 Figures::Startup => startup::measure(&binary)?,
                 Figures::Sync => sync::measure(&sync::Setting {

@@ -32,7 +32,7 @@ use crate::{
 pub(crate) const CUSTOMERS: &str = include_str!("first_load/customers.sql");
 
 /// Each row as one JSON document under its key.
-const UNLOAD: &str = "copy (select id::text, row_to_json(t) from customers t) to stdout";
+pub(crate) const UNLOAD: &str = "copy (select id::text, row_to_json(t) from customers t) to stdout";
 
 /// Loads the table by both ways in turn, `rounds` times.
 pub(crate) fn measure(binary: &Path, rows: u64, rounds: u32) -> Result<Vec<Figure>> {
@@ -43,7 +43,9 @@ pub(crate) fn measure(binary: &Path, rows: u64, rounds: u32) -> Result<Vec<Figur
     let mut pipes = Vec::new();
     let mut loads = Vec::new();
     for _ in 0..rounds {
-        pipes.push(pipe(&postgres, &source)?);
+        let landing = Database::create(&postgres, "linkspan_bench_pipe")?;
+        pipes.push(pipe(&source, &landing)?);
+        drop(landing);
         loads.push(load(binary, &postgres, &source, rows)?);
     }
     let memory = loads.iter().map(|it| it.megabytes).fold(0.0, f64::max);
@@ -70,8 +72,7 @@ pub(crate) fn measure(binary: &Path, rows: u64, rounds: u32) -> Result<Vec<Figur
 }
 
 /// Copies the table as JSON into an empty table with a key; returns the seconds it took.
-fn pipe(postgres: &DatabaseServer<Postgres>, source: &Database) -> Result<f64> {
-    let target = Database::create(postgres, "linkspan_bench_pipe")?;
+pub(crate) fn pipe(source: &Database, target: &Database) -> Result<f64> {
     target.run("create table landing (id text primary key, data jsonb not null);\ncheckpoint")?;
     let began = Instant::now();
     let mut unload = source.psql(UNLOAD).stdout(Stdio::piped()).spawn()?;
@@ -121,7 +122,8 @@ fn load(
     Ok(Load { seconds, megabytes })
 }
 
-fn median(mut seconds: Vec<f64>) -> f64 {
+/// The value in the middle.
+pub(crate) fn median(mut seconds: Vec<f64>) -> f64 {
     seconds.sort_by(f64::total_cmp);
     seconds[seconds.len() / 2]
 }

@@ -6,17 +6,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
-    bench::{Figure, Target, first_load::database::Database},
+    bench::{Figure, Target, client::Client, first_load::database::Database},
     database_server::DatabaseServer,
-    http::{self, Connection},
     postgres::Postgres,
-    server::{ADMIN_KEY, Server},
+    server::Server,
     terminal::{say, table},
 };
 
@@ -58,17 +57,15 @@ fn lateness(binary: &Path, count: u32, database: Option<&str>) -> Result<Vec<f64
     server.wait_for("/readyz")?;
     let name = if database.is_some() { "PostgreSQL" } else { "SQLite" };
     say(format!("{name}: setting {count} schedules in a minute, and waiting for their turns"));
-    let mut client = Client { connection: Connection::open(server.address())?, server: &server };
-    let found = client.get("/v1/connectors?filter[connector_type]=csv&page[size]=1")?;
-    let connector =
-        found["data"][0]["id"].as_str().context("the catalog has no connector for CSV")?;
+    let mut client = Client::open(&server)?;
+    let connector = client.connector("csv")?;
     let began = Instant::now();
     let mut activations = Vec::new();
     for number in 0..count {
         // One after the other, so that the turns are spread as those of many people are.
         let turn = MINUTE * number / count;
         thread::sleep(turn.saturating_sub(began.elapsed()));
-        activations.push(client.bootstrap(connector, number)?);
+        activations.push(bootstrap(&mut client, &connector, number)?);
     }
     thread::sleep(MINUTE + LATEST);
     let mut late = Vec::with_capacity(activations.len());
@@ -93,41 +90,15 @@ fn late_by(schedule: &Value) -> Result<f64> {
     Ok((instant("last_started_at")? - due).as_seconds_f64() * 1e3)
 }
 
-/// One that speaks to the server, over one connection.
-struct Client<'a> {
-    connection: Connection,
-    server: &'a Server,
-}
-
-impl Client<'_> {
-    fn get(&mut self, path: &str) -> Result<Value> {
-        let request = http::get(self.server.address(), path, Some(ADMIN_KEY));
-        self.exchange(&request)
-    }
-
-    /// Makes an activation with a schedule; returns its identifier.
-    fn bootstrap(&mut self, connector: &str, number: u32) -> Result<String> {
-        let body = json!({ "data": { "type": "workspace_connector", "attributes": {
-            "connector_id": connector,
-            "name": format!("scheduled {number}"),
-            "config": { "path": "nothing.csv" },
-            "schedule": { "interval_secs": MINUTE.as_secs(), "mode": "full" },
-        } } });
-        let path = "/v1/workspace-connectors/bootstrap";
-        let request = http::post(self.server.address(), path, ADMIN_KEY, &body.to_string());
-        let made = self.exchange(&request)?;
-        Ok(made["data"]["id"].as_str().context("what was made has no identifier")?.to_owned())
-    }
-
-    fn exchange(&mut self, request: &[u8]) -> Result<Value> {
-        let (status, body) = self.connection.fetch(request)?;
-        ensure!(
-            matches!(status, 200 | 201),
-            "the server answered {status}: {}",
-            String::from_utf8_lossy(&body)
-        );
-        Ok(serde_json::from_slice(&body)?)
-    }
+/// Makes an activation with a schedule; returns its identifier.
+fn bootstrap(client: &mut Client<'_>, connector: &str, number: u32) -> Result<String> {
+    let attributes = json!({
+        "connector_id": connector,
+        "name": format!("scheduled {number}"),
+        "config": { "path": "nothing.csv" },
+        "schedule": { "interval_secs": MINUTE.as_secs(), "mode": "full" },
+    });
+    client.make("/v1/workspace-connectors/bootstrap", "workspace_connector", &attributes)
 }
 
 /// The value that so many out of a hundred do not exceed.

@@ -36,6 +36,9 @@ checkpoint";
 /// How many of the rows are written as CSV: one of so many.
 const CSV_SHARE: u64 = 4;
 
+/// How many of the rows dlt gets, which would take minutes for all: one of so many.
+const DLT_SHARE: u64 = 10;
+
 /// What is measured, where, and how often.
 pub(crate) struct Setting<'s> {
     /// The program.
@@ -69,7 +72,11 @@ pub(crate) fn measure(setting: &Setting<'_>) -> Result<Vec<Figure>> {
     say(format!("{postgres}; making a table of {rows} rows"));
     let source = Database::create(&postgres, "linkspan_bench_source")?;
     source.run(&CUSTOMERS.replace("{rows}", &rows.to_string()))?;
-    source.run("create index on customers (updated_at);\nvacuum analyze customers")?;
+    source.run(&format!(
+        "create table customers_part (like customers including all);\n\
+        insert into customers_part select * from customers where id <= {};\nvacuum analyze customers_part",
+        rows / DLT_SHARE
+    ))?;
     let home = TempDir::with_prefix("linkspan-bench-")?;
     let peers = Peers::find(setting.peers)?;
     let bench = Bench { setting, postgres, source, peers, home };
@@ -88,17 +95,18 @@ impl Bench<'_> {
     fn contests(&self) -> Result<Vec<Contest>> {
         let csv = self.csv()?;
         let mut contests = vec![
-            Contest::new("table", "PostgreSQL into a table of PostgreSQL", self.setting.rows)
+            Contest::new("table", "PostgreSQL into a table of PostgreSQL")
                 .at_least("psql", 0.75)
                 .at_least("sling", 2.5)
+                .at_least("dlt", 10.0)
                 .megabytes_at_most(150.0),
-            Contest::new("arrow", "PostgreSQL as Arrow into nothing", self.setting.rows)
-                .at_least("adbc", 0.9),
-            Contest::new("parquet", "PostgreSQL into Parquet", self.setting.rows)
-                .at_least("adbc", 0.9),
-            Contest::new("csv", "CSV into a table of PostgreSQL", self.setting.rows / CSV_SHARE)
-                .at_least("sling", 3.0),
-            Contest::new("again", "a table again, by its cursor", self.setting.rows),
+            Contest::new("arrow", "PostgreSQL as Arrow into nothing")
+                .at_least("adbc", 0.9)
+                .megabytes_at_most(150.0),
+            Contest::new("parquet", "PostgreSQL into Parquet")
+                .at_least("adbc", 0.9)
+                .megabytes_at_most(150.0),
+            Contest::new("csv", "CSV into a table of PostgreSQL").at_least("sling", 3.0),
         ];
         for round in 1..=self.setting.rounds {
             say(format!("round {round} of {}", self.setting.rounds));
@@ -123,6 +131,7 @@ impl Bench<'_> {
                 runs.push(("linkspan", self.copy(&target, rows)?));
                 drop(target);
                 runs.extend(self.sling("postgres", csv, rows)?);
+                runs.extend(self.dlt()?);
             }
             "arrow" => {
                 let to = ["--format", "arrow", "--to", "/dev/null"];
@@ -136,7 +145,7 @@ impl Bench<'_> {
                 fs::remove_file(&file)?;
                 runs.extend(self.adbc(Some(&file), rows)?);
             }
-            "csv" => {
+            _ => {
                 let target = Database::create(&self.postgres, "linkspan_bench_target")?;
                 target.run("checkpoint")?;
                 let setting = format!("path={}", csv.display());
@@ -144,11 +153,6 @@ impl Bench<'_> {
                 runs.push(("linkspan", self.into(&target, &from, rows / CSV_SHARE)?));
                 drop(target);
                 runs.extend(self.sling("csv", csv, rows / CSV_SHARE)?);
-            }
-            _ => {
-                let target = Database::create(&self.postgres, "linkspan_bench_target")?;
-                self.copy(&target, rows)?;
-                runs.push(("linkspan", self.again(&target)?));
             }
         }
         Ok(runs)
@@ -177,7 +181,8 @@ impl Bench<'_> {
         let load = "copy customers from stdin (format binary)";
         let loaded = target.psql(load).stdin(rows).status()?;
         ensure!(unload.wait()?.success() && loaded.success(), "the pipe of psql failed");
-        Ok(Run { seconds: began.elapsed().as_secs_f64(), megabytes: None })
+        let seconds = began.elapsed().as_secs_f64();
+        Ok(Run { rows: self.setting.rows, seconds, megabytes: None })
     }
 
     /// Reads the table into one of `target`.
@@ -196,30 +201,6 @@ impl Bench<'_> {
         let counted =
             process::read(&mut target.psql("copy (select count(*) from customers) to stdout"))?;
         ensure!(counted.trim() == rows.to_string(), "the target has {} rows", counted.trim());
-        Ok(run)
-    }
-
-    /// Reads the table again from its highest cursor on: one row that is there already.
-    fn again(&self, target: &Database) -> Result<Run> {
-        let highest = "copy (select to_json(max(updated_at)) #>> '{}' from customers) to stdout";
-        let highest = process::read(&mut self.source.psql(highest))?;
-        let (from, into) = (self.source.url(), target.url());
-        let (run, read) = self.linkspan(&[
-            "postgresql",
-            "--set",
-            &format!("connection_string={from}"),
-            "--stream",
-            "public.customers",
-            "--set",
-            "cursor_column=updated_at",
-            "--set",
-            &format!("cursor_after={}", highest.trim()),
-            "--into",
-            "postgresql",
-            "--into-set",
-            &format!("connection_string={into}"),
-        ])?;
-        ensure!(read == 1, "one row was to be read again, but {read} were");
         Ok(run)
     }
 
@@ -243,7 +224,7 @@ impl Bench<'_> {
         let outcome: Value = serde_json::from_str(last)
             .with_context(|| format!("the last line of `linkspan read` is no JSON: {last}"))?;
         let records = outcome["records"].as_u64().unwrap_or_default();
-        Ok((Run { seconds, megabytes: Some(megabytes) }, records))
+        Ok((Run { rows: records, seconds, megabytes: Some(megabytes) }, records))
     }
 
     fn sling(&self, from: &str, csv: &Path, rows: u64) -> Result<Option<(&'static str, Run)>> {
@@ -270,7 +251,25 @@ impl Bench<'_> {
         let counted =
             process::read(&mut target.psql("copy (select count(*) from sl.customers) to stdout"))?;
         ensure!(counted.trim() == rows.to_string(), "sling left {} rows", counted.trim());
-        Ok(Some(("sling", Run { seconds, megabytes: Some(megabytes) })))
+        Ok(Some(("sling", Run { rows, seconds, megabytes: Some(megabytes) })))
+    }
+
+    /// Some of the rows by dlt, with what it does of itself.
+    fn dlt(&self) -> Result<Option<(&'static str, Run)>> {
+        let Some(python) = &self.peers.dlt else { return Ok(None) };
+        let target = Database::create(&self.postgres, "linkspan_bench_target")?;
+        target.run("checkpoint")?;
+        let mut command = Command::new(python);
+        command.args(["-c", peers::DLT]).arg(self.source.url()).arg(target.url());
+        command.arg(self.home.path().join("dlt")).env("RUNTIME__DLTHUB_TELEMETRY", "false");
+        let began = Instant::now();
+        let (_, megabytes) = metered(&mut command, Peak::Tree)?;
+        let seconds = began.elapsed().as_secs_f64();
+        let rows = self.setting.rows / DLT_SHARE;
+        let count = "copy (select count(*) from dlt_bench.customers_part) to stdout";
+        let counted = process::read(&mut target.psql(count))?;
+        ensure!(counted.trim() == rows.to_string(), "dlt left {} rows", counted.trim());
+        Ok(Some(("dlt", Run { rows, seconds, megabytes: Some(megabytes) })))
     }
 
     /// Reads the table with ADBC, into nothing or into a Parquet file.
@@ -282,7 +281,7 @@ impl Bench<'_> {
         let began = Instant::now();
         let (_, megabytes) = metered(&mut command, Peak::Tree)?;
         let seconds = began.elapsed().as_secs_f64();
-        Ok(Some(("adbc", Run { seconds, megabytes: Some(megabytes) })))
+        Ok(Some(("adbc", Run { rows, seconds, megabytes: Some(megabytes) })))
     }
 }
 

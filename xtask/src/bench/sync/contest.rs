@@ -7,16 +7,24 @@ use crate::bench::{Figure, Target};
 /// One run of one way.
 #[derive(Clone, Copy)]
 pub(super) struct Run {
+    /// How many rows it took.
+    pub(super) rows: u64,
     pub(super) seconds: f64,
     /// Where it is known.
     pub(super) megabytes: Option<f64>,
+}
+
+impl Run {
+    #[expect(clippy::cast_precision_loss, reason = "counts of a few million")]
+    fn per_second(self) -> f64 {
+        self.rows as f64 / self.seconds
+    }
 }
 
 /// Ways to do the same.
 pub(super) struct Contest {
     pub(super) name: &'static str,
     title: &'static str,
-    rows: u64,
     ways: Vec<(&'static str, Vec<Run>)>,
     bounds: Vec<(&'static str, f64)>,
     megabytes: Option<f64>,
@@ -26,8 +34,8 @@ pub(super) struct Contest {
 const OURS: &str = "linkspan";
 
 impl Contest {
-    pub(super) const fn new(name: &'static str, title: &'static str, rows: u64) -> Self {
-        Self { name, title, rows, ways: Vec::new(), bounds: Vec::new(), megabytes: None }
+    pub(super) const fn new(name: &'static str, title: &'static str) -> Self {
+        Self { name, title, ways: Vec::new(), bounds: Vec::new(), megabytes: None }
     }
 
     /// We are to be at least `bound` times as fast as `way`.
@@ -49,29 +57,24 @@ impl Contest {
         }
     }
 
-    /// The median of the seconds, and the highest peak.
-    fn result(&self, way: &str) -> Option<(f64, Option<f64>)> {
+    /// The median run, and the highest peak.
+    fn result(&self, way: &str) -> Option<(Run, Option<f64>)> {
         let (_, runs) = self.ways.iter().find(|it| it.0 == way)?;
-        let mut seconds: Vec<f64> = runs.iter().map(|it| it.seconds).collect();
-        seconds.sort_by(f64::total_cmp);
+        let mut sorted = runs.clone();
+        sorted.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
         let peak = runs.iter().filter_map(|it| it.megabytes).reduce(f64::max);
-        Some((seconds[seconds.len() / 2], peak))
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "counts of a few million")]
-    fn per_second(&self, seconds: f64) -> f64 {
-        self.rows as f64 / seconds
+        Some((sorted[sorted.len() / 2], peak))
     }
 
     /// The lines of the table.
     pub(super) fn rows(&self) -> Vec<[String; 5]> {
         let line = |(way, _): &(&'static str, Vec<Run>)| {
-            let (seconds, peak) = self.result(way)?;
+            let (run, peak) = self.result(way)?;
             Some([
                 self.title.to_owned(),
                 (*way).to_owned(),
-                format!("{seconds:.2}"),
-                format!("{:.0}", self.per_second(seconds)),
+                format!("{:.2}", run.seconds),
+                format!("{:.0}", run.per_second()),
                 peak.map_or_else(|| "-".to_owned(), |it| format!("{it:.0}")),
             ])
         };
@@ -88,7 +91,7 @@ impl Contest {
                 let (theirs, _) = self.result(way)?;
                 Some(Figure {
                     name: format!("{}, rows per second / {way}", self.title),
-                    measured: theirs / ours,
+                    measured: ours.per_second() / theirs.per_second(),
                     unit: "",
                     target: Target::AtLeast(*bound),
                 })
@@ -109,15 +112,16 @@ impl Contest {
     pub(super) fn json(&self) -> Value {
         let ours = self.result(OURS).map(|it| it.0);
         let ways = self.ways.iter().filter_map(|(way, runs)| {
-            let (seconds, peak) = self.result(way)?;
+            let (run, peak) = self.result(way)?;
             let all: Vec<f64> = runs.iter().map(|it| it.seconds).collect();
             Some(json!({
-                "way": way, "seconds": seconds, "runs": all, "rows_per_second": self.per_second(seconds),
-                "peak_megabytes": peak, "linkspan_ratio": ours.map(|ours| seconds / ours),
+                "way": way, "rows": run.rows, "seconds": run.seconds, "runs": all,
+                "rows_per_second": run.per_second(), "peak_megabytes": peak,
+                "linkspan_ratio": ours.map(|ours| ours.per_second() / run.per_second()),
             }))
         });
         let ways: Vec<Value> = ways.collect();
-        json!({ "contest": self.name, "title": self.title, "rows": self.rows, "ways": ways })
+        json!({ "contest": self.name, "title": self.title, "ways": ways })
     }
 }
 
@@ -126,12 +130,12 @@ mod tests {
     use super::*;
 
     fn contest(ours: &[f64], theirs: &[f64]) -> Contest {
-        let mut contest = Contest::new("c", "a contest", 100).at_least("them", 2.0);
+        let mut contest = Contest::new("c", "a contest").at_least("them", 2.0);
         for &seconds in ours {
-            contest.add(OURS, Run { seconds, megabytes: Some(seconds) });
+            contest.add(OURS, Run { rows: 100, seconds, megabytes: Some(seconds) });
         }
         for &seconds in theirs {
-            contest.add("them", Run { seconds, megabytes: None });
+            contest.add("them", Run { rows: 100, seconds, megabytes: None });
         }
         contest
     }
@@ -145,6 +149,13 @@ mod tests {
         assert!(figures[0].holds());
         assert_eq!(contest.rows()[0], ["a contest", "linkspan", "2.00", "50", "9"]);
         assert_eq!(contest.json()["ways"][1]["linkspan_ratio"], 2.5);
+    }
+
+    #[test]
+    fn who_took_fewer_rows_is_compared_by_the_row() {
+        let mut contest = contest(&[1.0], &[]);
+        contest.add("them", Run { rows: 50, seconds: 1.0, megabytes: None });
+        assert!((contest.figures()[0].measured - 2.0).abs() < 1e-9);
     }
 
     #[test]

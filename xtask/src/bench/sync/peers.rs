@@ -16,7 +16,21 @@ pub(super) struct Peers {
     pub(super) sling: Option<PathBuf>,
     /// A Python that knows ADBC for PostgreSQL.
     pub(super) adbc: Option<PathBuf>,
+    /// A Python that knows dlt and what it reads tables by.
+    pub(super) dlt: Option<PathBuf>,
 }
+
+/// Replaces a table by another, as it does of itself: the address it reads from, that which it writes to, and a folder.
+pub(super) const DLT: &str = r#"
+import sys
+import dlt
+from dlt.sources.sql_database import sql_table
+source, target, home = sys.argv[1:]
+pipeline = dlt.pipeline("bench", destination=dlt.destinations.postgres(target), dataset_name="dlt_bench", pipelines_dir=home)
+table = sql_table(credentials=source, table="customers_part", schema="public")
+table.apply_hints(primary_key="id")
+pipeline.run(table, write_disposition="replace")
+"#;
 
 /// Reads the table in batches: the address, the rows that there are, and perhaps a Parquet file to write.
 pub(super) const ADBC: &str = r#"
@@ -44,7 +58,7 @@ impl Peers {
     pub(super) fn find(environment: Option<&Path>) -> Result<Self> {
         let Some(environment) = environment else {
             say("without --peers, only `psql` is compared with");
-            return Ok(Self { sling: None, adbc: None });
+            return Ok(Self { sling: None, adbc: None, dlt: None });
         };
         let python = environment.join("bin/python");
         if !python.exists() {
@@ -53,12 +67,17 @@ impl Peers {
                 environment.display()
             );
         }
-        let knows = Command::new(&python)
-            .args(["-c", "import adbc_driver_postgresql, pyarrow"])
-            .output()?;
-        let adbc = knows.status.success().then_some(python);
-        let peers = Self { sling: sling(environment), adbc };
-        for (name, found) in [("sling", &peers.sling), ("adbc", &peers.adbc)] {
+        let knows = |modules: &str| -> Result<Option<PathBuf>> {
+            let asked =
+                Command::new(&python).args(["-c", &format!("import {modules}")]).output()?;
+            Ok(asked.status.success().then(|| python.clone()))
+        };
+        let peers = Self {
+            sling: sling(environment),
+            adbc: knows("adbc_driver_postgresql, pyarrow")?,
+            dlt: knows("dlt, psycopg2, sqlalchemy")?,
+        };
+        for (name, found) in [("sling", &peers.sling), ("adbc", &peers.adbc), ("dlt", &peers.dlt)] {
             if found.is_none() {
                 say(format!("{name} is not there, so it is not compared with"));
             }
