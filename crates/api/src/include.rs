@@ -18,7 +18,8 @@ use crate::{
     problem::Failure,
     resource::{Kept, Key, Relationship, Shown},
     resources::{
-        ActivationCapabilities, ShownChange, ShownQuarantined, ShownRecord, TypeCapabilities,
+        ActivationCapabilities, ShownChange, ShownEntityChange, ShownQuarantined, ShownRecord,
+        TypeCapabilities,
     },
     view::View,
 };
@@ -43,7 +44,7 @@ impl Kind {
 }
 
 /// All kinds of things that documents show, by name.
-pub(crate) static KINDS: [Kind; 31] = [
+pub(crate) static KINDS: [Kind; 32] = [
     Kind::of::<ApiKey>(),
     Kind::of::<AuditEvent>(),
     Kind::of::<ConnectionTest>(),
@@ -57,6 +58,7 @@ pub(crate) static KINDS: [Kind; 31] = [
     Kind::of::<TypeCapabilities>(),
     Kind::of::<Entity>(),
     Kind::of::<EntitySource>(),
+    Kind::of::<ShownEntityChange>(),
     Kind::of::<UploadedFile>(),
     Kind::of::<FilterPlan>(),
     Kind::of::<Person>(),

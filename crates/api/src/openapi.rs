@@ -22,8 +22,9 @@ use serde_json::{Map, Value, json};
 pub(crate) use failures::register_failures;
 pub(crate) use parameters::{
     acting_parameters, asking_parameters, changing_parameters, continuing_parameters,
-    creating_parameters, deleting_parameters, following_parameters, list_parameters, parameters,
-    querying_parameters, reading_parameters, uploading_parameters, view_parameters,
+    creating_parameters, deleting_parameters, entity_choice_parameters, following_parameters,
+    list_parameters, parameters, querying_parameters, reading_parameters, record_choice_parameters,
+    uploading_parameters, view_parameters,
 };
 pub(crate) use shapes::{
     collection_name, document_name, register_collection, register_document, register_sequence,

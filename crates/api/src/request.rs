@@ -21,7 +21,7 @@ use poem_openapi::{
 };
 use sha2::{Digest, Sha256};
 
-pub(crate) use data::{Continuing, Querying};
+pub(crate) use data::{Continuing, EntityChoice, Querying};
 pub(crate) use following::Following;
 pub(crate) use part::SettingPart;
 pub(crate) use uploading::Uploading;

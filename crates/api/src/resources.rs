@@ -9,6 +9,7 @@ mod connector_types;
 mod connectors;
 mod diagnostics;
 mod entities;
+mod entity_changes;
 mod entity_query;
 mod files;
 mod filter_plans;
@@ -31,6 +32,7 @@ use linkspan_app::Patch;
 use poem_openapi::Tags;
 
 pub(crate) use connector_types::TypeCapabilities;
+pub(crate) use entity_changes::ShownEntityChange;
 pub(crate) use quarantine::ShownQuarantined;
 pub(crate) use records::{ShownChange, ShownRecord};
 pub(crate) use workspace_connectors::ActivationCapabilities;

@@ -7,7 +7,9 @@ use linkspan_domain::{
     WorkspaceConnectorId,
     ports::{Store, World},
 };
-use linkspan_sdk::{EntityPage, EntitySearch, EntityStore};
+use linkspan_sdk::{
+    EntityFeedPage, EntityFeedPosition, EntityFeedQuery, EntityPage, EntitySearch, EntityStore,
+};
 
 use crate::{RecordError, Records, records::may_read};
 
@@ -35,6 +37,19 @@ pub struct FindEntities {
     pub limit: u32,
 }
 
+/// Which changes of entities to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FollowEntities {
+    /// Only those of this model.
+    pub model: Option<TargetModel>,
+    /// Only those that this activation brought in, which need not be one that the caller sees.
+    pub activation: Option<WorkspaceConnectorId>,
+    /// Only those behind this position.
+    pub after: EntityFeedPosition,
+    /// At most so many.
+    pub limit: u32,
+}
+
 impl Entities {
     /// The entities that `store` keeps, and where `sources` says that they come from.
     pub fn new(
@@ -50,7 +65,7 @@ impl Entities {
         &self.records
     }
 
-    /// Where an entity comes from, with the record as it is kept, and where it went to. Only activations that the caller
+    /// Where an entity comes from, with the record as it is kept. Only activations that the caller
     /// sees may show their records.
     pub async fn sources(
         &self,
@@ -60,6 +75,20 @@ impl Entities {
         self.records.get(caller, id).await?;
         let sources = self.sources.sources(id, &caller.visible).await;
         sources.map_err(RecordError::reading(ResourceType::Entity))
+    }
+
+    /// What changed among the entities of the caller's workspace since `after`. Workspaces below it have feeds of their own.
+    pub async fn changes(
+        &self,
+        caller: &Caller,
+        follow: FollowEntities,
+    ) -> Result<EntityFeedPage, RecordError> {
+        may_read::<Entity>(caller)?;
+        let FollowEntities { model, activation, after, limit } = follow;
+        let workspace = caller.visible.workspace;
+        let query = EntityFeedQuery { workspace, model, activation, after, limit };
+        let page = self.sources.feed(&query).await;
+        page.map_err(RecordError::reading(ResourceType::Entity))
     }
 
     /// The entities of all workspaces that the caller sees of which a condition holds.

@@ -6,7 +6,7 @@ use linkspan_domain::{
     Caller, Condition, StreamName, StreamSpec, WorkspaceConnector, WorkspaceConnectorId,
     ports::{Store, World},
 };
-use linkspan_engine::StreamFilter;
+use linkspan_engine::{StreamFilter, concerns_some};
 use linkspan_sdk::Pushed;
 
 use crate::{ActivationError, Filters, Records, Sources, sources::may_run};
@@ -27,7 +27,7 @@ pub struct FilterPlan {
     pub parts: Vec<FilterPart>,
     /// Fields that other parts of the filter name, and the stream does not have.
     pub missing: Vec<String>,
-    /// Why the filter cannot be asked of the stream.
+    /// Why the filter cannot be asked of the stream, so that a run fails.
     pub error: Option<String>,
 }
 
@@ -64,9 +64,12 @@ impl FilterPlans {
         let mut effective = self.filters.effective(caller, &[&activation]).await?;
         let Some(filter) = effective.remove(&id) else { return Ok(Vec::new()) };
         let specs = self.sources.discover(&activation, crate::sources::PATIENCE).await??;
+        // A part that concerns no stream fails the run, whichever streams it is about.
+        let unfit = concerns_some(&filter.config, &specs).err().map(|it| it.to_string());
         let mut plans = Vec::with_capacity(specs.len());
         for spec in specs {
-            plans.push(self.plan(&activation, &filter.config, spec).await?);
+            let plan = self.plan(&activation, &filter.config, spec).await?;
+            plans.push(FilterPlan { error: plan.error.or_else(|| unfit.clone()), ..plan });
         }
         Ok(plans)
     }

@@ -47,7 +47,7 @@ pub use connections::RunConnections;
 pub use connector_types::{ConnectorTypes, DuplicateConnectorType};
 pub use data::{Choice, Data, DataError, Find};
 pub use diagnostics::Diagnostics;
-pub use entities::{Entities, FindEntities};
+pub use entities::{Entities, FindEntities, FollowEntities};
 pub use files::{Files, FilesError};
 pub use filter_plans::{FilterPart, FilterPlan, FilterPlans};
 pub use filters::{FilterPatch, Filters, NewFilter};

@@ -196,7 +196,7 @@ impl Mappings {
         found.map_err(MappingError::reading)
     }
 
-    /// Soft-deletes a mapping. The entities that it made stay.
+    /// Soft-deletes a mapping. The entities that it made are withdrawn soon after.
     pub async fn delete(
         &self,
         call: &Call,
@@ -206,7 +206,7 @@ impl Mappings {
         self.records.delete(call, id, expected).await
     }
 
-    /// Brings a deleted mapping back.
+    /// Brings a deleted mapping back. It begins with the first record again.
     pub async fn restore(
         &self,
         call: &Call,

@@ -3,8 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use linkspan_domain::{
-    Caller, Code, Condition, Denied, Permission, StreamName, StreamSpec, WorkspaceConnector,
-    WorkspaceId,
+    Caller, Condition, Denied, Permission, StreamName, StreamSpec, WorkspaceConnector, WorkspaceId,
 };
 use linkspan_sdk::{Definition, Environment, Failure, Pushed};
 use serde_json::Value;
@@ -75,9 +74,8 @@ impl Sources {
         let (definition, settings) = self.settings.of(activation)?;
         let discovering = definition.discover(settings, self.lend(activation));
         let answer = timeout(patience, discovering).await.unwrap_or_else(|_| Err(too_slow()));
-        let schemas = &activation.output_schemas;
         Ok(answer.map(|mut streams| {
-            streams.retain(|it| schemas.is_empty() || is_in(schemas, it.name.as_str()));
+            streams.retain(|it| activation.shows(&it.name));
             streams
         }))
     }
@@ -113,28 +111,6 @@ pub(crate) fn may_run(caller: &Caller, definition: &Definition) -> Result<(), De
     if definition.manifest.is_mock { caller.require(Permission::OrgAdmin) } else { Ok(()) }
 }
 
-/// What machines call a failure of a connected system.
-pub(crate) const fn failure_code(failure: &Failure) -> Code {
-    match failure {
-        Failure::Invalid { .. } => Code::InvalidConfig,
-        Failure::Unauthorized => Code::NeedReconnect,
-        Failure::Refused(_)
-        | Failure::NotFound(_)
-        | Failure::TooLarge { .. }
-        | Failure::Malformed { .. } => Code::SourceRefused,
-        Failure::Unavailable { .. } | Failure::RateLimited { .. } | Failure::Cancelled => {
-            Code::SourceUnavailable
-        }
-        Failure::Unsupported(_) => Code::TypeUnsupported,
-        Failure::Defect { .. } => Code::Internal,
-    }
-}
-
 fn too_slow() -> Failure {
     Failure::Unavailable { system: "the system".to_owned(), source: None }
-}
-
-/// Streams of a database are called `schema.table`.
-fn is_in(schemas: &[String], stream: &str) -> bool {
-    stream.split_once('.').is_none_or(|(schema, _)| schemas.iter().any(|it| it == schema))
 }

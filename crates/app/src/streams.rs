@@ -12,8 +12,7 @@ use linkspan_sdk::{CursorSpec, Failure};
 use serde_json::json;
 
 use crate::{
-    RecordError, Records, SettingsError, Sources, records::store_code, sources::failure_code,
-    suitability::LOOKING,
+    RecordError, Records, SettingsError, Sources, records::store_code, suitability::LOOKING,
 };
 
 /// What is remembered of the streams of activations. Readers of connectors read it, managers move the marks.
@@ -71,7 +70,7 @@ impl Problem for StreamError {
         match self {
             Self::Record(error) => error.code(),
             Self::Settings(error) => error.code(),
-            Self::Source(failure) => failure_code(failure),
+            Self::Source(failure) => failure.problem(),
             Self::NotFound(_) => Code::StreamNotFound,
             Self::CursorRequired(_) => Code::CursorRequired,
             Self::InvalidCursor(_) => Code::Invalid,

@@ -74,7 +74,7 @@ impl SyncTargets {
         self.records.insert(call, target).await
     }
 
-    /// Soft-deletes a target. What it received stays.
+    /// Soft-deletes a target. The entities that it received are withdrawn soon after.
     pub async fn delete(
         &self,
         call: &Call,

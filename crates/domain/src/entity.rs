@@ -12,8 +12,8 @@ use crate::{
 
 /// One object of a target model, made of a record.
 ///
-/// It is named by workspace, activation, stream, record and model; a record that becomes several objects of a model
-/// names them by their place among them.
+/// It is named by workspace, activation, stream, record and model, and by what the source calls it: a record may become several
+/// objects of a model. Where the source has no name for it, or the same one for another, its place among them names it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entity {
     /// Stable public identifier: the same record becomes the same entity, whenever it is mapped.
@@ -36,17 +36,17 @@ pub struct Entity {
     pub stream: StreamName,
     /// Of which record.
     pub record_key: String,
-    /// Its place among the objects that the record becomes, from 0.
+    /// Its place among the objects that the record becomes, from 0, when it was last written.
     pub item: u32,
     /// When it was first mapped.
     pub first_seen_at: OffsetDateTime,
     /// When it last changed.
     pub last_seen_at: OffsetDateTime,
-    /// When its record was gone from the source, or no longer became it.
+    /// When its record was gone from the source or no longer became it, or its target, mapping or activation was deleted.
     pub deleted_at: Option<OffsetDateTime>,
 }
 
-/// Where an entity comes from, or went to.
+/// Where an entity comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntitySource {
     /// Which entity.
@@ -88,10 +88,8 @@ pub struct EntitySource {
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum EntityDirection {
-    /// Out of the connected system.
+    /// Out of the connected system. There is no other way: what is pushed into systems are records.
     Input,
-    /// Into it.
-    Output,
 }
 
 /// What a run did to entities.

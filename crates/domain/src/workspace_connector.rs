@@ -213,6 +213,13 @@ impl WorkspaceConnector {
         self.streams.iter().filter_map(|it| Some((it.stream.as_ref()?, it.source.as_ref()?)))
     }
 
+    /// Whether it shows `stream`. Streams of a database are called `schema.table`; others are in no schema, and so in all.
+    pub fn shows(&self, stream: &StreamName) -> bool {
+        let of = |schema: &str| self.output_schemas.iter().any(|it| it == schema);
+        self.output_schemas.is_empty()
+            || stream.as_str().split_once('.').is_none_or(|(schema, _)| of(schema))
+    }
+
     /// How `stream` is synced: what is said of it by name, else what is said of all.
     pub fn stream_settings(&self, stream: &StreamName) -> Option<&StreamSettings> {
         let named = self.streams.iter().find(|it| it.stream.as_ref() == Some(stream));

@@ -208,20 +208,9 @@ impl SyncError {
 impl Problem for SyncError {
     fn code(&self) -> Code {
         match self {
-            Self::Source(failure) => match failure {
-                Failure::Unauthorized => Code::NeedReconnect,
-                Failure::Invalid { .. } => Code::InvalidConfig,
-                Failure::Unsupported(_) => Code::TypeUnsupported,
-                Failure::Unavailable { .. } | Failure::RateLimited { .. } => {
-                    Code::SourceUnavailable
-                }
-                Failure::Refused(_)
-                | Failure::NotFound(_)
-                | Failure::TooLarge { .. }
-                | Failure::Malformed { .. } => Code::SourceRefused,
-                Failure::Cancelled => Code::SyncCancelled,
-                Failure::Defect { .. } => Code::Internal,
-            },
+            // The run was, and nothing ails the source.
+            Self::Source(Failure::Cancelled) => Code::SyncCancelled,
+            Self::Source(failure) => failure.problem(),
             Self::Gone => Code::NotFound,
             Self::UnexpectedStatus(_) => Code::UnexpectedStatus,
             Self::NotInstalled(_) => Code::TypeNotInstalled,

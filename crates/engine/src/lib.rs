@@ -22,6 +22,7 @@ mod run;
 mod scheduler;
 mod shape;
 mod stage;
+mod withdrawals;
 mod worker;
 
 pub use connections::{Connection, Connections};
@@ -34,7 +35,8 @@ pub use mapping::{
     ValueKind, Verdict, map_all, suggest,
 };
 pub use plan::{CursorPlan, StreamPlan, plan};
-pub use prepare::StreamFilter;
+pub use prepare::{StreamFilter, concerns_some};
 pub use progress::{NoProgress, Progress, RunEvent};
 pub use scheduler::Scheduler;
+pub use withdrawals::Withdrawals;
 pub use worker::{Worker, WorkerSettings};

@@ -51,8 +51,7 @@ pub fn plan(
     asked: &[StreamName],
     specs: &[StreamSpec],
 ) -> Result<Vec<StreamPlan>, SyncError> {
-    let schemas = &activation.output_schemas;
-    let specs = specs.iter().filter(|it| schemas.is_empty() || is_in(schemas, &it.name));
+    let specs = specs.iter().filter(|it| activation.shows(&it.name));
     let missing = |name: &&StreamName| !specs.clone().any(|it| it.name == **name);
     if let Some(name) = asked.iter().find(missing) {
         return Err(SyncError::StreamNotFound(name.clone()));
@@ -61,11 +60,6 @@ pub fn plan(
         .filter(|it| asked.is_empty() || asked.contains(&it.name))
         .map(|spec| stream(activation.stream_settings(&spec.name), mode, spec))
         .collect()
-}
-
-/// Streams of a database are called `schema.table`; others are in no schema, and so in all.
-fn is_in(schemas: &[String], stream: &StreamName) -> bool {
-    stream.as_str().split_once('.').is_none_or(|(schema, _)| schemas.iter().any(|it| it == schema))
 }
 
 fn stream(

@@ -40,8 +40,12 @@ impl StreamFilter {
     }
 }
 
-/// Passes if each part of `filter` concerns at least one stream: a name that none of them has is a mistake.
-pub(crate) fn concerns_some(filter: &Condition, specs: &[StreamSpec]) -> Result<(), SyncError> {
+/// Passes if each part of `filter` concerns at least one stream: a name that none of them has is a mistake, and fails every run.
+pub fn concerns_some<'a>(
+    filter: &Condition,
+    specs: impl IntoIterator<Item = &'a StreamSpec>,
+) -> Result<(), SyncError> {
+    let specs: Vec<_> = specs.into_iter().collect();
     for part in filter.clone().conjuncts() {
         let mut mismatch = None;
         let concerns = specs.iter().any(|spec| match part.bind(&spec.fields) {

@@ -131,7 +131,8 @@ impl<'a> Run<'a> {
         let run = self.log;
         let mut plans = plan(&connection.activation, run.mode, &run.streams, &specs)?;
         if let Some(filter) = &connection.filter {
-            concerns_some(filter, &specs)?;
+            let shown = specs.iter().filter(|it| connection.activation.shows(&it.name));
+            concerns_some(filter, shown)?;
             plans = plans.into_iter().map(|it| filtered(it, filter)).collect::<Result<_, _>>()?;
         }
         let states = self.engine.syncs.streams(run.workspace_connector_id).await;

@@ -7,7 +7,9 @@ use linkspan_domain::{
     SyncLogId,
     ports::{RunQueue, World},
 };
-use linkspan_engine::{Engine, EngineLimits, Models, RunEvent, Scheduler, Worker, WorkerSettings};
+use linkspan_engine::{
+    Engine, EngineLimits, Models, RunEvent, Scheduler, Withdrawals, Worker, WorkerSettings,
+};
 use linkspan_persistence::Database;
 use linkspan_sdk::RecordStore;
 use linkspan_vault::KeyringVault;
@@ -94,7 +96,8 @@ impl Workshop {
     pub(crate) async fn work(&self, roles: &Roles, stop: &CancellationToken) {
         let working = async {
             if roles.has(Role::Worker) {
-                self.worker().run(stop).await;
+                let (worker, withdrawals) = (self.worker(), self.withdrawals());
+                tokio::join!(worker.run(stop), withdrawals.run(stop));
             }
         };
         let scheduling = async {
@@ -114,6 +117,10 @@ impl Workshop {
     /// Closes the database.
     pub(crate) async fn close(&self) {
         self.database.close().await;
+    }
+
+    fn withdrawals(&self) -> Withdrawals {
+        Withdrawals { entities: self.database.mapped(), world: Arc::clone(&self.world) }
     }
 
     fn scheduler(&self) -> Scheduler {

@@ -1,8 +1,10 @@
 //! What mappings make of records, on either database.
 
+mod feed;
 mod plan;
 mod reading;
 mod search;
+mod withdrawal;
 mod writing;
 
 use async_trait::async_trait;
@@ -11,8 +13,8 @@ use linkspan_domain::{
     UnmappedRecord, Visible, WorkspaceConnectorId, ports::StoreError,
 };
 use linkspan_sdk::{
-    ActiveMapping, EntityPage, EntitySearch, EntityStore, HeldRun, Kept, MappedPage, Position,
-    Reversal,
+    ActiveMapping, EntityFeedPage, EntityFeedQuery, EntityPage, EntitySearch, EntityStore, HeldRun,
+    Kept, MappedPage, Position, Reversal,
 };
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Value};
 use time::OffsetDateTime;
@@ -57,7 +59,7 @@ impl EntityStore for SqlEntities {
         else {
             return Ok(Kept::Superseded);
         };
-        if mapping.position != page.from {
+        if mapping.position != page.from || !mapping.is_for_a_live_activation(&session).await? {
             return Ok(Kept::Superseded);
         }
         let counts = Writing { session: &session, mapping: &mapping, page }.all().await?;
@@ -106,6 +108,23 @@ impl EntityStore for SqlEntities {
         reading::sources(&self.db.read().await?, entity, visible).await
     }
 
+    async fn withdraw(&self, now: OffsetDateTime) -> Result<Option<u64>, StoreError> {
+        if !withdrawal::is_waiting(&self.db.read().await?).await? {
+            return Ok(None);
+        }
+        let session = self.db.write().await?;
+        let withdrawn = withdrawal::next(&session, now).await?;
+        session.commit().await?;
+        Ok(withdrawn)
+    }
+
+    async fn feed(&self, query: &EntityFeedQuery) -> Result<EntityFeedPage, StoreError> {
+        let session = self.db.read().await?;
+        let page = feed::page(&session, query).await?;
+        session.commit().await?;
+        Ok(page)
+    }
+
     async fn search(&self, search: &EntitySearch) -> Result<EntityPage, StoreError> {
         let session = self.db.read().await?;
         let page = search::search(&session, search).await?;
@@ -140,7 +159,7 @@ const ACTIVE: &str = "\
     JOIN workspace_connectors w ON w.pk = m.workspace_connector_pk \
     JOIN connector_mapping_versions v ON v.connector_mapping_pk = m.pk AND v.version = m.version \
     WHERE w.workspace_connector_id = $1 AND m.stream = $2 AND m.status = 'active' \
-        AND m.deleted_at IS NULL \
+        AND m.deleted_at IS NULL AND w.deleted_at IS NULL \
     ORDER BY m.pk";
 
 /// A mapping that a run may write for: mapping, version, run, fence. PostgreSQL locks it as well.
@@ -252,7 +271,15 @@ impl Mapping {
             position: position(&row)?,
         }))
     }
+
+    /// Whether its activation is. Asked once it is locked: who deletes an activation waits for that lock.
+    async fn is_for_a_live_activation(&self, session: &Session) -> Result<bool, StoreError> {
+        Ok(session.row(LIVE, vec![self.activation_pk.into()]).await?.is_some())
+    }
 }
+
+/// Whether an activation is live: activation.
+const LIVE: &str = "SELECT pk FROM workspace_connectors WHERE pk = $1 AND deleted_at IS NULL";
 
 async fn held(session: &Session, run: HeldRun) -> Result<(), StoreError> {
     let found = session.row(HELD, vec![run.id.uuid().into(), run.fence.0.into()]).await?;

@@ -1,6 +1,6 @@
 //! What changed among the records, in order.
 
-use linkspan_domain::{StreamName, WorkspaceConnectorId, WorkspaceId};
+use linkspan_domain::{Entity, StreamName, TargetModel, WorkspaceConnectorId, WorkspaceId};
 
 use crate::Record;
 
@@ -114,4 +114,52 @@ pub struct FeedChange {
     pub kind: ChangeKind,
     /// The record as it is now.
     pub record: Record,
+}
+
+/// Where a reader of the changes of a workspace's entities stands.
+///
+/// Each write is an entry. Entries are numbered as those of [`FeedPosition`] are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EntityFeedPosition {
+    /// The entry that was read last. 0: none yet.
+    pub entry: i64,
+    /// The place of the entity up to which it was read; `None` if all of it was.
+    pub place: Option<i64>,
+}
+
+/// Which changes of entities to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntityFeedQuery {
+    /// Of which workspace.
+    pub workspace: WorkspaceId,
+    /// Only those of this model.
+    pub model: Option<TargetModel>,
+    /// Only those that this activation brought in.
+    pub activation: Option<WorkspaceConnectorId>,
+    /// Only those behind this position.
+    pub after: EntityFeedPosition,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// Some changes of entities.
+#[derive(Clone, Debug)]
+pub struct EntityFeedPage {
+    /// The changes, in order.
+    pub changes: Vec<EntityChange>,
+    /// Where to go on.
+    pub next: EntityFeedPosition,
+    /// Whether there is more already.
+    pub more: More,
+}
+
+/// An entity that changed. Of several changes of one entity the last is told, with what the entity says now.
+#[derive(Clone, Debug)]
+pub struct EntityChange {
+    /// Where a reader stands that has read up to here.
+    pub position: EntityFeedPosition,
+    /// What happened.
+    pub kind: ChangeKind,
+    /// The entity as it is now.
+    pub entity: Entity,
 }

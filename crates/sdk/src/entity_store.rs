@@ -7,7 +7,9 @@ use linkspan_domain::{
 };
 use time::OffsetDateTime;
 
-use crate::{ContentHash, EntityPage, EntitySearch, HeldRun, Position};
+use crate::{
+    ContentHash, EntityFeedPage, EntityFeedQuery, EntityPage, EntitySearch, HeldRun, Position,
+};
 
 /// Keeps what mappings make of records, and how far each mapping has come.
 ///
@@ -19,10 +21,15 @@ use crate::{ContentHash, EntityPage, EntitySearch, HeldRun, Position};
 ///   is not the present one, changes nothing and is [`Kept::Superseded`]. For a run that is held under a newer token, or is
 ///   over, it is [`StoreError::Stale`].
 /// - Entities are written into each workspace that is a live target of the activation.
-/// - The same record becomes the same entities. One whose content did not change is not written again. What a record no
+/// - The same record becomes the same entities: among those of a record, what the source calls an object names it, unless
+///   another has that name, too; then its place does. One whose content did not change is not written again. What a record no
 ///   longer becomes, and all that it became when it is gone, is deleted; it comes back if the record becomes it again.
+/// - What no live activation, mapping and target stand for any more is deleted by [`withdraw`](Self::withdraw), a part at a
+///   time. What comes back is mapped anew by the next run.
 /// - A record that the mapping fails on keeps the entities that it has, and is kept as failed until it can be mapped.
 /// - Who adds a target begins all mappings of the activation anew.
+/// - Each write of a workspace's entities is an entry of the [feed](Self::feed) of that workspace. Entries become visible in
+///   the order of their numbers, whoever writes meanwhile.
 #[async_trait]
 pub trait EntityStore: Send + Sync {
     /// The mappings of a stream that runs use, the oldest first.
@@ -52,7 +59,13 @@ pub trait EntityStore: Send + Sync {
         limit: u32,
     ) -> Result<Vec<UnmappedRecord>, StoreError>;
 
-    /// Where an entity comes from, with the record as it is kept, and where it went to. Records of activations outside of
+    /// Deletes some of the entities that nothing stands for any more. Answers how many; `None` if none is left to be looked at.
+    async fn withdraw(&self, now: OffsetDateTime) -> Result<Option<u64>, StoreError>;
+
+    /// What changed among the entities of a workspace.
+    async fn feed(&self, query: &EntityFeedQuery) -> Result<EntityFeedPage, StoreError>;
+
+    /// Where an entity comes from, with the record as it is kept. Records of activations outside of
     /// `visible` are left out.
     async fn sources(
         &self,

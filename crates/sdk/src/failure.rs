@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use linkspan_domain::{Secrets, ports::Cause};
+use linkspan_domain::{Code, Secrets, ports::Cause};
 
 /// Why a connector could not do what it was asked for.
 ///
@@ -85,6 +85,23 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// What machines call it. To whoever only asked, a source that was not heard to the end is as good as one that is not there.
+    pub const fn problem(&self) -> Code {
+        match self {
+            Self::Invalid { .. } => Code::InvalidConfig,
+            Self::Unauthorized => Code::NeedReconnect,
+            Self::Refused(_)
+            | Self::NotFound(_)
+            | Self::TooLarge { .. }
+            | Self::Malformed { .. } => Code::SourceRefused,
+            Self::Unavailable { .. } | Self::RateLimited { .. } | Self::Cancelled => {
+                Code::SourceUnavailable
+            }
+            Self::Unsupported(_) => Code::TypeUnsupported,
+            Self::Defect { .. } => Code::Internal,
+        }
+    }
+
     /// Whether the same request may succeed later with nothing changed.
     pub const fn is_retryable(&self) -> bool {
         match self {

@@ -31,8 +31,8 @@ mod source;
 
 pub use batch::{Batch, BatchSink, BatchStream, arrow_schema, field_kind};
 pub use changes::{
-    ChangeKind, ChangesQuery, FeedChange, FeedPage, FeedPosition, FeedQuery, More, Position,
-    RecordChange,
+    ChangeKind, ChangesQuery, EntityChange, EntityFeedPage, EntityFeedPosition, EntityFeedQuery,
+    FeedChange, FeedPage, FeedPosition, FeedQuery, More, Position, RecordChange,
 };
 pub use command::{Command, CommandEntry, command};
 pub use connector_type::{CheckOutcome, ConnectorType};

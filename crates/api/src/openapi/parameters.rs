@@ -3,7 +3,9 @@
 //! The registry has one parameter for each argument of a handler. Our arguments stand for many, so they give one whose
 //! shape lists them, and [`expand`] puts those in its place.
 
-use linkspan_domain::{Attribute, AttributeKind, ConnectorTypeKey, FileName, PageSize, StreamName};
+use linkspan_domain::{
+    Attribute, AttributeKind, ConnectorTypeKey, FileName, PageSize, StreamName, TargetModel,
+};
 use poem_openapi::registry::{
     MetaOperation, MetaOperationParam, MetaParamIn, MetaSchema, MetaSchemaRef,
 };
@@ -58,12 +60,28 @@ pub(crate) fn list_parameters<R: Shown>() -> Vec<MetaSchemaRef> {
 }
 
 /// What going on in a sequence takes.
-pub(crate) fn continuing_parameters() -> Vec<MetaSchemaRef> {
+pub(crate) fn continuing_parameters(narrowing: Vec<MetaSchemaRef>) -> Vec<MetaSchemaRef> {
+    let mut all = vec![page_size(), page_after()];
+    all.extend(narrowing);
+    all
+}
+
+/// What narrows sequences of entities down.
+pub(crate) fn entity_choice_parameters() -> Vec<MetaSchemaRef> {
+    let about = "Only what happens to entities that this activation brought in.";
+    let activation = parameter(QUERY, "filter[workspace_connector_id]", about, Uuid::schema());
+    let about = "Only what happens to entities of this model.";
+    let model = parameter(QUERY, "filter[target_model]", about, TargetModel::schema());
+    vec![activation, model]
+}
+
+/// What narrows sequences of records down.
+pub(crate) fn record_choice_parameters() -> Vec<MetaSchemaRef> {
     let about = "Only what happens to records of this activation.";
     let activation = parameter(QUERY, "filter[workspace_connector_id]", about, Uuid::schema());
     let about = "Only what happens to records of streams of this name.";
     let stream = parameter(QUERY, "filter[stream]", about, StreamName::schema());
-    vec![page_size(), page_after(), activation, stream]
+    vec![activation, stream]
 }
 
 /// What a question takes. It has no effect, so there is no second effect either.

@@ -3,7 +3,7 @@
 use std::{marker::PhantomData, sync::Arc};
 
 use linkspan_app::{Choice, Idempotency};
-use linkspan_domain::{Call, PageSize, WorkspaceConnectorId};
+use linkspan_domain::{Call, PageSize, TargetModel, WorkspaceConnectorId};
 use poem::{Request, RequestBody};
 use poem_openapi::{
     ApiExtractor, ApiExtractorType, ExtractParamOptions,
@@ -20,17 +20,72 @@ use crate::{
 };
 
 /// Wants what comes next in a sequence.
-pub(crate) struct Continuing<R> {
+pub(crate) struct Continuing<R, C = Choice> {
     pub(crate) call: Call,
     pub(crate) context: Arc<Context>,
     /// To which.
-    pub(crate) choice: Choice,
+    pub(crate) choice: C,
     pub(crate) size: PageSize,
     /// The cursor behind what the client knows.
     pub(crate) after: Option<String>,
     pub(crate) path: String,
     pub(crate) query: Query,
     kind: PhantomData<fn() -> R>,
+}
+
+/// Narrows a sequence down.
+pub(crate) trait Narrowing: Default + Send {
+    /// The parameters that say how.
+    fn parameters() -> Vec<MetaSchemaRef>;
+
+    /// Takes a parameter. Answers whether it is one.
+    fn take(&mut self, name: &str, value: &str) -> Result<bool, Failure>;
+}
+
+/// Which entities are meant.
+#[derive(Default)]
+pub(crate) struct EntityChoice {
+    /// Only those of this model.
+    pub(crate) model: Option<TargetModel>,
+    /// Only those that this activation brought in.
+    pub(crate) activation: Option<WorkspaceConnectorId>,
+}
+
+impl Narrowing for Choice {
+    fn parameters() -> Vec<MetaSchemaRef> {
+        openapi::record_choice_parameters()
+    }
+
+    fn take(&mut self, name: &str, value: &str) -> Result<bool, Failure> {
+        match name {
+            "filter[workspace_connector_id]" => self.activation = Some(id(name, value)?),
+            "filter[stream]" => {
+                let stream = value.parse();
+                self.stream = Some(stream.map_err(|_| invalid(name, "no stream is called so"))?);
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+impl Narrowing for EntityChoice {
+    fn parameters() -> Vec<MetaSchemaRef> {
+        openapi::entity_choice_parameters()
+    }
+
+    fn take(&mut self, name: &str, value: &str) -> Result<bool, Failure> {
+        match name {
+            "filter[workspace_connector_id]" => self.activation = Some(id(name, value)?),
+            "filter[target_model]" => {
+                let model = value.parse();
+                self.model =
+                    Some(model.map_err(|_| invalid(name, "no target model is called so"))?);
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
 }
 
 /// Asks a question that is too long for a query string.
@@ -42,8 +97,8 @@ pub(crate) struct Querying<B> {
     pub(crate) query: Query,
 }
 
-impl<'a, R> ApiExtractor<'a> for Continuing<R> {
-    takes!(READS, openapi::continuing_parameters());
+impl<'a, R, C: Narrowing> ApiExtractor<'a> for Continuing<R, C> {
+    takes!(READS, openapi::continuing_parameters(C::parameters()));
 
     fn register(registry: &mut Registry) {
         openapi::register_security(registry);
@@ -55,17 +110,12 @@ impl<'a, R> ApiExtractor<'a> for Continuing<R> {
         _: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
         let Frame { context, call, query } = Frame::of(request).await?;
-        let (mut choice, mut size, mut after) = (Choice::default(), PageSize::default(), None);
+        let (mut choice, mut size, mut after) = (C::default(), PageSize::default(), None);
         for (name, value) in query.iter() {
             match name {
-                "filter[workspace_connector_id]" => choice.activation = Some(id(name, value)?),
-                "filter[stream]" => {
-                    let stream = value.parse();
-                    choice.stream =
-                        Some(stream.map_err(|_| invalid(name, "no stream is called so"))?);
-                }
                 "page[size]" => size = listing::size(value)?,
                 "page[after]" => after = Some(value.to_owned()),
+                _ if choice.take(name, value)? => {}
                 _ => return Err(unknown(name).into()),
             }
         }

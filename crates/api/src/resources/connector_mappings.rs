@@ -73,7 +73,7 @@ impl ConnectorMappings {
 
     /// Delete a mapping
     ///
-    /// The entities that it made stay as they are.
+    /// The entities that it made are withdrawn: soon after, they are deleted in every workspace that received them.
     #[oai(path = "/:id", method = "delete", operation_id = "delete_connector_mapping")]
     async fn delete(&self, request: Deleting<ConnectorMapping>) -> Result<Gone, Failure> {
         let Deleting { call, context, id, expected } = request;

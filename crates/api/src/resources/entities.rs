@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 
 use super::{
     Tag,
+    entity_changes::{self, ShownEntityChange},
     entity_query::{self, EntityQuery},
 };
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
     body::Plain,
     include::Found,
     problem::Failure,
-    request::{Asking, Listing, Querying, Reading},
+    request::{Asking, Continuing, EntityChoice, Listing, Querying, Reading},
     resource::{Kept, Key, Related, Relationship, Shown, attributes, instant, maybe_instant},
 };
 
@@ -35,6 +36,20 @@ impl Entities {
     #[oai(path = "/", method = "get", operation_id = "list_entities")]
     async fn list(&self, request: Listing<Entity>) -> Result<Collection<Entity>, Failure> {
         request.answer().await
+    }
+
+    /// Follow the changes of entities
+    ///
+    /// All that was added, updated and deleted in the workspace, in the order in which it became visible, without a gap
+    /// whoever writes meanwhile. Begin without a cursor; go on with `meta.page.cursor`, at once while `links.next` is there,
+    /// later when it is null. Of several changes of an entity the last one is told: apply what was added and what was
+    /// updated alike, as an upsert by `entity_id`.
+    #[oai(path = "/changes", method = "get", operation_id = "list_entity_changes")]
+    async fn changes(
+        &self,
+        request: Continuing<ShownEntityChange, EntityChoice>,
+    ) -> Result<Sequence<ShownEntityChange>, Failure> {
+        entity_changes::answer(request).await
     }
 
     /// Look for entities
@@ -89,13 +104,13 @@ attributes! { Entity, |it| {
     stream: StreamName = &it.stream;
     /// Of which record.
     record_key: String = &it.record_key;
-    /// Its place among the objects that the record becomes, from 0.
+    /// Its place among the objects that the record becomes, from 0, when it was last written.
     item: u64 = it.item;
     /// When it was first mapped.
     first_seen_at: OffsetDateTime = instant(it.first_seen_at);
     /// When it last changed.
     last_seen_at: OffsetDateTime = instant(it.last_seen_at);
-    /// When its record was gone from the source, or no longer became it.
+    /// When its record was gone from the source or no longer became it, or its target, mapping or activation was deleted.
     deleted_at: Option<OffsetDateTime> = maybe_instant(it.deleted_at);
 } }
 
@@ -137,7 +152,7 @@ attributes! { EntitySource, |it| {
     entity_id: EntityId = it.entity_id;
     /// By which activation.
     workspace_connector_id: WorkspaceConnectorId = it.workspace_connector_id;
-    /// Which way it went.
+    /// Which way it went: out of the connected system. What is pushed into systems are records.
     direction: EntityDirection = it.direction;
     /// Of which stream.
     stream: StreamName = &it.stream;

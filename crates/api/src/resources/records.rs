@@ -261,7 +261,7 @@ impl Shown for ShownRecord {
 }
 
 /// The word for what happened to a record.
-const fn word(kind: ChangeKind) -> &'static str {
+pub(super) const fn word(kind: ChangeKind) -> &'static str {
     match kind {
         ChangeKind::Added => "ADDED",
         ChangeKind::Updated => "UPDATED",
@@ -269,7 +269,7 @@ const fn word(kind: ChangeKind) -> &'static str {
     }
 }
 
-struct KindWord;
+pub(super) struct KindWord;
 
 impl Schema for KindWord {
     fn schema() -> MetaSchema {

@@ -56,7 +56,7 @@ impl SyncTargets {
 
     /// Delete a sync target
     ///
-    /// What the workspace received stays.
+    /// The entities that the workspace received are withdrawn: soon after, they are deleted there.
     #[oai(
         path = "/:id",
         method = "delete",

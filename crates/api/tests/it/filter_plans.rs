@@ -29,7 +29,10 @@ async fn a_filter_is_explained_stream_by_stream_and_part_by_part() {
     let config = json!({ "id": { "_gt": 1 }, "age": { "_eq": 3 } });
     let filter = json!({ "connector_id": connector, "template": true, "config": config });
     admin.make("/v1/connector-filters", "connector_filter", filter).await;
-    let explained = admin.get(&plan).await.expect(200).body;
+    let mut explained = admin.get(&plan).await.expect(200).body;
+    let error = explained["data"][0]["attributes"]["error"].take();
+    let error = error.as_str().unwrap();
+    assert!(error.contains("age"), "no stream has it, and runs fail: {error}");
     let expected = json!({
         "stream": "people", "missing": ["age"], "error": null,
         "parts": [{

@@ -148,13 +148,14 @@ async fn suggestions_say_what_became_of_each() {
     admin.post(&path, absent).await.refused(422, "resource.invalid");
 }
 
-#[tokio::test]
-async fn entities_are_listed_by_model_and_only_to_those_whose_they_are() {
-    let platform = Platform::start().await;
-    let admin = platform.admin();
-    let activation = admin.activation("one").await;
+fn entity(
+    platform: &Platform,
+    activation: &str,
+    number: u128,
+    target_model: TargetModel,
+) -> Entity {
     let at = datetime!(2026-05-01 12:00 UTC);
-    let entity = |number: u128, target_model| Entity {
+    Entity {
         id: Id::from_uuid(Uuid::from_u128(number)),
         revision: Revision::FIRST,
         workspace_id: platform.workspace.id,
@@ -169,10 +170,57 @@ async fn entities_are_listed_by_model_and_only_to_those_whose_they_are() {
         first_seen_at: at,
         last_seen_at: at,
         deleted_at: None,
-    };
+    }
+}
+
+#[tokio::test]
+async fn the_changes_of_entities_are_followed_within_a_workspace() {
+    let platform = Platform::start().await;
+    let admin = platform.admin();
+    let activation = admin.activation("one").await;
+    let path = "/v1/entities/changes";
+    let nothing = admin.get(path).await.expect(200);
+    assert_eq!(nothing.body["data"], json!([]));
+    let mut gone = entity(&platform, &activation, 2, TargetModel::Invoice);
+    gone.deleted_at = Some(gone.last_seen_at);
     let changes = [
-        Change::Insert(entity(1, TargetModel::People)),
-        Change::Insert(entity(2, TargetModel::Invoice)),
+        Change::Insert(entity(&platform, &activation, 1, TargetModel::People)),
+        Change::Insert(gone),
+    ];
+    let receipt = linkspan_testkit::fixtures::receipt(1, None);
+    platform.database.entities().write(&changes, &receipt).await.unwrap();
+
+    let first = admin.get(&format!("{path}?page[size]=1")).await.expect(200);
+    assert_eq!(first.body["data"][0]["type"], "entity_change");
+    assert_eq!(first.body["data"][0]["attributes"]["kind"], "ADDED");
+    assert_eq!(first.body["data"][0]["attributes"]["entity_id"], json!(Uuid::from_u128(1)));
+    let next = first.body["links"]["next"].as_str().unwrap();
+    let second = admin.get(next).await.expect(200);
+    assert_eq!(second.body["data"][0]["attributes"]["kind"], "DELETED");
+    let people = admin.get(&format!("{path}?filter[target_model]=people")).await.expect(200);
+    assert_eq!(people.body["data"].as_array().unwrap().len(), 1);
+    assert_eq!(people.body["links"]["next"], Value::Null);
+    let cursor = people.body["meta"]["page"]["cursor"].as_str().unwrap();
+    let rest = admin.get(&format!("{path}?page[after]={cursor}")).await.expect(200);
+    assert_eq!(rest.body["data"], json!([]), "what the choice passed over is passed");
+
+    for bad in ["page[after]=x", "filter[stream]=orders", "filter[target_model]=poem", "sort=id"] {
+        admin.get(&format!("{path}?{bad}")).await.expect(400);
+    }
+    let stranger = platform.client(crate::platform::STRANGER);
+    let foreign = stranger.get(path).await.expect(200);
+    assert_eq!(foreign.body["data"], json!([]));
+    stranger.get(&format!("{path}?page[after]={cursor}")).await.refused(400, "page.invalid_cursor");
+}
+
+#[tokio::test]
+async fn entities_are_listed_by_model_and_only_to_those_whose_they_are() {
+    let platform = Platform::start().await;
+    let admin = platform.admin();
+    let activation = admin.activation("one").await;
+    let changes = [
+        Change::Insert(entity(&platform, &activation, 1, TargetModel::People)),
+        Change::Insert(entity(&platform, &activation, 2, TargetModel::Invoice)),
     ];
     let receipt = linkspan_testkit::fixtures::receipt(1, None);
     platform.database.entities().write(&changes, &receipt).await.unwrap();

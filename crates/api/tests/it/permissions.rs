@@ -43,6 +43,7 @@ fn least(operation: &str) -> &'static str {
         | "list_entities"
         | "get_entity"
         | "list_entity_sources"
+        | "list_entity_changes"
         | "query_entities"
         | "list_workspace_connector_sync_targets"
         | "get_workspace_connector_sync_target"

@@ -295,3 +295,22 @@ async fn what_was_done_is_in_the_audit_trail() {
     admin.get(path).await.expect(200);
     admin.delete(path).await.expect(405);
 }
+
+#[tokio::test]
+async fn a_workspace_has_one_live_filter_of_a_connector() {
+    let platform = Platform::start().await;
+    let admin = platform.admin();
+    let (kind, all) = ("connector_filter", "/v1/connector-filters");
+    for template in [true, false] {
+        let connector = admin.connector(if template { "one" } else { "other" }).await;
+        let new = json!({ "connector_id": connector, "template": template, "config": {} });
+        let first = admin.make(all, kind, new.clone()).await;
+        let again = json!({ "data": { "type": kind, "attributes": new } });
+        let problem = admin.post(all, again).await.refused(409, "resource.name_taken");
+        assert_eq!(problem["source"]["pointer"], "/data/attributes/connector_id");
+        admin.delete(&format!("{all}/{first}")).await.expect(204);
+        admin.make(all, kind, new).await;
+        let back = admin.post(&format!("{all}/{first}/restore"), json!({})).await;
+        back.refused(409, "resource.name_taken");
+    }
+}

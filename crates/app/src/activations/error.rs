@@ -6,7 +6,7 @@ use linkspan_domain::{
 };
 use linkspan_sdk::{Failure, SettingsFault};
 
-use crate::{RecordError, SettingsError, sources::failure_code};
+use crate::{RecordError, SettingsError};
 
 /// Why something could not be done with an activation.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +59,7 @@ impl Problem for ActivationError {
             Self::Config(error) => config_code(error),
             Self::InvalidConfig { .. } => Code::InvalidConfig,
             Self::UnexpectedStatus(_) => Code::UnexpectedStatus,
-            Self::Source(failure) => failure_code(failure),
+            Self::Source(failure) => failure.problem(),
         }
     }
 

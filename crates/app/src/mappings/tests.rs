@@ -6,10 +6,10 @@ use linkspan_domain::{
     ports::{Change, StoreError},
 };
 use linkspan_sdk::{
-    ActiveMapping, ChangesQuery, Checkpoint, Committed, ContentHash, EntityPage, EntitySearch,
-    FeedPage, FeedQuery, Finish, Kept as KeptPage, Load, LoadPart, MappedPage, Opening,
-    QuarantineQuery, Quarantined, Record, RecordChange, RecordQuery, RecordSearch, Reversal,
-    SearchPage, StreamCounts,
+    ActiveMapping, ChangesQuery, Checkpoint, Committed, ContentHash, EntityFeedPage,
+    EntityFeedQuery, EntityPage, EntitySearch, FeedPage, FeedQuery, Finish, Kept as KeptPage, Load,
+    LoadPart, MappedPage, Opening, QuarantineQuery, Quarantined, Record, RecordChange, RecordQuery,
+    RecordSearch, Reversal, SearchPage, StreamCounts,
 };
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
@@ -125,6 +125,14 @@ impl EntityStore for Versions {
 
     async fn sources(&self, _: EntityId, _: &Visible) -> Result<Vec<EntitySource>, StoreError> {
         Ok(Vec::new())
+    }
+
+    async fn withdraw(&self, _: OffsetDateTime) -> Result<Option<u64>, StoreError> {
+        Ok(None)
+    }
+
+    async fn feed(&self, _: &EntityFeedQuery) -> Result<EntityFeedPage, StoreError> {
+        nothing()
     }
 
     async fn search(&self, _: &EntitySearch) -> Result<EntityPage, StoreError> {

@@ -8,11 +8,13 @@ use sea_orm::{
     QueryTrait,
     sea_query::{Expr, ExprTrait, OnConflict},
 };
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{
     Mapping,
-    plan::{Existing, Known, Plan, Write},
+    feed::{Entries, entries},
+    plan::{Existing, Gone, Known, Plan, Write},
 };
 use crate::{
     error::{corrupt, store_error, unstorable},
@@ -39,8 +41,9 @@ impl Writing<'_> {
         let known = self.known().await?;
         let plan = Plan::of(&self.page.records, &workspaces, &known);
         let ids = self.ids(&plan.write).await?;
-        self.write(&plan.write, &ids).await?;
-        self.delete(&plan.delete).await?;
+        let entries = entries(self.session, plan.workspaces()).await?;
+        self.write(&plan.write, &ids, &entries).await?;
+        delete(self.session, &plan.delete, &entries, self.page.now).await?;
         self.trace(&plan.write, &ids).await?;
         let failed = self.set_aside().await?;
         let counts = plan.counts(failed);
@@ -63,8 +66,8 @@ impl Writing<'_> {
             let found = entity::Entity::find()
                 .filter(Column::RecordId.is_in(ids))
                 .select_only()
-                .columns([Column::Pk, Column::WorkspacePk, Column::RecordKey, Column::Item])
-                .columns([Column::Hash, Column::DeletedAt])
+                .columns([Column::Pk, Column::EntityId, Column::WorkspacePk, Column::RecordKey])
+                .columns([Column::Identity, Column::Hash, Column::DeletedAt])
                 .into_query();
             let rows = self.session.query_all(&found).await.map_err(store_error)?;
             for row in rows {
@@ -72,7 +75,8 @@ impl Writing<'_> {
                 let hash = row.hash.try_into().map_err(|_| corrupt("a hash of another length"))?;
                 let existing = Existing {
                     pk: row.pk,
-                    item: row.item,
+                    id: row.entity_id,
+                    identity: row.identity,
                     hash: ContentHash::from_bytes(hash),
                     is_deleted: row.deleted_at.is_some(),
                 };
@@ -87,11 +91,15 @@ impl Writing<'_> {
         entity::record_id(*activation, stream, target_model, key)
     }
 
-    /// The identifier of each entity: the same record in the same workspace becomes the same entity.
+    /// The identifier of each entity: the same object of a record in the same workspace becomes the same entity.
     async fn ids(&self, write: &[Write<'_>]) -> Result<Vec<Uuid>, StoreError> {
         let mut workspaces = std::collections::HashMap::new();
         let mut ids = Vec::with_capacity(write.len());
         for it in write {
+            if let Some(id) = it.known {
+                ids.push(id);
+                continue;
+            }
             let space: Uuid = if let Some(known) = workspaces.get(&it.workspace_pk) {
                 *known
             } else {
@@ -101,30 +109,38 @@ impl Writing<'_> {
                 workspaces.insert(it.workspace_pk, id);
                 id
             };
-            let name = format!("{} {}", self.record_id(it.key), it.item);
+            let name = format!("{} {}", self.record_id(it.key), it.identity);
             ids.push(Uuid::new_v5(&space, name.as_bytes()));
         }
         Ok(ids)
     }
 
-    async fn write(&self, write: &[Write<'_>], ids: &[Uuid]) -> Result<(), StoreError> {
+    async fn write(
+        &self,
+        write: &[Write<'_>],
+        ids: &[Uuid],
+        entries: &Entries,
+    ) -> Result<(), StoreError> {
         use entity::Column;
         for (write, ids) in write.chunks(MOST_ROWS).zip(ids.chunks(MOST_ROWS)) {
             let rows: Vec<_> = write
                 .iter()
                 .zip(ids)
-                .map(|(it, id)| self.row(it, *id))
+                .map(|(it, id)| self.row(it, *id, entries))
                 .collect::<Result<_, _>>()?;
             let changed = [
+                Column::Item,
                 Column::ExternalId,
                 Column::Payload,
                 Column::Hash,
                 Column::LastSeenAt,
                 Column::DeletedAt,
+                Column::Entry,
             ];
             let again = OnConflict::column(Column::EntityId)
                 .update_columns(changed)
                 .value(Column::Revision, Expr::col((entity::Entity, Column::Revision)).add(1))
+                .value(Column::AddedEntry, Expr::cust(ADDED_ENTRY))
                 .to_owned();
             let insert = entity::Entity::insert_many(rows).on_conflict(again).into_query();
             self.session.execute(&insert).await.map_err(store_error)?;
@@ -132,7 +148,13 @@ impl Writing<'_> {
         Ok(())
     }
 
-    fn row(&self, it: &Write<'_>, id: Uuid) -> Result<entity::ActiveModel, StoreError> {
+    fn row(
+        &self,
+        it: &Write<'_>,
+        id: Uuid,
+        entries: &Entries,
+    ) -> Result<entity::ActiveModel, StoreError> {
+        let entry = entries.of(it.workspace_pk);
         let payload = serde_json::from_str(&it.object.payload).map_err(unstorable)?;
         Ok(entity::ActiveModel {
             entity_id: Set(id),
@@ -143,28 +165,18 @@ impl Writing<'_> {
             stream: Set(self.mapping.stream.clone()),
             record_key: Set(it.key.to_owned()),
             item: Set(it.item),
+            identity: Set(it.identity.clone()),
             external_id: Set(it.object.external_id.clone()),
             payload: Set(payload),
             hash: Set(it.object.hash.as_bytes().to_vec()),
             revision: Set(1),
+            added_entry: Set(entry),
+            entry: Set(entry),
             first_seen_at: Set(self.page.now),
             last_seen_at: Set(self.page.now),
             deleted_at: Set(None),
             ..entity::ActiveModel::default()
         })
-    }
-
-    async fn delete(&self, pks: &[i64]) -> Result<(), StoreError> {
-        use entity::Column;
-        for pks in pks.chunks(MOST_ROWS) {
-            let update = entity::Entity::update_many()
-                .col_expr(Column::DeletedAt, Expr::val(self.page.now))
-                .col_expr(Column::LastSeenAt, Expr::val(self.page.now))
-                .col_expr(Column::Revision, Expr::col(Column::Revision).add(1))
-                .filter(Column::Pk.is_in(pks.iter().copied()));
-            update.exec(self.session).await.map_err(store_error)?;
-        }
-        Ok(())
     }
 
     /// Keeps where the entities come from.
@@ -268,16 +280,46 @@ impl Writing<'_> {
     }
 }
 
+/// Deletes entities, as the entries of their workspaces.
+pub(super) async fn delete(
+    session: &Session,
+    gone: &[Gone],
+    entries: &Entries,
+    now: OffsetDateTime,
+) -> Result<(), StoreError> {
+    use entity::Column;
+    for (workspace_pk, entry) in entries.iter() {
+        let of_workspace = |it: &&Gone| it.workspace_pk == workspace_pk;
+        let pks: Vec<i64> = gone.iter().filter(of_workspace).map(|it| it.pk).collect();
+        for pks in pks.chunks(MOST_ROWS) {
+            let update = entity::Entity::update_many()
+                .col_expr(Column::DeletedAt, Expr::val(now))
+                .col_expr(Column::LastSeenAt, Expr::val(now))
+                .col_expr(Column::Revision, Expr::col(Column::Revision).add(1))
+                .col_expr(Column::Entry, Expr::val(entry))
+                .filter(Column::Pk.is_in(pks.iter().copied()))
+                .filter(Column::DeletedAt.is_null());
+            update.exec(session).await.map_err(store_error)?;
+        }
+    }
+    Ok(())
+}
+
 /// What is known of an entity.
 #[derive(FromQueryResult)]
 struct There {
     pk: i64,
+    entity_id: Uuid,
     workspace_pk: i64,
     record_key: String,
-    item: i32,
+    identity: String,
     hash: Vec<u8>,
-    deleted_at: Option<time::OffsetDateTime>,
+    deleted_at: Option<OffsetDateTime>,
 }
+
+/// What was deleted and comes back appears anew.
+const ADDED_ENTRY: &str = "\
+    CASE WHEN entities.deleted_at IS NULL THEN entities.added_entry ELSE excluded.added_entry END";
 
 /// The live targets of an activation, within its organization: activation.
 const TARGETS: &str = "\

@@ -186,9 +186,18 @@ impl Table for ConnectorMapping {
             .to_owned();
         let insert = Entity::insert(version).on_conflict(known).into_query();
         session.execute(&insert).await.map_err(store_error)?;
+        if self.deleted_at.is_some() {
+            session.run(BEGIN_ANEW, vec![pk.into()]).await?;
+        }
         Ok(())
     }
 }
+
+/// Lets a mapping begin with the first record, should it come back: what it made is withdrawn until then.
+const BEGIN_ANEW: &str = "\
+    UPDATE connector_mapping_versions SET position_generation = 0, position_key = NULL, \
+        mapped = 0, persisted = 0, failed = 0 \
+    WHERE connector_mapping_pk = $1";
 
 impl TryFrom<Row> for ConnectorMapping {
     type Error = StoreError;

@@ -40,10 +40,16 @@ pub(crate) struct Model {
     pub(crate) stream: String,
     pub(crate) record_key: String,
     pub(crate) item: i32,
+    /// See [`identity`].
+    pub(crate) identity: String,
     pub(crate) external_id: Option<String>,
     pub(crate) payload: Json,
     pub(crate) hash: Vec<u8>,
     pub(crate) revision: i64,
+    /// In which entry of the workspace's feed it appeared.
+    pub(crate) added_entry: i64,
+    /// In which entry it last changed.
+    pub(crate) entry: i64,
     pub(crate) first_seen_at: OffsetDateTime,
     pub(crate) last_seen_at: OffsetDateTime,
     pub(crate) deleted_at: Option<OffsetDateTime>,
@@ -139,10 +145,13 @@ impl Table for Thing {
             stream: Set(stream.to_string()),
             record_key: Set(record_key.clone()),
             item: Set(i32::try_from(*item).map_err(unstorable)?),
+            identity: Set(identity(None, *item)),
             external_id: Set(external_id.clone()),
             payload: Set(payload.clone().into()),
             hash: Set(bytes(hash).ok_or_else(|| unstorable("a hash that is not hexadecimal"))?),
             revision: Set(revision.number()),
+            added_entry: NotSet,
+            entry: NotSet,
             first_seen_at: Set(*first_seen_at),
             last_seen_at: Set(*last_seen_at),
             deleted_at: Set(*deleted_at),
@@ -184,6 +193,11 @@ pub(crate) fn record_id(
     // Names of streams and models have no NUL, so that no two names read alike.
     let name = format!("{stream}\0{target_model}\0{key}");
     Uuid::new_v5(&activation.uuid(), name.as_bytes())
+}
+
+/// Names an object among those of its record: by what the source calls it, else by its place.
+pub(crate) fn identity(external_id: Option<&str>, item: u32) -> String {
+    external_id.map_or_else(|| format!("#{item}"), |it| format!("id {it}"))
 }
 
 /// The bytes that hexadecimal digits stand for.

@@ -46,7 +46,6 @@ macro_rules! stores {
 
 stores! {
     workspace_connectors
-    connector_filters
     connector_mappings
     entities
     files
@@ -62,6 +61,14 @@ stores! {
 async fn connectors(url: &str) {
     let (db, place) = furnished(url).await;
     let (store, audit, idempotency) = (db.connectors(), db.audit_events(), db.idempotency());
+    contract::store(&Subject::new(&*store, &*audit, &*idempotency, &place)).await;
+}
+
+async fn connector_filters(url: &str) {
+    // A workspace has one filter of a connector at most, so there is a connector for each.
+    let (db, place) = furnished_with(url, 192).await;
+    let (audit, idempotency) = (db.audit_events(), db.idempotency());
+    let store = db.connector_filters();
     contract::store(&Subject::new(&*store, &*audit, &*idempotency, &place)).await;
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use linkspan_domain::{
     Condition, ConnectorMapping, ConnectorMappingId, Deleted, Entity, EntityCounts, ListQuery,
     MappingOrigin, MappingStatus, Revision, RunEnd, SyncMode, SyncTarget, TargetModel, Visible,
+    Workspace, WorkspaceId,
     ports::{Change, StoreError},
 };
 use linkspan_sdk::{
@@ -41,16 +42,24 @@ on_both! {
     a_search_goes_on_page_by_page_within_model_and_tenant
 }
 
-struct Mapped {
-    bench: Bench,
-    store: Arc<dyn EntityStore>,
-    mapping: ConnectorMapping,
-    run: HeldRun,
+pub(crate) struct Mapped {
+    pub(crate) bench: Bench,
+    pub(crate) store: Arc<dyn EntityStore>,
+    pub(crate) mapping: ConnectorMapping,
+    pub(crate) run: HeldRun,
 }
 
 impl Mapped {
-    async fn new(url: &str) -> Self {
-        let bench = Bench::new(url).await;
+    pub(crate) async fn new(url: &str) -> Self {
+        Self::of(Bench::new(url).await, 1).await
+    }
+
+    /// Another activation in the same place.
+    pub(crate) async fn beside(&self) -> Self {
+        Self::of(self.bench.another(7).await, 7).await
+    }
+
+    async fn of(bench: Bench, number: u32) -> Self {
         let mapping = ConnectorMapping {
             workspace_connector_id: bench.activation.id,
             workspace_id: bench.activation.workspace_id,
@@ -59,14 +68,31 @@ impl Mapped {
             version: 1,
             status: MappingStatus::Active,
             needs_regeneration: false,
-            ..ConnectorMapping::specimen(1, &bench.place)
+            ..ConnectorMapping::specimen(number, &bench.place)
         };
         keep(&*bench.db.connector_mappings(), [mapping.clone()]).await;
         let run = bench.begin(SyncMode::Incremental).await;
         Self { store: bench.db.mapped(), bench, mapping, run }
     }
 
-    fn page(&self, from: i64, to: i64, records: Vec<MappedRecord>) -> MappedPage {
+    /// One that is not the activation's own.
+    pub(crate) fn other_workspace(&self) -> WorkspaceId {
+        let place = &self.bench.place;
+        let own = self.bench.activation.workspace_id;
+        if place.workspace == own { place.lower_workspace } else { place.workspace }
+    }
+
+    /// Deletes a workspace, or brings it back.
+    pub(crate) async fn delete_workspace(&self, id: WorkspaceId, deleted: Deleted) {
+        let seen = Workspace::tenancy(&self.bench.place);
+        let store = self.bench.db.workspaces();
+        let mut kept = store.find(&seen, id).await.unwrap().unwrap();
+        kept.deleted_at = (deleted == Deleted::Shown).then_some(EPOCH);
+        let number = if deleted == Deleted::Shown { 601 } else { 602 };
+        store.write(&[Change::Update(kept)], &receipt(number, None)).await.unwrap();
+    }
+
+    pub(crate) fn page(&self, from: i64, to: i64, records: Vec<MappedRecord>) -> MappedPage {
         let at = |generation| Position { generation, key: None };
         MappedPage {
             run: self.run,
@@ -79,20 +105,25 @@ impl Mapped {
         }
     }
 
-    async fn commit(&self, from: i64, to: i64, records: Vec<MappedRecord>) -> EntityCounts {
+    pub(crate) async fn commit(
+        &self,
+        from: i64,
+        to: i64,
+        records: Vec<MappedRecord>,
+    ) -> EntityCounts {
         match self.store.commit(&self.page(from, to, records)).await.unwrap() {
             Kept::Done(counts) => counts,
             Kept::Superseded => panic!("the page is not where the mapping stands"),
         }
     }
 
-    async fn position(&self) -> i64 {
+    pub(crate) async fn position(&self) -> i64 {
         let stream = self.mapping.stream.clone();
         let active = self.store.active(self.bench.activation.id, &stream).await.unwrap();
         active.iter().find(|it| it.id == self.mapping.id).unwrap().position.generation
     }
 
-    async fn entities(&self, deleted: Deleted) -> Vec<Entity> {
+    pub(crate) async fn entities(&self, deleted: Deleted) -> Vec<Entity> {
         let query = ListQuery { deleted, ..ListQuery::default() };
         let seen = Entity::tenancy(&self.bench.place);
         let mut all = self.bench.db.entities().list(&seen, &query).await.unwrap().into_resources();
@@ -101,31 +132,31 @@ impl Mapped {
     }
 
     /// The live entities: key and what they say.
-    async fn live(&self) -> Vec<(String, String)> {
+    pub(crate) async fn live(&self) -> Vec<(String, String)> {
         let entities = self.entities(Deleted::Hidden).await;
         let said = |it: &Entity| it.payload["external_id"].as_str().unwrap().to_owned();
         entities.iter().map(|it| (it.record_key.clone(), said(it))).collect()
     }
 
-    async fn stored(&self) -> ConnectorMapping {
+    pub(crate) async fn stored(&self) -> ConnectorMapping {
         let seen = ConnectorMapping::tenancy(&self.bench.place);
         let store = self.bench.db.connector_mappings();
         store.find(&seen, self.mapping.id).await.unwrap().unwrap()
     }
 }
 
-fn object(external_id: &str) -> MappedObject {
+pub(crate) fn object(external_id: &str) -> MappedObject {
     let payload = format!("{{\"external_id\":\"{external_id}\"}}");
     let hash = ContentHash::of(&payload);
     MappedObject { external_id: Some(external_id.to_owned()), payload, hash }
 }
 
-fn becomes(key: &str, objects: &[&str]) -> MappedRecord {
+pub(crate) fn becomes(key: &str, objects: &[&str]) -> MappedRecord {
     let objects = objects.iter().map(|it| object(it)).collect();
     MappedRecord { key: key.to_owned(), outcome: MappedOutcome::Objects(objects) }
 }
 
-fn gone(key: &str) -> MappedRecord {
+pub(crate) fn gone(key: &str) -> MappedRecord {
     MappedRecord { key: key.to_owned(), outcome: MappedOutcome::Gone }
 }
 
@@ -133,11 +164,11 @@ fn fails(key: &str, reason: &str) -> MappedRecord {
     MappedRecord { key: key.to_owned(), outcome: MappedOutcome::Failed(reason.to_owned()) }
 }
 
-fn pairs(all: &[(&str, &str)]) -> Vec<(String, String)> {
+pub(crate) fn pairs(all: &[(&str, &str)]) -> Vec<(String, String)> {
     all.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect()
 }
 
-fn counts(written: u64, unchanged: u64, deleted: u64, failed: u64) -> EntityCounts {
+pub(crate) fn counts(written: u64, unchanged: u64, deleted: u64, failed: u64) -> EntityCounts {
     EntityCounts { written, unchanged, deleted, failed }
 }
 
@@ -149,14 +180,14 @@ async fn a_page_moves_the_mapping_on_with_its_entities(url: &str) {
     assert_eq!(it.position().await, 4);
     assert_eq!(it.live().await, pairs(&[("a", "1"), ("b", "2"), ("b", "3")]));
     let same = vec![becomes("a", &["1"]), becomes("b", &["2", "4"])];
-    assert_eq!(it.commit(4, 5, same).await, counts(1, 2, 0, 0));
+    assert_eq!(it.commit(4, 5, same).await, counts(1, 2, 1, 0));
     let entities = it.entities(Deleted::Hidden).await;
     assert_eq!(entities[0].revision, Revision::FIRST);
-    assert_eq!(entities[2].revision.number(), 2);
+    assert_eq!(entities[2].revision, Revision::FIRST, "it is called something else");
     assert_eq!(entities[2].external_id.as_deref(), Some("4"));
 
     let log = it.bench.log(it.run.id).await;
-    assert_eq!(log.entities, counts(4, 2, 0, 0));
+    assert_eq!(log.entities, counts(4, 2, 1, 0));
     let versions = it.store.versions(it.mapping.id).await.unwrap();
     assert_eq!((versions[0].counts.mapped, versions[0].counts.persisted), (5, 4));
     assert_eq!(it.stored().await.last_persist_count, 4);
@@ -200,8 +231,8 @@ async fn another_version_begins_with_the_first_record(url: &str) {
     assert_eq!(it.position().await, 0);
     assert_eq!(it.stored().await.last_persist_count, 0);
     it.mapping = mapping;
-    assert_eq!(it.commit(0, 4, vec![becomes("a", &["2"])]).await, counts(1, 0, 0, 0));
-    assert_eq!(it.live().await, pairs(&[("a", "2")]), "the same entity says something else");
+    assert_eq!(it.commit(0, 4, vec![becomes("a", &["2"])]).await, counts(1, 0, 1, 0));
+    assert_eq!(it.live().await, pairs(&[("a", "2")]), "another entity is in its place");
     let numbers = it.store.versions(it.mapping.id).await.unwrap();
     assert_eq!(numbers.iter().map(|it| it.version).collect::<Vec<_>>(), [2, 1]);
 }
@@ -294,13 +325,26 @@ async fn a_stream_that_drifts_outdates_its_mappings(url: &str) {
     assert_eq!(it.store.outdate(activation, &stream, EPOCH).await.unwrap(), none, "it is said");
 }
 
-async fn targets(it: &Mapped) -> Vec<SyncTarget> {
+pub(crate) async fn targets(it: &Mapped) -> Vec<SyncTarget> {
     let seen = ConnectorMapping::tenancy(&it.bench.place);
     let query = ListQuery { deleted: Deleted::Shown, ..ListQuery::default() };
     let page = it.bench.db.sync_targets().list(&seen, &query).await.unwrap();
     let mut all = page.into_resources();
     all.retain(|target| target.workspace_connector_id == it.bench.activation.id);
     all
+}
+
+pub(crate) fn target(it: &Mapped, number: u32, target_workspace_id: WorkspaceId) -> SyncTarget {
+    SyncTarget {
+        id: id(number),
+        revision: Revision::FIRST,
+        workspace_connector_id: it.bench.activation.id,
+        workspace_id: it.bench.activation.workspace_id,
+        target_workspace_id,
+        created_at: EPOCH,
+        updated_at: EPOCH,
+        deleted_at: None,
+    }
 }
 
 async fn an_activation_begins_as_its_own_target(url: &str) {
@@ -324,22 +368,10 @@ async fn all_targets_receive_and_a_new_one_from_the_beginning(url: &str) {
     let it = Mapped::new(url).await;
     it.commit(0, 4, vec![becomes("a", &["1"])]).await;
     let place = &it.bench.place;
-    let own = it.bench.activation.workspace_id;
-    let other = [place.workspace, place.lower_workspace].into_iter().find(|it| *it != own);
-    let target = |number, target_workspace_id| SyncTarget {
-        id: id(number),
-        revision: Revision::FIRST,
-        workspace_connector_id: it.bench.activation.id,
-        workspace_id: own,
-        target_workspace_id,
-        created_at: EPOCH,
-        updated_at: EPOCH,
-        deleted_at: None,
-    };
     let added = [
-        Change::Insert(target(501, other.unwrap())),
+        Change::Insert(target(&it, 501, it.other_workspace())),
         // Of another organization: whatever the row says, it receives nothing.
-        Change::Insert(target(502, place.foreign_workspace)),
+        Change::Insert(target(&it, 502, place.foreign_workspace)),
     ];
     it.bench.db.sync_targets().write(&added, &receipt(3, None)).await.unwrap();
     assert_eq!(it.position().await, 0, "what was there before is for the new target, too");
