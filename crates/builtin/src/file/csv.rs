@@ -226,6 +226,35 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_file_that_ends_within_quotes_is_refused_at_the_line_of_the_quote() {
+        // Across the border of the pieces that are looked at together, too.
+        let long = format!("a,b\n{}1,\"x\n\ny", "1,2\n".repeat(40_000));
+        let quoted = format!("a,b\n1,\"{}", "line\n".repeat(40_000));
+        for (text, line) in [
+            ("a,b\n1,\"x", 2),
+            ("a,b\r\n\r\n1,\"x\r\ny", 3),
+            ("a,b\n\"x\ny\",\"z \"\" ,\n", 3),
+            ("\"a,b\n1,2\n", 1),
+            ("a,b\n1,\"", 2),
+            (&long, 40_002),
+            (&quoted, 2),
+        ] {
+            let mut gzip = GzipEncoder::new(Vec::new());
+            gzip.write_all(text.as_bytes()).await.unwrap();
+            gzip.shutdown().await.unwrap();
+            for bytes in [text.as_bytes().to_vec(), gzip.into_inner()] {
+                let refused = rows(bytes).await.unwrap_err().to_string();
+                let place = format!("at line {line}: a quote that is opened there");
+                assert!(refused.contains(&place), "{refused}");
+            }
+        }
+        for whole in ["a,b\n1,\"x\"", "a,b\n1,x\"", "a,b\n1,\"\"", "a,b\n1,", "a,b\n1,\"x\"\"\"\n"]
+        {
+            assert_eq!(rows(whole).await.unwrap().as_array().unwrap().len(), 1, "{whole:?}");
+        }
+    }
+
+    #[tokio::test]
     async fn what_is_no_table_in_utf_8_says_so() {
         for (text, says) in [
             (&b""[..], "it is empty"),
