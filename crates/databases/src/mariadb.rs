@@ -2,8 +2,8 @@
 
 use linkspan_domain::{Category, Condition, StreamName, StreamSpec};
 use linkspan_sdk::{
-    BatchSink, CheckOutcome, ConnectorType, Cx, Failure, PoolCache, Pushed, ReadRequest, Source,
-    SourceEntry, source,
+    BatchSink, CheckOutcome, ConnectorType, Cx, Failure, LeftOut, PoolCache, Pushed, ReadRequest,
+    Source, SourceEntry, source,
 };
 use semver::Version;
 use sqlx::MySqlPool;
@@ -39,6 +39,10 @@ impl ConnectorType for Mariadb {
 impl Source for Mariadb {
     async fn discover(cx: &Cx<Self>) -> Result<Vec<StreamSpec>, Failure> {
         family::whole::discover(cx).await
+    }
+
+    async fn left_out(cx: &Cx<Self>) -> Result<LeftOut, Failure> {
+        family::whole::left_out(cx).await
     }
 
     async fn read(cx: &Cx<Self>, request: ReadRequest, out: &mut BatchSink) -> Result<(), Failure> {

@@ -2,8 +2,8 @@
 
 use linkspan_domain::{Category, Condition, Secret, StreamName, StreamSpec};
 use linkspan_sdk::{
-    BatchSink, CheckOutcome, ConnectorType, Cx, Failure, Intake, PoolCache, Pushed, ReadRequest,
-    Sink, SinkEntry, Source, SourceEntry, WriteMode, WriteRequest, sink, source,
+    BatchSink, CheckOutcome, ConnectorType, Cx, Failure, Intake, LeftOut, PoolCache, Pushed,
+    ReadRequest, Sink, SinkEntry, Source, SourceEntry, WriteMode, WriteRequest, sink, source,
 };
 use schemars::JsonSchema;
 use semver::Version;
@@ -116,6 +116,10 @@ impl Source for Postgresql {
         let pool = postgres::pool(cx, cx.settings.connection()?).await?;
         let tables = Table::all(&pool).await?;
         tables.iter().map(Table::spec).collect()
+    }
+
+    async fn left_out(cx: &Cx<Self>) -> Result<LeftOut, Failure> {
+        Table::left_out(&postgres::pool(cx, cx.settings.connection()?).await?).await
     }
 
     async fn read(cx: &Cx<Self>, request: ReadRequest, out: &mut BatchSink) -> Result<(), Failure> {

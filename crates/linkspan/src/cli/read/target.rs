@@ -1,10 +1,11 @@
 //! Records straight into another system.
 
 use arrow_array::RecordBatch;
-use linkspan_domain::{StreamName, StreamSpec};
+use linkspan_domain::{ConnectorTypeKey, StreamName, StreamSpec};
 use linkspan_sdk::{
     BatchWriter, Change, Definition, Environment, ReadMode, WriteMode, WriteRequest,
 };
+use serde_json::Value;
 
 use super::{definition, failed, fitting, writer::Written};
 use crate::cli::{
@@ -49,6 +50,12 @@ impl From<Mode> for WriteMode {
     }
 }
 
+/// Where records come from.
+pub(super) struct Origin<'a> {
+    pub(super) connector_type: &'a ConnectorTypeKey,
+    pub(super) config: &'a Value,
+}
+
 impl Target {
     /// Whether there is one.
     pub(super) const fn is_given(&self) -> bool {
@@ -58,6 +65,7 @@ impl Target {
     /// Begins to write the stream `spec`, which is read as `reading` says.
     pub(super) fn open(
         self,
+        from: &Origin<'_>,
         spec: StreamSpec,
         reading: &ReadMode,
         environment: Environment,
@@ -71,7 +79,15 @@ impl Target {
             Some(mode) => mode.into(),
             None => usual(&definition, reading)?,
         };
-        let stream = StreamSpec { name: into_stream.unwrap_or(spec.name), ..spec };
+        let is_there = definition.manifest.key == *from.connector_type && config == *from.config;
+        let name = into_stream.unwrap_or_else(|| spec.name.clone());
+        if is_there && name == spec.name {
+            // The write would wait for the read to let go of it, and the read for the write to take more.
+            return Err(Failed::usage(format!(
+                "{name} cannot be read into itself; name another stream with --into-stream"
+            )));
+        }
+        let stream = StreamSpec { name, ..spec };
         let request = WriteRequest { stream, mode };
         Ok(Sending { writer: definition.write(config, request, environment), records: 0 })
     }
