@@ -62,7 +62,7 @@ impl Read {
         let request = ReadRequest { mode: mode(&stream)?, ..ReadRequest::full(spec.name.clone()) };
         let name = spec.name.clone();
         let mut outlet = if self.target.is_given() {
-            let from = target::Origin { connector_type: &definition.manifest.key, config: &config };
+            let from = definition.place(&config);
             let spec = keyed(spec, &stream);
             let sending = self.target.open(&from, spec, &request.mode, environment.clone())?;
             Outlet::System(sending)

@@ -1,11 +1,10 @@
 //! Records straight into another system.
 
 use arrow_array::RecordBatch;
-use linkspan_domain::{ConnectorTypeKey, StreamName, StreamSpec};
+use linkspan_domain::{Place, StreamName, StreamSpec};
 use linkspan_sdk::{
     BatchWriter, Change, Definition, Environment, ReadMode, WriteMode, WriteRequest,
 };
-use serde_json::Value;
 
 use super::{definition, failed, fitting, writer::Written};
 use crate::cli::{
@@ -50,22 +49,16 @@ impl From<Mode> for WriteMode {
     }
 }
 
-/// Where records come from.
-pub(super) struct Origin<'a> {
-    pub(super) connector_type: &'a ConnectorTypeKey,
-    pub(super) config: &'a Value,
-}
-
 impl Target {
     /// Whether there is one.
     pub(super) const fn is_given(&self) -> bool {
         self.into.is_some()
     }
 
-    /// Begins to write the stream `spec`, which is read as `reading` says.
+    /// Begins to write the stream `spec` of the place `from`, which is read as `reading` says.
     pub(super) fn open(
         self,
-        from: &Origin<'_>,
+        from: &Place,
         spec: StreamSpec,
         reading: &ReadMode,
         environment: Environment,
@@ -79,7 +72,7 @@ impl Target {
             Some(mode) => mode.into(),
             None => usual(&definition, reading)?,
         };
-        let is_there = definition.manifest.key == *from.connector_type && config == *from.config;
+        let is_there = definition.place(&config) == *from;
         let name = into_stream.unwrap_or_else(|| spec.name.clone());
         if is_there && name == spec.name {
             // The write would wait for the read to let go of it, and the read for the write to take more.
