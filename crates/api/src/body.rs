@@ -21,6 +21,7 @@ pub(crate) mod nested {
 }
 
 use crate::{
+    context::Context,
     media_type::{JSON, JSON_API, check_content_type},
     problem::Failure,
     resource::{Attributes, Shown},
@@ -36,6 +37,11 @@ pub(crate) trait Input: Sized + Send {
 
     /// Its shape.
     fn schema() -> MetaSchema;
+
+    /// Whether `body` has no envelope, as bodies of this shape may.
+    fn is_flat(_body: &[u8]) -> bool {
+        false
+    }
 
     /// Reads it. `id` is the identifier in the path, if the path names the thing itself.
     fn read(body: &[u8], id: Option<&str>) -> Result<Self, Failure>;
@@ -108,6 +114,10 @@ pub(crate) fn announced(request: &Request) -> Option<u64> {
     request.header("Content-Length").and_then(|it| it.parse().ok())
 }
 
+/// Where attributes stand in an envelope. What is wrong with one is said to be below, whether or not there is an envelope:
+/// the door knows.
+pub(crate) const ATTRIBUTES: &str = "/data/attributes";
+
 /// Reads a condition, which stands at `place` in the body.
 pub(crate) fn condition(value: &Value, place: &str) -> Result<Condition, Failure> {
     Condition::parse(value).map_err(|error| {
@@ -130,6 +140,9 @@ pub(crate) fn parse<I: Input>(
     if !body.is_empty() && I::NAME.is_some() {
         check_content_type(request.headers())?;
         check(body)?;
+    }
+    if I::is_flat(body) {
+        Context::of(request)?.takes_flat_body();
     }
     I::read(body, id)
 }
@@ -271,6 +284,10 @@ impl<I: Input> Input for Maybe<I> {
 
     fn schema() -> MetaSchema {
         I::schema()
+    }
+
+    fn is_flat(body: &[u8]) -> bool {
+        I::is_flat(body)
     }
 
     fn read(body: &[u8], id: Option<&str>) -> Result<Self, Failure> {

@@ -1,6 +1,9 @@
 //! What belongs to one request, and who makes it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 use http::header;
 use linkspan_app::AccessError;
@@ -25,6 +28,8 @@ pub(crate) struct Context {
     pub(crate) accepted: Accepted,
     /// The call that holds a claim on an idempotency key. It is given back if the request fails.
     claim: Mutex<Option<Call>>,
+    /// Whether the attributes in the body stand there without an envelope.
+    has_flat_body: AtomicBool,
 }
 
 impl Context {
@@ -34,12 +39,33 @@ impl Context {
         trace_id: String,
         accepted: Accepted,
     ) -> Self {
-        Self { app, pages, trace_id, accepted, claim: Mutex::new(None) }
+        Self {
+            app,
+            pages,
+            trace_id,
+            accepted,
+            claim: Mutex::new(None),
+            has_flat_body: AtomicBool::new(false),
+        }
     }
 
     /// That of a request that came through the door.
     pub(crate) fn of(request: &Request) -> Result<Arc<Self>, Failure> {
         request.data::<Arc<Self>>().cloned().ok_or_else(internal)
+    }
+
+    /// Remembers that the body has no envelope.
+    pub(crate) fn takes_flat_body(&self) {
+        self.has_flat_body.store(true, Ordering::Relaxed);
+    }
+
+    /// `failure`, about the place in the body as the client sent it.
+    pub(crate) fn located(&self, failure: Failure) -> Failure {
+        if self.has_flat_body.load(Ordering::Relaxed) {
+            failure.without_envelope()
+        } else {
+            failure
+        }
     }
 
     /// Remembers that `call` holds a claim.

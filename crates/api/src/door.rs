@@ -89,7 +89,7 @@ impl<E: Endpoint<Output = Response>> Door<E> {
                 }
                 context.release().await;
                 let failure = error.downcast_ref::<Failure>().cloned();
-                (failure.unwrap_or_else(|| foreign(&error)), operation)
+                (context.located(failure.unwrap_or_else(|| foreign(&error))), operation)
             }
             Ok(Err(_)) => {
                 tracing::error!("a request ended in a panic");

@@ -8,7 +8,10 @@ use poem::{Response, error::ResponseError};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use strum::EnumMessage;
 
-use crate::media_type::{JSON_API, PROBLEM};
+use crate::{
+    body::ATTRIBUTES,
+    media_type::{JSON_API, PROBLEM},
+};
 
 /// What went wrong with a request, in words that are fit for the caller.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -101,6 +104,17 @@ impl Failure {
     /// It is about this place in the body.
     pub(crate) fn at(self, pointer: impl Into<String>) -> Self {
         Self { place: Some(Source::Pointer(pointer.into())), ..self }
+    }
+
+    /// It is about a body whose attributes stand there without an envelope.
+    pub(crate) fn without_envelope(self) -> Self {
+        let place = self.place.map(|it| match it {
+            Source::Pointer(pointer) => {
+                Source::Pointer(pointer.strip_prefix(ATTRIBUTES).unwrap_or(&pointer).to_owned())
+            }
+            other => other,
+        });
+        Self { place, ..self }
     }
 
     /// It is about this query parameter.

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use futures_util::stream;
 use linkspan_domain::{
-    Call, Condition, Deleted, FilterScope, ListQuery, Permission, Role, TargetModel, Trigger,
+    Call, Condition, Deleted, FilterScope, ListQuery, Permission, Role, TargetModel,
     ports::{FileStore, MockAccessStore, MockRunQueue, World},
 };
 use linkspan_engine::Models;
@@ -294,7 +294,7 @@ async fn activations(call: &Call) -> Tried {
     let new = NewActivation::of(id(1), Map::new());
     let draft = Draft { of: DraftOf::Type("fake".parse().unwrap()), config: Map::new() };
     let patch = ActivationPatch::default();
-    let sync = StartSync { mode: None, streams: Vec::new(), trigger: Trigger::Api };
+    let sync = StartSync { mode: None, streams: Vec::new() };
     vec![
         ("activations read", code(it.records().get(caller, id(1)).await)),
         ("activations create", code(it.create(call, new).await)),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use linkspan_domain::{
-    Act, Call, Code, Denied, Permission, Problem, RunOutcome, Status, StreamName, SyncLog,
+    Act, Actor, Call, Code, Denied, Permission, Problem, RunOutcome, Status, StreamName, SyncLog,
     SyncLogId, SyncMode, Trigger, WorkspaceConnector, WorkspaceConnectorId,
     ports::{RunQueue, Store, StoreError, SyncStore, World},
 };
@@ -32,8 +32,25 @@ pub struct StartSync {
     pub mode: Option<SyncMode>,
     /// Which streams. Empty: all.
     pub streams: Vec<StreamName>,
-    /// What starts it.
-    pub trigger: Trigger,
+}
+
+/// What to do about an activation that cannot sync as it is.
+const fn mend(status: Status) -> &'static str {
+    match status {
+        Status::Disabled => {
+            "to enable it, PATCH /v1/workspace-connectors/{id} with `\"status\": \"enabled\"` among the attributes"
+        }
+        Status::Suspended => "an admin has to set its status to enabled",
+        _ => "mend what the last run failed on and test it, or set its status to enabled",
+    }
+}
+
+/// What starts a run that `actor` asks for.
+const fn trigger(actor: Actor) -> Trigger {
+    match actor {
+        Actor::Person(_) => Trigger::Manual,
+        Actor::ApiKey(_) | Actor::System => Trigger::Api,
+    }
 }
 
 /// Why a run was not started.
@@ -53,7 +70,7 @@ pub enum SyncError {
     AlreadyInProgress(WorkspaceConnectorId),
     /// The activation may not run as it is.
     #[error(
-        "workspace connector {id} is {status} and cannot sync; mend what the last run failed on and test it, or set its status to enabled"
+        "workspace connector {id} is {status} and cannot sync; {}", mend(*status)
     )]
     NotReady {
         /// Which activation.
@@ -144,8 +161,8 @@ impl Syncs {
         let mode = self.accept(call, &activation, &sync).await?;
         let now = self.world.now();
         let id_of_run = SyncLogId::from_uuid(self.world.uuid());
-        let waiting =
-            SyncLog::waiting(id_of_run, id, activation.workspace_id, sync.trigger, mode, now);
+        let (workspace, trigger) = (activation.workspace_id, trigger(call.caller.actor));
+        let waiting = SyncLog::waiting(id_of_run, id, workspace, trigger, mode, now);
         let run = SyncLog { streams: sync.streams, ..waiting };
         let receipt = self.records.receipt(call, run.started(), &run);
         match self.store.start(&run, &receipt).await {

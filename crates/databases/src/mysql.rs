@@ -2,10 +2,11 @@
 
 use linkspan_domain::{Category, Condition, StreamName, StreamSpec};
 use linkspan_sdk::{
-    BatchSink, CheckOutcome, ConnectorType, Cx, Failure, PoolCache, Pushed, ReadRequest, Source,
-    SourceEntry, source,
+    BatchSink, CheckOutcome, ConnectorType, Cx, Failure, LeftOut, PoolCache, Pushed, ReadRequest,
+    Source, SourceEntry, source,
 };
 use semver::Version;
+use serde_json::Value;
 use sqlx::MySqlPool;
 
 use crate::mysql_family::{self as family, Settings};
@@ -31,6 +32,10 @@ impl ConnectorType for Mysql {
         settings.connection().map(drop)
     }
 
+    fn place(settings: &Settings) -> Option<Value> {
+        Some(settings.connection().ok()?.place())
+    }
+
     async fn check(cx: &Cx<Self>) -> Result<CheckOutcome, Failure> {
         family::whole::check(cx).await
     }
@@ -39,6 +44,10 @@ impl ConnectorType for Mysql {
 impl Source for Mysql {
     async fn discover(cx: &Cx<Self>) -> Result<Vec<StreamSpec>, Failure> {
         family::whole::discover(cx).await
+    }
+
+    async fn left_out(cx: &Cx<Self>) -> Result<LeftOut, Failure> {
+        family::whole::left_out(cx).await
     }
 
     async fn read(cx: &Cx<Self>, request: ReadRequest, out: &mut BatchSink) -> Result<(), Failure> {

@@ -2,12 +2,13 @@
 
 use linkspan_domain::{Category, Condition, Secret, StreamName, StreamSpec};
 use linkspan_sdk::{
-    BatchSink, CheckOutcome, ConnectorType, Cx, Failure, Intake, PoolCache, Pushed, ReadRequest,
-    Sink, SinkEntry, Source, SourceEntry, WriteMode, WriteRequest, sink, source,
+    BatchSink, CheckOutcome, ConnectorType, Cx, Failure, Intake, LeftOut, PoolCache, Pushed,
+    ReadRequest, Sink, SinkEntry, Source, SourceEntry, WriteMode, WriteRequest, sink, source,
 };
 use schemars::JsonSchema;
 use semver::Version;
 use serde::Deserialize;
+use serde_json::Value;
 use sqlx::PgPool;
 
 use crate::{
@@ -40,6 +41,10 @@ impl ConnectorType for Postgresql {
 
     fn accept(settings: &Settings) -> Result<(), Failure> {
         settings.connection().map(drop)
+    }
+
+    fn place(settings: &Settings) -> Option<Value> {
+        Some(settings.connection().ok()?.place())
     }
 
     async fn check(cx: &Cx<Self>) -> Result<CheckOutcome, Failure> {
@@ -116,6 +121,10 @@ impl Source for Postgresql {
         let pool = postgres::pool(cx, cx.settings.connection()?).await?;
         let tables = Table::all(&pool).await?;
         tables.iter().map(Table::spec).collect()
+    }
+
+    async fn left_out(cx: &Cx<Self>) -> Result<LeftOut, Failure> {
+        Table::left_out(&postgres::pool(cx, cx.settings.connection()?).await?).await
     }
 
     async fn read(cx: &Cx<Self>, request: ReadRequest, out: &mut BatchSink) -> Result<(), Failure> {

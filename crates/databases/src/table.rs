@@ -1,7 +1,9 @@
 //! Tables, as the catalogs of databases describe them: the same for every make.
 
 use linkspan_domain::{FieldKind, StreamField, StreamSpec};
-use linkspan_sdk::{CursorSpec, Failure};
+use linkspan_sdk::{CursorSpec, Failure, LeftOut};
+
+use crate::identifier::Identifier;
 
 /// A table, view or foreign table that the credentials may read. `W` says how the values of a column travel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +27,11 @@ impl<W> Table<W> {
     /// The name of its stream.
     pub(crate) fn stream(&self) -> String {
         format!("{}.{}", self.schema, self.name)
+    }
+
+    /// Whether its name can be that of a stream.
+    pub(crate) fn is_stream(&self) -> bool {
+        Identifier::guard("stream", &self.stream()).is_ok()
     }
 
     /// What it offers as a stream.
@@ -70,6 +77,11 @@ impl<W> Table<W> {
         ranked.sort_by_key(|(rank, _)| *rank);
         ranked.into_iter().map(|(_, it)| it.name.clone()).collect()
     }
+}
+
+/// Those of `tables` that are no streams.
+pub(crate) fn left_out<W>(tables: &[Table<W>]) -> LeftOut {
+    LeftOut(tables.iter().filter(|it| !it.is_stream()).map(Table::stream).collect())
 }
 
 /// The only one of the tables found under `name`.

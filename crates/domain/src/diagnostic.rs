@@ -75,6 +75,8 @@ pub enum DiagnosticReason {
     RegressionRevert,
     /// Everything was read, and there was nothing.
     EmptyResult,
+    /// The system has tables that are no streams because of their names.
+    StreamsLeftOut,
 }
 
 /// What a diagnostic means for the data.
@@ -118,7 +120,8 @@ impl DiagnosticReason {
             | Self::FilterChanged
             | Self::MappingNeedsRegeneration
             | Self::RegressionRevert
-            | Self::EmptyResult => DiagnosticClass::Informational,
+            | Self::EmptyResult
+            | Self::StreamsLeftOut => DiagnosticClass::Informational,
         }
     }
 }

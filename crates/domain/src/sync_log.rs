@@ -112,15 +112,15 @@ impl RunStatus {
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Trigger {
-    /// A person, at the command line.
+    /// A person, by way of a key of theirs.
     Manual,
     /// A schedule.
     Schedule,
-    /// A caller of the API.
+    /// A caller of the API that is no person: a key that belongs to nobody in particular.
     Api,
-    /// A webhook of the provider.
+    /// A webhook of the provider. None arrives yet: it comes with inbound webhooks.
     Webhook,
-    /// The end of a pause.
+    /// The end of a pause. No pause starts a run yet: a schedule that goes on waits for its next turn.
     Resume,
 }
 

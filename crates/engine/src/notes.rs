@@ -51,7 +51,7 @@ impl Notes {
     pub(crate) fn diagnostics(
         &self,
         run: &SyncLog,
-        stream: &StreamName,
+        stream: Option<&StreamName>,
         world: &dyn World,
     ) -> Vec<Diagnostic> {
         let now = world.now();
@@ -60,7 +60,7 @@ impl Notes {
             workspace_connector_id: run.workspace_connector_id,
             workspace_id: run.workspace_id,
             sync_log_id: Some(run.id),
-            stream: Some(stream.clone()),
+            stream: stream.cloned(),
             target_model: None,
             reason,
             detail,

@@ -138,6 +138,7 @@ impl<'a> Run<'a> {
         let states = self.engine.syncs.streams(run.workspace_connector_id).await;
         let states = states.map_err(SyncError::Store)?;
         self.note_removed(&states, &specs).await;
+        self.note_left_out(&connection).await;
         let streams = plans.iter().map(|it| it.name.clone()).collect();
         self.tell(&RunEvent::Started { mode: run.mode, streams });
         // Collected first: otherwise the compiler does not see that the run can move between threads.
@@ -191,7 +192,7 @@ impl<'a> Run<'a> {
             Ok(()) => self.load(connection, plan, &mut notes).await,
             Err(error) => Err(error.into()),
         };
-        self.note(&stream, &notes).await;
+        self.note(Some(&stream), &notes).await;
         (stream, done)
     }
 
@@ -279,6 +280,22 @@ impl<'a> Run<'a> {
         report.counts = report.counts.plus(more);
     }
 
+    /// Notes what the system has that is no stream. Not to know is no reason for a run to fail.
+    async fn note_left_out(&self, connection: &Connection) {
+        if !self.log.streams.is_empty() {
+            return;
+        }
+        let (settings, environment) = (connection.settings.clone(), connection.environment.clone());
+        let asked = self.answered(connection.definition.left_out(settings, environment)).await;
+        if let Ok(left_out) = asked
+            && !left_out.is_empty()
+        {
+            let mut notes = Notes::default();
+            notes.add(DiagnosticReason::StreamsLeftOut, &left_out.to_string(), 0);
+            self.note(None, &notes).await;
+        }
+    }
+
     /// Notes which streams that were synced before are gone from the source.
     async fn note_removed(&self, states: &[StreamState], specs: &[StreamSpec]) {
         if !self.log.streams.is_empty() {
@@ -289,12 +306,12 @@ impl<'a> Run<'a> {
             let mut notes = Notes::default();
             let what = SchemaChange::StreamRemoved.to_string();
             notes.add(DiagnosticReason::SchemaDrift, &what, 0);
-            self.note(&state.stream, &notes).await;
+            self.note(Some(&state.stream), &notes).await;
         }
     }
 
     /// Keeps what was noticed of a stream. A run does not fail because that cannot be kept.
-    async fn note(&self, stream: &StreamName, notes: &Notes) {
+    async fn note(&self, stream: Option<&StreamName>, notes: &Notes) {
         self.report().losses += notes.losses();
         if notes.is_empty() {
             return;
@@ -302,7 +319,7 @@ impl<'a> Run<'a> {
         let diagnostics = notes.diagnostics(self.log, stream, &*self.engine.world);
         if let Err(error) = self.engine.diagnostics.note(&diagnostics).await {
             tracing::warn!(
-                run = %self.log.id, stream = %stream, error = &error as &dyn std::error::Error,
+                run = %self.log.id, ?stream, error = &error as &dyn std::error::Error,
                 "what a run noticed could not be kept"
             );
         }

@@ -28,6 +28,12 @@ pub(crate) struct Server {
     patience: Duration,
 }
 
+/// A place to listen, which nobody else has. Requests wait there until a server starts.
+pub(crate) struct Listener {
+    socket: TcpListener,
+    address: SocketAddr,
+}
+
 /// Which runs the worker of a server takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Work {
@@ -65,26 +71,34 @@ pub(crate) enum ServerError {
     },
 }
 
+impl Listener {
+    /// Takes `address`. To be done before anything else: a server that cannot listen makes and says nothing.
+    pub(crate) async fn bind(address: SocketAddr) -> Result<Self, ServerError> {
+        let failed = |source| ServerError::Listen { address, source };
+        let socket = TcpListener::bind(address).await.map_err(failed)?;
+        let address = socket.local_addr().map_err(failed)?;
+        Ok(Self { socket, address })
+    }
+}
+
 impl Server {
-    /// Starts on `address`.
-    pub(crate) async fn start(
+    /// Starts behind `listener`.
+    pub(crate) fn start(
         settings: &Settings,
         platform: Platform,
-        address: SocketAddr,
+        listener: Listener,
         work: Work,
-    ) -> Result<Self, ServerError> {
-        let failed = |source| ServerError::Listen { address, source };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
+    ) -> Self {
+        let Listener { socket, address } = listener;
         let platform = Arc::new(platform);
         let stop = CancellationToken::new();
         let patience = Duration::from_secs(settings.shutdown_secs);
         let limits = Limits { drain: patience, ..Limits::default() };
         let api = platform.api(probes(&platform, &stop), limits, stop.clone());
-        let api = tokio::spawn(linkspan_api::serve(listener, api, stop.clone().cancelled_owned()));
+        let api = tokio::spawn(linkspan_api::serve(socket, api, stop.clone().cancelled_owned()));
         let (asked, runs) = mpsc::unbounded_channel();
         let worker = tokio::spawn(work.go_on(Arc::clone(&platform), runs, stop.clone()));
-        Ok(Self { platform, address, stop, api, worker, asked, patience })
+        Self { platform, address, stop, api, worker, asked, patience }
     }
 
     /// Where it listens.

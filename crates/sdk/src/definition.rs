@@ -7,15 +7,15 @@ use futures_util::{
     future::{BoxFuture, ready},
 };
 use linkspan_domain::{
-    Capability, Condition, ConnectorTypeKey, ConnectorTypeManifest, ExecutionModel, Secrets,
-    StreamName, StreamSpec,
+    Capability, Condition, ConnectorTypeKey, ConnectorTypeManifest, ExecutionModel, Place, Secrets,
+    SplitConfig, StreamName, StreamSpec,
 };
 use serde_json::Value;
 
 use crate::{
     BatchSink, BatchStream, BatchWriter, CheckOutcome, ConnectorType, Cx, Environment, Failure,
-    Intake, Pushed, ReadRequest, SettingsFault, SinkEntry, SourceEntry, WriteMode, WriteRequest,
-    config_schema, schema::description, settings::Checker,
+    Intake, LeftOut, Pushed, ReadRequest, SettingsFault, SinkEntry, SourceEntry, WriteMode,
+    WriteRequest, config_schema, schema::description, settings::Checker,
 };
 
 /// Checks settings.
@@ -56,6 +56,9 @@ pub type SplitRunner = Arc<
         + Send
         + Sync,
 >;
+/// Names what discovery leaves out.
+pub type LeftOutRunner =
+    Arc<dyn Fn(Value, Environment) -> BoxFuture<'static, Result<LeftOut, Failure>> + Send + Sync>;
 /// Writes one stream out of an intake.
 pub type WriteRunner = Arc<
     dyn Fn(Value, WriteRequest, Environment, Intake) -> BoxFuture<'static, Result<(), Failure>>
@@ -91,6 +94,8 @@ pub struct SourceRunners {
     pub push_down: Option<PushDownRunner>,
     /// Splits reads. Without it: they are not.
     pub split: Option<SplitRunner>,
+    /// Names what discovery leaves out. Without it: nothing.
+    pub left_out: Option<LeftOutRunner>,
 }
 
 /// The sink half of [`Runners`].
@@ -115,9 +120,11 @@ pub struct Definition {
     settings: Arc<Checker>,
     parameters: Arc<BTreeMap<String, Checker>>,
     accept: Accept,
+    place: PlaceOf,
 }
 
 type Accept = Arc<dyn Fn(&Value) -> Result<(), Failure> + Send + Sync>;
+type PlaceOf = Arc<dyn Fn(&Value) -> Option<Value> + Send + Sync>;
 
 impl Definition {
     /// Erases `T`.
@@ -144,7 +151,12 @@ impl Definition {
             execution_model: ExecutionModel::BuiltIn,
         };
         let accept = |settings: &Value| accepted::<T>(settings.clone()).map(drop);
-        Self { accept: Arc::new(accept), ..Self::new(manifest, runners::<T>(source, sink)) }
+        let place = |settings: &Value| T::place(&accepted::<T>(settings.clone()).ok()?);
+        Self {
+            accept: Arc::new(accept),
+            place: Arc::new(place),
+            ..Self::new(manifest, runners::<T>(source, sink))
+        }
     }
 
     /// Joins a manifest with what makes it move.
@@ -157,7 +169,16 @@ impl Definition {
             manifest: Arc::new(manifest),
             runners: Arc::new(runners),
             accept: Arc::new(|_| Ok(())),
+            place: Arc::new(|_| None),
         }
+    }
+
+    /// Which system `settings` point at, and which part of it. Activations of this type that point at the same have equal places,
+    /// whoever logs in.
+    pub fn place(&self, settings: &Value) -> Place {
+        let parts =
+            (self.place)(settings).unwrap_or_else(|| self.taken_apart(settings).public.into());
+        Place::of(&self.manifest.key, parts)
     }
 
     /// What is wrong with `settings`, without trying them. Empty when they fit.
@@ -189,6 +210,18 @@ impl Definition {
     ) -> Result<Vec<StreamSpec>, Failure> {
         let source = self.source("list streams")?;
         self.work(settings, environment, &*source.discover).await
+    }
+
+    /// Names what [`discover`](Self::discover) leaves out, though `settings` may read it.
+    pub async fn left_out(
+        &self,
+        settings: Value,
+        environment: Environment,
+    ) -> Result<LeftOut, Failure> {
+        let Some(left_out) = &self.source("list streams")?.left_out else {
+            return Ok(LeftOut::default());
+        };
+        self.work(settings, environment, &**left_out).await
     }
 
     /// Reads one stream. The reading runs as a task of its own, at most two batches ahead of whoever
@@ -313,8 +346,13 @@ impl Definition {
 
     /// The secrets among `settings`, which no failure may repeat.
     fn secrets(&self, settings: &Value) -> Secrets {
+        self.taken_apart(settings).secrets
+    }
+
+    /// `settings` with the secrets taken out; nothing if they hold what looks like a secret of no setting.
+    fn taken_apart(&self, settings: &Value) -> SplitConfig {
         let settings = settings.as_object().cloned().unwrap_or_default();
-        self.manifest.config_schema.split(settings).map(|it| it.secrets).unwrap_or_default()
+        self.manifest.config_schema.split(settings).unwrap_or_default()
     }
 
     fn source(&self, what: &str) -> Result<&SourceRunners, Failure> {
@@ -356,36 +394,44 @@ fn runners<T: ConnectorType>(
     let open = move |settings: Value, environment| {
         Cx::<T>::open(accepted::<T>, settings, environment, Arc::clone(&shared))
     };
-    let source = source.map(|SourceEntry { discover, read, push_down, split }| SourceRunners {
-        discover: {
-            let open = open.clone();
-            Arc::new(move |settings, environment| {
-                let cx = open(settings, environment);
-                async move { discover(&cx?).await }.boxed()
-            })
-        },
-        read: {
-            let open = open.clone();
-            Arc::new(move |settings, request, environment, mut sink| {
-                let cx = open(settings, environment);
-                async move { read(&cx?, request, &mut sink).await }.boxed()
-            })
-        },
-        push_down: {
-            let open = open.clone();
-            Some(Arc::new(move |settings, stream, parts, environment| {
-                let cx = open(settings, environment);
-                async move { push_down(&cx?, &stream, &parts).await }.boxed()
-            }))
-        },
-        split: {
-            let open = open.clone();
-            Some(Arc::new(move |settings, stream, parts, environment| {
-                let cx = open(settings, environment);
-                async move { split(&cx?, &stream, parts).await }.boxed()
-            }))
-        },
-    });
+    let source =
+        source.map(|SourceEntry { discover, read, push_down, split, left_out }| SourceRunners {
+            discover: {
+                let open = open.clone();
+                Arc::new(move |settings, environment| {
+                    let cx = open(settings, environment);
+                    async move { discover(&cx?).await }.boxed()
+                })
+            },
+            read: {
+                let open = open.clone();
+                Arc::new(move |settings, request, environment, mut sink| {
+                    let cx = open(settings, environment);
+                    async move { read(&cx?, request, &mut sink).await }.boxed()
+                })
+            },
+            push_down: {
+                let open = open.clone();
+                Some(Arc::new(move |settings, stream, parts, environment| {
+                    let cx = open(settings, environment);
+                    async move { push_down(&cx?, &stream, &parts).await }.boxed()
+                }))
+            },
+            split: {
+                let open = open.clone();
+                Some(Arc::new(move |settings, stream, parts, environment| {
+                    let cx = open(settings, environment);
+                    async move { split(&cx?, &stream, parts).await }.boxed()
+                }))
+            },
+            left_out: {
+                let open = open.clone();
+                Some(Arc::new(move |settings, environment| {
+                    let cx = open(settings, environment);
+                    async move { left_out(&cx?).await }.boxed()
+                }))
+            },
+        });
     let sink = sink.map(|SinkEntry { modes, write }| SinkRunners {
         modes: modes.to_vec(),
         write: {

@@ -38,8 +38,8 @@ pub use command::{Command, CommandEntry, command};
 pub use connector_type::{CheckOutcome, ConnectorType};
 pub use cx::Cx;
 pub use definition::{
-    CheckRunner, CommandRunner, Definition, DiscoverRunner, PushDownRunner, ReadRunner, Runners,
-    SinkRunners, SourceRunners, SplitRunner, WriteRunner,
+    CheckRunner, CommandRunner, Definition, DiscoverRunner, LeftOutRunner, PushDownRunner,
+    ReadRunner, Runners, SinkRunners, SourceRunners, SplitRunner, WriteRunner,
 };
 pub use entity_store::{
     ActiveMapping, EntityStore, Kept, MappedObject, MappedOutcome, MappedPage, MappedRecord,
@@ -65,4 +65,6 @@ pub use search::{
 };
 pub use settings::{Checker, SettingsFault, parse, validate_config};
 pub use sink::{BatchWriter, Change, Intake, Sink, SinkEntry, WriteMode, WriteRequest, sink};
-pub use source::{BatchLimits, CursorSpec, ReadMode, ReadRequest, Source, SourceEntry, source};
+pub use source::{
+    BatchLimits, CursorSpec, LeftOut, ReadMode, ReadRequest, Source, SourceEntry, source,
+};

@@ -84,8 +84,37 @@ fn expectation(error: &serde_json::Error) -> Cow<'static, str> {
         return Cow::Borrowed("cannot be written, or does not exist");
     }
     match said.rsplit_once(", expected ") {
-        Some((_, expected)) => Cow::Owned(format!("expected {expected}")),
+        Some((_, expected)) => Cow::Owned(format!("must be {}", in_words(expected))),
         None => Cow::Borrowed("is not a value that fits here"),
+    }
+}
+
+/// What the parser expects, without the names of types in Rust.
+fn in_words(expected: &str) -> Cow<'static, str> {
+    let whole =
+        |least: u64, most: u64| Cow::Owned(format!("a whole number from {least} to {most}"));
+    let (least, number) = match expected.strip_prefix("a nonzero ") {
+        Some(number) => (1, number),
+        None => (0, expected),
+    };
+    match number {
+        "u8" => whole(least, u8::MAX.into()),
+        "u16" => whole(least, u16::MAX.into()),
+        "u32" => whole(least, u32::MAX.into()),
+        "u64" | "usize" => Cow::Owned(format!("a whole number, {least} or more")),
+        "i8" | "i16" | "i32" | "i64" | "isize" => Cow::Borrowed("a whole number"),
+        "f32" | "f64" => Cow::Borrowed("a number"),
+        "a boolean" | "a bool" => Cow::Borrowed("true or false"),
+        "a string" | "a borrowed string" | "str" => Cow::Borrowed("a text"),
+        "a character" => Cow::Borrowed("a text of one character"),
+        "a sequence" | "an array" => Cow::Borrowed("a list"),
+        "a map" => Cow::Borrowed("an object"),
+        "unit" => Cow::Borrowed("null"),
+        other if other.contains("enum ") => {
+            Cow::Borrowed("one of the values that the schema of the body lists")
+        }
+        other if other.contains("struct ") => Cow::Borrowed("an object"),
+        other => Cow::Owned(other.to_owned()),
     }
 }
 
@@ -152,7 +181,8 @@ mod tests {
         let wrong = refused(r#"{"port": "sk_live_123, expected x", "name": "n"}"#);
         assert!(!wrong.contains("sk_live"), "{wrong}");
         assert!(
-            wrong.contains("expected u16") && wrong.contains("/data/attributes/port"),
+            wrong.contains("must be a whole number from 0 to 65535")
+                && wrong.contains("/data/attributes/port"),
             "{wrong}"
         );
         assert!(refused(r#"{"name": "n"}"#).contains("missing field `port`"));

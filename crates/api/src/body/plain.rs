@@ -1,8 +1,10 @@
 //! Bodies without an envelope.
 
+use std::collections::HashMap;
+
 use linkspan_domain::Code;
 use poem_openapi::registry::MetaSchema;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Map, Value};
 
 use super::{Input, attributes, json};
@@ -44,6 +46,11 @@ impl<B: PlainBody> Input for Plain<B> {
         }
     }
 
+    fn is_flat(body: &[u8]) -> bool {
+        let members: Result<HashMap<String, IgnoredAny>, _> = serde_json::from_slice(body);
+        members.map_or(true, |it| !it.contains_key("data"))
+    }
+
     fn read(body: &[u8], _: Option<&str>) -> Result<Self, Failure> {
         let mut all: Map<String, Value> = json(body)?;
         let Some(data) = all.remove("data") else { return attributes(all, "").map(Self) };
@@ -53,7 +60,7 @@ impl<B: PlainBody> Input for Plain<B> {
         }
         let mut data: Map<String, Value> = match data {
             Value::Object(data) => data,
-            _ => return Err(Failure::new(Code::RequestMalformed, "expected an object").at("/data")),
+            _ => return Err(Failure::new(Code::RequestMalformed, "must be an object").at("/data")),
         };
         if data.get("type").and_then(Value::as_str) != Some(B::TYPE) {
             let detail = format!("the type has to be `{}` here", B::TYPE);
@@ -63,7 +70,7 @@ impl<B: PlainBody> Input for Plain<B> {
             None => attributes(Map::new(), "/data/attributes").map(Self),
             Some(Value::Object(all)) => attributes(all, "/data/attributes").map(Self),
             Some(_) => {
-                let detail = "expected an object";
+                let detail = "must be an object";
                 Err(Failure::new(Code::RequestMalformed, detail).at("/data/attributes"))
             }
         }

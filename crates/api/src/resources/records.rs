@@ -150,7 +150,7 @@ impl RecordQuery {
 
 /// What has to hold, as `where` says it.
 pub(super) fn condition(condition: Map<String, Value>) -> Result<Condition, Failure> {
-    body::condition(&Value::Object(condition), "/where")
+    body::condition(&Value::Object(condition), "/data/attributes/where")
 }
 
 /// How long a page may be, as `limit` says it.

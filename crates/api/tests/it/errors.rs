@@ -123,3 +123,29 @@ async fn who_does_not_say_who_they_are_gets_in_nowhere() {
         client.post("/v1/connectors", json!({})).await.refused(401, "request.unauthenticated");
     }
 }
+
+#[tokio::test]
+async fn what_is_wrong_with_a_body_is_pointed_at_where_it_stands_and_said_in_plain_words() {
+    let platform = Platform::start().await;
+    let admin = platform.admin();
+    let activation = admin.activation("one").await;
+    let schedule = format!("/v1/workspace-connectors/{activation}/schedule");
+    let never = json!({ "cron": "0 0 30 2 *", "mode": "full" });
+    let text = json!({ "interval_secs": "hourly", "mode": "full" });
+    let unknown = json!({ "interval_secs": 3600, "mode": "full", "colour": "red" });
+    for (attributes, member, says) in [
+        (never, "/cron", ""),
+        (text, "/interval_secs", "must be a whole number"),
+        (unknown, "/colour", "does not exist"),
+    ] {
+        let flat = admin.put(&schedule, attributes.clone()).await.refused(422, "resource.invalid");
+        assert_eq!(flat["source"]["pointer"], member);
+        let enveloped = json!({ "data": { "type": "schedule", "attributes": attributes } });
+        let enveloped = admin.put(&schedule, enveloped).await.refused(422, "resource.invalid");
+        assert_eq!(enveloped["source"]["pointer"], format!("/data/attributes{member}"));
+        for refused in [flat, enveloped] {
+            let detail = refused["detail"].as_str().unwrap();
+            assert!(detail.contains(says) && !detail.contains("u32"), "{detail}");
+        }
+    }
+}

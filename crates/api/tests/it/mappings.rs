@@ -127,7 +127,7 @@ async fn a_dry_run_tells_what_each_record_becomes() {
     ] {
         let refused = admin.post(path, body.clone()).await.refused(422, "resource.invalid");
         let place = refused["source"]["pointer"].as_str().unwrap();
-        assert_eq!(place, format!("/data/attributes/{pointer}"), "{body}");
+        assert_eq!(place, format!("/{pointer}"), "{body}");
     }
 }
 

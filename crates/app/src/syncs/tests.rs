@@ -12,7 +12,7 @@ use crate::fixtures::{MockRuns, activation, call, code, id, keep, sources, world
 
 fn run(mode: Option<SyncMode>, streams: &[&str]) -> StartSync {
     let streams = streams.iter().map(|it| it.parse().unwrap()).collect();
-    StartSync { mode, streams, trigger: Trigger::Api }
+    StartSync { mode, streams }
 }
 
 async fn start(

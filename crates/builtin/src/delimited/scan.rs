@@ -175,6 +175,12 @@ impl<'f> Rows<'f> {
                 self.text.next().await?;
                 self.used = 0;
             }
+            if self.text.piece().is_empty()
+                && let Some(line) = self.open_quote(length, width)
+            {
+                let says = "a quote that is opened there is never closed, or the file is cut off";
+                return Err(self.text.malformed(Some(line), says));
+            }
             let (result, used, written, found) = self.reader.read_record(
                 &self.text.piece()[self.used..],
                 &mut self.fields[length..],
@@ -187,6 +193,7 @@ impl<'f> Rows<'f> {
             match result {
                 ReadRecordResult::InputEmpty => {}
                 ReadRecordResult::OutputFull if length >= ROW => {
+                    let line = self.open_quote(length, width).unwrap_or(line);
                     let says = "a row is longer than 16 MiB; is a quote missing?";
                     return Err(self.text.malformed(Some(line), says));
                 }
@@ -203,5 +210,17 @@ impl<'f> Rows<'f> {
             Some(fields) => Ok(Some(Row { fields, ends, line })),
             None => Err(self.text.malformed(Some(line), "it is not in UTF-8; save it as UTF-8")),
         }
+    }
+
+    /// The line where the quote begins that the text read so far leaves open, `width` fields and `length` bytes into a row.
+    ///
+    /// The reader takes the end of a text for that of a quoted field, and does not tell. But it takes a delimiter as
+    /// text only within quotes.
+    fn open_quote(&self, length: usize, width: usize) -> Option<u64> {
+        let mut probe = self.reader.clone();
+        let (_, _, written, _) = probe.read_record(&[self.delimiter], &mut [0; 2], &mut [0; 2]);
+        let begin = width.checked_sub(1).map_or(0, |last| self.ends[last]);
+        let breaks = self.fields[begin..length].iter().filter(|it| **it == b'\n').count();
+        (written > 0).then(|| self.reader.line() - breaks as u64)
     }
 }

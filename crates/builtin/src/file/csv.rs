@@ -7,6 +7,7 @@ use linkspan_sdk::{
 use schemars::JsonSchema;
 use semver::Version;
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use crate::delimited::{Format, Table, stream_name};
 
@@ -28,6 +29,10 @@ impl ConnectorType for Csv {
 
     fn accept(settings: &Settings) -> Result<(), Failure> {
         settings.format.accept()
+    }
+
+    fn place(settings: &Settings) -> Option<Value> {
+        Some(json!({ "path": settings.path }))
     }
 
     async fn check(cx: &Cx<Self>) -> Result<CheckOutcome, Failure> {
@@ -223,6 +228,35 @@ mod tests {
         let says =
             "the file `t` cannot be read at line 5: it has 1 fields where there are 2 columns";
         assert_eq!(failure.to_string(), says);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_ends_within_quotes_is_refused_at_the_line_of_the_quote() {
+        // Across the border of the pieces that are looked at together, too.
+        let long = format!("a,b\n{}1,\"x\n\ny", "1,2\n".repeat(40_000));
+        let quoted = format!("a,b\n1,\"{}", "line\n".repeat(40_000));
+        for (text, line) in [
+            ("a,b\n1,\"x", 2),
+            ("a,b\r\n\r\n1,\"x\r\ny", 3),
+            ("a,b\n\"x\ny\",\"z \"\" ,\n", 3),
+            ("\"a,b\n1,2\n", 1),
+            ("a,b\n1,\"", 2),
+            (&long, 40_002),
+            (&quoted, 2),
+        ] {
+            let mut gzip = GzipEncoder::new(Vec::new());
+            gzip.write_all(text.as_bytes()).await.unwrap();
+            gzip.shutdown().await.unwrap();
+            for bytes in [text.as_bytes().to_vec(), gzip.into_inner()] {
+                let refused = rows(bytes).await.unwrap_err().to_string();
+                let place = format!("at line {line}: a quote that is opened there");
+                assert!(refused.contains(&place), "{refused}");
+            }
+        }
+        for whole in ["a,b\n1,\"x\"", "a,b\n1,x\"", "a,b\n1,\"\"", "a,b\n1,", "a,b\n1,\"x\"\"\"\n"]
+        {
+            assert_eq!(rows(whole).await.unwrap().as_array().unwrap().len(), 1, "{whole:?}");
+        }
     }
 
     #[tokio::test]

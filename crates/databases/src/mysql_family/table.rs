@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use linkspan_domain::FieldKind;
-use linkspan_sdk::Failure;
+use linkspan_sdk::{Failure, LeftOut};
 use sqlx::{AssertSqlSafe, MySqlPool, Row, mysql::MySqlRow};
 
 use super::{
@@ -55,8 +55,13 @@ impl Table {
     pub(crate) async fn all(pool: &MySqlPool, scope: &Scope) -> Result<Vec<Self>, Failure> {
         let mut tables = query(pool, scope.asked()).await?;
         // What cannot be read is not offered.
-        tables.retain(|it| Identifier::guard("stream", &it.stream()).is_ok());
+        tables.retain(Self::is_stream);
         Ok(tables)
+    }
+
+    /// Those that may be read, but are no streams.
+    pub(crate) async fn left_out(pool: &MySqlPool, scope: &Scope) -> Result<LeftOut, Failure> {
+        Ok(table::left_out(&query(pool, scope.asked()).await?))
     }
 
     /// The one called `database.table`.

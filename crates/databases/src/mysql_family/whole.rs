@@ -2,7 +2,7 @@
 
 use linkspan_domain::{Condition, Secret, StreamName, StreamSpec};
 use linkspan_sdk::{
-    BatchSink, CheckOutcome, ConnectorType, Cx, Failure, PoolCache, Pushed, ReadRequest,
+    BatchSink, CheckOutcome, ConnectorType, Cx, Failure, LeftOut, PoolCache, Pushed, ReadRequest,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -94,6 +94,16 @@ where
     let pool = super::pool(cx, &connection).await?;
     let tables = Table::all(&pool, &Scope::of(&connection.database)).await?;
     tables.iter().map(Table::spec).collect()
+}
+
+/// The tables among them that are no streams.
+pub(crate) async fn left_out<T>(cx: &Cx<T>) -> Result<LeftOut, Failure>
+where
+    T: ConnectorType<Settings = Settings, Shared = PoolCache<MySqlPool>>,
+{
+    let connection = cx.settings.connection()?;
+    let pool = super::pool(cx, &connection).await?;
+    Table::left_out(&pool, &Scope::of(&connection.database)).await
 }
 
 /// Reads one of them.

@@ -74,6 +74,9 @@ pub(super) fn unwritten(error: Error) -> Failure {
         "2BP01" => refused(
             "a view or a key depends on a column that would have to change; drop it, or write to another table",
         ),
+        "55P03" | "40P01" => refused(
+            "others hold the table, and did not let go of it for a minute; let them end, and do not read what is written",
+        ),
         "25006" => refused("the database takes no writes now; connect to its primary server"),
         "53100" => refused("the disk of the database is full"),
         _ => failure("the database", error),

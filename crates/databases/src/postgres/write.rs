@@ -16,6 +16,9 @@ use super::{
 /// How much is sent at a time.
 const PIECE: usize = 128 * 1024;
 
+/// How long a write waits for others who hold the table.
+const PATIENCE: &str = "60s";
+
 /// Where changes wait for the statement that merges them into the table. It is gone with its transaction, which is all
 /// that a pooler keeps together.
 const INCOMING: &str = "linkspan_incoming";
@@ -94,7 +97,9 @@ async fn upsert(
 }
 
 async fn begin(connection: &mut PgConnection) -> Result<(), Failure> {
-    run(connection, "begin; set local timezone to 'UTC'".to_owned()).await
+    // What holds the table may wait for this write, such as a read that is to go into it: the server sees no circle there.
+    let settings = format!("set local timezone to 'UTC'; set local lock_timeout to '{PATIENCE}'");
+    run(connection, format!("begin; {settings}")).await
 }
 
 async fn commit(connection: &mut PgConnection) -> Result<(), Failure> {

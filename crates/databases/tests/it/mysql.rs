@@ -334,6 +334,8 @@ async fn hostile_names_never_reach_the_database() {
         "{PEOPLE} create table `a``b` (`x``; drop table people; -- x` int); insert into `a``b` values (7);"
     ))
     .await;
+    let left_out = definition("mysql").left_out(settings(&database), environment()).await.unwrap();
+    assert_eq!(left_out.0, [format!("{}.a`b", database.name())]);
     let long = "x".repeat(200);
     for table in ["people; drop table people", "people` --", "a`b", "a.b.c", "people\0", &long, ""]
     {

@@ -53,7 +53,7 @@ impl Run<'_> {
             self.tell(&RunEvent::StreamStarted { stream: stream.clone() });
             let mut notes = Notes::default();
             let done = self.push_stream(connection, stream, source, &mut notes).await;
-            self.note(stream, &notes).await;
+            self.note(Some(stream), &notes).await;
             let error = self.settle(stream, done)?;
             first_error = first_error.or(error);
         }

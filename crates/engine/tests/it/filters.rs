@@ -136,6 +136,7 @@ fn taking_over(all: Vec<Item>, asked: Arc<Mutex<Vec<ReadRequest>>>) -> Definitio
         read: Arc::new(read),
         push_down: Some(Arc::new(push_down)),
         split: None,
+        left_out: None,
     };
     let check = |_, _| async { Ok(linkspan_sdk::CheckOutcome::ok("fine")) }.boxed();
     let runners = Runners {

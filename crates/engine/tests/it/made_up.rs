@@ -138,6 +138,7 @@ pub(crate) fn split(discover: Arc<Discover>, read: Arc<Read>, parts: Vec<Conditi
                 let parts = parts.iter().take(most).cloned().collect();
                 async { Ok(parts) }.boxed()
             })),
+            left_out: None,
         }),
         sink: None,
         commands: std::collections::BTreeMap::new(),

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     compose::{FileReach, Platform},
     role::Roles,
-    server::{Server, ServerError, Work},
+    server::{Listener, Server, ServerError, Work},
     settings::Settings,
 };
 
@@ -61,12 +61,13 @@ impl Quickstart {
     /// Runs the command.
     pub(crate) async fn run(self, settings: &Settings, output: &Output) -> Result<(), Failed> {
         let began = Instant::now();
+        let listener = self.listener(settings).await.map_err(|error| Failed::setup(&error))?;
         let platform =
             Platform::open(settings, FileReach::Roots).await.map_err(|it| Failed::setup(&it))?;
         write_samples(&platform.own_files()).map_err(|error| Failed::setup(&error))?;
         let welcome = platform.welcome();
         let key = platform.admin_key();
-        let server = self.start(settings, platform).await.map_err(|error| Failed::setup(&error))?;
+        let server = Server::start(settings, platform, listener, Work::As(Roles::all()));
         let session = Session::of(server, key)?;
         let shown = self.show(&session, output, began).await;
         let (human, machine) = match shown {
@@ -89,15 +90,9 @@ impl Quickstart {
     }
 
     /// A trial that ends by itself takes any free port; one that keeps running the port that is set.
-    async fn start(&self, settings: &Settings, platform: Platform) -> Result<Server, ServerError> {
+    async fn listener(&self, settings: &Settings) -> Result<Listener, ServerError> {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        Server::start(
-            settings,
-            platform,
-            if self.exit { any } else { settings.listen },
-            Work::As(Roles::all()),
-        )
-        .await
+        Listener::bind(if self.exit { any } else { settings.listen }).await
     }
 
     async fn show(

@@ -58,12 +58,13 @@ impl Read {
         let config = fitting(&definition, config)?;
         let environment = compose::environment(settings, None, FileReach::Operator);
         let environment = environment.map_err(|error| Failed::setup(&error))?;
-        let spec = self.spec(&definition, &config, &environment).await?;
+        let spec = self.spec(&definition, &config, &environment, output).await?;
         let request = ReadRequest { mode: mode(&stream)?, ..ReadRequest::full(spec.name.clone()) };
         let name = spec.name.clone();
         let mut outlet = if self.target.is_given() {
+            let from = definition.place(&config);
             let spec = keyed(spec, &stream);
-            let sending = self.target.open(spec, &request.mode, environment.clone())?;
+            let sending = self.target.open(&from, spec, &request.mode, environment.clone())?;
             Outlet::System(sending)
         } else {
             let writer = RecordWriter::open(self.to.as_deref(), self.format, &spec)?;
@@ -92,10 +93,16 @@ impl Read {
         definition: &Definition,
         config: &Value,
         environment: &Environment,
+        output: &Output,
     ) -> Result<StreamSpec, Failed> {
         let found = definition.discover(config.clone(), environment.clone()).await;
         let mut found = found.map_err(|it| failed(&it))?;
         let names: Vec<_> = found.iter().map(|it| it.name.to_string()).collect();
+        let left_out = definition.left_out(config.clone(), environment.clone()).await;
+        let left_out = left_out.map_err(|it| failed(&it))?;
+        if !left_out.is_empty() {
+            output.note(&left_out.to_string());
+        }
         let position = match &self.stream {
             Some(name) => names.iter().position(|it| it == name),
             None if found.len() == 1 => Some(0),

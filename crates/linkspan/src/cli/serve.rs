@@ -6,7 +6,7 @@ use super::{exit::Failed, output::Output};
 use crate::{
     compose::{FileReach, Platform},
     role::{Role, Roles},
-    server::{Server, Work, work_alone},
+    server::{Listener, Server, Work, work_alone},
     settings::Settings,
     workshop::Workshop,
 };
@@ -44,14 +44,14 @@ pub(super) async fn run_as(
 }
 
 async fn listen(roles: &Roles, settings: &Settings, output: &Output) -> Result<(), Failed> {
+    let listener = Listener::bind(settings.listen).await.map_err(|it| Failed::setup(&it))?;
     let platform =
         Platform::open(settings, FileReach::Roots).await.map_err(|it| Failed::setup(&it))?;
     if let Some(welcome) = platform.welcome() {
         output.say(&welcome);
     }
     let work = Work::As(roles.clone());
-    let server = Server::start(settings, platform, settings.listen, work).await;
-    let server = server.map_err(|error| Failed::setup(&error))?;
+    let server = Server::start(settings, platform, listener, work);
     let machine = json!({ "listen": server.address().to_string(), "roles": roles.to_string() });
     output.answer(|| format!("Linkspan listens on http://{}", server.address()), &machine);
     server.run().await.map_err(|error| Failed::internal(&error))

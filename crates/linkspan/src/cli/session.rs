@@ -9,7 +9,7 @@ use url::Url;
 use super::{client::Client, exit::Failed};
 use crate::{
     compose::{FileReach, Platform},
-    server::{Server, Work},
+    server::{Listener, Server, Work},
     settings::Settings,
 };
 
@@ -35,12 +35,12 @@ impl Session {
 
     async fn embedded(settings: &Settings) -> Result<Self, Failed> {
         // The person at the command line reads files of their own.
+        let here = SocketAddr::from(([127, 0, 0, 1], 0));
+        let listener = Listener::bind(here).await.map_err(|error| Failed::setup(&error))?;
         let platform = Platform::open(settings, FileReach::Operator).await;
         let platform = platform.map_err(|error| Failed::setup(&error))?;
         let key = platform.admin_key();
-        let here = SocketAddr::from(([127, 0, 0, 1], 0));
-        let server = Server::start(settings, platform, here, Work::Asked).await;
-        Self::of(server.map_err(|error| Failed::setup(&error))?, key)
+        Self::of(Server::start(settings, platform, listener, Work::Asked), key)
     }
 
     /// A session with a server of our own.

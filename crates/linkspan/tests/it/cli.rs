@@ -319,3 +319,22 @@ async fn a_stream_is_read_straight_into_a_table_and_kept_up_to_date() {
     assert!(fs::read(program.path().join("sales.parquet")).unwrap().starts_with(b"PAR1"));
     store.remove().await;
 }
+
+#[tokio::test]
+async fn a_table_is_not_read_into_itself() {
+    let store = TestPostgres::create().await;
+    let people = "create table people (id int primary key); insert into people values (1), (2)";
+    sqlx::raw_sql(people).execute(&mut store.connect().await).await.unwrap();
+    let program = Program::new().with("PLACE", &store.url());
+    let arguments = ["read", "postgresql", "--set-env", "connection_string=PLACE", "--stream"];
+    let into = ["public.people", "--into", "postgresql", "--into-set-env"];
+    let itself = [&arguments[..], &into, &["connection_string=PLACE"]].concat();
+    for more in [&[][..], &["--mode", "append"]] {
+        let refused = program.run(&[&itself, more].concat());
+        assert_eq!(refused.code, 2, "{}", refused.stderr);
+        assert!(refused.stderr.contains("into itself"), "{}", refused.stderr);
+    }
+    let copied = program.json(&[&itself[..], &["--into-stream", "public.copy"]].concat());
+    assert_eq!(copied["records"], 2);
+    store.remove().await;
+}

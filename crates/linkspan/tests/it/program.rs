@@ -32,6 +32,11 @@ impl Program {
         Self { dir: TempDir::new().unwrap(), variables: vec![key] }
     }
 
+    /// One that nobody gave a key.
+    pub(crate) fn bare() -> Self {
+        Self { dir: TempDir::new().unwrap(), variables: Vec::new() }
+    }
+
     /// The same with a variable more in its environment.
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.to_owned(), value.to_owned()));

@@ -55,6 +55,18 @@ fn a_server_that_only_serves_leaves_the_work_to_workers() {
 }
 
 #[test]
+fn a_port_that_is_taken_is_told_before_anything_is_made_or_shown() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let program = Program::bare();
+    let ran = program.run(&["serve", "--listen", &address]);
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("--listen"), "{}", ran.stderr);
+    assert!(!ran.stdout.contains("lsk_") && !ran.stderr.contains("lsk_"), "{}", ran.stdout);
+    assert!(!program.path().join("linkspan-data").exists());
+}
+
+#[test]
 fn roles_that_there_are_not_are_refused() {
     let ran = Program::new().run(&["serve", "--role", "api,server"]);
     assert_eq!(ran.code, 2);
@@ -140,6 +152,36 @@ async fn a_mark_that_was_moved_is_where_the_next_sync_begins() {
     api.send("PUT", &format!("{path}/schedule"), Some(hourly)).await;
     let refused = api.send("PATCH", &one, Some(json!({ "cursor_after": null }))).await;
     assert_eq!(refused["errors"][0]["code"], "schedule.running");
+    assert_eq!(served.stop(), 0);
+    source.remove().await;
+}
+
+#[tokio::test]
+async fn tables_that_are_no_streams_are_named() {
+    let source = TestPostgres::create().await;
+    let tables = "create table people (id int primary key); insert into people values (1);
+        create table \"a;b\" (id int); create table \"Sales (2026)\" (id int)";
+    sqlx::raw_sql(tables).execute(&mut source.connect().await).await.unwrap();
+    let program = Program::new();
+    let served = program.serve();
+    let remote = Program::new()
+        .with("LINKSPAN_URL", &format!("http://{}", served.address))
+        .with("LINKSPAN_API_KEY", ADMIN_KEY)
+        .with("SOURCE", &source.url());
+    let setting = ["--set-env", "connection_string=SOURCE"];
+    let read = remote.run(&[&["read", "postgresql"][..], &setting].concat());
+    assert_eq!((read.code, read.stdout.trim()), (0, "{\"id\":1}"), "{}", read.stderr);
+    let says = "2 tables were left out for characters in the name that no stream has: \"public.Sales (2026)\", \"public.a;b\"";
+    assert!(read.stderr.contains(says), "{}", read.stderr);
+
+    remote.json(&[&["connect", "postgresql", "--name", "crm"][..], &setting].concat());
+    assert_eq!(remote.json(&["sync", "crm"])["written"], 1);
+    let mut api = Api::new(&served.address);
+    let noted = "/v1/connector-sync-diagnostics?filter[reason]=streams_left_out";
+    let noted = api.send("GET", noted, None).await;
+    let attributes = &noted["data"][0]["attributes"];
+    assert!(attributes["detail"].as_str().unwrap().starts_with(says), "{noted}");
+    assert_eq!(attributes["class"], "informational");
     assert_eq!(served.stop(), 0);
     source.remove().await;
 }

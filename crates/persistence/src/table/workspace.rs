@@ -117,6 +117,11 @@ impl Table for Workspace {
         })
     }
 
+    async fn attach(&self, session: &Session) -> Result<(), StoreError> {
+        // Whoever activates a connector in it holds the row until it is done, and finds it deleted afterwards.
+        if self.deleted_at.is_some() { self.release(session).await } else { Ok(()) }
+    }
+
     async fn release(&self, session: &Session) -> Result<(), StoreError> {
         let mut lock = Query::select();
         lock.column(Column::Pk)

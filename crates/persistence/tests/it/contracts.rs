@@ -1,13 +1,16 @@
 //! The contracts of the ports, on both databases.
 
-use linkspan_domain::{OrganizationId, Workspace};
+use linkspan_domain::{
+    OrganizationId, Workspace, WorkspaceConnector,
+    ports::{Change, StoreError},
+};
 use linkspan_testkit::{
     contract::{self, Subject},
-    fixtures::{Specimen, id},
+    fixtures::{EPOCH, Specimen, id, receipt},
 };
 
 use crate::{
-    place::{furnished, furnished_with},
+    place::{furnished, furnished_with, keep},
     scratch::{on_both, open},
 };
 
@@ -31,6 +34,7 @@ on_both! {
     noting_diagnostics
     the_first_workspace_is_made_once
     retiring
+    an_activation_and_the_end_of_its_workspace_exclude_each_other
 }
 
 /// Checks the store of one kind of thing.
@@ -105,6 +109,31 @@ async fn retiring(url: &str) {
     let (db, place) = furnished(url).await;
     let (activations, audit) = (db.workspace_connectors(), db.audit_events());
     contract::catalog_store(&*db.connectors(), &*activations, &*audit, &place).await;
+}
+
+async fn an_activation_and_the_end_of_its_workspace_exclude_each_other(url: &str) {
+    let (db, place) = furnished(url).await;
+    let (workspaces, activations) = (db.workspaces(), db.workspace_connectors());
+    for number in 1..20 {
+        let workspace = Workspace { parent_id: None, ..Workspace::specimen(number, &place) };
+        keep(&*workspaces, [workspace.clone()]).await;
+        let activation = WorkspaceConnector {
+            workspace_id: workspace.id,
+            ..WorkspaceConnector::specimen(number, &place)
+        };
+        let gone = Workspace { deleted_at: Some(EPOCH), ..workspace };
+        let (connect, delete) = ([Change::Insert(activation)], [Change::Update(gone)]);
+        let (one, other) = (receipt(2 * number, None), receipt(2 * number + 1, None));
+        let done =
+            tokio::join!(activations.write(&connect, &one), workspaces.write(&delete, &other));
+        assert!(
+            matches!(
+                done,
+                (Ok(()), Err(StoreError::Dangling)) | (Err(StoreError::Dangling), Ok(()))
+            ),
+            "{done:?}"
+        );
+    }
 }
 
 async fn noting_diagnostics(url: &str) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use linkspan_app::{ActivationPatch, Draft, DraftOf, NewActivation, Patch, StartSync, Switch};
 use linkspan_domain::{
     Code, ConnectorId, ConnectorTypeKey, LogLevel, Name, PersonId, StreamName, StreamSettings,
-    SyncLog, SyncMode, Trigger, WorkspaceConnector,
+    SyncLog, SyncMode, WorkspaceConnector,
 };
 use poem_openapi::registry::MetaSchema;
 use serde::Deserialize;
@@ -215,7 +215,9 @@ impl DraftBody {
             (None, Some(kind)) => DraftOf::Type(kind),
             _ => {
                 let detail = "give either `connector_id` or `connector_type`";
-                return Err(Failure::new(Code::Invalid, detail).at("/connector_type"));
+                return Err(
+                    Failure::new(Code::Invalid, detail).at("/data/attributes/connector_type")
+                );
             }
         };
         Ok(Draft { of, config: self.config })
@@ -269,6 +271,6 @@ impl PlainBody for SyncBody {
 
 impl From<SyncBody> for StartSync {
     fn from(SyncBody { mode, streams }: SyncBody) -> Self {
-        Self { mode, streams, trigger: Trigger::Api }
+        Self { mode, streams }
     }
 }

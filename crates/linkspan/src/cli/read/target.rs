@@ -1,7 +1,7 @@
 //! Records straight into another system.
 
 use arrow_array::RecordBatch;
-use linkspan_domain::{StreamName, StreamSpec};
+use linkspan_domain::{Place, StreamName, StreamSpec};
 use linkspan_sdk::{
     BatchWriter, Change, Definition, Environment, ReadMode, WriteMode, WriteRequest,
 };
@@ -55,9 +55,10 @@ impl Target {
         self.into.is_some()
     }
 
-    /// Begins to write the stream `spec`, which is read as `reading` says.
+    /// Begins to write the stream `spec` of the place `from`, which is read as `reading` says.
     pub(super) fn open(
         self,
+        from: &Place,
         spec: StreamSpec,
         reading: &ReadMode,
         environment: Environment,
@@ -71,7 +72,15 @@ impl Target {
             Some(mode) => mode.into(),
             None => usual(&definition, reading)?,
         };
-        let stream = StreamSpec { name: into_stream.unwrap_or(spec.name), ..spec };
+        let is_there = definition.place(&config) == *from;
+        let name = into_stream.unwrap_or_else(|| spec.name.clone());
+        if is_there && name == spec.name {
+            // The write would wait for the read to let go of it, and the read for the write to take more.
+            return Err(Failed::usage(format!(
+                "{name} cannot be read into itself; name another stream with --into-stream"
+            )));
+        }
+        let stream = StreamSpec { name, ..spec };
         let request = WriteRequest { stream, mode };
         Ok(Sending { writer: definition.write(config, request, environment), records: 0 })
     }
