@@ -7,6 +7,7 @@ mod activation;
 mod changes;
 mod contracts;
 mod entities;
+mod loads;
 mod migrations;
 mod operation;
 mod place;
