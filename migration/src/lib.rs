@@ -14,6 +14,7 @@ mod m0008_diagnostics;
 mod m0009_mappings;
 mod m0011_parts;
 mod m0012_stale;
+mod m0013_loads;
 mod m0016_entities;
 mod migrator;
 

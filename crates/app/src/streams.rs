@@ -195,6 +195,7 @@ mod tests {
             records: 7,
             synced_at: None,
             memory: None,
+            loaded_by: None,
         }
     }
 

@@ -59,6 +59,8 @@ pub enum DiagnosticReason {
     FilterUnsupported,
     /// A filter is not the one of the run before, so that the stream is read in full.
     FilterChanged,
+    /// The settings point at another system, or another part of it, than in the run before, so that the stream is read in full.
+    PlaceChanged,
     /// Records cannot be stored, and are kept aside.
     RecordsQuarantined,
     /// Values were left out, as the stream's settings say.
@@ -118,6 +120,7 @@ impl DiagnosticReason {
             Self::SchemaDrift
             | Self::FilterUnsupported
             | Self::FilterChanged
+            | Self::PlaceChanged
             | Self::MappingNeedsRegeneration
             | Self::RegressionRevert
             | Self::EmptyResult

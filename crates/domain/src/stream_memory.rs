@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Condition, FieldKind, StreamField};
+use crate::{Condition, FieldKind, Place, StreamField};
 
 /// What the records of a stream were read with.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +15,9 @@ pub struct StreamMemory {
     pub primary_key: Vec<String>,
     /// What held of each record. None: nothing had to.
     pub filter: Option<Condition>,
+    /// Where they were read. None: not remembered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
 }
 
 /// One way in which a stream is not what it was.
@@ -44,9 +47,19 @@ impl SchemaChange {
     pub const fn is_of_shape(&self) -> bool {
         !matches!(self, Self::BecameNullable { .. } | Self::BecameRequired { .. })
     }
+
+    /// Whether values that were read under it are of another kind than those before.
+    pub const fn is_of_kind(&self) -> bool {
+        matches!(self, Self::Widened { .. } | Self::Changed { .. })
+    }
 }
 
 impl StreamMemory {
+    /// Whether the records were surely read somewhere else than `place`.
+    pub fn is_of_another(&self, place: Option<&Place>) -> bool {
+        self.place.as_ref().zip(place).is_some_and(|(before, now)| before != now)
+    }
+
     /// How a stream with these `fields` and this `primary_key` differs from what is remembered.
     pub fn changes(&self, fields: &[StreamField], primary_key: &[String]) -> Vec<SchemaChange> {
         let mut changes = Vec::new();
@@ -136,7 +149,8 @@ impl fmt::Display for SchemaChange {
 
 #[cfg(test)]
 mod tests {
-    use super::{FieldKind, StreamField, StreamMemory};
+    use super::{FieldKind, Place, StreamField, StreamMemory};
+    use crate::ConnectorTypeKey;
 
     fn field(name: &str, kind: FieldKind, nullable: bool) -> StreamField {
         StreamField { name: name.to_owned(), kind, nullable }
@@ -153,6 +167,7 @@ mod tests {
             ],
             primary_key: vec!["id".to_owned()],
             filter: None,
+            place: None,
         };
         assert_eq!(memory.changes(&memory.fields, &memory.primary_key), []);
         let now = [
@@ -176,5 +191,18 @@ mod tests {
             ]
         );
         assert_eq!(changes.iter().filter(|it| it.is_of_shape()).count(), 5);
+    }
+
+    #[test]
+    fn records_of_an_unknown_place_are_taken_for_those_of_any() {
+        const CRM: ConnectorTypeKey = ConnectorTypeKey::of("crm");
+        let (one, two) = (Place::of(&CRM, "one".into()), Place::of(&CRM, "two".into()));
+        let known = StreamMemory { place: Some(one.clone()), ..StreamMemory::default() };
+        assert!(known.is_of_another(Some(&two)));
+        assert!(!known.is_of_another(Some(&one)));
+        assert!(!StreamMemory::default().is_of_another(Some(&two)));
+        let old: StreamMemory =
+            serde_json::from_str(r#"{"fields":[],"primary_key":[],"filter":null}"#).unwrap();
+        assert_eq!(old, StreamMemory::default());
     }
 }

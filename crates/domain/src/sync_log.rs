@@ -201,6 +201,8 @@ pub struct StreamState {
     pub synced_at: Option<OffsetDateTime>,
     /// What its records were read with. None: not remembered.
     pub memory: Option<StreamMemory>,
+    /// The run that read it in full last, as far as that is known.
+    pub loaded_by: Option<SyncLogId>,
 }
 
 /// How the runs of an activation failed of late.

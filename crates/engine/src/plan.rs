@@ -84,6 +84,7 @@ fn stream(
         fields: spec.fields.clone(),
         primary_key: primary_key.clone(),
         filter: None,
+        place: None,
     };
     Ok(StreamPlan {
         name: spec.name.clone(),

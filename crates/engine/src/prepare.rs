@@ -1,8 +1,8 @@
 //! Before a stream is read: how it differs from what is remembered of it, and what follows.
 
 use linkspan_domain::{
-    Condition, ConditionMismatch, DiagnosticReason, SchemaChange, SchemaPolicy, StreamField,
-    StreamMemory, StreamSpec, StreamState,
+    Condition, ConditionMismatch, DiagnosticReason, Place, SchemaChange, SchemaPolicy, StreamField,
+    StreamMemory, StreamSpec, StreamState, SyncLogId,
 };
 
 use crate::{
@@ -102,8 +102,18 @@ impl StreamPlan {
             }
             SchemaPolicy::DiscardRow | SchemaPolicy::DiscardValue => {}
         }
-        if changes.iter().any(|it| matches!(it, SchemaChange::KeyChanged { .. })) {
-            // Records under their old names would stay.
+        let is_of_other_kind = |it: &SchemaChange| {
+            // Readers would meet values of both kinds. What is held to its old shape has none of the new.
+            it.is_of_kind() && self.policy == SchemaPolicy::Evolve
+        };
+        // Records under their old names would stay.
+        let is_of_other_name = |it: &SchemaChange| matches!(it, SchemaChange::KeyChanged { .. });
+        if changes.iter().any(|it| is_of_other_name(it) || is_of_other_kind(it)) {
+            self.cursor = None;
+        }
+        if memory.is_of_another(self.memory.place.as_ref()) {
+            let what = "the settings point at another place than in the run before; the stream is read in full";
+            notes.add(DiagnosticReason::PlaceChanged, what, 0);
             self.cursor = None;
         }
         self.compare_filter(memory.filter.as_ref(), state, notes);
@@ -131,13 +141,25 @@ impl StreamPlan {
     ) {
         // As it is kept: that is what the other one went through.
         let now = self.memory.filter.as_ref().map(Condition::to_value);
-        let holds_nothing = state.generation == 0;
+        let holds_nothing = state.generation == 0 && state.cursor_after.is_none();
         if holds_nothing || before.map(Condition::to_value) == now {
             return;
         }
         let what = "the filter is not the one of the run before; the stream is read in full";
         notes.add(DiagnosticReason::FilterChanged, what, 0);
         self.cursor = None;
+    }
+
+    /// Whether `run` has read the stream in full already, just so: a worker before this one got that far.
+    pub(crate) fn is_done(&self, state: Option<&StreamState>, run: SyncLogId) -> bool {
+        state
+            .is_some_and(|it| it.loaded_by == Some(run) && it.memory.as_ref() == Some(&self.memory))
+    }
+
+    /// Where the stream is read.
+    pub(crate) fn at(mut self, place: Place) -> Self {
+        self.memory.place = Some(place);
+        self
     }
 
     /// What the stream is filtered by from now on.

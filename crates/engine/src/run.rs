@@ -135,6 +135,8 @@ impl<'a> Run<'a> {
             concerns_some(filter, shown)?;
             plans = plans.into_iter().map(|it| filtered(it, filter)).collect::<Result<_, _>>()?;
         }
+        let place = connection.definition.place(&connection.settings);
+        plans = plans.into_iter().map(|it| it.at(place.clone())).collect();
         let states = self.engine.syncs.streams(run.workspace_connector_id).await;
         let states = states.map_err(SyncError::Store)?;
         self.note_removed(&states, &specs).await;
@@ -189,11 +191,19 @@ impl<'a> Run<'a> {
         let mut notes = Notes::default();
         let state = states.iter().find(|it| it.stream == stream);
         let done = match plan.prepare(state, &mut notes) {
+            Ok(()) if plan.is_done(state, self.log.id) => self.map(&stream, &mut notes).await,
             Ok(()) => self.load(connection, plan, &mut notes).await,
             Err(error) => Err(error.into()),
         };
         self.note(Some(&stream), &notes).await;
         (stream, done)
+    }
+
+    /// Maps what changed in a stream that a worker before this one has read. What that counted stands in the log.
+    async fn map(&self, stream: &StreamName, notes: &mut Notes) -> Result<RunCounts, Halt> {
+        let Self { engine, log, held, signals, .. } = *self;
+        Mapper { engine, log, held, signals }.stream(stream, notes).await?;
+        Ok(RunCounts::default())
     }
 
     async fn load(

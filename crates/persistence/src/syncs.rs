@@ -12,6 +12,7 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait},
 };
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use crate::{
     column::from_optional_json,
@@ -147,7 +148,10 @@ impl SyncStore for SqlStore<SyncLog> {
         activation: WorkspaceConnectorId,
         stream: &StreamName,
     ) -> Result<Option<StreamState>, StoreError> {
-        Ok(self.streams(activation).await?.into_iter().find(|it| it.stream == *stream))
+        let session = self.db().read().await?;
+        let values = vec![activation.uuid().into(), stream.as_str().into()];
+        let row = session.row(STREAM, values).await?;
+        row.map(|row| state(activation, &row)).transpose()
     }
 
     async fn streams(
@@ -238,11 +242,23 @@ const MOVE_MARK: &str = "\
     UPDATE workspace_connector_streams SET cursor_column = $3, cursor_after = $4 \
     WHERE workspace_connector_pk = $1 AND stream = $2";
 
-const STREAMS: &str = "\
-    SELECT s.stream, s.cursor_column, s.cursor_after, s.generation, s.records, s.synced_at, s.memory \
-    FROM workspace_connector_streams s \
-    JOIN workspace_connectors w ON w.pk = s.workspace_connector_pk \
-    WHERE w.workspace_connector_id = $1 ORDER BY s.stream";
+/// The streams of an activation.
+macro_rules! streams_sql {
+    ($suffix:literal) => {
+        concat!(
+            "SELECT s.stream, s.cursor_column, s.cursor_after, s.generation, s.records, ",
+            "s.synced_at, s.memory, l.workspace_connector_sync_log_id AS loaded_by ",
+            "FROM workspace_connector_streams s ",
+            "JOIN workspace_connectors w ON w.pk = s.workspace_connector_pk ",
+            "LEFT JOIN workspace_connector_sync_logs l ON l.pk = s.loaded_by_run_pk ",
+            "WHERE w.workspace_connector_id = $1 ",
+            $suffix
+        )
+    };
+}
+
+const STREAMS: &str = streams_sql!("ORDER BY s.stream");
+const STREAM: &str = streams_sql!("AND s.stream = $2");
 
 /// Keeps the lease of a run, and says whether it is still wanted: run, fence, until.
 const EXTEND: &str = "\
@@ -352,6 +368,7 @@ fn state(activation: WorkspaceConnectorId, row: &QueryResult) -> Result<StreamSt
     let stream: String = row.try_get("", "stream").map_err(store_error)?;
     let generation: i32 = row.try_get("", "generation").map_err(store_error)?;
     let synced_at: Option<i64> = row.try_get("", "synced_at").map_err(store_error)?;
+    let loaded_by: Option<Uuid> = row.try_get("", "loaded_by").map_err(store_error)?;
     Ok(StreamState {
         workspace_connector_id: activation,
         stream: stream.parse().map_err(corrupt)?,
@@ -361,5 +378,6 @@ fn state(activation: WorkspaceConnectorId, row: &QueryResult) -> Result<StreamSt
         records: row.try_get("", "records").map(unsigned).map_err(store_error)?,
         synced_at: synced_at.map(from_microseconds).transpose()?,
         memory: from_optional_json("memory", row.try_get("", "memory").map_err(store_error)?)?,
+        loaded_by: loaded_by.map(SyncLogId::from_uuid),
     })
 }

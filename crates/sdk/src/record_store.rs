@@ -26,15 +26,16 @@ use crate::{
 /// - In incremental loads records are visible as soon as they are committed.
 /// - A full load writes a new generation: nobody sees anything of it until
 ///   [`finish_stream`](Self::finish_stream), which swaps the generations. Then records that the load did not
-///   meet become tombstones. A load that is opened again by its run goes on where it was; one opened by another
-///   run begins anew.
+///   meet become tombstones. A load that is opened again by its run on the same [basis](Opening::basis) goes on where it was;
+///   one opened by another run, or on another basis, begins anew, and so does its plan.
 /// - What becomes visible together, a commit of an incremental load that writes anything or a full load, is one generation of its
 ///   stream and one entry of the change feed of its workspace. Neither the generations of a stream nor the entries of a feed are ever
 ///   visible before an earlier one is: who reads on from where they stand misses nothing.
 /// - In incremental loads the records that [`Checkpoint::gone`] names become tombstones, behind the rows of the commit,
 ///   and count as deleted.
 /// - What is [remembered](StreamMemory) of a stream is what its visible records were read with: an incremental load
-///   leaves it when it is opened, a full load with the swap.
+///   leaves it when it is opened, a full load with the swap. A swap to records of another place forgets the mark, which is of the
+///   place before.
 /// - Records that cannot be stored are kept aside, with the reason: those in [`Checkpoint::rejected`], and
 ///   rows that the database itself refuses. A full load that ends lets go of those it did not meet again.
 #[async_trait]
@@ -105,6 +106,8 @@ pub struct Opening {
     pub cursor_column: Option<String>,
     /// What to remember of the stream, if the load is an incremental one.
     pub memory: StreamMemory,
+    /// What the records are read under: memory and settings. A full load that its run began under something else begins anew.
+    pub basis: ContentHash,
     /// When.
     pub now: OffsetDateTime,
 }

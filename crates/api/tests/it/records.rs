@@ -30,6 +30,7 @@ async fn load_with(
     let claimed = claimed.unwrap();
     let held = HeldRun { id: claimed.id, fence: claimed.fence };
     let opening = Opening {
+        basis: linkspan_sdk::ContentHash::of("basis"),
         run: held,
         activation: claimed.workspace_connector_id,
         stream: "orders".parse()?,

@@ -142,7 +142,8 @@ impl Run<'_> {
         let filter = connection.filter.as_ref().map(|it| it.bind(&memory.fields)).transpose();
         let filter = filter
             .map_err(|source| SyncError::FilterUnfit { stream: Some(name.clone()), source })?;
-        Ok(Some(StreamMemory { filter, ..memory }))
+        // What is pushed are the changes of the stream, wherever they come from.
+        Ok(Some(StreamMemory { filter, place: None, ..memory }))
     }
 
     /// Makes the stream known. How far it has come means nothing under another source, other fields or another filter:
@@ -163,6 +164,7 @@ impl Run<'_> {
             mode: SyncMode::Incremental,
             cursor_column: Some(format!("changes/{known}")),
             memory: memory.clone(),
+            basis: known,
             now: self.engine.world.now(),
         };
         let opened = self.engine.records.open_stream(&opening).await;
@@ -338,6 +340,7 @@ mod tests {
                 records: 0,
                 synced_at: None,
                 memory: None,
+                loaded_by: None,
             };
             assert_eq!(remembered(&state), Some(position));
         }

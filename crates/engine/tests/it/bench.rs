@@ -8,8 +8,8 @@ use std::{
 use async_trait::async_trait;
 use linkspan_domain::{
     Condition, Connector, CursorType, Deleted, Missing, RunOutcome, SchemaPolicy, Status,
-    StreamName, StreamSettings, StreamSource, SyncLog, SyncLogId, SyncMode, Trigger, Visible,
-    Workspace, WorkspaceConnector,
+    StreamName, StreamSettings, StreamSource, StreamState, SyncLog, SyncLogId, SyncMode, Trigger,
+    Visible, Workspace, WorkspaceConnector,
     ports::{Change, World},
 };
 use linkspan_engine::{
@@ -22,7 +22,7 @@ use linkspan_testkit::{
     Answers, TestPostgres,
     fixtures::{Place, Specimen, id, receipt},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -48,6 +48,7 @@ pub(crate) struct Opener {
     db: Database,
     pub(crate) definition: Mutex<Definition>,
     pub(crate) filter: Mutex<Option<Condition>>,
+    pub(crate) settings: Mutex<Value>,
 }
 
 #[async_trait]
@@ -62,7 +63,8 @@ impl Connections for Opener {
             Arc::new(OpenHosts),
         );
         let filter = self.filter.lock().unwrap().clone();
-        Ok(Connection { activation, definition, settings: json!({}), environment, filter })
+        let settings = self.settings.lock().unwrap().clone();
+        Ok(Connection { activation, definition, settings, environment, filter })
     }
 
     async fn admit(&self, _: &SyncLog, _: &StreamSource) -> Result<(), SyncError> {
@@ -158,8 +160,12 @@ impl Bench {
     }
 
     fn over(db: Database, activation: WorkspaceConnector, definition: Definition) -> Self {
-        let opener =
-            Opener { db: db.clone(), definition: Mutex::new(definition), filter: Mutex::default() };
+        let opener = Opener {
+            db: db.clone(),
+            definition: Mutex::new(definition),
+            filter: Mutex::default(),
+            settings: Mutex::new(json!({})),
+        };
         let (opener, told) = (Arc::new(opener), Arc::new(Told::default()));
         let engine = Engine {
             syncs: db.syncs(),
@@ -178,6 +184,16 @@ impl Bench {
     /// From now on `definition` serves the activation.
     pub(crate) fn serve(&self, definition: Definition) {
         *self.opener.definition.lock().unwrap() = definition;
+    }
+
+    /// From now on the settings point at `host`.
+    pub(crate) fn point_at(&self, host: &str) {
+        *self.opener.settings.lock().unwrap() = json!({ "host": host });
+    }
+
+    /// What is remembered of a stream.
+    pub(crate) async fn state(&self, stream: &str) -> Option<StreamState> {
+        self.engine.syncs.stream(self.activation.id, &stream.parse().unwrap()).await.unwrap()
     }
 
     /// Starts a run. A worker is still to claim it.
@@ -261,8 +277,7 @@ impl Bench {
 
     /// The mark of a stream.
     pub(crate) async fn mark(&self, stream: &str) -> Option<String> {
-        let state = self.engine.syncs.stream(self.activation.id, &stream.parse().unwrap()).await;
-        state.unwrap().and_then(|it| it.cursor_after)
+        self.state(stream).await.and_then(|it| it.cursor_after)
     }
 }
 

@@ -21,12 +21,12 @@ use crate::{
 };
 
 impl Bench {
-    fn filter(&self, condition: &Value) {
+    pub(crate) fn filter(&self, condition: &Value) {
         *self.opener.filter.lock().unwrap() = Some(Condition::parse(condition).unwrap());
     }
 
     /// Reasons and details of what was noted, in no particular order.
-    async fn noted(&self) -> Vec<(DiagnosticReason, String)> {
+    pub(crate) async fn noted(&self) -> Vec<(DiagnosticReason, String)> {
         let visible = Visible::only(self.activation.workspace_id);
         let page = self.db.diagnostics().list(&visible, &ListQuery::default()).await.unwrap();
         let mut all: Vec<_> =
@@ -35,7 +35,7 @@ impl Bench {
         all
     }
 
-    async fn set(&self, change: impl FnOnce(&mut StreamSettings)) {
+    pub(crate) async fn set(&self, change: impl FnOnce(&mut StreamSettings)) {
         let store = self.db.workspace_connectors();
         let visible = Visible::only(self.activation.workspace_id);
         let mut stored = store.find(&visible, self.activation.id).await.unwrap().unwrap();
@@ -232,6 +232,22 @@ async fn a_schema_that_changes_is_noted_and_taken_as_it_is() {
         bench.sync(SyncMode::Full).await;
         let removed = (DiagnosticReason::SchemaDrift, "the stream was removed".to_owned());
         assert!(bench.noted().await.contains(&removed));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn values_of_two_kinds_are_not_mixed() {
+    for_both(|url| async move {
+        let bench = Bench::new(&url, shaped("n", FieldKind::Integer, &["id"])).await;
+        bench.sync(SyncMode::Incremental).await;
+        assert_eq!(bench.state("items").await.unwrap().loaded_by, None);
+        bench.serve(shaped("n", FieldKind::Text, &["id"]));
+        assert_eq!(bench.sync(SyncMode::Incremental).await.error, None);
+        let state = bench.state("items").await.unwrap();
+        assert!(state.loaded_by.is_some(), "the stream was read in full");
+        bench.sync(SyncMode::Incremental).await;
+        assert_eq!(bench.state("items").await.unwrap().loaded_by, state.loaded_by);
     })
     .await;
 }

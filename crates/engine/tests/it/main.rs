@@ -8,6 +8,7 @@ mod kill;
 mod made_up;
 mod mapping;
 mod parts;
+mod places;
 mod pushing;
 mod stories;
 mod working;

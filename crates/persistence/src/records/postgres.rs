@@ -11,7 +11,7 @@ mod swap;
 
 use async_trait::async_trait;
 use linkspan_domain::{
-    Condition, RunCounts, StreamMemory, SyncMode, WorkspaceConnectorId, ports::StoreError,
+    Condition, Place, RunCounts, StreamMemory, SyncMode, WorkspaceConnectorId, ports::StoreError,
 };
 use linkspan_sdk::{
     ChangesQuery, Checkpoint, Committed, FeedPage, FeedQuery, Finish, Held, HeldRun, Load,
@@ -69,6 +69,7 @@ impl RecordStore for PostgresRecords {
             .bind(row.loading.map(|it| it.1))
             .bind(&row.cursor_column)
             .bind(&row.cursor_after)
+            .bind(&row.loading_basis)
             .persistent(false)
             .execute(&mut *tx)
             .await
@@ -167,6 +168,7 @@ impl RecordStore for PostgresRecords {
         let generation = row.generation_of(load)?;
         let deleted = match load.mode {
             SyncMode::Full => {
+                leave_place(&mut tx, &row, &finish.memory).await?;
                 remember(&mut tx, &row, &finish.memory).await?;
                 swap(&mut tx, &row, generation, finish).await?
             }
@@ -231,6 +233,22 @@ async fn lock(
         .await
         .map_err(sqlx_error)?;
     StreamRow::from_columns(found.ok_or(StoreError::Stale)?)
+}
+
+/// Forgets the mark of a stream whose records are of another place from now on.
+async fn leave_place(
+    tx: &mut PgConnection,
+    row: &StreamRow,
+    memory: &StreamMemory,
+) -> Result<(), StoreError> {
+    sqlx::query(stream::LEAVE_PLACE)
+        .bind(i64::from(row.pk))
+        .bind(memory.place.as_ref().map(Place::as_str))
+        .persistent(false)
+        .execute(tx)
+        .await
+        .map_err(sqlx_error)?;
+    Ok(())
 }
 
 /// Keeps what is to be remembered of a stream.

@@ -10,7 +10,7 @@ mod writing;
 
 use async_trait::async_trait;
 use linkspan_domain::{
-    Condition, RunCounts, StreamMemory, SyncMode, WorkspaceConnectorId, ports::StoreError,
+    Condition, Place, RunCounts, StreamMemory, SyncMode, WorkspaceConnectorId, ports::StoreError,
 };
 use linkspan_sdk::{
     ChangesQuery, Checkpoint, Committed, FeedPage, FeedQuery, Finish, Held, HeldRun, Load,
@@ -73,6 +73,7 @@ impl RecordStore for SqliteRecords {
             .bind(row.loading.map(|it| it.1))
             .bind(&row.cursor_column)
             .bind(&row.cursor_after)
+            .bind(&row.loading_basis)
             .execute(&mut *tx)
             .await
             .map_err(sqlx_error)?;
@@ -161,6 +162,7 @@ impl RecordStore for SqliteRecords {
         let generation = row.generation_of(load)?;
         let deleted = match load.mode {
             SyncMode::Full => {
+                leave_place(&mut tx, &row, &finish.memory).await?;
                 remember(&mut tx, &row, &finish.memory).await?;
                 swap(&mut tx, &row, generation, finish).await?
             }
@@ -223,6 +225,21 @@ async fn find(
         .await
         .map_err(sqlx_error)?;
     StreamRow::from_columns(found.ok_or(StoreError::Stale)?)
+}
+
+/// Forgets the mark of a stream whose records are of another place from now on.
+async fn leave_place(
+    tx: &mut SqliteConnection,
+    row: &StreamRow,
+    memory: &StreamMemory,
+) -> Result<(), StoreError> {
+    sqlx::query(stream::LEAVE_PLACE)
+        .bind(row.pk)
+        .bind(memory.place.as_ref().map(Place::as_str))
+        .execute(tx)
+        .await
+        .map_err(sqlx_error)?;
+    Ok(())
 }
 
 /// Keeps what is to be remembered of a stream.

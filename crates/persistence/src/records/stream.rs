@@ -19,6 +19,8 @@ pub(super) struct StreamRow {
     pub(super) last_generation: i32,
     /// What a full load is writing, and on whose account.
     pub(super) loading: Option<(i32, i64)>,
+    /// What that is read under.
+    pub(super) loading_basis: Option<String>,
     pub(super) cursor_column: Option<String>,
     pub(super) cursor_after: Option<String>,
 }
@@ -40,7 +42,7 @@ pub(super) struct Advance {
 
 /// The columns of a [`StreamRow`].
 pub(super) type StreamColumns =
-    (i64, i64, i32, i32, Option<i32>, Option<i64>, Option<String>, Option<String>);
+    (i64, i64, i32, i32, Option<i32>, Option<i64>, Option<String>, Option<String>, Option<String>);
 
 /// What is to be done with what an earlier load left behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +68,7 @@ macro_rules! find_sql {
     ($suffix:literal) => {
         concat!(
             "SELECT s.pk, l.pk, s.generation, s.last_generation, s.loading_generation, ",
-            "s.loading_run_pk, s.cursor_column, s.cursor_after ",
+            "s.loading_run_pk, s.loading_basis, s.cursor_column, s.cursor_after ",
             "FROM workspace_connector_streams s ",
             "JOIN workspace_connectors w ON w.pk = s.workspace_connector_pk ",
             "JOIN workspace_connector_sync_logs l ",
@@ -84,7 +86,8 @@ pub(super) const FIND_AND_LOCK: &str = find_sql!(" FOR UPDATE OF s");
 /// Stores what [`StreamRow::begin`] made of it.
 pub(super) const BEGIN: &str = "\
     UPDATE workspace_connector_streams SET generation = $2, last_generation = $3, \
-        loading_generation = $4, loading_run_pk = $5, cursor_column = $6, cursor_after = $7 \
+        loading_generation = $4, loading_run_pk = $5, cursor_column = $6, cursor_after = $7, \
+        loading_basis = $8 \
     WHERE pk = $1";
 
 /// Forgets how many records an unfinished load had added.
@@ -98,10 +101,16 @@ pub(super) const ADVANCE: &str = "\
         records = records + $3, loaded = loaded + $4, generation = $5, last_generation = $6 \
     WHERE pk = $1";
 
-/// Swaps the generations: the new one, how many records went, when.
+/// Forgets the mark of a stream whose new records are of another place: that place.
+pub(super) const LEAVE_PLACE: &str = "\
+    UPDATE workspace_connector_streams SET cursor_after = NULL \
+    WHERE pk = $1 AND memory->>'place' <> $2";
+
+/// Swaps the generations: the new one, how many records went, when, the run.
 pub(super) const SWAP: &str = "\
     UPDATE workspace_connector_streams SET generation = $2, loading_generation = NULL, \
-        loading_run_pk = NULL, records = records + loaded - $3, loaded = 0, \
+        loading_run_pk = NULL, loading_basis = NULL, loaded_by_run_pk = $5, \
+        records = records + loaded - $3, loaded = 0, \
         synced_at = $4, met_all_at = $4 \
     WHERE pk = $1";
 
@@ -155,13 +164,14 @@ impl StreamRow {
     pub(super) fn from_columns(columns: StreamColumns) -> Result<Self, StoreError> {
         let (pk, run_pk, generation, last_generation, loading_generation, loading_run_pk, ..) =
             columns;
-        let (.., cursor_column, cursor_after) = columns;
+        let (.., loading_basis, cursor_column, cursor_after) = columns;
         Ok(Self {
             pk: small(pk)?,
             run_pk,
             generation,
             last_generation,
             loading: loading_generation.zip(loading_run_pk),
+            loading_basis,
             cursor_column,
             cursor_after,
         })
@@ -169,12 +179,15 @@ impl StreamRow {
 
     /// Prepares for a load, and says which generation it writes and what to do with the leftovers of another.
     pub(super) fn begin(&mut self, opening: &Opening) -> (i32, Leftovers) {
+        let basis = opening.basis.to_string();
         if opening.mode == SyncMode::Full
             && let Some((generation, run_pk)) = self.loading
             && run_pk == self.run_pk
+            && self.loading_basis.as_deref() == Some(basis.as_str())
         {
             return (generation, Leftovers::Keep);
         }
+        self.loading_basis = None;
         let leftovers = match self.loading.take() {
             Some(_) => Leftovers::Discard { beyond: self.generation },
             None => Leftovers::Keep,
@@ -183,6 +196,7 @@ impl StreamRow {
             SyncMode::Full => {
                 self.last_generation += 1;
                 self.loading = Some((self.last_generation, self.run_pk));
+                self.loading_basis = Some(basis);
                 self.last_generation
             }
             SyncMode::Incremental => {
@@ -273,7 +287,7 @@ pub(super) fn small(pk: i64) -> Result<i32, StoreError> {
 #[cfg(test)]
 mod tests {
     use linkspan_domain::{Fence, StreamMemory, SyncLogId, SyncMode, WorkspaceConnectorId};
-    use linkspan_sdk::{HeldRun, Opening};
+    use linkspan_sdk::{ContentHash, HeldRun, Opening};
     use time::OffsetDateTime;
     use uuid::Uuid;
 
@@ -286,6 +300,7 @@ mod tests {
             generation: 0,
             last_generation: 0,
             loading: None,
+            loading_basis: None,
             cursor_column: None,
             cursor_after: None,
         }
@@ -299,6 +314,7 @@ mod tests {
             mode,
             cursor_column: cursor_column.map(str::to_owned),
             memory: StreamMemory::default(),
+            basis: ContentHash::of("basis"),
             now: OffsetDateTime::UNIX_EPOCH,
         }
     }
@@ -319,6 +335,15 @@ mod tests {
             (0, Leftovers::Discard { beyond: 0 })
         );
         assert_eq!((row.generation, row.last_generation, row.loading), (0, 2, None));
+    }
+
+    #[test]
+    fn a_full_load_that_its_run_began_on_another_basis_begins_anew() {
+        let mut row = row();
+        row.begin(&opening(SyncMode::Full, None));
+        let other = Opening { basis: ContentHash::of("other"), ..opening(SyncMode::Full, None) };
+        assert_eq!(row.begin(&other), (2, Leftovers::Discard { beyond: 0 }));
+        assert_eq!(row.begin(&other), (2, Leftovers::Keep));
     }
 
     #[test]

@@ -123,7 +123,18 @@ impl Bench {
 
     /// Opens the stream `orders` for a load.
     pub(crate) async fn open(&self, run: HeldRun, mode: SyncMode) -> Result<Load, StoreError> {
+        self.open_on("basis", run, mode).await
+    }
+
+    /// The same, on a basis.
+    pub(crate) async fn open_on(
+        &self,
+        basis: &str,
+        run: HeldRun,
+        mode: SyncMode,
+    ) -> Result<Load, StoreError> {
         let opening = Opening {
+            basis: linkspan_sdk::ContentHash::of(basis),
             run,
             activation: self.activation.id,
             stream: "orders".parse().unwrap(),

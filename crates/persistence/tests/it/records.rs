@@ -290,6 +290,7 @@ async fn what_is_remembered_of_a_stream_is_what_readers_see(url: &str) {
         }],
         primary_key: vec![key.to_owned()],
         filter: Some(Condition::parse(&json!({ key: { "_gt": 1 } })).unwrap()),
+        place: None,
     };
     let run = bench.begin(SyncMode::Full).await;
     let load = bench.open(run, SyncMode::Full).await.unwrap();
@@ -303,6 +304,7 @@ async fn what_is_remembered_of_a_stream_is_what_readers_see(url: &str) {
 
     let run = bench.begin(SyncMode::Incremental).await;
     let opening = linkspan_sdk::Opening {
+        basis: linkspan_sdk::ContentHash::of("basis"),
         run,
         activation: bench.activation.id,
         stream: "orders".parse().unwrap(),
@@ -323,6 +325,7 @@ async fn a_mark_is_forgotten_with_its_column(url: &str) {
     bench.records.commit(&first).await.unwrap();
     bench.finish(load.clone()).await.unwrap();
     let opening = linkspan_sdk::Opening {
+        basis: linkspan_sdk::ContentHash::of("basis"),
         run: load.run,
         activation: bench.activation.id,
         stream: load.stream.clone(),

@@ -39,6 +39,7 @@ pub(super) async fn swap(
         .bind(generation)
         .bind(signed(deleted))
         .bind(microseconds(finish.now))
+        .bind(row.run_pk)
         .persistent(false)
         .execute(&mut *tx)
         .await
@@ -181,6 +182,7 @@ pub(super) async fn discard(
         .execute(&mut *tx)
         .await
         .map_err(sqlx_error)?;
+    forget(tx, row).await?;
     clear(tx, row).await?;
     run_on_stream(tx, row, stream::FORGET_LOADED).await
 }

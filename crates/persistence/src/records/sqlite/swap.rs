@@ -37,6 +37,7 @@ pub(super) async fn swap(
         .bind(generation)
         .bind(signed(deleted))
         .bind(microseconds(finish.now))
+        .bind(row.run_pk)
         .execute(&mut *tx)
         .await
         .map_err(sqlx_error)?;
@@ -161,6 +162,7 @@ pub(super) async fn discard(
         .execute(&mut *tx)
         .await
         .map_err(sqlx_error)?;
+    forget(tx, row).await?;
     clear(tx, row).await?;
     run_on_stream(tx, row, stream::FORGET_LOADED).await
 }

@@ -1,0 +1,88 @@
+//! What a full load goes on with, and what it leaves, over both databases.
+
+use linkspan_domain::{
+    Condition, ConnectorTypeKey, Cursor, Place, Retention, RunEnd, StreamMemory, SyncMode,
+};
+use linkspan_sdk::{Finish, LoadPart};
+use linkspan_testkit::fixtures::EPOCH;
+use serde_json::json;
+
+use crate::{
+    activation::{Bench, LEASE, checkpoint},
+    scratch::on_both,
+};
+
+on_both! {
+    a_load_on_another_basis_begins_anew_and_so_does_its_plan
+    the_mark_goes_with_its_place
+    who_read_a_stream_in_full_is_known
+}
+
+const A: (&str, &str) = ("1", "{\"a\":1}");
+const B: (&str, &str) = ("2", "{\"b\":1}");
+
+async fn a_load_on_another_basis_begins_anew_and_so_does_its_plan(url: &str) {
+    let bench = Bench::new(url).await;
+    let part = |first: i64| Condition::parse(&json!({ "id": { "_lt": first } })).unwrap();
+    let run = bench.begin(SyncMode::Full).await;
+    let load = bench.open_on("one filter", run, SyncMode::Full).await.unwrap();
+    bench.records.plan_parts(&load, &[part(5)]).await.unwrap();
+    bench.commit(&load, &[A]).await.unwrap();
+    bench.records.finish_part(&load, 0).await.unwrap();
+
+    let taken = bench.take(run.id, Bench::at(1) + LEASE + LEASE).await;
+    let load = bench.open_on("another filter", taken, SyncMode::Full).await.unwrap();
+    let left = bench.records.plan_parts(&load, &[part(9)]).await.unwrap().unwrap();
+    assert_eq!(left, [LoadPart { number: 0, condition: part(9) }]);
+    bench.commit(&load, &[B]).await.unwrap();
+    bench.finish(load).await.unwrap();
+    assert_eq!(
+        bench.seen().await,
+        [(B.0.to_owned(), B.1.to_owned())],
+        "what was read under the first is gone"
+    );
+    assert_eq!(bench.count().await, 1);
+}
+
+async fn the_mark_goes_with_its_place(url: &str) {
+    const CRM: ConnectorTypeKey = ConnectorTypeKey::of("crm");
+    let bench = Bench::new(url).await;
+    let state = async || bench.syncs.streams(bench.activation.id).await.unwrap().remove(0);
+    let run = bench.begin(SyncMode::Incremental).await;
+    let load = bench.open(run, SyncMode::Incremental).await.unwrap();
+    let mut first = checkpoint(&load, &[A]);
+    first.mark = Some(Cursor::Int(7));
+    bench.records.commit(&first).await.unwrap();
+    bench.finish(load).await.unwrap();
+    bench.end(run, RunEnd::Clean).await.unwrap();
+
+    // Where the incremental load read is not known.
+    for (place, mark) in [("one", Some("7")), ("one", Some("7")), ("two", None)] {
+        let run = bench.begin(SyncMode::Full).await;
+        let load = bench.open(run, SyncMode::Full).await.unwrap();
+        bench.commit(&load, &[A]).await.unwrap();
+        let place = Some(Place::of(&CRM, place.into()));
+        let memory = StreamMemory { place, ..StreamMemory::default() };
+        let finish =
+            Finish { load, memory: memory.clone(), retention: Retention::default(), now: EPOCH };
+        bench.records.finish_stream(&finish).await.unwrap();
+        bench.end(run, RunEnd::Clean).await.unwrap();
+        let state = state().await;
+        assert_eq!(state.cursor_after.as_deref(), mark);
+        assert_eq!(state.memory, Some(memory));
+    }
+}
+
+async fn who_read_a_stream_in_full_is_known(url: &str) {
+    let bench = Bench::new(url).await;
+    let stream = "orders".parse().unwrap();
+    let loaded_by =
+        async || bench.syncs.stream(bench.activation.id, &stream).await.unwrap().unwrap().loaded_by;
+    let run = bench.begin(SyncMode::Full).await;
+    let load = bench.open(run, SyncMode::Full).await.unwrap();
+    assert_eq!(loaded_by().await, None);
+    bench.finish(load).await.unwrap();
+    assert_eq!(loaded_by().await, Some(run.id));
+    let absent = bench.syncs.stream(bench.activation.id, &"absent".parse().unwrap()).await;
+    assert_eq!(absent.unwrap(), None);
+}
