@@ -138,7 +138,7 @@ pub(super) const LOOK: &str = "\
 
 /// What is kept aside: stream, position, how many.
 pub(super) const QUARANTINED: &str = "\
-    SELECT q.pk, q.key, q.payload, q.reason, l.workspace_connector_sync_log_id, \
+    SELECT q.pk, q.key, q.payload, q.reason, l.workspace_connector_sync_log_id AS run, \
         q.first_seen_at, q.last_seen_at \
     FROM quarantined_records q LEFT JOIN workspace_connector_sync_logs l ON l.pk = q.run_pk \
     WHERE q.stream_pk = $1 AND q.pk > $2 ORDER BY q.pk LIMIT $3";
@@ -146,7 +146,7 @@ pub(super) const QUARANTINED: &str = "\
 /// The sizes of an activation's streams.
 pub(super) const COUNTS: &str = "\
     SELECT s.stream, s.records, \
-        (SELECT count(*) FROM quarantined_records q WHERE q.stream_pk = s.pk) \
+        (SELECT count(*) FROM quarantined_records q WHERE q.stream_pk = s.pk) AS quarantined \
     FROM workspace_connector_streams s \
     JOIN workspace_connectors w ON w.pk = s.workspace_connector_pk \
     WHERE w.workspace_connector_id = $1 ORDER BY s.stream";

@@ -6,9 +6,11 @@ use sqlx::SqliteConnection;
 use time::OffsetDateTime;
 
 use super::{
-    super::stream::{self, StreamRow},
-    changes::publish,
-    parts::forget,
+    super::{
+        parts::FORGET,
+        stream::{self, StreamRow},
+    },
+    publishing::publish,
 };
 use crate::{error::sqlx_error, instant::microseconds, number::signed};
 
@@ -41,7 +43,12 @@ pub(super) async fn swap(
         .await
         .map_err(sqlx_error)?;
     publish(tx, row, generation).await?;
-    forget(tx, row).await?;
+    sqlx::query(FORGET)
+        .bind(row.run_pk)
+        .bind(i64::from(row.pk))
+        .execute(tx)
+        .await
+        .map_err(sqlx_error)?;
     Ok(deleted)
 }
 
