@@ -9,6 +9,9 @@ pub(crate) const FETCH: usize = 500;
 /// How many candidates are asked for one page at most.
 const ASKED: usize = 10_000;
 
+/// How many bytes may have been found for one page before it ends.
+const BYTES: usize = 8 << 20;
+
 /// Where candidates come from.
 #[async_trait]
 pub(crate) trait Candidates: Sync {
@@ -25,6 +28,9 @@ pub(crate) trait Candidates: Sync {
         after: Option<&Self::Place>,
     ) -> Result<Vec<(Self::Place, Self::Candidate)>, StoreError>;
 
+    /// How many bytes a candidate would take in a page.
+    fn size(&self, candidate: &Self::Candidate) -> usize;
+
     /// What is found in a candidate, if the condition holds of it.
     fn ask(&self, candidate: Self::Candidate) -> Result<Option<Self::Found>, StoreError>;
 }
@@ -33,6 +39,7 @@ pub(crate) trait Candidates: Sync {
 pub(crate) struct Asking<P, F> {
     limit: usize,
     asked: usize,
+    bytes: usize,
     /// What the condition holds of.
     pub(crate) found: Vec<F>,
     /// The last candidate that was asked, or where to begin.
@@ -52,7 +59,7 @@ impl<P: Clone + Send, F: Send> Asking<P, F> {
     /// A page of at most `limit`, behind `after`.
     pub(crate) fn new(limit: u32, after: Option<P>) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        Self { limit, asked: 0, found: Vec::new(), last: after }
+        Self { limit, asked: 0, bytes: 0, found: Vec::new(), last: after }
     }
 
     /// Asks `candidates` until there are no more of them or the page is done.
@@ -69,7 +76,11 @@ impl<P: Clone + Send, F: Send> Asking<P, F> {
                 }
                 self.asked += 1;
                 self.last = Some(place);
-                self.found.extend(candidates.ask(candidate)?);
+                let size = candidates.size(&candidate);
+                if let Some(found) = candidates.ask(candidate)? {
+                    self.bytes += size;
+                    self.found.push(found);
+                }
             }
             if is_last {
                 return Ok(Through::All);
@@ -79,6 +90,6 @@ impl<P: Clone + Send, F: Send> Asking<P, F> {
     }
 
     const fn is_done(&self) -> bool {
-        self.found.len() >= self.limit || self.asked >= ASKED
+        self.found.len() >= self.limit || self.asked >= ASKED || self.bytes >= BYTES
     }
 }

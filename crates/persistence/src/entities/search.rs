@@ -35,6 +35,8 @@ struct Candidate {
     position: i64,
     id: EntityId,
     payload: Json,
+    /// In bytes.
+    size: usize,
 }
 
 impl Candidate {
@@ -44,6 +46,7 @@ impl Candidate {
         Ok(Self {
             position: row.try_get("", "pk").map_err(store_error)?,
             id: EntityId::from_uuid(id),
+            size: payload.len(),
             payload: serde_json::from_str(&payload).map_err(corrupt)?,
         })
     }
@@ -66,6 +69,10 @@ impl Candidates for Entities<'_> {
         let rows = self.session.rows_of(text, values).await?;
         let candidates = rows.iter().map(Candidate::from_row);
         candidates.map(|it| it.map(|it| (it.position, it))).collect()
+    }
+
+    fn size(&self, candidate: &Candidate) -> usize {
+        candidate.size
     }
 
     fn ask(&self, candidate: Candidate) -> Result<Option<(i64, EntityId)>, StoreError> {

@@ -99,6 +99,10 @@ impl Candidates for InPlace<'_> {
         records.collect()
     }
 
+    fn size(&self, record: &Record) -> usize {
+        record.payload.get().len()
+    }
+
     fn ask(&self, record: Record) -> Result<Option<FoundRecord>, StoreError> {
         let payload: Json = serde_json::from_str(record.payload.get()).map_err(corrupt)?;
         Ok(self.search.condition.holds(&payload).then(|| FoundRecord {
