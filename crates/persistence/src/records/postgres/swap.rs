@@ -57,7 +57,7 @@ pub(super) async fn swap(
 }
 
 /// Buries what the load did not meet or, where such records stay for a while, what it has not met for long enough; and
-/// forgets tombstones that were kept for long enough. Answers how many were buried.
+/// forgets tombstones that were kept for long enough and that every mapping has met. Answers how many were buried.
 async fn sweep(
     tx: &mut PgConnection,
     row: &StreamRow,
@@ -90,7 +90,7 @@ async fn sweep(
         }
     };
     if let Some(days) = finish.retention.tombstones {
-        sqlx::query(PURGE)
+        sqlx::query(stream::PURGE)
             .bind(row.pk)
             .bind(now - days.duration())
             .persistent(false)
@@ -173,8 +173,6 @@ const MARK: &str = unmet_sql!(
             FROM workspace_connector_streams m WHERE m.pk = $1)) \
     WHERE r.stream_pk = $1 AND r.generation < $2 AND r.stale_since IS NULL"
 );
-
-const PURGE: &str = "DELETE FROM records WHERE stream_pk = $1 AND deleted_at <= $2";
 
 /// Removes what an unfinished load of another run left: nobody has seen it.
 pub(super) async fn discard(

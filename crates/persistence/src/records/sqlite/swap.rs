@@ -53,7 +53,7 @@ pub(super) async fn swap(
 }
 
 /// Buries what the load did not meet or, where such records stay for a while, what it has not met for long enough; and
-/// forgets tombstones that were kept for long enough. Answers how many were buried.
+/// forgets tombstones that were kept for long enough and that every mapping has met. Answers how many were buried.
 async fn sweep(
     tx: &mut SqliteConnection,
     row: &StreamRow,
@@ -84,7 +84,7 @@ async fn sweep(
         }
     };
     if let Some(days) = finish.retention.tombstones {
-        sqlx::query(PURGE)
+        sqlx::query(stream::PURGE)
             .bind(row.pk)
             .bind(microseconds(now - days.duration()))
             .execute(tx)
@@ -153,8 +153,6 @@ const MARK: &str = unmet_sql!(
         coalesce((SELECT m.met_all_at FROM workspace_connector_streams m WHERE m.pk = $1), 0)) \
     WHERE stream_pk = $1 AND generation < $2 AND stale_since IS NULL"
 );
-
-const PURGE: &str = "DELETE FROM records WHERE stream_pk = $1 AND deleted_at <= $2";
 
 /// Removes what an unfinished load of another run left: nobody has seen it.
 pub(super) async fn discard(
