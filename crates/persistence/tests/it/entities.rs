@@ -447,7 +447,7 @@ async fn a_search_goes_on_page_by_page_within_model_and_tenant(url: &str) {
 async fn a_tombstone_stays_until_every_mapping_has_met_it(url: &str) {
     let mapped = Mapped::new(url).await;
     let bench = &mapped.bench;
-    let retention = Retention { stale: None, tombstones: Some(1.try_into().unwrap()) };
+    let retention = Retention { stale: None, tombstones: Some(1_u32.try_into().unwrap()) };
     let full = async |rows: &[(&str, &str)], day: i64| {
         let load = bench.open(mapped.run, SyncMode::Full).await.unwrap();
         bench.commit(&load, rows).await.unwrap();
