@@ -3,10 +3,12 @@
 use std::fmt::Write;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use linkspan_domain::{Caller, Code, ListQuery, Position};
+use linkspan_domain::{AttributeKind, Caller, Code, ListQuery, Position};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use uuid::Uuid;
 
 use crate::problem::Failure;
 
@@ -59,8 +61,10 @@ impl Scope {
     ) -> Result<Position, Failure> {
         let position: Option<Vec<Value>> = self.position(cursor);
         let position = position.filter(|it| {
+            let keys = query.sort.iter().map(|it| it.attribute.kind);
             it.len() == query.sort.len() + 1
-                && it.iter().all(|it| !it.is_array() && !it.is_object())
+                && it.iter().zip(keys).all(|(value, kind)| value.is_null() || is_of(value, kind))
+                && it.last().is_some_and(|it| is_of(it, AttributeKind::Id))
         });
         position.map(Position).ok_or_else(|| {
             let detail = "the cursor does not belong to this list; take one from `links` or `meta.page.cursor` of a page \
@@ -87,6 +91,20 @@ impl Scope {
     fn seal_of(&self, place: &[u8]) -> [u8; SEAL] {
         let digest = self.0.clone().chain_update(place).finalize();
         std::array::from_fn(|at| digest[at])
+    }
+}
+
+/// Whether a list could have put `value` into a position under an attribute of this kind. The seal is no secret: whoever knows
+/// how it is made can seal anything.
+fn is_of(value: &Value, kind: AttributeKind) -> bool {
+    let text = value.as_str();
+    match kind {
+        // PostgreSQL has no U+0000.
+        AttributeKind::Text | AttributeKind::Enum(_) => text.is_some_and(|it| !it.contains('\0')),
+        AttributeKind::Id => text.is_some_and(|it| it.parse::<Uuid>().is_ok()),
+        AttributeKind::Number => value.is_i64(),
+        AttributeKind::Boolean => value.is_boolean(),
+        AttributeKind::Date => text.is_some_and(|it| OffsetDateTime::parse(it, &Rfc3339).is_ok()),
     }
 }
 
@@ -146,5 +164,24 @@ mod tests {
         }
         assert!(scope.open(&by_name, "page[after]", "").is_err());
         assert!(scope.open(&by_name, "page[after]", "é").is_err());
+    }
+
+    #[test]
+    fn a_sealed_position_that_no_list_has_is_refused() {
+        let nil = json!(Uuid::nil());
+        for (sort, place) in [
+            ("name", vec![json!(1), nil.clone()]),
+            ("name", vec![json!("\0"), nil.clone()]),
+            ("name", vec![json!("Stripe"), json!("1")]),
+            ("name", vec![json!("Stripe"), json!(null)]),
+            ("created_at", vec![json!("yesterday"), nil.clone()]),
+            ("created_at", vec![nil.clone()]),
+        ] {
+            let query = query(sort);
+            let scope = scope(1, &query);
+            let forged = scope.seal(&Position(place.clone()));
+            let failure = scope.open(&query, "page[after]", &forged).unwrap_err();
+            assert_eq!(failure.code, Code::InvalidCursor, "{place:?}");
+        }
     }
 }

@@ -262,7 +262,7 @@ impl Database {
 
     /// The records that runs bring in.
     pub fn records(&self) -> Arc<dyn RecordStore> {
-        record_store(self.pools())
+        record_store(self)
     }
 
     /// The connections, for what goes beneath sessions.
@@ -270,10 +270,10 @@ impl Database {
         &self.pools
     }
 
-    /// Begins to read. All reads of the session see one state on PostgreSQL, each its own on SQLite.
+    /// Begins to read. All reads of the session see one state.
     pub(crate) async fn read(&self) -> Result<Session, StoreError> {
         match &self.pools {
-            Pools::Sqlite { readers, .. } => readers.acquire().await.map(Session::reading),
+            Pools::Sqlite { readers, .. } => readers.begin().await.map(Session::sqlite),
             Pools::Postgres(pool) => pool
                 .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 .await
@@ -286,7 +286,7 @@ impl Database {
     pub(crate) async fn write(&self) -> Result<Session, StoreError> {
         match &self.pools {
             Pools::Sqlite { writer, .. } => {
-                writer.begin_with("BEGIN IMMEDIATE").await.map(Session::writing)
+                writer.begin_with("BEGIN IMMEDIATE").await.map(Session::sqlite)
             }
             Pools::Postgres(pool) => pool.begin().await.map(Session::postgres),
         }

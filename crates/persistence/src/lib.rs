@@ -4,6 +4,7 @@
 //! crate.
 
 mod access;
+mod asking;
 mod column;
 mod database;
 mod diagnostics;

@@ -1,4 +1,4 @@
-//! One unit of work on the database: a connection for reading, or a transaction.
+//! One unit of work on the database: a transaction.
 
 use async_trait::async_trait;
 use linkspan_domain::ports::StoreError;
@@ -6,18 +6,15 @@ use sea_orm::{
     ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement, Value, Values,
 };
 use sea_query_sqlx::SqlxValues;
-use sqlx::{
-    AssertSqlSafe, PgConnection, Postgres, Sqlite, SqliteConnection, Transaction,
-    pool::PoolConnection, query::Query,
-};
-use tokio::sync::{Mutex, MutexGuard};
+use sqlx::{AssertSqlSafe, Postgres, Sqlite, Transaction, query::Query};
+use tokio::sync::Mutex;
 
 use crate::{
     error::{query_error, sqlx_error, store_error},
     instant::{sqlite_text, storable},
 };
 
-/// Runs statements on one connection. What was written is kept by [`commit`](Self::commit), else forgotten.
+/// Runs statements in one transaction. What was written is kept by [`commit`](Self::commit), else forgotten.
 ///
 /// It stands in for SeaORM's own connections, for two reasons. On PostgreSQL its statements are unnamed, and each
 /// session is one transaction, so that it works through PgBouncer in transaction mode: a named statement would be looked
@@ -25,28 +22,13 @@ use crate::{
 pub(crate) struct Session(Inner);
 
 enum Inner {
-    Reading(Mutex<PoolConnection<Sqlite>>),
-    Writing(Mutex<Transaction<'static, Sqlite>>),
+    Sqlite(Mutex<Transaction<'static, Sqlite>>),
     Postgres(Mutex<Transaction<'static, Postgres>>),
 }
 
-/// The connection of a session, for statements that only one of the databases knows.
-pub(crate) enum Connection<'a> {
-    /// SQLite, reading.
-    Reading(MutexGuard<'a, PoolConnection<Sqlite>>),
-    /// SQLite, in a transaction.
-    Writing(MutexGuard<'a, Transaction<'static, Sqlite>>),
-    /// PostgreSQL. Statements must be [unnamed](Query::persistent).
-    Postgres(MutexGuard<'a, Transaction<'static, Postgres>>),
-}
-
 impl Session {
-    pub(crate) fn reading(connection: PoolConnection<Sqlite>) -> Self {
-        Self(Inner::Reading(Mutex::new(connection)))
-    }
-
-    pub(crate) fn writing(transaction: Transaction<'static, Sqlite>) -> Self {
-        Self(Inner::Writing(Mutex::new(transaction)))
+    pub(crate) fn sqlite(transaction: Transaction<'static, Sqlite>) -> Self {
+        Self(Inner::Sqlite(Mutex::new(transaction)))
     }
 
     pub(crate) fn postgres(transaction: Transaction<'static, Postgres>) -> Self {
@@ -56,8 +38,7 @@ impl Session {
     /// Keeps what was written, and ends the session.
     pub(crate) async fn commit(self) -> Result<(), StoreError> {
         match self.0 {
-            Inner::Reading(_) => Ok(()),
-            Inner::Writing(transaction) => transaction.into_inner().commit().await,
+            Inner::Sqlite(transaction) => transaction.into_inner().commit().await,
             Inner::Postgres(transaction) => transaction.into_inner().commit().await,
         }
         .map_err(sqlx_error)
@@ -91,33 +72,18 @@ impl Session {
         Ok(done.rows_affected())
     }
 
+    /// As [`rows`](Self::rows), of a statement that was put together.
+    pub(crate) async fn rows_of(
+        &self,
+        sql: String,
+        values: Vec<Value>,
+    ) -> Result<Vec<QueryResult>, StoreError> {
+        let statement = Statement::from_sql_and_values(self.get_database_backend(), sql, values);
+        self.query_all_raw(statement).await.map_err(store_error)
+    }
+
     fn statement(&self, sql: &'static str, values: Vec<Value>) -> Statement {
         Statement::from_sql_and_values(self.get_database_backend(), sql, values)
-    }
-
-    /// The connection underneath.
-    pub(crate) async fn connection(&self) -> Connection<'_> {
-        match &self.0 {
-            Inner::Reading(it) => Connection::Reading(it.lock().await),
-            Inner::Writing(it) => Connection::Writing(it.lock().await),
-            Inner::Postgres(it) => Connection::Postgres(it.lock().await),
-        }
-    }
-}
-
-/// Either connection, once it is known which.
-enum Driver<'a> {
-    Sqlite(&'a mut SqliteConnection),
-    Postgres(&'a mut PgConnection),
-}
-
-impl Connection<'_> {
-    fn driver(&mut self) -> Driver<'_> {
-        match self {
-            Connection::Reading(it) => Driver::Sqlite(&mut *it),
-            Connection::Writing(it) => Driver::Sqlite(&mut *it),
-            Connection::Postgres(it) => Driver::Postgres(&mut *it),
-        }
     }
 }
 
@@ -125,48 +91,54 @@ impl Connection<'_> {
 impl ConnectionTrait for Session {
     fn get_database_backend(&self) -> DbBackend {
         match self.0 {
-            Inner::Reading(_) | Inner::Writing(_) => DbBackend::Sqlite,
+            Inner::Sqlite(_) => DbBackend::Sqlite,
             Inner::Postgres(_) => DbBackend::Postgres,
         }
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        let done = match self.connection().await.driver() {
-            Driver::Sqlite(it) => sqlite(statement).execute(it).await.map(ExecResult::from),
-            Driver::Postgres(it) => postgres(statement).execute(it).await.map(ExecResult::from),
+        let done = match &self.0 {
+            Inner::Sqlite(it) => {
+                sqlite(statement).execute(&mut **it.lock().await).await.map(ExecResult::from)
+            }
+            Inner::Postgres(it) => {
+                postgres(statement).execute(&mut **it.lock().await).await.map(ExecResult::from)
+            }
         };
         done.map_err(query_error)
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
         let sql = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
-        let done = match self.connection().await.driver() {
-            Driver::Sqlite(it) => sql.execute(it).await.map(ExecResult::from),
-            Driver::Postgres(it) => sql.execute(it).await.map(ExecResult::from),
+        let done = match &self.0 {
+            Inner::Sqlite(it) => sql.execute(&mut **it.lock().await).await.map(ExecResult::from),
+            Inner::Postgres(it) => sql.execute(&mut **it.lock().await).await.map(ExecResult::from),
         };
         done.map_err(query_error)
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        let row = match self.connection().await.driver() {
-            Driver::Sqlite(it) => {
-                sqlite(statement).fetch_optional(it).await.map(|row| row.map(QueryResult::from))
-            }
-            Driver::Postgres(it) => {
-                postgres(statement).fetch_optional(it).await.map(|row| row.map(QueryResult::from))
-            }
+        let row = match &self.0 {
+            Inner::Sqlite(it) => sqlite(statement)
+                .fetch_optional(&mut **it.lock().await)
+                .await
+                .map(|row| row.map(QueryResult::from)),
+            Inner::Postgres(it) => postgres(statement)
+                .fetch_optional(&mut **it.lock().await)
+                .await
+                .map(|row| row.map(QueryResult::from)),
         };
         row.map_err(query_error)
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        let rows = match self.connection().await.driver() {
-            Driver::Sqlite(it) => sqlite(statement)
-                .fetch_all(it)
+        let rows = match &self.0 {
+            Inner::Sqlite(it) => sqlite(statement)
+                .fetch_all(&mut **it.lock().await)
                 .await
                 .map(|rows| rows.into_iter().map(QueryResult::from).collect()),
-            Driver::Postgres(it) => postgres(statement)
-                .fetch_all(it)
+            Inner::Postgres(it) => postgres(statement)
+                .fetch_all(&mut **it.lock().await)
                 .await
                 .map(|rows| rows.into_iter().map(QueryResult::from).collect()),
         };

@@ -2,48 +2,32 @@
 
 use std::collections::HashMap;
 
+use async_trait::async_trait;
 use linkspan_domain::{Deleted, Entity, EntityId, ports::StoreError};
 use linkspan_sdk::{EntityPage, EntitySearch, FoundEntity};
-use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, QueryResult, Statement, Value};
+use sea_orm::{ColumnTrait, QueryResult, Value};
 use serde_json::Value as Json;
 use uuid::Uuid;
 
 use crate::{
+    asking::{Asking, Candidates, FETCH, Through},
     error::{corrupt, store_error},
-    records::predicate::{Dialect, Predicate},
+    records::predicate::Predicate,
     session::Session,
     store::{Table, select},
     table::entity::Column,
 };
 
-/// How many entities are asked the condition for one page at most.
-const ENTITIES: usize = 10_000;
-
-/// How many entities are fetched at a time.
-const FETCH: usize = 500;
-
 pub(super) async fn search(
     session: &Session,
     search: &EntitySearch,
 ) -> Result<EntityPage, StoreError> {
-    let limit = usize::try_from(search.limit).unwrap_or(usize::MAX);
-    let (mut found, mut asked, mut last) = (Vec::new(), 0, search.after);
-    let next = 'looking: loop {
-        let candidates = candidates(session, search, last).await?;
-        for it in &candidates {
-            if found.len() >= limit || asked >= ENTITIES {
-                break 'looking last;
-            }
-            (asked, last) = (asked + 1, Some(it.position));
-            if search.condition.holds(&it.payload) {
-                found.push((it.position, it.id));
-            }
-        }
-        if candidates.len() < FETCH {
-            break None;
-        }
+    let mut asking = Asking::new(search.limit, search.after);
+    let next = match asking.go_through(&Entities { session, search }).await? {
+        Through::All => None,
+        Through::NotYet => asking.last,
     };
-    Ok(EntityPage { entities: read(session, search, &found).await?, next })
+    Ok(EntityPage { entities: read(session, search, &asking.found).await?, next })
 }
 
 /// An entity that the database lets through.
@@ -51,6 +35,8 @@ struct Candidate {
     position: i64,
     id: EntityId,
     payload: Json,
+    /// In bytes.
+    size: usize,
 }
 
 impl Candidate {
@@ -60,25 +46,42 @@ impl Candidate {
         Ok(Self {
             position: row.try_get("", "pk").map_err(store_error)?,
             id: EntityId::from_uuid(id),
+            size: payload.len(),
             payload: serde_json::from_str(&payload).map_err(corrupt)?,
         })
     }
 }
 
-/// Some entities behind `after`, in order.
-async fn candidates(
-    session: &Session,
-    search: &EntitySearch,
-    after: Option<i64>,
-) -> Result<Vec<Candidate>, StoreError> {
-    let backend = session.get_database_backend();
-    let (text, values) = sql(backend, search, after);
-    let statement = Statement::from_sql_and_values(backend, text, values);
-    let rows = session.query_all_raw(statement).await.map_err(store_error)?;
-    rows.iter().map(Candidate::from_row).collect()
+/// The entities of a model.
+struct Entities<'a> {
+    session: &'a Session,
+    search: &'a EntitySearch,
 }
 
-fn sql(backend: DbBackend, search: &EntitySearch, after: Option<i64>) -> (String, Vec<Value>) {
+#[async_trait]
+impl Candidates for Entities<'_> {
+    type Place = i64;
+    type Candidate = Candidate;
+    type Found = (i64, EntityId);
+
+    async fn fetch(&self, after: Option<&i64>) -> Result<Vec<(i64, Candidate)>, StoreError> {
+        let (text, values) = sql(self.session, self.search, after.copied());
+        let rows = self.session.rows_of(text, values).await?;
+        let candidates = rows.iter().map(Candidate::from_row);
+        candidates.map(|it| it.map(|it| (it.position, it))).collect()
+    }
+
+    fn size(&self, candidate: &Candidate) -> usize {
+        candidate.size
+    }
+
+    fn ask(&self, candidate: Candidate) -> Result<Option<(i64, EntityId)>, StoreError> {
+        let holds = self.search.condition.holds(&candidate.payload);
+        Ok(holds.then_some((candidate.position, candidate.id)))
+    }
+}
+
+fn sql(session: &Session, search: &EntitySearch, after: Option<i64>) -> (String, Vec<Value>) {
     let mut values: Vec<Value> = Vec::new();
     let mut bind = |value: Value| {
         values.push(value);
@@ -95,11 +98,7 @@ fn sql(backend: DbBackend, search: &EntitySearch, after: Option<i64>) -> (String
         let activation = bind(activation.uuid().into());
         narrow = format!("{narrow} AND c.workspace_connector_id = {activation}");
     }
-    let dialect = match backend {
-        DbBackend::Postgres => Dialect::Postgres,
-        _ => Dialect::Sqlite,
-    };
-    let predicate = Predicate::of(dialect, "e.payload", &search.condition, values.len() + 1);
+    let predicate = Predicate::of(session.into(), "e.payload", &search.condition, values.len() + 1);
     values.extend(predicate.values);
     // The model is one of a few plain words. PostgreSQL would not compare a text with its enumeration.
     let text = format!(

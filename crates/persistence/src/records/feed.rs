@@ -1,12 +1,14 @@
-//! The changes of streams and the change feeds of workspaces: what both databases understand, and what becomes of it.
+//! The entries of change feeds, and what becomes of them.
 
 use linkspan_domain::{StreamName, WorkspaceConnectorId, ports::StoreError};
 use linkspan_sdk::{
     ChangeKind, FeedChange, FeedPage, FeedPosition, FeedQuery, More, Position, Record, RecordChange,
 };
+use sea_orm::QueryResult;
 use uuid::Uuid;
 
-use crate::error::corrupt;
+use super::reading::COLUMNS;
+use crate::error::{corrupt, store_error};
 
 /// Takes the next number of a workspace's feed: stream. Whoever else publishes in this workspace waits here until this transaction
 /// is over, so that entries become visible in the order of their numbers.
@@ -30,7 +32,7 @@ macro_rules! entries_sql {
         concat!(
             "SELECT e.entry, e.stream_pk, e.generation, c.workspace_connector_id, s.stream, ",
             "coalesce((SELECT b.generation FROM change_feed_entries b ",
-            "WHERE b.stream_pk = e.stream_pk AND b.entry < $2 ORDER BY b.entry DESC LIMIT 1), 0) ",
+            "WHERE b.stream_pk = e.stream_pk AND b.entry < $2 ORDER BY b.entry DESC LIMIT 1), 0) AS met ",
             "FROM change_feed_entries e ",
             "JOIN workspaces w ON w.pk = e.workspace_pk ",
             "JOIN workspace_connector_streams s ON s.pk = e.stream_pk ",
@@ -57,9 +59,6 @@ pub(super) const NEWEST_ENTRY: &str = "\
 
 /// How many entries are looked at for one page at most: a page may be short, or empty, and still not the last.
 pub(super) const ENTRIES: usize = 200;
-
-/// An entry as it is stored.
-pub(super) type EntryColumns = (i64, i64, i32, Uuid, String, i32);
 
 /// One generation of one stream, in the feed of its workspace.
 #[derive(Clone, Debug)]
@@ -137,12 +136,9 @@ impl Met<'_> {
 }
 
 /// Selects the changes of a span in order: stream, generation and key of the bound, last generation, limit.
-/// `payload` is how the database shows a payload.
-pub(super) fn span_sql(payload: &str, operator: &str) -> String {
+pub(super) fn span_sql(operator: &str) -> String {
     format!(
-        "SELECT r.key, {payload}, r.hash, l.workspace_connector_sync_log_id, \
-            r.first_seen_at, r.last_seen_at, r.stale_since, r.deleted_at, \
-            r.generation, r.added_generation \
+        "SELECT {COLUMNS}, r.generation, r.added_generation \
          FROM records r LEFT JOIN workspace_connector_sync_logs l ON l.pk = r.run_pk \
          WHERE r.stream_pk = $1 AND (r.generation, r.key) {operator} ($2, $3) \
             AND r.generation <= $4 \
@@ -178,11 +174,17 @@ impl Found {
 }
 
 impl Entry {
-    pub(super) fn from_columns(columns: EntryColumns) -> Result<Self, StoreError> {
-        let (number, stream_pk, generation, activation, stream, met) = columns;
-        let stream = stream.parse().map_err(corrupt)?;
-        let activation = WorkspaceConnectorId::from_uuid(activation);
-        Ok(Self { number, stream_pk, generation, activation, stream, met })
+    pub(super) fn from_row(row: &QueryResult) -> Result<Self, StoreError> {
+        let activation: Uuid = row.try_get("", "workspace_connector_id").map_err(store_error)?;
+        let stream: String = row.try_get("", "stream").map_err(store_error)?;
+        Ok(Self {
+            number: row.try_get("", "entry").map_err(store_error)?,
+            stream_pk: row.try_get("", "stream_pk").map_err(store_error)?,
+            generation: row.try_get("", "generation").map_err(store_error)?,
+            activation: WorkspaceConnectorId::from_uuid(activation),
+            stream: stream.parse().map_err(corrupt)?,
+            met: row.try_get("", "met").map_err(store_error)?,
+        })
     }
 
     /// What is left to read of it, for a reader that stands at `after`.

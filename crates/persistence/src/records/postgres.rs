@@ -1,12 +1,9 @@
 //! Records on PostgreSQL.
 
-mod changes;
 mod commit;
 mod copy;
 mod lookup;
-mod parts;
-mod reading;
-mod search;
+mod publishing;
 mod swap;
 
 use async_trait::async_trait;
@@ -22,23 +19,27 @@ use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
 use self::{
-    changes::publish,
     commit::Commit,
+    publishing::publish,
     swap::{discard, swap},
 };
-use super::stream::{self, Leftovers, StreamColumns, StreamRow, count_columns};
-use crate::{error::sqlx_error, instant::microseconds};
+use super::{
+    changes, parts, reading, search,
+    stream::{self, Leftovers, StreamColumns, StreamRow, count_columns},
+};
+use crate::{database::Database, error::sqlx_error, instant::microseconds, session::Session};
 
 /// Keeps records on PostgreSQL. New ones arrive by COPY straight into their table; changed ones by COPY into a
 /// temporary table and one statement. Statements are unnamed and every call is one transaction, so PgBouncer may
 /// stand in between.
 pub(crate) struct PostgresRecords {
+    db: Database,
     pool: PgPool,
 }
 
 impl PostgresRecords {
-    pub(crate) const fn new(pool: PgPool) -> Self {
-        Self { pool }
+    pub(crate) const fn new(db: Database, pool: PgPool) -> Self {
+        Self { db, pool }
     }
 }
 
@@ -148,8 +149,9 @@ impl RecordStore for PostgresRecords {
         let mut tx = self.pool.begin().await.map_err(sqlx_error)?;
         let row = lock(&mut tx, load.run, load.activation, load.stream.as_str()).await?;
         row.generation_of(load)?;
-        let left = parts::plan(&mut tx, &row, proposes).await?;
-        tx.commit().await.map_err(sqlx_error)?;
+        let session = Session::postgres(tx);
+        let left = parts::plan(&session, &row, proposes).await?;
+        session.commit().await?;
         Ok(left)
     }
 
@@ -157,8 +159,9 @@ impl RecordStore for PostgresRecords {
         let mut tx = self.pool.begin().await.map_err(sqlx_error)?;
         let row = lock(&mut tx, load.run, load.activation, load.stream.as_str()).await?;
         row.generation_of(load)?;
-        parts::finish(&mut tx, &row, number).await?;
-        tx.commit().await.map_err(sqlx_error)
+        let session = Session::postgres(tx);
+        parts::finish(&session, &row, number).await?;
+        session.commit().await
     }
 
     async fn finish_stream(&self, finish: &Finish) -> Result<u64, StoreError> {
@@ -190,30 +193,30 @@ impl RecordStore for PostgresRecords {
     }
 
     async fn page(&self, query: &RecordQuery) -> Result<Vec<Record>, StoreError> {
-        reading::page(&self.pool, query).await
+        reading::page(&self.db.read().await?, query).await
     }
 
     async fn changes(&self, query: &ChangesQuery) -> Result<Vec<RecordChange>, StoreError> {
-        changes::of_stream(&self.pool, query).await
+        changes::of_stream(&self.db.read().await?, query).await
     }
 
     async fn feed(&self, query: &FeedQuery) -> Result<FeedPage, StoreError> {
-        changes::of_workspace(&self.pool, query).await
+        changes::of_workspace(&self.db.read().await?, query).await
     }
 
     async fn search(&self, search: &RecordSearch) -> Result<SearchPage, StoreError> {
-        search::search(&self.pool, search).await
+        search::search(&self.db.read().await?, search).await
     }
 
     async fn quarantined(&self, query: &QuarantineQuery) -> Result<Vec<Quarantined>, StoreError> {
-        reading::quarantined(&self.pool, query).await
+        reading::quarantined(&self.db.read().await?, query).await
     }
 
     async fn counts(
         &self,
         activation: WorkspaceConnectorId,
     ) -> Result<Vec<StreamCounts>, StoreError> {
-        reading::counts(&self.pool, activation).await
+        reading::counts(&self.db.read().await?, activation).await
     }
 }
 

@@ -4,8 +4,10 @@
 //! turned around by a `NOT` has to be exact.
 
 use linkspan_domain::{Condition, FieldPath, Scalar, Test};
-use sea_orm::Value;
+use sea_orm::{ConnectionTrait, DbBackend, Value};
 use serde_json::Number;
+
+use crate::session::Session;
 
 /// Which SQL to speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +16,15 @@ pub(crate) enum Dialect {
     Postgres,
     /// JSON is text.
     Sqlite,
+}
+
+impl From<&Session> for Dialect {
+    fn from(session: &Session) -> Self {
+        match session.get_database_backend() {
+            DbBackend::Postgres => Self::Postgres,
+            _ => Self::Sqlite,
+        }
+    }
 }
 
 /// A predicate on a column of JSON, and the values that it refers to.

@@ -1,10 +1,7 @@
 //! Records on SQLite.
 
-mod changes;
 mod commit;
-mod parts;
-mod reading;
-mod search;
+mod publishing;
 mod swap;
 mod writing;
 
@@ -21,25 +18,30 @@ use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
 use time::OffsetDateTime;
 
 use self::{
-    changes::publish,
     commit::Commit,
+    publishing::publish,
     swap::{discard, swap},
 };
-use super::stream::{self, Leftovers, StreamColumns, StreamRow, count_columns};
+use super::{
+    changes, parts, reading, search,
+    stream::{self, Leftovers, StreamColumns, StreamRow, count_columns},
+};
 use crate::{
+    database::Database,
     error::sqlx_error,
     instant::{microseconds, sqlite_text},
+    session::Session,
 };
 
 /// Keeps records on SQLite, many to a statement: the cost is in the statements, not in the rows.
 pub(crate) struct SqliteRecords {
-    readers: SqlitePool,
+    db: Database,
     writer: SqlitePool,
 }
 
 impl SqliteRecords {
-    pub(crate) const fn new(readers: SqlitePool, writer: SqlitePool) -> Self {
-        Self { readers, writer }
+    pub(crate) const fn new(db: Database, writer: SqlitePool) -> Self {
+        Self { db, writer }
     }
 
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
@@ -142,8 +144,9 @@ impl RecordStore for SqliteRecords {
         let mut tx = self.begin().await?;
         let row = find(&mut tx, load.run, load.activation, load.stream.as_str()).await?;
         row.generation_of(load)?;
-        let left = parts::plan(&mut tx, &row, proposes).await?;
-        tx.commit().await.map_err(sqlx_error)?;
+        let session = Session::sqlite(tx);
+        let left = parts::plan(&session, &row, proposes).await?;
+        session.commit().await?;
         Ok(left)
     }
 
@@ -151,8 +154,9 @@ impl RecordStore for SqliteRecords {
         let mut tx = self.begin().await?;
         let row = find(&mut tx, load.run, load.activation, load.stream.as_str()).await?;
         row.generation_of(load)?;
-        parts::finish(&mut tx, &row, number).await?;
-        tx.commit().await.map_err(sqlx_error)
+        let session = Session::sqlite(tx);
+        parts::finish(&session, &row, number).await?;
+        session.commit().await
     }
 
     async fn finish_stream(&self, finish: &Finish) -> Result<u64, StoreError> {
@@ -183,30 +187,30 @@ impl RecordStore for SqliteRecords {
     }
 
     async fn page(&self, query: &RecordQuery) -> Result<Vec<Record>, StoreError> {
-        reading::page(&self.readers, query).await
+        reading::page(&self.db.read().await?, query).await
     }
 
     async fn changes(&self, query: &ChangesQuery) -> Result<Vec<RecordChange>, StoreError> {
-        changes::of_stream(&self.readers, query).await
+        changes::of_stream(&self.db.read().await?, query).await
     }
 
     async fn feed(&self, query: &FeedQuery) -> Result<FeedPage, StoreError> {
-        changes::of_workspace(&self.readers, query).await
+        changes::of_workspace(&self.db.read().await?, query).await
     }
 
     async fn search(&self, search: &RecordSearch) -> Result<SearchPage, StoreError> {
-        search::search(&self.readers, search).await
+        search::search(&self.db.read().await?, search).await
     }
 
     async fn quarantined(&self, query: &QuarantineQuery) -> Result<Vec<Quarantined>, StoreError> {
-        reading::quarantined(&self.readers, query).await
+        reading::quarantined(&self.db.read().await?, query).await
     }
 
     async fn counts(
         &self,
         activation: WorkspaceConnectorId,
     ) -> Result<Vec<StreamCounts>, StoreError> {
-        reading::counts(&self.readers, activation).await
+        reading::counts(&self.db.read().await?, activation).await
     }
 }
 

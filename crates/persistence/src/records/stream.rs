@@ -114,6 +114,21 @@ pub(super) const SWAP: &str = "\
         synced_at = $4, met_all_at = $4 \
     WHERE pk = $1";
 
+/// Forgets tombstones that were kept for long enough: stream, until when they were made. Those that a mapping of the stream has
+/// yet to meet stay: the entities of what is gone would never go. A proposal that was never used waits for nothing.
+pub(super) const PURGE: &str = "\
+    DELETE FROM records WHERE stream_pk = $1 AND deleted_at <= $2 AND NOT EXISTS (\
+        SELECT 1 FROM workspace_connector_streams s \
+        JOIN connector_mappings m \
+            ON m.workspace_connector_pk = s.workspace_connector_pk AND m.stream = s.stream \
+        JOIN connector_mapping_versions v \
+            ON v.connector_mapping_pk = m.pk AND v.version = m.version \
+        WHERE s.pk = records.stream_pk AND m.deleted_at IS NULL \
+            AND (m.status = 'active' OR v.position_generation > 0) \
+            AND (records.generation > v.position_generation \
+                OR (records.generation = v.position_generation \
+                    AND records.key > v.position_key)))";
+
 /// Ends an incremental load.
 pub(super) const END: &str = "UPDATE workspace_connector_streams SET synced_at = $2 WHERE pk = $1";
 
@@ -147,7 +162,7 @@ pub(super) const LOOK: &str = "\
 
 /// What is kept aside: stream, position, how many.
 pub(super) const QUARANTINED: &str = "\
-    SELECT q.pk, q.key, q.payload, q.reason, l.workspace_connector_sync_log_id, \
+    SELECT q.pk, q.key, q.payload, q.reason, l.workspace_connector_sync_log_id AS run, \
         q.first_seen_at, q.last_seen_at \
     FROM quarantined_records q LEFT JOIN workspace_connector_sync_logs l ON l.pk = q.run_pk \
     WHERE q.stream_pk = $1 AND q.pk > $2 ORDER BY q.pk LIMIT $3";
@@ -155,7 +170,7 @@ pub(super) const QUARANTINED: &str = "\
 /// The sizes of an activation's streams.
 pub(super) const COUNTS: &str = "\
     SELECT s.stream, s.records, \
-        (SELECT count(*) FROM quarantined_records q WHERE q.stream_pk = s.pk) \
+        (SELECT count(*) FROM quarantined_records q WHERE q.stream_pk = s.pk) AS quarantined \
     FROM workspace_connector_streams s \
     JOIN workspace_connectors w ON w.pk = s.workspace_connector_pk \
     WHERE w.workspace_connector_id = $1 ORDER BY s.stream";

@@ -1,6 +1,6 @@
 //! Looking for records: the database lets through what the condition holds of, page by page, within the tenant.
 
-use linkspan_domain::{Condition, Deleted, SyncMode, WorkspaceConnectorId};
+use linkspan_domain::{Condition, Deleted, RunEnd, SyncMode, WorkspaceConnectorId};
 use linkspan_sdk::{RecordSearch, SearchPosition};
 use linkspan_testkit::Random;
 use serde_json::{Value, json};
@@ -11,6 +11,7 @@ on_both! {
     what_is_found_is_what_the_condition_holds_of
     a_search_goes_on_page_by_page
     a_search_stays_in_its_workspaces_and_activation
+    a_page_ends_after_eight_megabytes_and_goes_on
 }
 
 fn search(bench: &Bench, condition: &Value) -> RecordSearch {
@@ -221,4 +222,21 @@ async fn a_search_stays_in_its_workspaces_and_activation(url: &str) {
     assert_eq!(found(&one, &named).await, []);
     let foreign = RecordSearch { workspaces: vec![one.place.foreign_workspace], ..all };
     assert_eq!(found(&one, &foreign).await, []);
+}
+
+async fn a_page_ends_after_eight_megabytes_and_goes_on(url: &str) {
+    let bench = Bench::new(url).await;
+    let large = json!({ "text": "a".repeat(5 << 20) }).to_string();
+    for key in ["1", "2", "3"] {
+        let run = bench.begin(SyncMode::Incremental).await;
+        let load = bench.open(run, SyncMode::Incremental).await.unwrap();
+        bench.commit(&load, &[(key, &large)]).await.unwrap();
+        bench.end(run, RunEnd::Clean).await.unwrap();
+    }
+    let all = search(&bench, &json!({}));
+    let page = bench.records.search(&all).await.unwrap();
+    assert_eq!(page.records.len(), 2);
+    let rest = RecordSearch { after: page.next, ..all };
+    let page = bench.records.search(&rest).await.unwrap();
+    assert_eq!((page.records.len(), page.next), (1, None));
 }

@@ -6,9 +6,11 @@ use sqlx::SqliteConnection;
 use time::OffsetDateTime;
 
 use super::{
-    super::stream::{self, StreamRow},
-    changes::publish,
-    parts::forget,
+    super::{
+        parts::FORGET,
+        stream::{self, StreamRow},
+    },
+    publishing::publish,
 };
 use crate::{error::sqlx_error, instant::microseconds, number::signed};
 
@@ -42,12 +44,17 @@ pub(super) async fn swap(
         .await
         .map_err(sqlx_error)?;
     publish(tx, row, generation).await?;
-    forget(tx, row).await?;
+    sqlx::query(FORGET)
+        .bind(row.run_pk)
+        .bind(i64::from(row.pk))
+        .execute(tx)
+        .await
+        .map_err(sqlx_error)?;
     Ok(deleted)
 }
 
 /// Buries what the load did not meet or, where such records stay for a while, what it has not met for long enough; and
-/// forgets tombstones that were kept for long enough. Answers how many were buried.
+/// forgets tombstones that were kept for long enough and that every mapping has met. Answers how many were buried.
 async fn sweep(
     tx: &mut SqliteConnection,
     row: &StreamRow,
@@ -78,7 +85,7 @@ async fn sweep(
         }
     };
     if let Some(days) = finish.retention.tombstones {
-        sqlx::query(PURGE)
+        sqlx::query(stream::PURGE)
             .bind(row.pk)
             .bind(microseconds(now - days.duration()))
             .execute(tx)
@@ -147,8 +154,6 @@ const MARK: &str = unmet_sql!(
         coalesce((SELECT m.met_all_at FROM workspace_connector_streams m WHERE m.pk = $1), 0)) \
     WHERE stream_pk = $1 AND generation < $2 AND stale_since IS NULL"
 );
-
-const PURGE: &str = "DELETE FROM records WHERE stream_pk = $1 AND deleted_at <= $2";
 
 /// Removes what an unfinished load of another run left: nobody has seen it.
 pub(super) async fn discard(

@@ -1,0 +1,86 @@
+//! Reading the changes of streams and the change feeds of workspaces.
+
+use linkspan_domain::{StreamName, WorkspaceConnectorId, WorkspaceId, ports::StoreError};
+use linkspan_sdk::{ChangesQuery, FeedPage, FeedQuery, RecordChange};
+use sea_orm::{ConnectionTrait, DbBackend, QueryResult};
+
+use super::{
+    feed::{
+        ENTRIES, ENTRIES_POSTGRES, ENTRIES_SQLITE, Entry, Found, From, NEWEST_ENTRY, Paging, Span,
+        span_sql,
+    },
+    reading::{look, record},
+    stream::small,
+};
+use crate::{error::store_error, session::Session};
+
+pub(super) async fn of_stream(
+    session: &Session,
+    query: &ChangesQuery,
+) -> Result<Vec<RecordChange>, StoreError> {
+    let Some(look) = look(session, query.activation, query.stream.as_str()).await? else {
+        return Ok(Vec::new());
+    };
+    let from = From::of(&query.after)?;
+    let span = Span { from, until: look.generation };
+    let found = read(session, look.pk, &span, i64::from(query.limit)).await?;
+    Ok(found.into_iter().map(|it| it.into_change(span.from.met())).collect())
+}
+
+pub(super) async fn of_workspace(
+    session: &Session,
+    query: &FeedQuery,
+) -> Result<FeedPage, StoreError> {
+    let newest = newest(session, query.workspace).await?;
+    let entries = entries(session, query).await?;
+    let mut paging = Paging::new(query);
+    for entry in &entries {
+        if paging.room() == 0 {
+            break;
+        }
+        let span = entry.span(&query.after);
+        let limit = i64::try_from(paging.room()).unwrap_or(i64::MAX);
+        paging.take(entry, read(session, small(entry.stream_pk)?, &span, limit).await?);
+    }
+    Ok(paging.finish(newest, entries.len()))
+}
+
+async fn newest(session: &Session, workspace: WorkspaceId) -> Result<i64, StoreError> {
+    let row = session.row(NEWEST_ENTRY, vec![workspace.uuid().into()]).await?;
+    row.map_or(Ok(0), |row| row.try_get("", "entry").map_err(store_error))
+}
+
+async fn entries(session: &Session, query: &FeedQuery) -> Result<Vec<Entry>, StoreError> {
+    let sql = match session.get_database_backend() {
+        DbBackend::Postgres => ENTRIES_POSTGRES,
+        _ => ENTRIES_SQLITE,
+    };
+    let values = vec![
+        query.workspace.uuid().into(),
+        Paging::first_entry(&query.after).into(),
+        i64::try_from(ENTRIES).unwrap_or(i64::MAX).into(),
+        query.activation.map(WorkspaceConnectorId::uuid).into(),
+        query.stream.as_ref().map(StreamName::as_str).into(),
+    ];
+    session.rows(sql, values).await?.iter().map(Entry::from_row).collect()
+}
+
+async fn read(
+    session: &Session,
+    stream_pk: i32,
+    span: &Span,
+    limit: i64,
+) -> Result<Vec<Found>, StoreError> {
+    let (operator, generation, key) = span.from.bound();
+    let values =
+        vec![stream_pk.into(), generation.into(), key.into(), span.until.into(), limit.into()];
+    session.rows_of(span_sql(operator), values).await?.iter().map(found).collect()
+}
+
+fn found(row: &QueryResult) -> Result<Found, StoreError> {
+    Ok(Found {
+        record: record(row, None)?,
+        generation: row.try_get("", "generation").map_err(store_error)?,
+        added_generation: row.try_get("", "added_generation").map_err(store_error)?,
+    })
+}
