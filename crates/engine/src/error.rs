@@ -192,7 +192,10 @@ impl SyncError {
             | Self::FilterUnfit { .. }
             | Self::SchemaFrozen { .. } => RunEnd::Broken,
             Self::Source(
-                Failure::Unavailable { .. } | Failure::RateLimited { .. } | Failure::Defect { .. },
+                Failure::Unavailable { .. }
+                | Failure::RateLimited { .. }
+                | Failure::TakenOver
+                | Failure::Defect { .. },
             )
             // Asked for by whoever triggered the run, not by the settings.
             | Self::StreamNotFound(_)
@@ -219,7 +222,7 @@ impl Problem for SyncError {
                 | Failure::NotFound(_)
                 | Failure::TooLarge { .. }
                 | Failure::Malformed { .. } => Code::SourceRefused,
-                Failure::Cancelled => Code::SyncCancelled,
+                Failure::Cancelled | Failure::TakenOver => Code::SyncCancelled,
                 Failure::Defect { .. } => Code::Internal,
             },
             Self::Gone => Code::NotFound,

@@ -68,6 +68,9 @@ pub enum Failure {
     /// Someone stopped it.
     #[error("the operation was cancelled")]
     Cancelled,
+    /// A newer worker or run writes to the same target.
+    #[error("another worker writes there by now, so this one stopped")]
+    TakenOver,
     /// The type cannot do this at all.
     #[error("this connector type cannot {0}")]
     Unsupported(String),
@@ -96,6 +99,7 @@ impl Failure {
             | Self::TooLarge { .. }
             | Self::Malformed { .. }
             | Self::Cancelled
+            | Self::TakenOver
             | Self::Unsupported(_)
             | Self::Defect { .. } => false,
         }
@@ -122,6 +126,7 @@ impl Failure {
             | Self::RateLimited { .. }
             | Self::TooLarge { .. }
             | Self::Cancelled
+            | Self::TakenOver
             | Self::Defect { .. } => self,
         }
     }
@@ -138,6 +143,7 @@ impl Failure {
             Self::TooLarge { .. } => "source.too_large",
             Self::Malformed { .. } => "source.malformed",
             Self::Cancelled => "source.cancelled",
+            Self::TakenOver => "source.taken_over",
             Self::Unsupported(_) => "source.unsupported",
             Self::Defect { .. } => "source.defect",
         }

@@ -2,15 +2,16 @@
 
 use arrow_array::{Array, RecordBatch};
 use linkspan_domain::{FieldKind, StreamSpec};
-use linkspan_sdk::{Change, Failure, Intake, WriteMode, WriteRequest};
+use linkspan_sdk::{Change, Failure, Intake, Push, WriteMode, WriteRequest};
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, postgres::PgCopyIn};
 
 use super::{
     column::Wire,
     encode::{self, Rows, Slot, unfit},
-    error::{is_duplicate, unwritten},
+    error::{is_about_records, is_duplicate, unwritten},
     quoting::quoted,
-    target::{Origin, Target, names, run},
+    target::{Origin, Target, names, place, run},
+    turn::Turn,
 };
 
 /// How much is sent at a time.
@@ -32,12 +33,15 @@ pub(crate) async fn write(
     let mut connection = pool.acquire().await.map_err(unwritten)?;
     // A write that is given up leaves the server in the middle of taking: such a connection is of no use.
     connection.close_on_drop();
-    let WriteRequest { stream, mode } = request;
+    let WriteRequest { stream, mode, push } = request;
     match mode {
         WriteMode::Replace | WriteMode::Append => {
             load(&mut connection, &stream, mode, intake).await
         }
-        WriteMode::Upsert => upsert(&mut connection, &stream, intake).await,
+        WriteMode::Upsert => match push {
+            Some(by) => self::push(&mut connection, &stream, &by, intake).await,
+            None => upsert(&mut connection, &stream, intake).await,
+        },
     }
 }
 
@@ -91,6 +95,71 @@ async fn upsert(
         commit(connection).await?;
         intake.confirm();
     }
+}
+
+/// Merges one change after another for a run, without the records that the table does not take.
+///
+/// The table has its key from the beginning: what is refused is told before the next change comes.
+async fn push(
+    connection: &mut PgConnection,
+    stream: &StreamSpec,
+    by: &Push,
+    intake: &mut Intake,
+) -> Result<(), Failure> {
+    begin(connection).await?;
+    let turn = Turn::take(connection, place(stream)?.0, &stream.name, by).await?;
+    let target = Target::prepare(connection, stream).await?;
+    add_key(connection, &target).await?;
+    let identity = turn.identify(connection, &target).await?;
+    commit(connection).await?;
+    intake.opened(identity);
+    while let Some(change) = intake.next().await? {
+        begin(connection).await?;
+        turn.hold(connection).await?;
+        let refused = merge_what_fits(connection, &target, &change).await?;
+        commit(connection).await?;
+        for (row, failure) in refused {
+            intake.refuse(row, failure)?;
+        }
+        intake.confirm();
+    }
+    Ok(())
+}
+
+/// Merges a change, and answers the records that the table refuses.
+async fn merge_what_fits(
+    connection: &mut PgConnection,
+    target: &Target,
+    change: &Change,
+) -> Result<Vec<(usize, Failure)>, Failure> {
+    // Otherwise keys to other tables may be looked at with the commit only, when it is too late to tell who was it.
+    run(connection, "set constraints all immediate".to_owned()).await?;
+    let mut refused = Vec::new();
+    let mut todo = vec![0..change.records().num_rows()];
+    while let Some(rows) = todo.pop() {
+        let records = change.records().slice(rows.start, rows.len());
+        let part = match change {
+            Change::Put(_) => Change::Put(records),
+            Change::Remove(_) => Change::Remove(records),
+        };
+        run(connection, "savepoint part".to_owned()).await?;
+        match merge(connection, target, &part).await {
+            Ok(()) => run(connection, format!("drop table {INCOMING}; release part")).await?,
+            Err(failure) if is_about_records(&failure) => {
+                run(connection, "rollback to part; release part".to_owned()).await?;
+                // The statement fails as a whole: halve it until the culprit is alone.
+                match rows.len() {
+                    1 => refused.push((rows.start, failure)),
+                    _ => {
+                        let middle = rows.start.midpoint(rows.end);
+                        todo.extend([middle..rows.end, rows.start..middle]);
+                    }
+                }
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(refused)
 }
 
 async fn begin(connection: &mut PgConnection) -> Result<(), Failure> {

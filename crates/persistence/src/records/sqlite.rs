@@ -23,7 +23,7 @@ use time::OffsetDateTime;
 use self::{
     changes::publish,
     commit::Commit,
-    swap::{discard, swap},
+    swap::{discard, release, swap},
 };
 use super::stream::{self, Leftovers, StreamColumns, StreamRow, count_columns};
 use crate::{
@@ -111,6 +111,7 @@ impl RecordStore for SqliteRecords {
             Held::Anything => (commit.merge(&checkpoint.rows).await?, Held::Anything),
         };
         let aside = commit.set_aside(&checkpoint.rejected).await?;
+        commit.release(&checkpoint.released).await?;
         let deleted = commit.bury(&checkpoint.gone).await?;
         let counts = RunCounts { deleted, ..plan.counts(&checkpoint.rows, aside) };
         let counts = counts.plus(checkpoint.pushed);
@@ -174,6 +175,9 @@ impl RecordStore for SqliteRecords {
                 0
             }
         };
+        if finish.extent == SyncMode::Full {
+            release(&mut tx, &row).await?;
+        }
         let counts = RunCounts { deleted, ..RunCounts::default() };
         count(&mut tx, &row, load.run, &counts, finish.now).await?;
         tx.commit().await.map_err(sqlx_error)?;

@@ -37,6 +37,7 @@ async fn changes(bench: &Bench, after: &Position, limit: u32) -> Vec<RecordChang
         stream: "orders".parse().unwrap(),
         after: after.clone(),
         limit,
+        bytes: usize::MAX,
     };
     bench.records.changes(&query).await.unwrap()
 }

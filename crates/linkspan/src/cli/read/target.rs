@@ -72,7 +72,7 @@ impl Target {
             None => usual(&definition, reading)?,
         };
         let stream = StreamSpec { name: into_stream.unwrap_or(spec.name), ..spec };
-        let request = WriteRequest { stream, mode };
+        let request = WriteRequest { stream, mode, push: None };
         Ok(Sending { writer: definition.write(config, request, environment), records: 0 })
     }
 }

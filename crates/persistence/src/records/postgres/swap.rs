@@ -27,13 +27,6 @@ pub(super) async fn swap(
         deleted = sweep(tx, row, generation, finish).await?;
         clear(tx, row).await?;
     }
-    sqlx::query(stream::RELEASE)
-        .bind(row.pk)
-        .bind(row.run_pk)
-        .persistent(false)
-        .execute(&mut *tx)
-        .await
-        .map_err(sqlx_error)?;
     sqlx::query(stream::SWAP)
         .bind(i64::from(row.pk))
         .bind(generation)
@@ -46,6 +39,18 @@ pub(super) async fn swap(
     publish(tx, row, generation).await?;
     forget(tx, row).await?;
     Ok(deleted)
+}
+
+/// Lets go of what other runs kept aside.
+pub(super) async fn release(tx: &mut PgConnection, row: &StreamRow) -> Result<(), StoreError> {
+    sqlx::query(stream::RELEASE)
+        .bind(row.pk)
+        .bind(row.run_pk)
+        .persistent(false)
+        .execute(tx)
+        .await
+        .map_err(sqlx_error)?;
+    Ok(())
 }
 
 /// Buries what the load did not meet or, where such records stay for a while, what it has not met for long enough; and

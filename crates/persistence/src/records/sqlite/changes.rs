@@ -1,5 +1,6 @@
 //! The changes of streams and the change feeds of workspaces.
 
+use futures_util::TryStreamExt;
 use linkspan_domain::{StreamName, WorkspaceConnectorId, WorkspaceId, ports::StoreError};
 use linkspan_sdk::{ChangesQuery, FeedPage, FeedQuery, RecordChange};
 use sqlx::{AssertSqlSafe, SqliteConnection, SqlitePool};
@@ -44,7 +45,7 @@ pub(super) async fn of_stream(
     };
     let from = From::of(&query.after)?;
     let span = Span { from, until: generation };
-    let found = read(&mut tx, pk, &span, i64::from(query.limit)).await?;
+    let found = read(&mut tx, pk, &span, i64::from(query.limit), query.bytes).await?;
     Ok(found.into_iter().map(|it| it.into_change(span.from.met())).collect())
 }
 
@@ -62,7 +63,7 @@ pub(super) async fn of_workspace(
         }
         let span = entry.span(&query.after);
         let limit = i64::try_from(paging.room()).unwrap_or(i64::MAX);
-        paging.take(entry, read(&mut tx, entry.stream_pk, &span, limit).await?);
+        paging.take(entry, read(&mut tx, entry.stream_pk, &span, limit, usize::MAX).await?);
     }
     Ok(paging.finish(newest, entries.len()))
 }
@@ -94,25 +95,29 @@ async fn read(
     stream_pk: i64,
     span: &Span,
     limit: i64,
+    mut bytes: usize,
 ) -> Result<Vec<Found>, StoreError> {
     type Columns =
         (String, String, Vec<u8>, Option<Uuid>, i64, i64, Option<i64>, Option<i64>, i32, i32);
     let (operator, generation, key) = span.from.bound();
     let statement = AssertSqlSafe(span_sql("r.payload", operator));
-    let found: Vec<Columns> = sqlx::query_as(statement)
+    let mut rows = sqlx::query_as::<_, Columns>(statement)
         .bind(small(stream_pk)?)
         .bind(generation)
         .bind(key)
         .bind(span.until)
         .bind(limit)
-        .fetch_all(tx)
-        .await
-        .map_err(sqlx_error)?;
-    let found = found.into_iter().map(|columns| {
+        .fetch(tx);
+    let mut found = Vec::new();
+    while let Some(columns) = rows.try_next().await.map_err(sqlx_error)? {
         let (key, payload, hash, run, first, last, stale, deleted, generation, added_generation) =
             columns;
+        bytes = bytes.saturating_sub(payload.len());
         let record = record((key, payload, hash, run, first, last, stale, deleted), None)?;
-        Ok(Found { record, generation, added_generation })
-    });
-    found.collect()
+        found.push(Found { record, generation, added_generation });
+        if bytes == 0 {
+            break;
+        }
+    }
+    Ok(found)
 }
