@@ -21,6 +21,7 @@ use linkspan_sdk::{
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 pub(crate) use self::{bucket::Bucket, pattern::Pattern};
@@ -90,6 +91,11 @@ impl Place {
             (None, prefix) => format!("{}{stream}.parquet", prefix.as_deref().unwrap_or_default()),
         };
         Ok(key.strip_prefix('/').map(str::to_owned).unwrap_or(key))
+    }
+
+    /// What tells its objects from others of the bucket.
+    pub(crate) fn parts(&self) -> Value {
+        json!({ "path": self.path, "prefix": self.prefix })
     }
 
     /// The pattern of the objects of `bucket`.

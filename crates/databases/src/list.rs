@@ -20,7 +20,9 @@ pub fn all() -> Vec<Definition> {
 
 #[cfg(test)]
 mod tests {
+    use linkspan_domain::Place;
     use linkspan_sdk::conformance;
+    use serde_json::{Value, json};
 
     #[test]
     fn every_manifest_keeps_the_rules() {
@@ -32,6 +34,31 @@ mod tests {
                 definition.manifest.key
             );
             insta::assert_json_snapshot!(definition.manifest.key.to_string(), definition.manifest);
+        }
+    }
+
+    fn place(key: &str, settings: &Value) -> Place {
+        let all = super::all();
+        all.iter().find(|it| it.manifest.key.as_str() == key).unwrap().place(settings)
+    }
+
+    #[test]
+    fn a_database_is_the_same_place_whoever_logs_in_and_however() {
+        for (key, scheme, port) in [("postgresql", "postgres", 5432), ("mysql", "mysql", 3306)] {
+            let string = |text: &str| {
+                place(key, &json!({ "connection_string": format!("{scheme}://{text}") }))
+            };
+            let one = string("ann:pa55word@db.example.com/crm");
+            assert_eq!(one, string("bob:0ther@DB.example.com/crm?sslmode=require"), "{key}");
+            assert_eq!(one, string(&format!("bob@db.example.com:{port}/crm")), "{key}");
+            let fields = json!({
+                "host": "db.example.com", "database": "crm", "username": "eve",
+                "password": "s3cr3t", "pool_size": 2,
+            });
+            assert_eq!(one, place(key, &fields), "{key}");
+            for other in ["db2.example.com/crm", "db.example.com:1/crm", "db.example.com/erp"] {
+                assert_ne!(one, string(&format!("ann:pa55word@{other}")), "{key} {other}");
+            }
         }
     }
 

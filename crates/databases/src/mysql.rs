@@ -6,6 +6,7 @@ use linkspan_sdk::{
     SourceEntry, source,
 };
 use semver::Version;
+use serde_json::Value;
 use sqlx::MySqlPool;
 
 use crate::mysql_family::{self as family, Settings};
@@ -29,6 +30,10 @@ impl ConnectorType for Mysql {
 
     fn accept(settings: &Settings) -> Result<(), Failure> {
         settings.connection().map(drop)
+    }
+
+    fn place(settings: &Settings) -> Option<Value> {
+        Some(settings.connection().ok()?.place())
     }
 
     async fn check(cx: &Cx<Self>) -> Result<CheckOutcome, Failure> {

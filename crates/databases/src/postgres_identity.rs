@@ -8,6 +8,7 @@ use linkspan_sdk::{
 use schemars::JsonSchema;
 use semver::Version;
 use serde::Deserialize;
+use serde_json::Value;
 use sqlx::PgPool;
 
 use crate::{
@@ -34,6 +35,10 @@ impl ConnectorType for PostgresIdentity {
     fn accept(settings: &Settings) -> Result<(), Failure> {
         settings.table()?;
         settings.connection().map(drop)
+    }
+
+    fn place(settings: &Settings) -> Option<Value> {
+        Some(settings.connection().ok()?.place())
     }
 
     async fn check(cx: &Cx<Self>) -> Result<CheckOutcome, Failure> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use linkspan_domain::Secret;
 use linkspan_sdk::{ConnectorType, Cx, Failure, Permit, PoolCache};
 use serde::de::{DeserializeOwned, value};
+use serde_json::{Value, json};
 use sqlx::{ConnectOptions, Connection as _, Database, Pool, pool::PoolOptions};
 use url::Url;
 
@@ -147,6 +148,12 @@ impl<M: Make> Connection<M> {
             return Err(Failure::setting("username", "is required"));
         }
         Ok(Self { host: host.to_owned(), ..self })
+    }
+
+    /// What tells it from other databases, whoever logs in.
+    pub(crate) fn place(&self) -> Value {
+        // Names of hosts know no upper case.
+        json!({ "host": self.host.to_lowercase(), "port": self.port, "database": self.database })
     }
 
     /// The password, which is always given to the driver, if as nothing: else it might take the operator's

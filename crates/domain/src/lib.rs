@@ -20,6 +20,7 @@ mod id;
 mod list;
 mod permission;
 mod person;
+mod place;
 pub mod ports;
 mod problem;
 mod provider;
@@ -75,6 +76,7 @@ pub use list::{
 };
 pub use permission::{Permission, Role};
 pub use person::Person;
+pub use place::Place;
 pub use problem::{Code, Problem};
 pub use provider::{Provider, ProviderConnector};
 pub use record_schema::FieldKind;

@@ -4,6 +4,7 @@ use linkspan_domain::Category;
 use schemars::JsonSchema;
 use semver::Version;
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use crate::{CommandEntry, Cx, Failure, SinkEntry, SourceEntry};
 
@@ -56,6 +57,14 @@ pub trait ConnectorType: Sized + Send + Sync + 'static {
     /// Refuses settings whose fields fit one by one but not together, with [`Failure::setting`].
     fn accept(_: &Self::Settings) -> Result<(), Failure> {
         Ok(())
+    }
+
+    /// What of the settings says which system they point at, and which part of it: a host and a database, a bucket and a path.
+    /// Never who logs in, a secret, or how fast to go. `None`: all settings that are no secrets.
+    ///
+    /// What was taken of one place, such as a mark, is not used for another; see [`Place`](linkspan_domain::Place).
+    fn place(_: &Self::Settings) -> Option<Value> {
+        None
     }
 
     /// Finds out whether the settings work, changing nothing.

@@ -7,8 +7,8 @@ use futures_util::{
     future::{BoxFuture, ready},
 };
 use linkspan_domain::{
-    Capability, Condition, ConnectorTypeKey, ConnectorTypeManifest, ExecutionModel, Secrets,
-    StreamName, StreamSpec,
+    Capability, Condition, ConnectorTypeKey, ConnectorTypeManifest, ExecutionModel, Place, Secrets,
+    SplitConfig, StreamName, StreamSpec,
 };
 use serde_json::Value;
 
@@ -115,9 +115,11 @@ pub struct Definition {
     settings: Arc<Checker>,
     parameters: Arc<BTreeMap<String, Checker>>,
     accept: Accept,
+    place: PlaceOf,
 }
 
 type Accept = Arc<dyn Fn(&Value) -> Result<(), Failure> + Send + Sync>;
+type PlaceOf = Arc<dyn Fn(&Value) -> Option<Value> + Send + Sync>;
 
 impl Definition {
     /// Erases `T`.
@@ -144,7 +146,12 @@ impl Definition {
             execution_model: ExecutionModel::BuiltIn,
         };
         let accept = |settings: &Value| accepted::<T>(settings.clone()).map(drop);
-        Self { accept: Arc::new(accept), ..Self::new(manifest, runners::<T>(source, sink)) }
+        let place = |settings: &Value| T::place(&accepted::<T>(settings.clone()).ok()?);
+        Self {
+            accept: Arc::new(accept),
+            place: Arc::new(place),
+            ..Self::new(manifest, runners::<T>(source, sink))
+        }
     }
 
     /// Joins a manifest with what makes it move.
@@ -157,7 +164,16 @@ impl Definition {
             manifest: Arc::new(manifest),
             runners: Arc::new(runners),
             accept: Arc::new(|_| Ok(())),
+            place: Arc::new(|_| None),
         }
+    }
+
+    /// Which system `settings` point at, and which part of it. Activations of this type that point at the same have equal places,
+    /// whoever logs in.
+    pub fn place(&self, settings: &Value) -> Place {
+        let parts =
+            (self.place)(settings).unwrap_or_else(|| self.taken_apart(settings).public.into());
+        Place::of(&self.manifest.key, parts)
     }
 
     /// What is wrong with `settings`, without trying them. Empty when they fit.
@@ -314,8 +330,13 @@ impl Definition {
 
     /// The secrets among `settings`, which no failure may repeat.
     fn secrets(&self, settings: &Value) -> Secrets {
+        self.taken_apart(settings).secrets
+    }
+
+    /// `settings` with the secrets taken out; nothing if they hold what looks like a secret of no setting.
+    fn taken_apart(&self, settings: &Value) -> SplitConfig {
         let settings = settings.as_object().cloned().unwrap_or_default();
-        self.manifest.config_schema.split(settings).map(|it| it.secrets).unwrap_or_default()
+        self.manifest.config_schema.split(settings).unwrap_or_default()
     }
 
     fn source(&self, what: &str) -> Result<&SourceRunners, Failure> {

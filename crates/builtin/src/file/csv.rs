@@ -7,6 +7,7 @@ use linkspan_sdk::{
 use schemars::JsonSchema;
 use semver::Version;
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use crate::delimited::{Format, Table, stream_name};
 
@@ -28,6 +29,10 @@ impl ConnectorType for Csv {
 
     fn accept(settings: &Settings) -> Result<(), Failure> {
         settings.format.accept()
+    }
+
+    fn place(settings: &Settings) -> Option<Value> {
+        Some(json!({ "path": settings.path }))
     }
 
     async fn check(cx: &Cx<Self>) -> Result<CheckOutcome, Failure> {

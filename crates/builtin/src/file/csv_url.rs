@@ -11,6 +11,7 @@ use linkspan_sdk::{
 use schemars::JsonSchema;
 use semver::Version;
 use serde::Deserialize;
+use serde_json::{Value, json};
 use tokio::{fs::File, io::AsyncWriteExt};
 use url::Url;
 
@@ -45,6 +46,13 @@ impl ConnectorType for CsvUrl {
             return Err(Failure::setting("url", says));
         }
         settings.format.accept()
+    }
+
+    fn place(settings: &Settings) -> Option<Value> {
+        // Any part of a signed URL but the host may be the secret.
+        let url = settings.url.as_ref().map(Url::as_str);
+        let signed = settings.signed_url.as_ref().and_then(|_| settings.name().ok());
+        Some(json!({ "url": url, "host": signed.as_ref().map(StreamName::as_str) }))
     }
 
     async fn check(cx: &Cx<Self>) -> Result<CheckOutcome, Failure> {

@@ -8,6 +8,7 @@ use linkspan_sdk::{
 use schemars::JsonSchema;
 use semver::Version;
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use crate::{
     delimited,
@@ -40,6 +41,10 @@ impl ConnectorType for S3Storage {
         settings.s3.accept()?;
         settings.place.pattern(settings.s3.bucket())?;
         settings.csv.accept()
+    }
+
+    fn place(settings: &Settings) -> Option<Value> {
+        Some(json!([settings.s3.place(), settings.place.parts()]))
     }
 
     async fn check(cx: &Cx<Self>) -> Result<CheckOutcome, Failure> {

@@ -54,6 +54,10 @@ impl ConnectorType for Webhook {
         settings.keys().map(drop)
     }
 
+    fn place(settings: &Settings) -> Option<Value> {
+        Some(json!({ "url": settings.url }))
+    }
+
     async fn check(cx: &Cx<Self>) -> Result<CheckOutcome, Failure> {
         // Whatever it answers: only a message would tell more.
         let request = cx.http.request(Method::HEAD, cx.settings.url.clone());

@@ -7,6 +7,7 @@ use linkspan_sdk::{ConnectorType, Cx, Failure};
 use opendal::services::S3 as Service;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::{Value, json};
 use url::Url;
 
 use super::Bucket;
@@ -40,6 +41,11 @@ impl S3 {
     /// The name of the bucket.
     pub(crate) fn bucket(&self) -> &str {
         &self.bucket
+    }
+
+    /// What tells it from other buckets, whoever reads it.
+    pub(crate) fn place(&self) -> Value {
+        json!({ "endpoint": self.endpoint, "bucket": self.bucket })
     }
 
     /// Refuses what does not fit together.
