@@ -140,18 +140,11 @@ impl Run<'_> {
             let changes = engine.records.changes(&query).await.map_err(SyncError::Store)?;
             let Some(last) = changes.last() else { break };
             position = last.position.clone();
-            let keys = changes.iter().map(|it| it.record.key.clone()).collect();
+            let mut page = Sent::new(upto, position.clone(), &changes);
             let (batches, rejected) = sorting.sort(changes)?;
-            let mut page =
-                Sent { upto, position: position.clone(), keys, changes: Vec::new(), rejected };
-            for Sorted { change, kind, records } in batches {
-                let generations = records.iter().map(|it| it.position.generation).collect();
-                let sending = self.signals.interrupt(writer.push(change, generations)).await?;
-                sending.map_err(SyncError::Source)?;
-                upto += 1;
-                page.changes.push((upto, kind, records));
-            }
-            page.upto = upto;
+            page.rejected = rejected;
+            self.send(&mut writer, batches, &mut page).await?;
+            upto = page.upto;
             push.sent.push_back(page);
             let confirmed = writer.confirmed();
             push.refused.extend(writer.refused());
@@ -171,6 +164,23 @@ impl Run<'_> {
             now: engine.world.now(),
         };
         engine.records.finish_stream(&finish).await.map_err(SyncError::Store)?;
+        Ok(())
+    }
+
+    /// Sends a page on its way.
+    async fn send(
+        &self,
+        writer: &mut BatchWriter,
+        batches: Vec<Sorted>,
+        page: &mut Sent,
+    ) -> Result<(), Halt> {
+        for Sorted { change, kind, records } in batches {
+            let generations = records.iter().map(|it| it.position.generation).collect();
+            let sending = self.signals.interrupt(writer.push(change, generations)).await?;
+            sending.map_err(SyncError::Source)?;
+            page.upto += 1;
+            page.changes.push((page.upto, kind, records));
+        }
         Ok(())
     }
 
@@ -217,7 +227,8 @@ impl Run<'_> {
         let Destination { connection, source, spec, memory } = destination;
         let mut writer = self.begin(connection, (*spec).clone());
         let target = self.signals.interrupt(writer.opened()).await?.map_err(SyncError::Source)?;
-        let known = serde_json::to_string(&(source, memory, target));
+        let place = connection.definition.place(&connection.settings);
+        let known = serde_json::to_string(&(source, memory, place, target));
         let known = known.map_err(|error| defect("remember a stream", error))?;
         let known = ContentHash::of(&known);
         let opening = Opening {
@@ -293,6 +304,12 @@ struct Settled {
 }
 
 impl Sent {
+    /// A page of which nothing was sent yet, behind so many changes.
+    fn new(upto: u64, position: Position, changes: &[RecordChange]) -> Self {
+        let keys = changes.iter().map(|it| it.record.key.clone()).collect();
+        Self { upto, position, keys, changes: Vec::new(), rejected: Vec::new() }
+    }
+
     /// Sets aside what the system refused, and counts the rest.
     fn settle(self, refused: Vec<Refusal>) -> Settled {
         let Self { position, keys, changes, mut rejected, .. } = self;

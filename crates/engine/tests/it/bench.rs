@@ -48,6 +48,7 @@ pub(crate) struct Opener {
     db: Database,
     pub(crate) definition: Mutex<Definition>,
     pub(crate) filter: Mutex<Option<Condition>>,
+    pub(crate) settings: Mutex<serde_json::Value>,
 }
 
 #[async_trait]
@@ -62,7 +63,8 @@ impl Connections for Opener {
             Arc::new(OpenHosts),
         );
         let filter = self.filter.lock().unwrap().clone();
-        Ok(Connection { activation, definition, settings: json!({}), environment, filter })
+        let settings = self.settings.lock().unwrap().clone();
+        Ok(Connection { activation, definition, settings, environment, filter })
     }
 
     async fn admit(&self, _: &SyncLog, _: &StreamSource) -> Result<(), SyncError> {
@@ -158,8 +160,12 @@ impl Bench {
     }
 
     fn over(db: Database, activation: WorkspaceConnector, definition: Definition) -> Self {
-        let opener =
-            Opener { db: db.clone(), definition: Mutex::new(definition), filter: Mutex::default() };
+        let opener = Opener {
+            db: db.clone(),
+            definition: Mutex::new(definition),
+            filter: Mutex::default(),
+            settings: Mutex::new(json!({})),
+        };
         let (opener, told) = (Arc::new(opener), Arc::new(Told::default()));
         let engine = Engine {
             syncs: db.syncs(),
