@@ -135,7 +135,8 @@ async fn merge_what_fits(
     // Otherwise keys to other tables may be looked at with the commit only, when it is too late to tell who was it.
     run(connection, "set constraints all immediate".to_owned()).await?;
     let mut refused = Vec::new();
-    let mut todo = vec![0..change.records().num_rows()];
+    let all = 0..change.records().num_rows();
+    let mut todo = vec![all];
     while let Some(rows) = todo.pop() {
         let records = change.records().slice(rows.start, rows.len());
         let part = match change {
@@ -148,12 +149,11 @@ async fn merge_what_fits(
             Err(failure) if is_about_records(&failure) => {
                 run(connection, "rollback to part; release part".to_owned()).await?;
                 // The statement fails as a whole: halve it until the culprit is alone.
-                match rows.len() {
-                    1 => refused.push((rows.start, failure)),
-                    _ => {
-                        let middle = rows.start.midpoint(rows.end);
-                        todo.extend([middle..rows.end, rows.start..middle]);
-                    }
+                if rows.len() == 1 {
+                    refused.push((rows.start, failure));
+                } else {
+                    let middle = rows.start.midpoint(rows.end);
+                    todo.extend([middle..rows.end, rows.start..middle]);
                 }
             }
             Err(failure) => return Err(failure),
@@ -233,11 +233,24 @@ async fn merge(
     );
     run(connection, make).await?;
     let records = change.records();
+    keys_are_there(&slots, records, &target.key)?;
     let mut copy = Copy::begin(connection, INCOMING, &slots, "format binary").await?;
-    copy.keys_are_there(records, &target.key)?;
-    copy.put(records).await?;
-    copy.finish().await?;
+    match copy.put(records).await {
+        Ok(()) => copy.finish().await?,
+        Err(failure) => return Err(copy.give_up(failure).await),
+    }
     run(connection, statement).await
+}
+
+/// Passes if every record has a key.
+fn keys_are_there(slots: &[Slot], records: &RecordBatch, key: &[String]) -> Result<(), Failure> {
+    for (slot, column) in slots.iter().zip(records.columns()) {
+        if key.contains(&slot.name) && column.null_count() > 0 {
+            let reason = "belongs to the primary key, but a record has no value there";
+            return Err(unfit(&slot.name, reason));
+        }
+    }
+    Ok(())
 }
 
 /// Inserts what is new and updates what changed; of records with the same key, the last counts.
@@ -312,21 +325,18 @@ impl<'c> Copy<'c> {
         Ok(())
     }
 
-    /// Passes if every record has a key.
-    fn keys_are_there(&self, records: &RecordBatch, key: &[String]) -> Result<(), Failure> {
-        for (slot, column) in self.slots.iter().zip(records.columns()) {
-            if key.contains(&slot.name) && column.null_count() > 0 {
-                let reason = "belongs to the primary key, but a record has no value there";
-                return Err(unfit(&slot.name, reason));
-            }
-        }
-        Ok(())
-    }
-
     async fn flush(&mut self) -> Result<(), Failure> {
         self.stream.send(&self.piece[..]).await.map_err(unwritten)?;
         self.piece.clear();
         Ok(())
+    }
+
+    /// Takes back what was sent, so that the connection is of use again.
+    async fn give_up(self, failure: Failure) -> Failure {
+        match self.stream.abort("a record does not fit").await {
+            Ok(()) => failure,
+            Err(error) => unwritten(error),
+        }
     }
 
     async fn finish(mut self) -> Result<(), Failure> {

@@ -221,8 +221,8 @@ impl Run<'_> {
     }
 
     /// Opens the target and makes the stream known, in this order: a worker that lost its run learns so before it sends
-    /// anything, whatever it took from the next one by opening. How far it has come means nothing in another target, under another source, other fields
-    /// or another filter: then everything is pushed anew.
+    /// anything, whatever it took from the next one by opening. How far the stream has come means nothing in another
+    /// target, under another source, other fields or another filter: then everything is pushed anew.
     async fn open_push(&self, destination: &Destination<'_>) -> Result<(BatchWriter, Load), Halt> {
         let Destination { connection, source, spec, memory } = destination;
         let mut writer = self.begin(connection, (*spec).clone());

@@ -167,7 +167,9 @@ pub(crate) fn system(system: Arc<System>) -> Definition {
         let system = Arc::clone(&system);
         async move {
             let target = system.target.lock().unwrap().clone();
-            target.into_iter().for_each(|it| intake.opened(it));
+            if let Some(target) = target {
+                intake.opened(target);
+            }
             while let Some(change) = intake.next().await? {
                 let taken = system.taken.fetch_add(1, Ordering::SeqCst) + 1;
                 if taken == system.fails_after.load(Ordering::SeqCst) {
