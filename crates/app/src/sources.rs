@@ -122,9 +122,10 @@ pub(crate) const fn failure_code(failure: &Failure) -> Code {
         | Failure::NotFound(_)
         | Failure::TooLarge { .. }
         | Failure::Malformed { .. } => Code::SourceRefused,
-        Failure::Unavailable { .. } | Failure::RateLimited { .. } | Failure::Cancelled => {
-            Code::SourceUnavailable
-        }
+        Failure::Unavailable { .. }
+        | Failure::RateLimited { .. }
+        | Failure::Cancelled
+        | Failure::TakenOver => Code::SourceUnavailable,
         Failure::Unsupported(_) => Code::TypeUnsupported,
         Failure::Defect { .. } => Code::Internal,
     }
