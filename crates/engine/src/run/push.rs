@@ -266,8 +266,8 @@ impl Run<'_> {
         while push.sent.front().is_some_and(|it| it.upto <= confirmed) {
             let Some(page) = push.sent.pop_front() else { break };
             let upto = page.upto;
-            let refused = push.refused.extract_if(.., |it| it.change <= upto).collect();
-            let Settled { position, keys, rejected, pushed } = page.settle(refused);
+            let refused: Vec<_> = push.refused.extract_if(.., |it| it.change <= upto).collect();
+            let Settled { position, keys, rejected, pushed } = page.settle(&refused);
             for it in &rejected {
                 notes.add(DiagnosticReason::RecordsQuarantined, &it.reason, 1);
             }
@@ -311,7 +311,7 @@ impl Sent {
     }
 
     /// Sets aside what the system refused, and counts the rest.
-    fn settle(self, refused: Vec<Refusal>) -> Settled {
+    fn settle(self, refused: &[Refusal]) -> Settled {
         let Self { position, keys, changes, mut rejected, .. } = self;
         let (mut written, mut deleted) = (0, 0);
         for (number, kind, records) in changes {
