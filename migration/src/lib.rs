@@ -16,6 +16,7 @@ mod m0011_parts;
 mod m0012_stale;
 mod m0013_loads;
 mod m0016_entities;
+mod m0018_first_load;
 mod migrator;
 
 pub use migrator::Migrator;

@@ -12,6 +12,7 @@ mod read;
 mod split;
 mod table;
 mod target;
+mod turn;
 mod write;
 
 pub(crate) use connection::{Connection, SslMode, check, default_port, pool};

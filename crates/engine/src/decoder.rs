@@ -70,18 +70,23 @@ impl Decoder {
     }
 }
 
+/// A value as its column has it. One that was kept when the field was of another kind is converted, if nothing of it is
+/// lost by that.
 fn cell(kind: FieldKind, value: &Value) -> Option<Cell> {
     let text = || value.as_str();
     Some(match kind {
-        FieldKind::Boolean => Cell::Boolean(value.as_bool()?),
-        FieldKind::Integer => Cell::Integer(value.as_i64()?),
-        FieldKind::Number => Cell::Number(match value.as_f64() {
-            Some(number) => number,
-            None => {
-                text().filter(|it| ["NaN", "Infinity", "-Infinity"].contains(it))?.parse().ok()?
-            }
+        FieldKind::Boolean => Cell::Boolean(match text() {
+            Some(text) => text.parse().ok()?,
+            None => value.as_bool()?,
         }),
-        FieldKind::Text | FieldKind::Decimal | FieldKind::Uuid => Cell::Text(text()?.to_owned()),
+        FieldKind::Integer => Cell::Integer(whole(value)?),
+        FieldKind::Number => Cell::Number(number(value)?),
+        FieldKind::Text => Cell::Text(text().map_or_else(|| value.to_string(), str::to_owned)),
+        FieldKind::Decimal => Cell::Text(match value {
+            Value::Number(number) => Some(number.to_string()).filter(|it| !it.contains('e'))?,
+            _ => text()?.to_owned(),
+        }),
+        FieldKind::Uuid => Cell::Text(text()?.to_owned()),
         FieldKind::Json => Cell::Text(value.to_string()),
         FieldKind::Date => Cell::Integer(arrow_array::types::Date32Type::parse(text()?)?.into()),
         FieldKind::Time => {
@@ -93,6 +98,33 @@ fn cell(kind: FieldKind, value: &Value) -> Option<Cell> {
         }
         FieldKind::Binary => Cell::Bytes(STANDARD.decode(text()?).ok()?),
     })
+}
+
+fn whole(value: &Value) -> Option<i64> {
+    match value {
+        Value::String(text) => text.parse().ok(),
+        // Whole numbers as floating point has them: `2.0`.
+        Value::Number(number) if number.is_f64() => {
+            number.to_string().strip_suffix(".0")?.parse().ok()
+        }
+        _ => value.as_i64(),
+    }
+}
+
+fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::String(text) => match text.as_str() {
+            "NaN" => Some(f64::NAN),
+            "Infinity" => Some(f64::INFINITY),
+            "-Infinity" => Some(f64::NEG_INFINITY),
+            text => text.parse().ok().filter(|it: &f64| it.to_string() == text),
+        },
+        // Beyond 2^53 not every whole number is one of floating point.
+        Value::Number(number) if !number.is_f64() => {
+            value.as_f64().filter(|it| it.to_string() == number.to_string())
+        }
+        _ => value.as_f64(),
+    }
 }
 
 fn column<'v, I>(kind: FieldKind, values: impl Fn() -> I) -> ArrayRef
@@ -225,6 +257,31 @@ mod tests {
         assert_eq!(keys.schema().fields().len(), 2);
         assert_eq!(keys.column(0), records().column(4));
         assert_eq!(keys.column(1), records().column(1));
+    }
+
+    #[test]
+    fn values_of_a_kind_that_changed_are_converted_if_nothing_is_lost() {
+        use serde_json::json;
+
+        let text = |it: &str| Some(Cell::Text(it.to_owned()));
+        for (kind, value, expected) in [
+            (FieldKind::Text, json!(1.5), text("1.5")),
+            (FieldKind::Text, json!(true), text("true")),
+            (FieldKind::Text, json!({ "a": 1 }), text("{\"a\":1}")),
+            (FieldKind::Decimal, json!(12), text("12")),
+            (FieldKind::Decimal, json!(1e300), None),
+            (FieldKind::Integer, json!("12"), Some(Cell::Integer(12))),
+            (FieldKind::Integer, json!(2.0), Some(Cell::Integer(2))),
+            (FieldKind::Integer, json!(2.5), None),
+            (FieldKind::Integer, json!("1.0e1"), None),
+            (FieldKind::Number, json!(7), Some(Cell::Number(7.0))),
+            (FieldKind::Number, json!("1.25"), Some(Cell::Number(1.25))),
+            (FieldKind::Number, json!(9_007_199_254_740_993_i64), None),
+            (FieldKind::Boolean, json!("false"), Some(Cell::Boolean(false))),
+            (FieldKind::Boolean, json!(1), None),
+        ] {
+            assert_eq!(cell(kind, &value), expected, "{value} as {kind}");
+        }
     }
 
     #[test]

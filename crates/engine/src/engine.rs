@@ -75,9 +75,9 @@ impl Default for EngineLimits {
         Self {
             lease: time::Duration::seconds(60),
             // A handful of them is on its way at any time.
-            batch: BatchLimits { rows: 5_000, bytes: 4 * 1024 * 1024 },
-            checkpoint_rows: 50_000,
-            checkpoint_bytes: 16 * 1024 * 1024,
+            batch: BatchLimits { rows: 2_500, bytes: 2 * 1024 * 1024 },
+            checkpoint_rows: 25_000,
+            checkpoint_bytes: 8 * 1024 * 1024,
             checkpoint_age: Duration::from_secs(5),
             reads: 2,
             parts: 8,

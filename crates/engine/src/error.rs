@@ -192,7 +192,10 @@ impl SyncError {
             | Self::FilterUnfit { .. }
             | Self::SchemaFrozen { .. } => RunEnd::Broken,
             Self::Source(
-                Failure::Unavailable { .. } | Failure::RateLimited { .. } | Failure::Defect { .. },
+                Failure::Unavailable { .. }
+                | Failure::RateLimited { .. }
+                | Failure::TakenOver
+                | Failure::Defect { .. },
             )
             // Asked for by whoever triggered the run, not by the settings.
             | Self::StreamNotFound(_)
@@ -209,7 +212,7 @@ impl Problem for SyncError {
     fn code(&self) -> Code {
         match self {
             // The run was, and nothing ails the source.
-            Self::Source(Failure::Cancelled) => Code::SyncCancelled,
+            Self::Source(Failure::Cancelled | Failure::TakenOver) => Code::SyncCancelled,
             Self::Source(failure) => failure.problem(),
             Self::Gone => Code::NotFound,
             Self::UnexpectedStatus(_) => Code::UnexpectedStatus,

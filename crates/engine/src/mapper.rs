@@ -17,6 +17,9 @@ use crate::{
 /// So many changes are mapped at a time, and kept in one transaction.
 const PAGE: u32 = 500;
 
+/// And about how many bytes.
+const PAGE_BYTES: usize = 8 * 1024 * 1024;
+
 /// Runs the mappings of streams on account of a run.
 pub(crate) struct Mapper<'a> {
     pub(crate) engine: &'a Engine,
@@ -122,6 +125,7 @@ impl Mapper<'_> {
             stream: stream.clone(),
             after: after.clone(),
             limit: PAGE,
+            bytes: PAGE_BYTES,
         };
         let changes = self.signals.interrupt(self.engine.records.changes(&query)).await?;
         Ok(changes.map_err(SyncError::Store)?)

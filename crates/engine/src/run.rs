@@ -44,7 +44,9 @@ pub(crate) enum Halt {
 impl From<SyncError> for Halt {
     fn from(error: SyncError) -> Self {
         match error {
-            SyncError::Store(StoreError::Stale) => Self::Lost,
+            SyncError::Store(StoreError::Stale) | SyncError::Source(Failure::TakenOver) => {
+                Self::Lost
+            }
             other => Self::Failed(other),
         }
     }

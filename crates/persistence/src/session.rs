@@ -1,6 +1,9 @@
 //! One unit of work on the database: a transaction.
 
+use std::ops::ControlFlow;
+
 use async_trait::async_trait;
+use futures_util::TryStreamExt;
 use linkspan_domain::ports::StoreError;
 use sea_orm::{
     ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement, Value, Values,
@@ -80,6 +83,37 @@ impl Session {
     ) -> Result<Vec<QueryResult>, StoreError> {
         let statement = Statement::from_sql_and_values(self.get_database_backend(), sql, values);
         self.query_all_raw(statement).await.map_err(store_error)
+    }
+
+    /// Hands the rows of a statement that was put together to `take`, one after the other, until it has enough.
+    pub(crate) async fn each(
+        &self,
+        sql: String,
+        values: Vec<Value>,
+        mut take: impl FnMut(&QueryResult) -> Result<ControlFlow<()>, StoreError> + Send,
+    ) -> Result<(), StoreError> {
+        let statement = Statement::from_sql_and_values(self.get_database_backend(), sql, values);
+        match &self.0 {
+            Inner::Sqlite(it) => {
+                let mut transaction = it.lock().await;
+                let mut rows = sqlite(statement).fetch(&mut **transaction);
+                while let Some(row) = rows.try_next().await.map_err(sqlx_error)? {
+                    if take(&row.into())?.is_break() {
+                        break;
+                    }
+                }
+            }
+            Inner::Postgres(it) => {
+                let mut transaction = it.lock().await;
+                let mut rows = postgres(statement).fetch(&mut **transaction);
+                while let Some(row) = rows.try_next().await.map_err(sqlx_error)? {
+                    if take(&row.into())?.is_break() {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     fn statement(&self, sql: &'static str, values: Vec<Value>) -> Statement {

@@ -52,6 +52,8 @@ pub struct ChangesQuery {
     pub after: Position,
     /// At most so many.
     pub limit: u32,
+    /// No more than the first with which they have so many bytes.
+    pub bytes: usize,
 }
 
 /// Where a reader of the change feed of a workspace stands.

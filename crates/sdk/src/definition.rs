@@ -259,7 +259,8 @@ impl Definition {
         let cancel = environment.cancel.child_token();
         environment.cancel = cancel.clone();
         let this = self.clone();
-        BatchWriter::spawn(cancel.drop_guard(), move |intake| async move {
+        let (push, secrets) = (request.push, self.secrets(&settings));
+        BatchWriter::spawn(cancel.drop_guard(), push.as_ref(), secrets, move |intake| async move {
             let sink = this.runners.sink.as_ref();
             let sink = sink.ok_or_else(|| Failure::Unsupported("write records".to_owned()))?;
             request.pass(&sink.modes)?;

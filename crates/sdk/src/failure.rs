@@ -68,6 +68,9 @@ pub enum Failure {
     /// Someone stopped it.
     #[error("the operation was cancelled")]
     Cancelled,
+    /// A newer worker or run writes to the same target.
+    #[error("another worker writes there by now, so this one stopped")]
+    TakenOver,
     /// The type cannot do this at all.
     #[error("this connector type cannot {0}")]
     Unsupported(String),
@@ -94,9 +97,10 @@ impl Failure {
             | Self::NotFound(_)
             | Self::TooLarge { .. }
             | Self::Malformed { .. } => Code::SourceRefused,
-            Self::Unavailable { .. } | Self::RateLimited { .. } | Self::Cancelled => {
-                Code::SourceUnavailable
-            }
+            Self::Unavailable { .. }
+            | Self::RateLimited { .. }
+            | Self::Cancelled
+            | Self::TakenOver => Code::SourceUnavailable,
             Self::Unsupported(_) => Code::TypeUnsupported,
             Self::Defect { .. } => Code::Internal,
         }
@@ -113,6 +117,7 @@ impl Failure {
             | Self::TooLarge { .. }
             | Self::Malformed { .. }
             | Self::Cancelled
+            | Self::TakenOver
             | Self::Unsupported(_)
             | Self::Defect { .. } => false,
         }
@@ -139,6 +144,7 @@ impl Failure {
             | Self::RateLimited { .. }
             | Self::TooLarge { .. }
             | Self::Cancelled
+            | Self::TakenOver
             | Self::Defect { .. } => self,
         }
     }
@@ -155,6 +161,7 @@ impl Failure {
             Self::TooLarge { .. } => "source.too_large",
             Self::Malformed { .. } => "source.malformed",
             Self::Cancelled => "source.cancelled",
+            Self::TakenOver => "source.taken_over",
             Self::Unsupported(_) => "source.unsupported",
             Self::Defect { .. } => "source.defect",
         }

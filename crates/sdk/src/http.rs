@@ -61,7 +61,11 @@ impl Http {
 
     /// Sends `request`; a status other than 2xx is a failure.
     pub async fn send(&self, request: OutboundRequest) -> Result<OutboundResponse, Failure> {
-        let response = self.exchange(request).await?;
+        Self::successful(self.exchange(request).await?)
+    }
+
+    /// The same answer, unless its status is another than 2xx.
+    pub fn successful(response: OutboundResponse) -> Result<OutboundResponse, Failure> {
         expect_success(response.status, &response.headers, response.url.host_str())?;
         Ok(response)
     }

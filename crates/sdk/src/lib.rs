@@ -64,7 +64,10 @@ pub use search::{
     EntityPage, EntitySearch, FoundEntity, FoundRecord, RecordSearch, SearchPage, SearchPosition,
 };
 pub use settings::{Checker, SettingsFault, parse, validate_config};
-pub use sink::{BatchWriter, Change, Intake, Sink, SinkEntry, WriteMode, WriteRequest, sink};
+pub use sink::{
+    BatchWriter, Change, Generations, Intake, Push, Refusal, Sink, SinkEntry, WriteMode,
+    WriteRequest, sink,
+};
 pub use source::{
     BatchLimits, CursorSpec, LeftOut, ReadMode, ReadRequest, Source, SourceEntry, source,
 };

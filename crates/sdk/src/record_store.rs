@@ -37,7 +37,8 @@ use crate::{
 ///   leaves it when it is opened, a full load with the swap. A swap to records of another place forgets the mark, which is of the
 ///   place before.
 /// - Records that cannot be stored are kept aside, with the reason: those in [`Checkpoint::rejected`], and
-///   rows that the database itself refuses. A full load that ends lets go of those it did not meet again.
+///   rows that the database itself refuses. A load that ends with the [extent](Finish::extent) of all lets go of those
+///   that its run did not meet again; a commit, of earlier versions of the records that [`Checkpoint::released`] names.
 #[async_trait]
 pub trait RecordStore: Send + Sync {
     /// Begins to load a stream, or goes on with it, and makes the stream known.
@@ -156,6 +157,8 @@ pub struct Checkpoint {
     pub rows: Rows,
     /// Those that cannot be stored.
     pub rejected: Vec<Rejected>,
+    /// The keys of records of which versions that were kept aside before matter no longer.
+    pub released: Vec<String>,
     /// The keys of records that are to be kept no longer. In full loads what is not met goes anyway.
     pub gone: Vec<String>,
     /// The stream's new mark: everything below it was read.
@@ -195,6 +198,8 @@ pub struct Finish {
     pub memory: StreamMemory,
     /// What becomes of records that a full load did not meet, and of tombstones.
     pub retention: Retention,
+    /// How much was read. After all of it, what other runs kept aside is let go.
+    pub extent: SyncMode,
     /// When.
     pub now: OffsetDateTime,
 }

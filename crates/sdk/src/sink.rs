@@ -4,14 +4,14 @@ use std::fmt;
 
 use arrow_array::RecordBatch;
 use futures_util::{FutureExt, future::BoxFuture};
-use linkspan_domain::StreamSpec;
+use linkspan_domain::{Secrets, StreamSpec, WorkspaceConnectorId};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
 };
 use tokio_util::sync::DropGuard;
 
-use crate::{ConnectorType, Cx, Failure};
+use crate::{ConnectorType, Cx, Failure, HeldRun};
 
 /// A connector type that takes records.
 ///
@@ -25,6 +25,11 @@ use crate::{ConnectorType, Cx, Failure};
 /// - A write that fails or is dropped leaves nothing half-written: nothing at all when it was to
 ///   [replace](WriteMode::Replace) or to [append](WriteMode::Append), whole changes when it was to
 ///   [upsert](WriteMode::Upsert).
+/// - A record that the system does not take for what it says is [refused](Intake::refuse), and the others are written
+///   all the same. What has nothing to do with the record fails the write.
+/// - In a [push](WriteRequest::push), a sink that can tell whether a newer worker or run has opened the same target
+///   stops with [`Failure::TakenOver`] then, and writes nothing more. One that cannot says in its documentation how
+///   readers tell old from new.
 /// - Memory is bounded by a few batches: the next is taken when the last is on its way.
 /// - Dropping the future stops the work; nothing runs on in the background.
 ///
@@ -101,6 +106,17 @@ pub struct WriteRequest {
     pub stream: StreamSpec,
     /// What happens to what is there.
     pub mode: WriteMode,
+    /// On whose account, if a run pushes what changed. None: a person writes by hand.
+    pub push: Option<Push>,
+}
+
+/// Who pushes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Push {
+    /// The activation that writes.
+    pub activation: WorkspaceConnectorId,
+    /// The run, and the token that its worker holds.
+    pub run: HeldRun,
 }
 
 /// What happens to the records that a target holds.
@@ -142,18 +158,40 @@ impl Change {
     }
 }
 
+/// The generation in which each record of a change changed, in their order: of two versions of a record, that with the
+/// higher one is the newer.
+pub type Generations = Vec<i64>;
+
+/// A record that a system does not take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The number of the change that it came with; the first is 1.
+    pub change: u64,
+    /// Its place in that change; the first is 0.
+    pub row: usize,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
 /// Where a sink takes its changes from. It holds few of them, so whoever sends is never far ahead.
 #[derive(Debug)]
 pub struct Intake {
     changes: mpsc::Receiver<Passed>,
     taken: u64,
+    generations: Generations,
     confirmed: watch::Sender<u64>,
+    target: watch::Sender<Option<Target>>,
+    /// Where refused records are kept aside, if they are.
+    refusals: Option<mpsc::UnboundedSender<Refusal>>,
 }
+
+/// What a sink says of its target on opening.
+type Target = Option<String>;
 
 /// A change, or that there are no more: a sender that is gone without saying so broke off.
 #[derive(Debug)]
 enum Passed {
-    Change(Change),
+    Change(Change, Generations),
     End,
 }
 
@@ -161,16 +199,41 @@ enum Passed {
 const IN_FLIGHT: usize = 2;
 
 impl Intake {
+    /// Says that the target was found or made, and how to tell it from one that takes its place later: how far a push
+    /// has come counts for this target only. Optional, and before the first [`next`](Self::next).
+    pub fn opened(&mut self, target: String) {
+        self.target.send_replace(Some(Some(target)));
+    }
+
     /// The next change, as soon as it is there; none at the end. [`Failure::Cancelled`] when it broke off before.
     pub async fn next(&mut self) -> Result<Option<Change>, Failure> {
+        self.target.send_if_modified(|it| {
+            let is_first = it.is_none();
+            it.get_or_insert(None);
+            is_first
+        });
         match self.changes.recv().await {
-            Some(Passed::Change(change)) => {
+            Some(Passed::Change(change, generations)) => {
                 self.taken += 1;
+                self.generations = generations;
                 Ok(Some(change))
             }
             Some(Passed::End) => Ok(None),
             None => Err(Failure::Cancelled),
         }
+    }
+
+    /// The generations of the records of the change taken last. Known in pushes; none otherwise.
+    pub fn generations(&self) -> &[i64] {
+        &self.generations
+    }
+
+    /// Leaves out the record at `row` of the change taken last, for the reason that `failure` gives. Before the change
+    /// is confirmed. Where nobody keeps refused records aside, the write fails with it.
+    pub fn refuse(&mut self, row: usize, failure: Failure) -> Result<(), Failure> {
+        let Some(refusals) = &self.refusals else { return Err(failure) };
+        let refusal = Refusal { change: self.taken, row, reason: failure.to_string() };
+        refusals.send(refusal).map_err(|_| Failure::Cancelled)
     }
 
     /// Says that every change taken so far is durable.
@@ -184,29 +247,69 @@ impl Intake {
 pub struct BatchWriter {
     changes: mpsc::Sender<Passed>,
     confirmed: watch::Receiver<u64>,
+    target: watch::Receiver<Option<Target>>,
+    refusals: mpsc::UnboundedReceiver<Refusal>,
+    secrets: Secrets,
     writing: JoinHandle<Result<(), Failure>>,
     _cancel: DropGuard,
 }
 
 impl BatchWriter {
-    /// Starts `write` as a task of its own.
-    pub(crate) fn spawn<F>(cancel: DropGuard, write: impl FnOnce(Intake) -> F) -> Self
+    /// Starts `write` as a task of its own. What is refused in a `push` is told without `secrets`.
+    pub(crate) fn spawn<F>(
+        cancel: DropGuard,
+        push: Option<&Push>,
+        secrets: Secrets,
+        write: impl FnOnce(Intake) -> F,
+    ) -> Self
     where
         F: Future<Output = Result<(), Failure>> + Send + 'static,
     {
         let (sender, changes) = mpsc::channel(IN_FLIGHT);
         let (confirming, confirmed) = watch::channel(0);
-        let writing = tokio::spawn(write(Intake { changes, taken: 0, confirmed: confirming }));
-        Self { changes: sender, confirmed, writing, _cancel: cancel }
+        let (opening, target) = watch::channel(None);
+        let (refusing, refusals) = mpsc::unbounded_channel();
+        let intake = Intake {
+            changes,
+            taken: 0,
+            generations: Generations::new(),
+            confirmed: confirming,
+            target: opening,
+            refusals: push.map(|_| refusing),
+        };
+        let writing = tokio::spawn(write(intake));
+        Self { changes: sender, confirmed, target, refusals, secrets, writing, _cancel: cancel }
+    }
+
+    /// Waits until the target is open, and answers how the sink [tells](Intake::opened) it from another, if it does.
+    pub async fn opened(&mut self) -> Result<Option<String>, Failure> {
+        let target = self.target.wait_for(Option::is_some).await.map(|it| it.clone().flatten());
+        match target {
+            Ok(target) => Ok(target),
+            Err(_) => Err(self.why_ended().await),
+        }
     }
 
     /// Passes `change` on, as soon as there is room. Fails with what stopped the sink.
     pub async fn send(&mut self, change: Change) -> Result<(), Failure> {
-        match self.changes.send(Passed::Change(change)).await {
+        self.pass(Passed::Change(change, Generations::new())).await
+    }
+
+    /// The same, for a change that is pushed.
+    pub async fn push(&mut self, change: Change, generations: Generations) -> Result<(), Failure> {
+        self.pass(Passed::Change(change, generations)).await
+    }
+
+    async fn pass(&mut self, passed: Passed) -> Result<(), Failure> {
+        match self.changes.send(passed).await {
             Ok(()) => Ok(()),
-            // Nobody takes it any more. Why, only the end of the task tells.
-            Err(_) => Err(ended(&mut self.writing).await.err().unwrap_or_else(|| defect(None))),
+            Err(_) => Err(self.why_ended().await),
         }
+    }
+
+    /// Nobody takes anything any more. Why, only the end of the task tells.
+    async fn why_ended(&mut self) -> Failure {
+        ended(&mut self.writing).await.err().unwrap_or_else(|| defect(None))
     }
 
     /// How many of the changes sent are durable. Sinks say so when it suits them, some only at the end.
@@ -214,11 +317,20 @@ impl BatchWriter {
         *self.confirmed.borrow()
     }
 
-    /// Says that there are no more, and returns when everything is durable.
-    pub async fn finish(mut self) -> Result<(), Failure> {
+    /// What was refused since this was asked last. It has all that was refused of the changes that were
+    /// [confirmed](Self::confirmed) before.
+    pub fn refused(&mut self) -> Vec<Refusal> {
+        let refused = std::iter::from_fn(|| self.refusals.try_recv().ok());
+        let mask = |it: Refusal| Refusal { reason: self.secrets.mask_in(it.reason), ..it };
+        refused.map(mask).collect()
+    }
+
+    /// Says that there are no more, and returns when everything is durable: what was refused since it was asked last.
+    pub async fn finish(mut self) -> Result<Vec<Refusal>, Failure> {
         // A sink that is gone already says why below.
         let _ = self.changes.send(Passed::End).await;
-        ended(&mut self.writing).await
+        ended(&mut self.writing).await?;
+        Ok(self.refused())
     }
 }
 

@@ -49,6 +49,7 @@ async fn load_with(
         load: load.clone(),
         rows: packed,
         rejected,
+        released: Vec::new(),
         gone: Vec::new(),
         pushed: RunCounts::default(),
         mark: None,
@@ -56,7 +57,7 @@ async fn load_with(
     };
     records.commit(&checkpoint).await?;
     let (memory, retention) = (StreamMemory::default(), Retention::default());
-    records.finish_stream(&Finish { load, memory, retention, now }).await?;
+    records.finish_stream(&Finish { load, memory, retention, extent: SyncMode::Full, now }).await?;
     let outcome = RunOutcome { end: RunEnd::Clean, counts: RunCounts::default(), error: None };
     syncs.finish(held.id, held.fence, &outcome, now).await?;
     Ok(())

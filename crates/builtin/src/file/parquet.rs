@@ -186,7 +186,7 @@ mod tests {
                 cursor_candidates: Vec::new(),
                 supports_incremental: false,
             };
-            let request = WriteRequest { stream, mode: WriteMode::Replace };
+            let request = WriteRequest { stream, mode: WriteMode::Replace, push: None };
             let subject = subject(folder.path(), Vec::new());
             let writer = subject.definition.write(subject.settings, request, subject.environment);
             let refused = writer.finish().await.unwrap_err();
@@ -207,7 +207,7 @@ mod tests {
             supports_incremental: false,
         };
         let schema = arrow_schema(&stream);
-        let request = WriteRequest { stream, mode: WriteMode::Replace };
+        let request = WriteRequest { stream, mode: WriteMode::Replace, push: None };
         let subject = subject(folder.path(), Vec::new());
         let mut writer = subject.definition.write(subject.settings, request, subject.environment);
         // Numbers that no encoding makes small.

@@ -1,13 +1,16 @@
 //! Records and events posted to a web address, signed as Standard Webhooks says.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    ops::Range,
+    time::{Duration, SystemTime},
+};
 
 use arrow_array::RecordBatch;
 use arrow_json::{ArrayWriter, WriterBuilder, writer::JsonArray};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use linkspan_domain::{Category, FieldKind, Secret, StreamName, ports::OutboundBody};
 use linkspan_sdk::{
-    Change, CheckOutcome, Command, CommandEntry, ConnectorType, Cx, Failure, Intake, Sink,
+    Change, CheckOutcome, Command, CommandEntry, ConnectorType, Cx, Failure, Http, Intake, Sink,
     SinkEntry, WriteMode, WriteRequest, command, field_kind, sink,
 };
 use schemars::JsonSchema;
@@ -68,6 +71,11 @@ impl ConnectorType for Webhook {
 /// Each message has the headers `webhook-id`, `webhook-timestamp` and `webhook-signature`. A message that is not taken
 /// is sent again after 1, 5, 30 and 120 seconds, under the same `webhook-id`. Records come as messages of the types
 /// `records.upserted` and `records.removed`; a run that broke off may send some of them twice, so receivers go by the key.
+/// In pushes, `generations` has for each record the number of the generation in which it changed: what a receiver has
+/// with a higher one is newer, and stays.
+///
+/// A message that is answered with 400, 413, 415 or 422 is sent again in halves, until the record that is refused stands
+/// alone and is kept aside. Any other 4xx but 408 and 429 stops the push.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
@@ -133,7 +141,10 @@ impl Command for Send {
 
     async fn run(self, cx: &Cx<Webhook>) -> Result<Sent, Failure> {
         let id = self.id.unwrap_or_else(new_id);
-        post(cx, id, &self.event_type, self.data).await
+        match post(cx, id, &self.event_type, self.data).await? {
+            Answered::Taken(sent) => Ok(sent),
+            Answered::Refused(status) => Err(refused("message", status)),
+        }
     }
 }
 
@@ -154,14 +165,85 @@ impl Sink for Webhook {
             let records = change.records();
             let step = cx.settings.records_per_message;
             for from in (0..records.num_rows()).step_by(step) {
-                let some = records.slice(from, step.min(records.num_rows() - from));
-                let data = data(stream, &some)?;
-                post(cx, new_id(), event_type, data).await?;
+                let rows = from..records.num_rows().min(from + step);
+                let told = Told { stream, event_type, records, generations: intake.generations() };
+                for (row, status) in told.send(cx, rows).await? {
+                    intake.refuse(row, refused("record", status))?;
+                }
             }
             intake.confirm();
         }
         Ok(())
     }
+}
+
+/// A change on its way.
+struct Told<'c> {
+    stream: &'c StreamName,
+    event_type: &'c str,
+    records: &'c RecordBatch,
+    /// As many as there are records, or none.
+    generations: &'c [i64],
+}
+
+impl Told<'_> {
+    /// Sends some records, and answers those that are refused, each with the status.
+    async fn send(
+        &self,
+        cx: &Cx<Webhook>,
+        rows: Range<usize>,
+    ) -> Result<Vec<(usize, StatusCode)>, Failure> {
+        let (mut refused, mut todo) = (Vec::new(), vec![rows]);
+        while let Some(rows) = todo.pop() {
+            let records = self.records.slice(rows.start, rows.len());
+            let mut data = data(self.stream, &records)?;
+            if let Some(generations) = self.generations.get(rows.clone()) {
+                data["generations"] = json!(generations);
+            }
+            let answered = post(cx, new_id(), self.event_type, data).await?;
+            let Answered::Refused(status) = answered else { continue };
+            // The message fails as a whole: halve it until the culprit is alone.
+            if rows.len() == 1 {
+                refused.push((rows.start, status));
+            } else {
+                let middle = rows.start.midpoint(rows.end);
+                todo.extend([middle..rows.end, rows.start..middle]);
+            }
+        }
+        Ok(refused)
+    }
+}
+
+/// What became of a message.
+enum Answered {
+    Taken(Sent),
+    /// The receiver takes messages, but not this one.
+    Refused(StatusCode),
+}
+
+impl Answered {
+    fn of(id: String, status: StatusCode, attempts: usize) -> Self {
+        if REFUSING.contains(&status) {
+            Self::Refused(status)
+        } else {
+            Self::Taken(Sent { id, status: status.as_u16(), attempts })
+        }
+    }
+}
+
+/// What receivers answer to what they do not take for what it says.
+const REFUSING: [StatusCode; 4] = [
+    StatusCode::BAD_REQUEST,
+    StatusCode::PAYLOAD_TOO_LARGE,
+    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+    StatusCode::UNPROCESSABLE_ENTITY,
+];
+
+fn refused(what: &str, status: StatusCode) -> Failure {
+    let status = status.as_u16();
+    Failure::Refused(format!(
+        "the receiver refused the {what} with status {status}; its log may say why"
+    ))
 }
 
 fn new_id() -> String {
@@ -198,13 +280,13 @@ const LADDER: [Duration; 4] = [
     Duration::from_mins(2),
 ];
 
-/// Posts a message until it is taken.
+/// Posts a message until it is taken or refused.
 async fn post(
     cx: &Cx<Webhook>,
     id: String,
     event_type: &str,
     data: Value,
-) -> Result<Sent, Failure> {
+) -> Result<Answered, Failure> {
     let at = OffsetDateTime::from(SystemTime::now());
     let at = at.format(&Rfc3339).map_err(|error| Failure::Defect {
         doing: "write down a time",
@@ -215,7 +297,7 @@ async fn post(
     let mut attempts = 1;
     for wait in LADDER {
         let failed = match attempt(cx, &id, &body, &keys).await {
-            Ok(status) => return Ok(Sent { id, status: status.as_u16(), attempts }),
+            Ok(status) => return Ok(Answered::of(id, status, attempts)),
             Err(failed) if failed.is_retryable() => failed,
             Err(failed) => return Err(failed),
         };
@@ -228,10 +310,10 @@ async fn post(
         attempts += 1;
     }
     let status = attempt(cx, &id, &body, &keys).await?;
-    Ok(Sent { id, status: status.as_u16(), attempts })
+    Ok(Answered::of(id, status, attempts))
 }
 
-/// Posts a message once, signed anew: receivers refuse what is old.
+/// Posts a message once, signed anew: receivers refuse what is old. Answers the status of one that is taken or refused.
 async fn attempt(
     cx: &Cx<Webhook>,
     id: &str,
@@ -241,11 +323,20 @@ async fn attempt(
     let mut request = cx.http.request(Method::POST, cx.settings.url.clone());
     request.headers = headers(id, seconds(), body, keys)?;
     request.body = OutboundBody::Bytes(body.to_owned().into());
-    match cx.http.send(request).await {
-        Ok(response) => Ok(response.status),
+    let response = cx.http.exchange(request).await?;
+    let status = response.status;
+    if REFUSING.contains(&status) {
+        return Ok(status);
+    }
+    match Http::successful(response) {
+        Ok(_) => Ok(status),
         Err(Failure::NotFound(_)) => {
             Err(Failure::Refused("nothing takes messages at that address; check `url`".to_owned()))
         }
+        Err(Failure::Refused(_)) => Err(Failure::Refused(format!(
+            "the receiver takes no messages in this way, and answered {}; check `url`",
+            status.as_u16()
+        ))),
         Err(failure) => Err(failure),
     }
 }
@@ -278,7 +369,11 @@ fn seconds() -> u64 {
 mod tests {
     use std::{collections::BTreeMap, sync::Arc};
 
-    use linkspan_sdk::{Definition, Environment, OpenHosts, conformance};
+    use arrow_array::{ArrayRef, Int64Array};
+    use linkspan_domain::{Fence, StreamField, StreamSpec, SyncLogId, WorkspaceConnectorId};
+    use linkspan_sdk::{
+        Definition, Environment, HeldRun, OpenHosts, Push, Refusal, arrow_schema, conformance,
+    };
     use linkspan_testkit::{Answer, Answers, SeenRequest};
 
     use super::*;
@@ -402,6 +497,51 @@ mod tests {
             assert!(!failed.is_retryable(), "{status}: {failed:?}");
             assert_eq!(answers.seen().len(), 1, "{status}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_record_that_is_refused_stands_alone_and_the_others_are_sent() {
+        // All three, the first, the other two, the second, the third.
+        let statuses = [422, 200, 413, 400, 200];
+        let answers = Arc::new(Answers::sequence(statuses.map(|it| Answer::of(it, ""))));
+        let (refused, sent) = push(&answers).await;
+        let refused = refused.unwrap();
+        assert_eq!(refused.len(), 1);
+        assert_eq!((refused[0].change, refused[0].row), (1, 1));
+        assert!(refused[0].reason.contains("400"), "{}", refused[0].reason);
+        assert_eq!(sent[0]["data"]["generations"], json!([7, 8, 9]));
+        assert_eq!(sent[3]["data"]["generations"], json!([8]));
+        for status in [401, 403, 404, 405, 410] {
+            let answers = Arc::new(Answers::always(Answer::of(status, "")));
+            let failed = push(&answers).await.0.unwrap_err();
+            assert!(!failed.is_retryable(), "{status}: {failed:?}");
+            assert_eq!(answers.seen().len(), 1, "{status}");
+        }
+    }
+
+    /// Pushes three records. Answers what was refused, and the messages.
+    async fn push(answers: &Arc<Answers>) -> (Result<Vec<Refusal>, Failure>, Vec<Value>) {
+        let field =
+            StreamField { name: "id".to_owned(), kind: FieldKind::Integer, nullable: false };
+        let stream = StreamSpec {
+            name: "crm.people".parse().unwrap(),
+            fields: vec![field],
+            primary_key: vec!["id".to_owned()],
+            cursor_candidates: Vec::new(),
+            supports_incremental: false,
+        };
+        let ids: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
+        let records = RecordBatch::try_new(arrow_schema(&stream), vec![ids]).unwrap();
+        let run = HeldRun { id: SyncLogId::from_uuid(Uuid::nil()), fence: Fence(1) };
+        let push = Push { activation: WorkspaceConnectorId::from_uuid(Uuid::nil()), run };
+        let request = WriteRequest { stream, mode: WriteMode::Upsert, push: Some(push) };
+        let webhook = Definition::of::<Webhook>();
+        let mut writer = webhook.write(settings(), request, environment(answers));
+        writer.push(Change::Put(records), vec![7, 8, 9]).await.unwrap();
+        let refused = writer.finish().await;
+        let seen = answers.seen();
+        let sent = seen.iter().map(|it| serde_json::from_slice(&it.body).unwrap());
+        (refused, sent.collect())
     }
 
     #[tokio::test]

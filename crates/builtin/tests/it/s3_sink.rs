@@ -33,7 +33,7 @@ fn records(stream: &StreamSpec, from: i64, count: i64) -> Change {
 }
 
 fn open(bucket: &Bucket, settings: Value, stream: StreamSpec) -> BatchWriter {
-    let request = WriteRequest { stream, mode: WriteMode::Replace };
+    let request = WriteRequest { stream, mode: WriteMode::Replace, push: None };
     definition("s3_storage").write(settings, request, bucket.environment.clone())
 }
 

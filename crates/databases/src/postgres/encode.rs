@@ -14,6 +14,7 @@ use linkspan_sdk::Failure;
 use super::{
     binary::{EPOCH_DAYS, EPOCH_MICROS, SIGNATURE},
     column::Wire,
+    error::RECORDS,
     numeric,
 };
 
@@ -330,5 +331,5 @@ fn has_no_nul(slot: &Slot, texts: &StringArray) -> Result<(), Failure> {
 
 /// That the records do not go into the table, because of one column.
 pub(super) fn unfit(column: &str, reason: &str) -> Failure {
-    Failure::Invalid { what: "the records", field: column.to_owned(), reason: reason.to_owned() }
+    Failure::Invalid { what: RECORDS, field: column.to_owned(), reason: reason.to_owned() }
 }

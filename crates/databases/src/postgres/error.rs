@@ -3,6 +3,14 @@
 use linkspan_sdk::Failure;
 use sqlx::{Error, postgres::PgDatabaseError};
 
+/// What a failure names that is about what records say.
+pub(super) const RECORDS: &str = "the records";
+
+/// Whether the table does not take some records for what they say.
+pub(super) fn is_about_records(failure: &Failure) -> bool {
+    matches!(failure, Failure::Invalid { what, .. } if *what == RECORDS)
+}
+
 /// What `error` means. `system` names the server, for a person.
 ///
 /// Codes are those of the PostgreSQL documentation, appendix A.
@@ -39,7 +47,7 @@ pub(super) fn unwritten(error: Error) -> Failure {
     let Some(said) = said(&error) else { return failure("the database", error) };
     let column = column(said);
     let invalid = |reason: &str| Failure::Invalid {
-        what: "the records",
+        what: RECORDS,
         field: column.clone(),
         reason: reason.to_owned(),
     };
@@ -55,8 +63,15 @@ pub(super) fn unwritten(error: Error) -> Failure {
         "22003" => invalid(
             "has a number that is too large for the column; alter the column to one that holds it",
         ),
-        "22P02" | "22P05" | "22P03" | "22008" | "22021" => invalid(
+        "23P01" => invalid(
+            "overlaps with a value of another row, which a constraint of the table excludes",
+        ),
+        "P0001" => invalid("is refused by a trigger of the table"),
+        code if code.starts_with("22") => invalid(
             "has a value that PostgreSQL cannot keep, such as JSON with a NUL character; correct it at the source",
+        ),
+        code if code.starts_with("54") => invalid(
+            "is larger than a limit of PostgreSQL, such as that of an indexed value; correct it at the source",
         ),
         "42501" => refused(
             "the credentials may not write there; grant SELECT, INSERT, UPDATE, DELETE and TRUNCATE on the table, and CREATE on its schema",

@@ -89,8 +89,8 @@ pub(super) async fn run(connection: &mut PgConnection, statement: String) -> Res
     done.map(drop).map_err(unwritten)
 }
 
-/// Schema and table. A dot sets them apart; a stream without one goes where tables usually are.
-fn place(stream: &StreamSpec) -> Result<(&str, &str), Failure> {
+/// Schema and table of `stream`. A dot sets them apart; a stream without one goes where tables usually are.
+pub(super) fn place(stream: &StreamSpec) -> Result<(&str, &str), Failure> {
     let (schema, name) =
         stream.name.as_str().split_once('.').unwrap_or((SCHEMA, stream.name.as_str()));
     for part in [schema, name] {
@@ -131,7 +131,11 @@ fn invalid(field: &str, reason: &str) -> Failure {
     Failure::Invalid { what: "the stream", field: field.to_owned(), reason: reason.to_owned() }
 }
 
-async fn make_schema(connection: &mut PgConnection, schema: &str) -> Result<(), Failure> {
+/// Makes the schema, unless it is there.
+pub(super) async fn make_schema(
+    connection: &mut PgConnection,
+    schema: &str,
+) -> Result<(), Failure> {
     // `if not exists` alone would ask for the right to make one even where there is nothing to make.
     let known = "select exists (select from pg_catalog.pg_namespace where nspname = $1)";
     let known = sqlx::query_scalar(known).bind(schema).fetch_one(&mut *connection).await;

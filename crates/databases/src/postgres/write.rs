@@ -2,15 +2,16 @@
 
 use arrow_array::{Array, RecordBatch};
 use linkspan_domain::{FieldKind, StreamSpec};
-use linkspan_sdk::{Change, Failure, Intake, WriteMode, WriteRequest};
+use linkspan_sdk::{Change, Failure, Intake, Push, WriteMode, WriteRequest};
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, postgres::PgCopyIn};
 
 use super::{
     column::Wire,
     encode::{self, Rows, Slot, unfit},
-    error::{is_duplicate, unwritten},
+    error::{is_about_records, is_duplicate, unwritten},
     quoting::quoted,
-    target::{Origin, Target, names, run},
+    target::{Origin, Target, names, place, run},
+    turn::Turn,
 };
 
 /// How much is sent at a time.
@@ -35,12 +36,15 @@ pub(crate) async fn write(
     let mut connection = pool.acquire().await.map_err(unwritten)?;
     // A write that is given up leaves the server in the middle of taking: such a connection is of no use.
     connection.close_on_drop();
-    let WriteRequest { stream, mode } = request;
+    let WriteRequest { stream, mode, push } = request;
     match mode {
         WriteMode::Replace | WriteMode::Append => {
             load(&mut connection, &stream, mode, intake).await
         }
-        WriteMode::Upsert => upsert(&mut connection, &stream, intake).await,
+        WriteMode::Upsert => match push {
+            Some(by) => self::push(&mut connection, &stream, &by, intake).await,
+            None => upsert(&mut connection, &stream, intake).await,
+        },
     }
 }
 
@@ -94,6 +98,71 @@ async fn upsert(
         commit(connection).await?;
         intake.confirm();
     }
+}
+
+/// Merges one change after another for a run, without the records that the table does not take.
+///
+/// The table has its key from the beginning: what is refused is told before the next change comes.
+async fn push(
+    connection: &mut PgConnection,
+    stream: &StreamSpec,
+    by: &Push,
+    intake: &mut Intake,
+) -> Result<(), Failure> {
+    begin(connection).await?;
+    let turn = Turn::take(connection, place(stream)?.0, &stream.name, by).await?;
+    let target = Target::prepare(connection, stream).await?;
+    add_key(connection, &target).await?;
+    let identity = turn.identify(connection, &target).await?;
+    commit(connection).await?;
+    intake.opened(identity);
+    while let Some(change) = intake.next().await? {
+        begin(connection).await?;
+        turn.hold(connection).await?;
+        let refused = merge_what_fits(connection, &target, &change).await?;
+        commit(connection).await?;
+        for (row, failure) in refused {
+            intake.refuse(row, failure)?;
+        }
+        intake.confirm();
+    }
+    Ok(())
+}
+
+/// Merges a change, and answers the records that the table refuses.
+async fn merge_what_fits(
+    connection: &mut PgConnection,
+    target: &Target,
+    change: &Change,
+) -> Result<Vec<(usize, Failure)>, Failure> {
+    // Otherwise keys to other tables may be looked at with the commit only, when it is too late to tell who was it.
+    run(connection, "set constraints all immediate".to_owned()).await?;
+    let mut refused = Vec::new();
+    let all = 0..change.records().num_rows();
+    let mut todo = vec![all];
+    while let Some(rows) = todo.pop() {
+        let records = change.records().slice(rows.start, rows.len());
+        let part = match change {
+            Change::Put(_) => Change::Put(records),
+            Change::Remove(_) => Change::Remove(records),
+        };
+        run(connection, "savepoint part".to_owned()).await?;
+        match merge(connection, target, &part).await {
+            Ok(()) => run(connection, format!("drop table {INCOMING}; release part")).await?,
+            Err(failure) if is_about_records(&failure) => {
+                run(connection, "rollback to part; release part".to_owned()).await?;
+                // The statement fails as a whole: halve it until the culprit is alone.
+                if rows.len() == 1 {
+                    refused.push((rows.start, failure));
+                } else {
+                    let middle = rows.start.midpoint(rows.end);
+                    todo.extend([middle..rows.end, rows.start..middle]);
+                }
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(refused)
 }
 
 async fn begin(connection: &mut PgConnection) -> Result<(), Failure> {
@@ -169,11 +238,24 @@ async fn merge(
     );
     run(connection, make).await?;
     let records = change.records();
+    keys_are_there(&slots, records, &target.key)?;
     let mut copy = Copy::begin(connection, INCOMING, &slots, "format binary").await?;
-    copy.keys_are_there(records, &target.key)?;
-    copy.put(records).await?;
-    copy.finish().await?;
+    match copy.put(records).await {
+        Ok(()) => copy.finish().await?,
+        Err(failure) => return Err(copy.give_up(failure).await),
+    }
     run(connection, statement).await
+}
+
+/// Passes if every record has a key.
+fn keys_are_there(slots: &[Slot], records: &RecordBatch, key: &[String]) -> Result<(), Failure> {
+    for (slot, column) in slots.iter().zip(records.columns()) {
+        if key.contains(&slot.name) && column.null_count() > 0 {
+            let reason = "belongs to the primary key, but a record has no value there";
+            return Err(unfit(&slot.name, reason));
+        }
+    }
+    Ok(())
 }
 
 /// Inserts what is new and updates what changed; of records with the same key, the last counts.
@@ -248,21 +330,18 @@ impl<'c> Copy<'c> {
         Ok(())
     }
 
-    /// Passes if every record has a key.
-    fn keys_are_there(&self, records: &RecordBatch, key: &[String]) -> Result<(), Failure> {
-        for (slot, column) in self.slots.iter().zip(records.columns()) {
-            if key.contains(&slot.name) && column.null_count() > 0 {
-                let reason = "belongs to the primary key, but a record has no value there";
-                return Err(unfit(&slot.name, reason));
-            }
-        }
-        Ok(())
-    }
-
     async fn flush(&mut self) -> Result<(), Failure> {
         self.stream.send(&self.piece[..]).await.map_err(unwritten)?;
         self.piece.clear();
         Ok(())
+    }
+
+    /// Takes back what was sent, so that the connection is of use again.
+    async fn give_up(self, failure: Failure) -> Failure {
+        match self.stream.abort("a record does not fit").await {
+            Ok(()) => failure,
+            Err(error) => unwritten(error),
+        }
     }
 
     async fn finish(mut self) -> Result<(), Failure> {

@@ -7,10 +7,10 @@ use arrow_array::{
     StringArray, Time64MicrosecondArray, TimestampMicrosecondArray,
 };
 use futures_util::TryStreamExt;
-use linkspan_domain::{FieldKind, StreamField, StreamSpec};
+use linkspan_domain::{Fence, FieldKind, StreamField, StreamSpec, SyncLogId, WorkspaceConnectorId};
 use linkspan_sdk::{
-    Batch, BatchWriter, Change, Failure, ReadRequest, WriteMode, WriteRequest, arrow_schema,
-    conformance,
+    Batch, BatchWriter, Change, Failure, HeldRun, Push, ReadRequest, WriteMode, WriteRequest,
+    arrow_schema, conformance,
 };
 use linkspan_testkit::TestPostgres;
 use serde_json::json;
@@ -46,7 +46,7 @@ fn texts(texts: &[Option<&str>]) -> ArrayRef {
 }
 
 fn open(database: &TestPostgres, stream: &StreamSpec, mode: WriteMode) -> BatchWriter {
-    let request = WriteRequest { stream: stream.clone(), mode };
+    let request = WriteRequest { stream: stream.clone(), mode, push: None };
     definition("postgresql").write(settings(database), request, environment())
 }
 
@@ -60,7 +60,7 @@ async fn write(
     for change in changes {
         writer.send(change).await?;
     }
-    writer.finish().await
+    writer.finish().await.map(drop)
 }
 
 /// The one text that a statement gives.
@@ -68,6 +68,72 @@ async fn says(database: &TestPostgres, statement: &str) -> String {
     let mut connection = database.connect().await;
     let text = sqlx::query_scalar::<_, Option<String>>(AssertSqlSafe(statement.to_owned()));
     text.fetch_one(&mut connection).await.unwrap().unwrap_or_default()
+}
+
+/// A push as the worker with the token `fence` of the run `run` makes it.
+fn push(database: &TestPostgres, stream: &StreamSpec, run: u128, fence: i64) -> BatchWriter {
+    let activation = WorkspaceConnectorId::from_uuid(uuid::Uuid::from_u128(1));
+    let id = SyncLogId::from_uuid(uuid::Uuid::from_u128(run));
+    let push = Some(Push { activation, run: HeldRun { id, fence: Fence(fence) } });
+    let request = WriteRequest { stream: stream.clone(), mode: WriteMode::Upsert, push };
+    definition("postgresql").write(settings(database), request, environment())
+}
+
+#[tokio::test]
+async fn a_push_leaves_out_what_the_table_refuses() {
+    let database = database(
+        "create table t (id int primary key, name varchar(3), n int2 not null);
+         create table other (id int primary key); insert into other values (1);
+         alter table t add foreign key (n) references other deferrable initially deferred",
+    )
+    .await;
+    let fields = [("id", FieldKind::Integer), ("name", FieldKind::Text), ("n", FieldKind::Integer)];
+    let stream = spec("public.t", &fields, &["id"]);
+    let mut writer = push(&database, &stream, 1, 1);
+    let names = [Some("a"), Some("long"), None, Some("b"), Some("c"), Some("d\0")];
+    let n: ArrayRef =
+        Arc::new(Int64Array::from(vec![Some(1), Some(1), None, Some(70_000), Some(2), Some(1)]));
+    let records = put(&stream, vec![numbers(&[1, 2, 3, 4, 5, 6]), texts(&names), n]);
+    writer.push(records, vec![1; 6]).await.unwrap();
+    let one: ArrayRef = Arc::new(Int64Array::from(vec![1]));
+    writer
+        .push(put(&stream, vec![numbers(&[7]), texts(&[Some("e")]), one]), vec![2])
+        .await
+        .unwrap();
+    let refused = writer.finish().await.unwrap();
+    let told: Vec<_> = refused.iter().map(|it| (it.change, it.row)).collect();
+    assert_eq!(told, [(1, 1), (1, 2), (1, 3), (1, 4), (1, 5)]);
+    for (refusal, word) in refused.iter().zip(["too long", "requires", "`n`", "refers", "NUL"]) {
+        assert!(refusal.reason.contains(word), "{word}: {}", refusal.reason);
+    }
+    assert_eq!(says(&database, "select string_agg(id::text, ' ' order by id) from t").await, "1 7");
+    database.remove().await;
+}
+
+#[tokio::test]
+async fn a_worker_whose_run_was_taken_over_writes_nothing_more() {
+    let database = database("").await;
+    let stream = spec("t", &[("id", FieldKind::Integer), ("name", FieldKind::Text)], &["id"]);
+    let record = |name| put(&stream, vec![numbers(&[1]), texts(&[Some(name)])]);
+    let mut old = push(&database, &stream, 1, 1);
+    let target = old.opened().await.unwrap();
+    assert!(target.is_some());
+    let mut new = push(&database, &stream, 1, 2);
+    assert_eq!(new.opened().await.unwrap(), target, "the table is the same");
+    new.push(record("new"), vec![2]).await.unwrap();
+    new.finish().await.unwrap();
+    // It may not even know yet that it was refused.
+    let _ = old.push(record("old"), vec![1]).await;
+    assert!(matches!(old.finish().await, Err(Failure::TakenOver)));
+    assert!(matches!(push(&database, &stream, 1, 1).opened().await, Err(Failure::TakenOver)));
+    assert_eq!(says(&database, "select name from t").await, "new");
+
+    // The next run has the next turn, and finds out that the table is another.
+    let mut connection = database.connect().await;
+    sqlx::raw_sql("drop table t").execute(&mut connection).await.unwrap();
+    let next = push(&database, &stream, 2, 1).opened().await.unwrap();
+    assert!(next.is_some() && next != target);
+    database.remove().await;
 }
 
 const COLUMNS: &str =
@@ -374,7 +440,7 @@ async fn credentials_that_may_not_write_are_told_what_to_grant() {
     let stream = spec("t", &[("id", FieldKind::Integer)], &["id"]);
     let mut as_reader = settings(&database);
     as_reader["username"] = json!("linkspan_reader");
-    let request = WriteRequest { stream: stream.clone(), mode: WriteMode::Upsert };
+    let request = WriteRequest { stream: stream.clone(), mode: WriteMode::Upsert, push: None };
     let mut writer = definition("postgresql").write(as_reader, request, environment());
     let sent = writer.send(put(&stream, vec![numbers(&[1])])).await;
     let failed = match sent {

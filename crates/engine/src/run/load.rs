@@ -94,8 +94,9 @@ impl<'a> StreamLoad<'a> {
         self.read(&attempt, parts).await?;
 
         let memory = self.plan.memory.clone();
-        let (retention, now) = (self.plan.retention, run.engine.world.now());
-        let finish = Finish { load: attempt.load, memory, retention, now };
+        let (retention, extent) = (self.plan.retention, self.plan.mode());
+        let now = run.engine.world.now();
+        let finish = Finish { load: attempt.load, memory, retention, extent, now };
         let deleted = run.engine.records.finish_stream(&finish).await.map_err(SyncError::Store)?;
         let mut tally = self.tally();
         run.count(&mut tally.counts, RunCounts { deleted, ..RunCounts::default() });
@@ -251,7 +252,8 @@ impl<'a> StreamLoad<'a> {
             // With too many that cannot be stored the run fails, and the next is to read them again.
             let mark = mark.filter(|_| self.is_sound(&rows, &rejected));
             let (pushed, now) = (RunCounts::default(), run.engine.world.now());
-            let checkpoint = Checkpoint { load, rows, rejected, gone, mark, pushed, now };
+            let released = Vec::new();
+            let checkpoint = Checkpoint { load, rows, rejected, released, gone, mark, pushed, now };
             let committed = run.engine.records.commit(&checkpoint).await;
             let committed = committed.map_err(SyncError::Store)?;
             let counts = self.committed(&checkpoint, committed.counts);

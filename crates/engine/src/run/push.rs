@@ -3,7 +3,7 @@
 //! Each change is pushed at least once: how far a stream has come is kept, under the run's fence, once the system has it.
 //! Pushing again changes nothing, as sinks upsert.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use linkspan_domain::{
     Condition, Cursor, DiagnosticReason, Retention, RunCounts, StreamMemory, StreamName,
@@ -11,7 +11,7 @@ use linkspan_domain::{
 };
 use linkspan_sdk::{
     BatchWriter, Change, ChangeKind, ChangesQuery, Checkpoint, ContentHash, Failure, Finish, Load,
-    Opening, Position, RecordChange, Rejected, Rows, WriteMode, WriteRequest,
+    Opening, Position, RecordChange, Refusal, Rejected, Rows, WriteMode, WriteRequest,
 };
 use serde_json::Value;
 
@@ -25,13 +25,38 @@ use crate::{
 /// How many changes are read at a time.
 const PAGE: u32 = 1_000;
 
-/// Changes that were sent, and what it means when the system has them.
+/// And about how many bytes.
+const PAGE_BYTES: usize = 4 * 1024 * 1024;
+
+/// How many pages wait for the system to have them. One that does not say so is asked to finish then.
+const PENDING: usize = 16;
+
+/// A page of changes that was sent, and what it means when the system has it.
 struct Sent {
     /// How many of the sink's changes there are up to here.
     upto: u64,
     position: Position,
-    counts: RunCounts,
+    /// The keys of all its records.
+    keys: Vec<String>,
+    /// The records of the sink's changes, each under the number of its change.
+    changes: Vec<(u64, ChangeKind, Vec<RecordChange>)>,
     rejected: Vec<Rejected>,
+}
+
+/// What is pushed where.
+struct Destination<'a> {
+    connection: &'a Connection,
+    source: &'a StreamSource,
+    spec: &'a StreamSpec,
+    memory: &'a StreamMemory,
+}
+
+/// Where a push stands.
+struct Push {
+    load: Load,
+    sent: VecDeque<Sent>,
+    /// What the system refused, of pages that wait.
+    refused: Vec<Refusal>,
 }
 
 impl Run<'_> {
@@ -97,37 +122,87 @@ impl Run<'_> {
             notes.add(DiagnosticReason::EmptyResult, "its source has brought nothing in yet", 0);
             return Ok(());
         };
-        let mut load = self.open_push(stream, source, &memory).await?;
-        let mut position = self.position(stream).await?;
         let spec = spec(stream, &memory);
         let sorting = Sorting::new(memory.filter.as_ref(), &spec);
-        let mut writer = begin(connection, spec);
-        let (mut sent, mut upto) = (VecDeque::new(), 0);
+        let opening = Destination { connection, source, spec: &spec, memory: &memory };
+        let (mut writer, load) = self.open_push(&opening).await?;
+        let mut push = Push { load, sent: VecDeque::new(), refused: Vec::new() };
+        let mut position = self.position(stream).await?;
+        let mut upto = 0;
         loop {
             let query = ChangesQuery {
                 activation: source.workspace_connector_id,
                 stream: source.stream.clone(),
                 after: position.clone(),
                 limit: PAGE,
+                bytes: PAGE_BYTES,
             };
             let changes = engine.records.changes(&query).await.map_err(SyncError::Store)?;
             let Some(last) = changes.last() else { break };
             position = last.position.clone();
-            let (batches, pushed, rejected) = sorting.sort(&changes)?;
-            for change in batches {
-                let sending = self.signals.interrupt(writer.send(change)).await?;
-                sending.map_err(SyncError::Source)?;
-                upto += 1;
+            let mut page = Sent::new(upto, position.clone(), &changes);
+            let (batches, rejected) = sorting.sort(changes)?;
+            page.rejected = rejected;
+            self.send(&mut writer, batches, &mut page).await?;
+            upto = page.upto;
+            push.sent.push_back(page);
+            let confirmed = writer.confirmed();
+            push.refused.extend(writer.refused());
+            self.keep(&mut push, confirmed, counts, notes).await?;
+            if push.sent.len() >= PENDING {
+                self.end(&mut push, writer, counts, notes).await?;
+                (writer, push.load) = self.open_push(&opening).await?;
+                upto = 0;
             }
-            sent.push_back(Sent { upto, position: position.clone(), counts: pushed, rejected });
-            load = self.keep(load, &mut sent, writer.confirmed(), counts, notes).await?;
         }
-        self.signals.interrupt(writer.finish()).await?.map_err(SyncError::Source)?;
-        let load = self.keep(load, &mut sent, u64::MAX, counts, notes).await?;
-        let retention = Retention::default();
-        let finish = Finish { load, memory, retention, now: engine.world.now() };
+        self.end(&mut push, writer, counts, notes).await?;
+        let finish = Finish {
+            load: push.load,
+            memory,
+            retention: Retention::default(),
+            extent: self.log.mode,
+            now: engine.world.now(),
+        };
         engine.records.finish_stream(&finish).await.map_err(SyncError::Store)?;
         Ok(())
+    }
+
+    /// Sends a page on its way.
+    async fn send(
+        &self,
+        writer: &mut BatchWriter,
+        batches: Vec<Sorted>,
+        page: &mut Sent,
+    ) -> Result<(), Halt> {
+        for Sorted { change, kind, records } in batches {
+            let generations = records.iter().map(|it| it.position.generation).collect();
+            let sending = self.signals.interrupt(writer.push(change, generations)).await?;
+            sending.map_err(SyncError::Source)?;
+            page.upto += 1;
+            page.changes.push((page.upto, kind, records));
+        }
+        Ok(())
+    }
+
+    /// Waits until the system has all that was sent, and keeps that.
+    async fn end(
+        &self,
+        push: &mut Push,
+        writer: BatchWriter,
+        counts: &mut RunCounts,
+        notes: &mut Notes,
+    ) -> Result<(), Halt> {
+        let done = self.signals.interrupt(writer.finish()).await?;
+        push.refused.extend(done.map_err(SyncError::Source)?);
+        self.keep(push, u64::MAX, counts, notes).await
+    }
+
+    fn begin(&self, connection: &Connection, stream: StreamSpec) -> BatchWriter {
+        let activation = self.log.workspace_connector_id;
+        let push = Some(linkspan_sdk::Push { activation, run: self.held });
+        let request = WriteRequest { stream, mode: WriteMode::Upsert, push };
+        let (settings, environment) = (connection.settings.clone(), connection.environment.clone());
+        connection.definition.write(settings, request, environment)
     }
 
     /// What the records of `source` look like, and what must hold of them to be pushed. None: there are none yet.
@@ -146,29 +221,29 @@ impl Run<'_> {
         Ok(Some(StreamMemory { filter, place: None, ..memory }))
     }
 
-    /// Makes the stream known. How far it has come means nothing under another source, other fields or another filter:
-    /// then everything is pushed anew.
-    async fn open_push(
-        &self,
-        stream: &StreamName,
-        source: &StreamSource,
-        memory: &StreamMemory,
-    ) -> Result<Load, Halt> {
-        let known = serde_json::to_string(&(source, memory));
+    /// Opens the target and makes the stream known, in this order: a worker that lost its run learns so before it sends
+    /// anything, whatever it took from the next one by opening. How far the stream has come means nothing in another
+    /// target, under another source, other fields or another filter: then everything is pushed anew.
+    async fn open_push(&self, destination: &Destination<'_>) -> Result<(BatchWriter, Load), Halt> {
+        let Destination { connection, source, spec, memory } = destination;
+        let mut writer = self.begin(connection, (*spec).clone());
+        let target = self.signals.interrupt(writer.opened()).await?.map_err(SyncError::Source)?;
+        let place = connection.definition.place(&connection.settings);
+        let known = serde_json::to_string(&(source, memory, place, target));
         let known = known.map_err(|error| defect("remember a stream", error))?;
         let known = ContentHash::of(&known);
         let opening = Opening {
             run: self.held,
             activation: self.log.workspace_connector_id,
-            stream: stream.clone(),
+            stream: spec.name.clone(),
             mode: SyncMode::Incremental,
             cursor_column: Some(format!("changes/{known}")),
-            memory: memory.clone(),
+            memory: (*memory).clone(),
             basis: known,
             now: self.engine.world.now(),
         };
         let opened = self.engine.records.open_stream(&opening).await;
-        opened.map_err(|error| SyncError::Store(error).into())
+        Ok((writer, opened.map_err(SyncError::Store)?))
     }
 
     /// Where to go on: in a full run, at the beginning.
@@ -181,55 +256,90 @@ impl Run<'_> {
         })
     }
 
-    /// Keeps how far the stream has come, if the system has more than it had.
+    /// Keeps how far the stream has come, if the system has more than it had. A page of which too much was refused is
+    /// not passed: correcting what is refused and pushing again makes up for it.
     async fn keep(
         &self,
-        load: Load,
-        sent: &mut VecDeque<Sent>,
+        push: &mut Push,
         confirmed: u64,
         counts: &mut RunCounts,
         notes: &mut Notes,
-    ) -> Result<Load, Halt> {
-        let mut durable: Option<Sent> = None;
-        while sent.front().is_some_and(|it| it.upto <= confirmed) {
-            let Some(next) = sent.pop_front() else { break };
-            durable = Some(match durable {
-                None => next,
-                Some(mut before) => {
-                    before.rejected.extend(next.rejected);
-                    Sent {
-                        upto: next.upto,
-                        position: next.position,
-                        counts: before.counts.plus(next.counts),
-                        rejected: before.rejected,
-                    }
-                }
-            });
+    ) -> Result<(), Halt> {
+        while push.sent.front().is_some_and(|it| it.upto <= confirmed) {
+            let Some(page) = push.sent.pop_front() else { break };
+            let upto = page.upto;
+            let refused: Vec<_> = push.refused.extract_if(.., |it| it.change <= upto).collect();
+            let Settled { position, keys, rejected, pushed } = page.settle(&refused);
+            for it in &rejected {
+                notes.add(DiagnosticReason::RecordsQuarantined, &it.reason, 1);
+            }
+            let quarantined = rejected.len() as u64;
+            let more = RunCounts { read: pushed.read + quarantined, quarantined, ..pushed };
+            let is_sound = self.weigh(&push.load.stream, &counts.plus(more)).is_ok();
+            let mark = is_sound.then(|| text(&position));
+            let checkpoint = Checkpoint {
+                load: push.load.clone(),
+                rows: Rows::default(),
+                rejected,
+                released: keys,
+                gone: Vec::new(),
+                mark: mark.clone().map(Cursor::Text),
+                pushed,
+                now: self.engine.world.now(),
+            };
+            let committed = self.engine.records.commit(&checkpoint).await;
+            self.count(counts, committed.map_err(SyncError::Store)?.counts);
+            let stream = push.load.stream.clone();
+            self.tell(&RunEvent::Advanced { stream, counts: *counts, mark });
+            self.weigh(&push.load.stream, counts)?;
         }
-        let Some(Sent { position, counts: pushed, rejected, .. }) = durable else {
-            return Ok(load);
-        };
-        for it in &rejected {
-            notes.add(DiagnosticReason::RecordsQuarantined, &it.reason, 1);
-        }
-        let mark = text(&position);
-        let checkpoint = Checkpoint {
-            load,
-            rows: Rows::default(),
-            rejected,
-            gone: Vec::new(),
-            mark: Some(Cursor::Text(mark.clone())),
-            pushed,
-            now: self.engine.world.now(),
-        };
-        let committed = self.engine.records.commit(&checkpoint).await.map_err(SyncError::Store)?;
-        self.count(counts, committed.counts);
-        let load = checkpoint.load;
-        let stream = load.stream.clone();
-        self.tell(&RunEvent::Advanced { stream, counts: *counts, mark: Some(mark) });
-        self.weigh(&load.stream, counts)?;
-        Ok(load)
+        Ok(())
     }
+}
+
+/// What became of a page.
+struct Settled {
+    position: Position,
+    keys: Vec<String>,
+    rejected: Vec<Rejected>,
+    pushed: RunCounts,
+}
+
+impl Sent {
+    /// A page of which nothing was sent yet, behind so many changes.
+    fn new(upto: u64, position: Position, changes: &[RecordChange]) -> Self {
+        let keys = changes.iter().map(|it| it.record.key.clone()).collect();
+        Self { upto, position, keys, changes: Vec::new(), rejected: Vec::new() }
+    }
+
+    /// Sets aside what the system refused, and counts the rest.
+    fn settle(self, refused: &[Refusal]) -> Settled {
+        let Self { position, keys, changes, mut rejected, .. } = self;
+        let (mut written, mut deleted) = (0, 0);
+        for (number, kind, records) in changes {
+            let reasons: BTreeMap<usize, String> = refused
+                .iter()
+                .filter(|it| it.change == number)
+                .map(|it| (it.row, it.reason.clone()))
+                .collect();
+            let taken = (records.len() - reasons.len().min(records.len())) as u64;
+            match kind {
+                ChangeKind::Deleted => deleted += taken,
+                ChangeKind::Added | ChangeKind::Updated => written += taken,
+            }
+            for (row, reason) in reasons {
+                rejected.extend(records.get(row).map(|it| aside(it, reason)));
+            }
+        }
+        let pushed = RunCounts { read: written, written, deleted, ..RunCounts::default() };
+        Settled { position, keys, rejected, pushed }
+    }
+}
+
+/// A record that is kept aside.
+fn aside(change: &RecordChange, reason: String) -> Rejected {
+    let payload = change.record.payload.get().to_owned();
+    Rejected { key: Some(change.record.key.clone()), payload, reason }
 }
 
 /// The records as a stream of the system.
@@ -241,12 +351,6 @@ fn spec(stream: &StreamName, memory: &StreamMemory) -> StreamSpec {
         cursor_candidates: Vec::new(),
         supports_incremental: false,
     }
-}
-
-fn begin(connection: &Connection, stream: StreamSpec) -> BatchWriter {
-    let request = WriteRequest { stream, mode: WriteMode::Upsert };
-    let (settings, environment) = (connection.settings.clone(), connection.environment.clone());
-    connection.definition.write(settings, request, environment)
 }
 
 /// A position as it is remembered: the generation, and behind a colon the key.
@@ -273,47 +377,53 @@ struct Sorting<'f> {
     key: Decoder,
 }
 
+/// One of the sink's changes, and the records that it has, row by row.
+struct Sorted {
+    change: Change,
+    /// Deleted, or anything else.
+    kind: ChangeKind,
+    records: Vec<RecordChange>,
+}
+
 impl<'f> Sorting<'f> {
     fn new(filter: Option<&'f Condition>, stream: &StreamSpec) -> Self {
         Self { filter, whole: Decoder::new(stream), key: Decoder::of_key(stream) }
     }
 
-    /// The batches of some changes, what they count, and what is to be kept aside. A record that the filter does not
-    /// let through may have been let through before, so it is removed.
-    fn sort(
-        &self,
-        changes: &[RecordChange],
-    ) -> Result<(Vec<Change>, RunCounts, Vec<Rejected>), SyncError> {
-        let (mut puts, mut removals, mut rejected) = (Vec::new(), Vec::new(), Vec::new());
+    /// The batches of some changes, and what is to be kept aside. A record that the filter does not let through may
+    /// have been let through before, so it is removed.
+    fn sort(&self, changes: Vec<RecordChange>) -> Result<(Vec<Sorted>, Vec<Rejected>), SyncError> {
+        type Side = (Vec<Values>, Vec<RecordChange>);
+        let (mut puts, mut removals): (Side, Side) = Default::default();
+        let mut rejected = Vec::new();
         for change in changes {
             let payload: Value = serde_json::from_str(change.record.payload.get())
                 .map_err(|error| defect("read a record", error))?;
             let stays = change.kind != ChangeKind::Deleted
                 && self.filter.is_none_or(|it| it.holds(&payload));
-            let (decoder, into): (_, &mut Vec<Values>) =
+            let (decoder, into) =
                 if stays { (&self.whole, &mut puts) } else { (&self.key, &mut removals) };
             match decoder.values(&payload) {
-                Ok(values) => into.push(values),
-                Err(reason) => rejected.push(Rejected {
-                    key: Some(change.record.key.clone()),
-                    payload: change.record.payload.get().to_owned(),
-                    reason,
-                }),
+                Ok(values) => {
+                    into.0.push(values);
+                    into.1.push(change);
+                }
+                Err(reason) => rejected.push(aside(&change, reason)),
             }
         }
-        let mut batches = Vec::new();
         let built = |decoder: &Decoder, records: &[Values]| {
             decoder.batch(records).map_err(|error| defect("build a batch of records", error))
         };
-        if !puts.is_empty() {
-            batches.push(Change::Put(built(&self.whole, &puts)?));
+        let mut sorted = Vec::new();
+        if !puts.0.is_empty() {
+            let change = Change::Put(built(&self.whole, &puts.0)?);
+            sorted.push(Sorted { change, kind: ChangeKind::Updated, records: puts.1 });
         }
-        if !removals.is_empty() {
-            batches.push(Change::Remove(built(&self.key, &removals)?));
+        if !removals.0.is_empty() {
+            let change = Change::Remove(built(&self.key, &removals.0)?);
+            sorted.push(Sorted { change, kind: ChangeKind::Deleted, records: removals.1 });
         }
-        let (written, deleted) = (puts.len() as u64, removals.len() as u64);
-        let counts = RunCounts { read: written, written, deleted, ..RunCounts::default() };
-        Ok((batches, counts, rejected))
+        Ok((sorted, rejected))
     }
 }
 

@@ -155,6 +155,10 @@ pub(crate) struct System {
     pub(crate) taken: AtomicU64,
     /// After so many of them it fails once. 0: never.
     pub(crate) fails_after: AtomicU64,
+    /// The text of records that it refuses.
+    pub(crate) refuses: Mutex<Option<String>>,
+    /// What tells it from a system that takes its place.
+    pub(crate) target: Mutex<Option<String>>,
 }
 
 /// A sink that writes into `system`, and says so after each change.
@@ -163,12 +167,19 @@ pub(crate) fn system(system: Arc<System>) -> Definition {
     let write = move |mut intake: Intake| {
         let system = Arc::clone(&system);
         async move {
+            let target = system.target.lock().unwrap().clone();
+            if let Some(target) = target {
+                intake.opened(target);
+            }
             while let Some(change) = intake.next().await? {
                 let taken = system.taken.fetch_add(1, Ordering::SeqCst) + 1;
                 if taken == system.fails_after.load(Ordering::SeqCst) {
                     return Err(Failure::unavailable("the system", "it fell over"));
                 }
-                system.apply(&change);
+                for row in system.apply(&change) {
+                    let reason = Failure::Refused("it is no good".to_owned());
+                    intake.refuse(row, reason)?;
+                }
                 intake.confirm();
             }
             Ok(())
@@ -189,21 +200,29 @@ pub(crate) fn system(system: Arc<System>) -> Definition {
 }
 
 impl System {
-    fn apply(&self, change: &Change) {
+    /// Answers the rows that it refuses.
+    fn apply(&self, change: &Change) -> Vec<usize> {
         let records = change.records();
         let ids = records.column(0).as_primitive::<Int64Type>();
         let mut held = self.held.lock().unwrap();
+        let refuses = self.refuses.lock().unwrap();
+        let mut refused = Vec::new();
         for row in 0..records.num_rows() {
             let id = ids.value(row);
             match change {
                 Change::Put(_) => {
                     let texts = records.column(2).as_string::<i32>();
                     let text = texts.is_valid(row).then(|| texts.value(row).to_owned());
-                    held.insert(id, text);
+                    if text.is_some() && text == *refuses {
+                        refused.push(row);
+                    } else {
+                        held.insert(id, text);
+                    }
                 }
                 Change::Remove(_) => drop(held.remove(&id)),
             }
         }
+        refused
     }
 
     pub(crate) fn texts(&self) -> Vec<(i64, String)> {

@@ -6,6 +6,7 @@ use linkspan_domain::{
     Condition, StreamSettings, StreamSource, SyncMode, WorkspaceConnector, ports::Change,
 };
 use linkspan_engine::RunEvent;
+use linkspan_sdk::QuarantineQuery;
 use linkspan_testkit::fixtures::receipt;
 use serde_json::json;
 
@@ -127,6 +128,92 @@ async fn a_filter_lets_through_what_it_holds_of_and_takes_back_the_rest() {
         *bench.opener.filter.lock().unwrap() = None;
         bench.sync(SyncMode::Incremental).await;
         assert_eq!(ids(), [1, 2, 3]);
+    })
+    .await;
+}
+
+async fn quarantined(bench: &Bench) -> Vec<(String, String)> {
+    let (activation, stream) = (bench.activation.id, "out".parse().unwrap());
+    let query = QuarantineQuery { activation, stream, after: None, limit: 100 };
+    let kept = bench.engine.records.quarantined(&query).await.unwrap();
+    kept.into_iter().map(|it| (it.key.unwrap(), it.reason)).collect()
+}
+
+#[tokio::test]
+async fn what_the_system_refuses_is_kept_aside_until_a_later_version_is_pushed() {
+    for_both(|url| async move {
+        let bench = Bench::new(&url, items(&["items"], Vec::new())).await;
+        let outside = Arc::new(System::default());
+        *outside.refuses.lock().unwrap() = Some("bad".to_owned());
+        let mut records = some(1_500, "a");
+        for at in [3, 1_200, 1_400] {
+            records[at].text = "bad".to_owned();
+        }
+        bring_in(&bench, records.clone(), 20).await;
+        point(&bench, &outside, 21).await;
+        let first = bench.sync(SyncMode::Incremental).await;
+        assert_eq!((first.counts.written, first.counts.quarantined), (1_497, 3));
+        assert_eq!((first.error, outside.texts().len()), (None, 1_497));
+        let aside = quarantined(&bench).await;
+        assert!(aside.iter().all(|it| it.1.contains("no good")), "{aside:?}");
+        let keys: Vec<_> = aside.iter().map(|it| it.0.as_str()).collect();
+        assert_eq!(keys.len(), 3);
+        assert!(["4", "1201", "1401"].iter().all(|it| keys.contains(it)), "{keys:?}");
+
+        // One is corrected, one is gone, one stays as it is.
+        records[3].text = "good".to_owned();
+        records.remove(1_200);
+        bring_in(&bench, records, 22).await;
+        point(&bench, &outside, 23).await;
+        let second = bench.sync(SyncMode::Incremental).await;
+        assert_eq!((second.counts.written, second.counts.deleted), (1, 1));
+        let keys: Vec<_> = quarantined(&bench).await.into_iter().map(|it| it.0).collect();
+        assert_eq!(keys, ["1401"]);
+
+        *outside.refuses.lock().unwrap() = None;
+        assert_eq!(bench.sync(SyncMode::Full).await.error, None);
+        assert_eq!(quarantined(&bench).await, []);
+        assert_eq!(outside.texts().len(), 1_499);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_push_of_which_too_much_is_refused_fails_and_passes_none_of_it() {
+    for_both(|url| async move {
+        let bench = Bench::new(&url, items(&["items"], Vec::new())).await;
+        let outside = Arc::new(System::default());
+        *outside.refuses.lock().unwrap() = Some("bad".to_owned());
+        bring_in(&bench, some(50, "bad"), 20).await;
+        point(&bench, &outside, 21).await;
+        let outcome = bench.sync(SyncMode::Incremental).await;
+        assert!(outcome.error.is_some(), "{outcome:?}");
+        assert_eq!(bench.mark("out").await, None);
+
+        *outside.refuses.lock().unwrap() = None;
+        let outcome = bench.sync(SyncMode::Incremental).await;
+        assert_eq!((outcome.error, outcome.counts.written), (None, 50));
+        assert_eq!((quarantined(&bench).await, outside.texts().len()), (Vec::new(), 50));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn into_a_target_that_is_another_everything_is_pushed() {
+    for_both(|url| async move {
+        let bench = Bench::new(&url, items(&["items"], Vec::new())).await;
+        let outside = Arc::new(System::default());
+        *outside.target.lock().unwrap() = Some("one".to_owned());
+        bring_in(&bench, some(20, "a"), 20).await;
+        point(&bench, &outside, 21).await;
+        let mut written = Vec::new();
+        for target in ["one", "one", "another"] {
+            *outside.target.lock().unwrap() = Some(target.to_owned());
+            written.push(bench.sync(SyncMode::Incremental).await.counts.written);
+        }
+        *bench.opener.settings.lock().unwrap() = json!({ "host": "elsewhere" });
+        written.push(bench.sync(SyncMode::Incremental).await.counts.written);
+        assert_eq!(written, [20, 0, 20, 20]);
     })
     .await;
 }

@@ -198,7 +198,8 @@ fn failed(failure: &Failure) -> Failed {
         | Failure::RateLimited { .. }
         | Failure::TooLarge { .. }
         | Failure::Malformed { .. }
-        | Failure::Cancelled => Exit::Source,
+        | Failure::Cancelled
+        | Failure::TakenOver => Exit::Source,
     };
     Failed { exit, message: failure.to_string(), code: None }
 }

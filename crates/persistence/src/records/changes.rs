@@ -1,13 +1,15 @@
 //! Reading the changes of streams and the change feeds of workspaces.
 
+use std::ops::ControlFlow;
+
 use linkspan_domain::{StreamName, WorkspaceConnectorId, WorkspaceId, ports::StoreError};
 use linkspan_sdk::{ChangesQuery, FeedPage, FeedQuery, RecordChange};
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult};
 
 use super::{
     feed::{
-        ENTRIES, ENTRIES_POSTGRES, ENTRIES_SQLITE, Entry, Found, From, NEWEST_ENTRY, Paging, Span,
-        span_sql,
+        ENTRIES, ENTRIES_POSTGRES, ENTRIES_SQLITE, Entry, FIRST, Found, From, NEWEST_ENTRY, Paging,
+        Span, first_sql, span_sql,
     },
     reading::{look, record},
     stream::small,
@@ -23,7 +25,7 @@ pub(super) async fn of_stream(
     };
     let from = From::of(&query.after)?;
     let span = Span { from, until: look.generation };
-    let found = read(session, look.pk, &span, i64::from(query.limit)).await?;
+    let found = read(session, look.pk, &span, Room::of(query.limit, query.bytes)).await?;
     Ok(found.into_iter().map(|it| it.into_change(span.from.met())).collect())
 }
 
@@ -39,8 +41,8 @@ pub(super) async fn of_workspace(
             break;
         }
         let span = entry.span(&query.after);
-        let limit = i64::try_from(paging.room()).unwrap_or(i64::MAX);
-        paging.take(entry, read(session, small(entry.stream_pk)?, &span, limit).await?);
+        let room = Room { rows: paging.room(), bytes: usize::MAX };
+        paging.take(entry, read(session, small(entry.stream_pk)?, &span, room).await?);
     }
     Ok(paging.finish(newest, entries.len()))
 }
@@ -65,16 +67,60 @@ async fn entries(session: &Session, query: &FeedQuery) -> Result<Vec<Entry>, Sto
     session.rows(sql, values).await?.iter().map(Entry::from_row).collect()
 }
 
+/// How much more there is to be found at most: rows, and bytes up to the row that has the last of them.
+struct Room {
+    rows: usize,
+    bytes: usize,
+}
+
+impl Room {
+    fn of(rows: u32, bytes: usize) -> Self {
+        Self { rows: usize::try_from(rows).unwrap_or(usize::MAX), bytes }
+    }
+
+    const fn is_left(&self) -> bool {
+        self.rows > 0 && self.bytes > 0
+    }
+
+    fn limit(&self) -> i64 {
+        i64::try_from(self.rows).unwrap_or(i64::MAX)
+    }
+
+    /// Takes what was found; whether there is more room.
+    fn take(&mut self, found: &Found) -> ControlFlow<()> {
+        self.rows = self.rows.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(found.record.payload.get().len());
+        if self.is_left() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    }
+}
+
 async fn read(
     session: &Session,
     stream_pk: i32,
     span: &Span,
-    limit: i64,
+    mut room: Room,
 ) -> Result<Vec<Found>, StoreError> {
-    let (operator, generation, key) = span.from.bound();
-    let values =
-        vec![stream_pk.into(), generation.into(), key.into(), span.until.into(), limit.into()];
-    session.rows_of(span_sql(operator), values).await?.iter().map(found).collect()
+    let mut all = Vec::new();
+    let mut take = |row: &QueryResult, room: &mut Room| {
+        let found = found(row)?;
+        let more = room.take(&found);
+        all.push(found);
+        Ok(more)
+    };
+    if let Some((operator, key)) = span.from.first()
+        && span.until >= FIRST
+    {
+        let values = vec![stream_pk.into(), key.into(), room.limit().into()];
+        session.each(first_sql(operator), values, |row| take(row, &mut room)).await?;
+    }
+    if room.is_left() && span.until > FIRST {
+        let (operator, generation, key) = span.from.bound();
+        let limit = room.limit();
+        let values =
+            vec![stream_pk.into(), generation.into(), key.into(), span.until.into(), limit.into()];
+        session.each(span_sql(operator), values, |row| take(row, &mut room)).await?;
+    }
+    Ok(all)
 }
 
 fn found(row: &QueryResult) -> Result<Found, StoreError> {

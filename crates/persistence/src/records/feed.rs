@@ -99,6 +99,15 @@ impl From {
         })
     }
 
+    /// Whether something of the [first](FIRST) generation is in it: how SQL compares keys, and with what.
+    pub(super) fn first(&self) -> Option<(&'static str, &str)> {
+        match self {
+            Self::Generation(generation) if *generation <= FIRST => Some((">=", "")),
+            Self::Behind(generation, key) if *generation == FIRST => Some((">", key)),
+            Self::Generation(_) | Self::Behind(..) => None,
+        }
+    }
+
     /// How SQL compares, and with what.
     pub(super) fn bound(&self) -> (&'static str, i32, &str) {
         match self {
@@ -135,16 +144,31 @@ impl Met<'_> {
     }
 }
 
-/// Selects the changes of a span in order: stream, generation and key of the bound, last generation, limit.
+/// The generation of a first full load, which most records of most streams stay of. It is not in the index of changes: to
+/// read it is to go through the records by their keys, and to load it costs no index.
+pub(super) const FIRST: i32 = 1;
+
+/// Selects what is of the [first](FIRST) generation in order: stream, key of the bound, limit.
+pub(super) fn first_sql(operator: &str) -> String {
+    format!(
+        "SELECT {COLUMNS}, r.generation, r.added_generation {FROM} \
+         WHERE r.stream_pk = $1 AND r.generation = 1 AND r.key {operator} $2 \
+         ORDER BY r.key LIMIT $3"
+    )
+}
+
+/// Selects the changes of a span behind the [first](FIRST) generation in order: stream, generation and key of the bound, last
+/// generation, limit. That they are behind it is said again, for the index to be taken.
 pub(super) fn span_sql(operator: &str) -> String {
     format!(
-        "SELECT {COLUMNS}, r.generation, r.added_generation \
-         FROM records r LEFT JOIN workspace_connector_sync_logs l ON l.pk = r.run_pk \
-         WHERE r.stream_pk = $1 AND (r.generation, r.key) {operator} ($2, $3) \
+        "SELECT {COLUMNS}, r.generation, r.added_generation {FROM} \
+         WHERE r.stream_pk = $1 AND r.generation > 1 AND (r.generation, r.key) {operator} ($2, $3) \
             AND r.generation <= $4 \
          ORDER BY r.generation, r.key LIMIT $5"
     )
 }
+
+const FROM: &str = "FROM records r LEFT JOIN workspace_connector_sync_logs l ON l.pk = r.run_pk";
 
 /// A record of a span, the generation that it is of, and that in which it appeared.
 pub(super) struct Found {

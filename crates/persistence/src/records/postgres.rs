@@ -21,7 +21,7 @@ use time::OffsetDateTime;
 use self::{
     commit::Commit,
     publishing::publish,
-    swap::{discard, swap},
+    swap::{discard, release, swap},
 };
 use super::{
     changes, parts, reading, search,
@@ -118,6 +118,7 @@ impl RecordStore for PostgresRecords {
             Held::Anything => (commit.merge(&checkpoint.rows).await?, Held::Anything),
         };
         let aside = commit.set_aside(&checkpoint.rejected).await?;
+        commit.release(&checkpoint.released).await?;
         let deleted = commit.bury(&checkpoint.gone).await?;
         let counts = RunCounts { deleted, ..plan.counts(&checkpoint.rows, aside) };
         let counts = counts.plus(checkpoint.pushed);
@@ -186,6 +187,9 @@ impl RecordStore for PostgresRecords {
                 0
             }
         };
+        if finish.extent == SyncMode::Full {
+            release(&mut tx, &row).await?;
+        }
         let counts = RunCounts { deleted, ..RunCounts::default() };
         count(&mut tx, &row, load.run, &counts, finish.now).await?;
         tx.commit().await.map_err(sqlx_error)?;

@@ -20,7 +20,7 @@ use time::OffsetDateTime;
 use self::{
     commit::Commit,
     publishing::publish,
-    swap::{discard, swap},
+    swap::{discard, release, swap},
 };
 use super::{
     changes, parts, reading, search,
@@ -114,6 +114,7 @@ impl RecordStore for SqliteRecords {
             Held::Anything => (commit.merge(&checkpoint.rows).await?, Held::Anything),
         };
         let aside = commit.set_aside(&checkpoint.rejected).await?;
+        commit.release(&checkpoint.released).await?;
         let deleted = commit.bury(&checkpoint.gone).await?;
         let counts = RunCounts { deleted, ..plan.counts(&checkpoint.rows, aside) };
         let counts = counts.plus(checkpoint.pushed);
@@ -180,6 +181,9 @@ impl RecordStore for SqliteRecords {
                 0
             }
         };
+        if finish.extent == SyncMode::Full {
+            release(&mut tx, &row).await?;
+        }
         let counts = RunCounts { deleted, ..RunCounts::default() };
         count(&mut tx, &row, load.run, &counts, finish.now).await?;
         tx.commit().await.map_err(sqlx_error)?;

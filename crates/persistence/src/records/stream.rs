@@ -1,6 +1,6 @@
 //! The row of a stream, which every write locks first, and the statements about it that both databases understand.
 
-use super::merge::Plan;
+use super::{feed::FIRST, merge::Plan};
 use crate::{
     error::{corrupt, unstorable},
     number::signed,
@@ -89,6 +89,16 @@ pub(super) const BEGIN: &str = "\
         loading_generation = $4, loading_run_pk = $5, cursor_column = $6, cursor_after = $7, \
         loading_basis = $8 \
     WHERE pk = $1";
+
+/// Removes what is beyond a generation: stream, generation.
+pub(super) const fn discard_sql(beyond: i32) -> &'static str {
+    if beyond < FIRST {
+        "DELETE FROM records WHERE stream_pk = $1 AND generation > $2"
+    } else {
+        // Said again, for the index of changes to be taken.
+        "DELETE FROM records WHERE stream_pk = $1 AND generation > 1 AND generation > $2"
+    }
+}
 
 /// Forgets how many records an unfinished load had added.
 pub(super) const FORGET_LOADED: &str =
@@ -209,10 +219,12 @@ impl StreamRow {
         };
         let generation = match opening.mode {
             SyncMode::Full => {
-                self.last_generation += 1;
-                self.loading = Some((self.last_generation, self.run_pk));
+                // What nobody has seen can be loaded again under the same number.
+                let generation = if self.has_readers() { self.last_generation + 1 } else { FIRST };
+                self.last_generation = self.last_generation.max(generation);
+                self.loading = Some((generation, self.run_pk));
                 self.loading_basis = Some(basis);
-                self.last_generation
+                generation
             }
             SyncMode::Incremental => {
                 if self.cursor_column != opening.cursor_column {
@@ -234,7 +246,7 @@ impl StreamRow {
             {
                 Ok(generation)
             }
-            (SyncMode::Incremental, None) => Ok(self.last_generation + 1),
+            (SyncMode::Incremental, None) => Ok(self.last_generation.max(FIRST) + 1),
             _ => Err(StoreError::Stale),
         }
     }
@@ -302,7 +314,7 @@ pub(super) fn small(pk: i64) -> Result<i32, StoreError> {
 #[cfg(test)]
 mod tests {
     use linkspan_domain::{Fence, StreamMemory, SyncLogId, SyncMode, WorkspaceConnectorId};
-    use linkspan_sdk::{ContentHash, HeldRun, Opening};
+    use linkspan_sdk::{ContentHash, Held, HeldRun, Load, Opening};
     use time::OffsetDateTime;
     use uuid::Uuid;
 
@@ -342,14 +354,14 @@ mod tests {
         row.run_pk = 8;
         assert_eq!(
             row.begin(&opening(SyncMode::Full, None)),
-            (2, Leftovers::Discard { beyond: 0 })
+            (1, Leftovers::Discard { beyond: 0 })
         );
         row.run_pk = 9;
         assert_eq!(
             row.begin(&opening(SyncMode::Incremental, None)),
             (0, Leftovers::Discard { beyond: 0 })
         );
-        assert_eq!((row.generation, row.last_generation, row.loading), (0, 2, None));
+        assert_eq!((row.generation, row.last_generation, row.loading), (0, 1, None));
     }
 
     #[test]
@@ -357,8 +369,19 @@ mod tests {
         let mut row = row();
         row.begin(&opening(SyncMode::Full, None));
         let other = Opening { basis: ContentHash::of("other"), ..opening(SyncMode::Full, None) };
-        assert_eq!(row.begin(&other), (2, Leftovers::Discard { beyond: 0 }));
-        assert_eq!(row.begin(&other), (2, Leftovers::Keep));
+        assert_eq!(row.begin(&other), (1, Leftovers::Discard { beyond: 0 }));
+        assert_eq!(row.begin(&other), (1, Leftovers::Keep));
+    }
+
+    #[test]
+    fn only_a_first_full_load_is_of_the_first_generation() {
+        let mut row = row();
+        let Opening { run, activation, stream, mode, .. } = opening(SyncMode::Incremental, None);
+        let load = Load { run, activation, stream, mode, generation: 0, held: Held::Nothing };
+        assert_eq!(row.generation_of(&load), Ok(2));
+        row.generation = 2;
+        row.last_generation = 2;
+        assert_eq!(row.begin(&opening(SyncMode::Full, None)).0, 3);
     }
 
     #[test]

@@ -159,6 +159,7 @@ impl Bench {
     pub(crate) async fn finish(&self, load: Load) -> Result<u64, StoreError> {
         self.records
             .finish_stream(&Finish {
+                extent: load.mode,
                 load,
                 memory: StreamMemory::default(),
                 retention: Retention::default(),
@@ -217,6 +218,7 @@ pub(crate) fn checkpoint(load: &Load, rows: &[(&str, &str)]) -> Checkpoint {
         load: load.clone(),
         rows: packed,
         rejected,
+        released: Vec::new(),
         gone: Vec::new(),
         mark: None,
         pushed: RunCounts::default(),

@@ -17,6 +17,7 @@ use crate::{activation::Bench, scratch::on_both};
 on_both! {
     a_reader_of_a_stream_hears_of_each_change_once
     a_full_load_is_one_change_and_its_tombstones_are_in_it
+    a_page_of_changes_ends_with_the_bytes_that_it_may_have
     what_comes_back_is_added_again
     an_abandoned_load_was_never_a_change
     a_feed_can_be_narrowed_and_still_goes_on
@@ -37,6 +38,7 @@ async fn changes(bench: &Bench, after: &Position, limit: u32) -> Vec<RecordChang
         stream: "orders".parse().unwrap(),
         after: after.clone(),
         limit,
+        bytes: usize::MAX,
     };
     bench.records.changes(&query).await.unwrap()
 }
@@ -77,6 +79,19 @@ async fn a_reader_of_a_stream_hears_of_each_change_once(url: &str) {
     let all = changes(&bench, &Position::default(), 100).await;
     let all: Vec<_> = all.into_iter().map(|it| (it.record.key, it.kind)).collect();
     assert_eq!(all, told(&[("2", Added), ("1", Added), ("3", Added)]), "each once, the last");
+}
+
+async fn a_page_of_changes_ends_with_the_bytes_that_it_may_have(url: &str) {
+    let bench = Bench::new(url).await;
+    bench.full(&[A, B, C]).await;
+    let mut lengths = Vec::new();
+    for bytes in [1, A.1.len() + 1, usize::MAX] {
+        let (activation, stream) = (bench.activation.id, "orders".parse().unwrap());
+        let query =
+            ChangesQuery { activation, stream, after: Position::default(), limit: 100, bytes };
+        lengths.push(bench.records.changes(&query).await.unwrap().len());
+    }
+    assert_eq!(lengths, [1, 2, 3]);
 }
 
 async fn a_full_load_is_one_change_and_its_tombstones_are_in_it(url: &str) {

@@ -41,7 +41,8 @@ fn stale() -> Retention {
 }
 
 async fn finish(bench: &Bench, load: Load, retention: Retention, now: OffsetDateTime) -> u64 {
-    let finish = Finish { load, memory: StreamMemory::default(), retention, now };
+    let (memory, extent) = (StreamMemory::default(), SyncMode::Full);
+    let finish = Finish { load, memory, retention, extent, now };
     bench.records.finish_stream(&finish).await.unwrap()
 }
 
@@ -83,6 +84,7 @@ async fn changes(bench: &Bench, generation: i64) -> Vec<(String, ChangeKind, boo
         stream: "orders".parse().unwrap(),
         after: Position { generation, key: None },
         limit: 100,
+        bytes: usize::MAX,
     };
     let changes = bench.records.changes(&query).await.unwrap();
     let told = |it: &Record| it.stale_since.is_some();

@@ -69,7 +69,7 @@ impl<F: AsyncFn() -> Vec<Held>> Trial<'_, F> {
 
     fn open(&self, mode: WriteMode, primary_key: &[&str]) -> BatchWriter {
         let Subject { definition, environment, settings, .. } = self.subject;
-        let request = WriteRequest { stream: self.spec(primary_key), mode };
+        let request = WriteRequest { stream: self.spec(primary_key), mode, push: None };
         definition.write(settings.clone(), request, environment.clone())
     }
 
@@ -92,7 +92,7 @@ impl<F: AsyncFn() -> Vec<Held>> Trial<'_, F> {
         for change in changes {
             writer.send(change).await?;
         }
-        writer.finish().await
+        writer.finish().await.map(drop)
     }
 
     /// Writes some records, and is gone before the end.
@@ -191,7 +191,7 @@ impl<F: AsyncFn() -> Vec<Held>> Trial<'_, F> {
         let Subject { definition, environment, settings, .. } = self.subject;
         let mut environment = environment.clone();
         environment.cancel = environment.cancel.child_token();
-        let request = WriteRequest { stream: self.spec(&["id"]), mode };
+        let request = WriteRequest { stream: self.spec(&["id"]), mode, push: None };
         let cancel = environment.cancel.clone();
         let mut writer = definition.write(settings.clone(), request, environment);
         writer.send(self.put(&[(31, None)])?).await?;
@@ -199,7 +199,7 @@ impl<F: AsyncFn() -> Vec<Held>> Trial<'_, F> {
         Ok(match timeout(PROMPT, writer.finish()).await {
             Ok(Err(Failure::Cancelled)) => Vec::new(),
             // It was done before.
-            Ok(Ok(())) if mode == WriteMode::Upsert => Vec::new(),
+            Ok(Ok(_)) if mode == WriteMode::Upsert => Vec::new(),
             Ok(other) => vec![format!("a write that is cancelled ends in {other:?}")],
             Err(_) => vec!["a write that is cancelled does not end".to_owned()],
         })

@@ -81,7 +81,7 @@ impl Target {
             )));
         }
         let stream = StreamSpec { name, ..spec };
-        let request = WriteRequest { stream, mode };
+        let request = WriteRequest { stream, mode, push: None };
         Ok(Sending { writer: definition.write(config, request, environment), records: 0 })
     }
 }

@@ -150,6 +150,22 @@ impl Commit<'_> {
         Ok(all().count() as u64)
     }
 
+    /// Lets go of what was kept aside of the records called so before this commit.
+    pub(super) async fn release(&mut self, keys: &[String]) -> Result<(), StoreError> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        sqlx::query(RELEASE)
+            .bind(self.row.pk)
+            .bind(microseconds(self.now))
+            .bind(keys)
+            .persistent(false)
+            .execute(&mut *self.tx)
+            .await
+            .map_err(sqlx_error)?;
+        Ok(())
+    }
+
     /// Makes tombstones of the records called so, and answers how many there were.
     pub(super) async fn bury(&mut self, gone: &[String]) -> Result<u64, StoreError> {
         if gone.is_empty() || self.load.mode == SyncMode::Full {
@@ -203,6 +219,11 @@ const REPLACE: &str = "\
 const REFRESH: &str = "\
     UPDATE records SET stale_since = NULL, last_seen_at = $2 \
     WHERE stream_pk = $1 AND stale_since IS NOT NULL AND key = ANY ($3)";
+
+/// What this commit itself keeps aside stays.
+const RELEASE: &str = "\
+    DELETE FROM quarantined_records \
+    WHERE stream_pk = $1 AND last_seen_at <> $2 AND key = ANY ($3)";
 
 const BURY: &str = "\
     UPDATE records SET deleted_at = $3, stale_since = NULL, run_pk = $2, generation = $5 \

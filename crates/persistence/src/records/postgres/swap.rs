@@ -29,13 +29,6 @@ pub(super) async fn swap(
         deleted = sweep(tx, row, generation, finish).await?;
         clear(tx, row).await?;
     }
-    sqlx::query(stream::RELEASE)
-        .bind(row.pk)
-        .bind(row.run_pk)
-        .persistent(false)
-        .execute(&mut *tx)
-        .await
-        .map_err(sqlx_error)?;
     sqlx::query(stream::SWAP)
         .bind(i64::from(row.pk))
         .bind(generation)
@@ -47,14 +40,20 @@ pub(super) async fn swap(
         .await
         .map_err(sqlx_error)?;
     publish(tx, row, generation).await?;
-    sqlx::query(FORGET)
+    forget(tx, row).await?;
+    Ok(deleted)
+}
+
+/// Lets go of what other runs kept aside.
+pub(super) async fn release(tx: &mut PgConnection, row: &StreamRow) -> Result<(), StoreError> {
+    sqlx::query(stream::RELEASE)
+        .bind(row.pk)
         .bind(row.run_pk)
-        .bind(i64::from(row.pk))
         .persistent(false)
         .execute(tx)
         .await
         .map_err(sqlx_error)?;
-    Ok(deleted)
+    Ok(())
 }
 
 /// Buries what the load did not meet or, where such records stay for a while, what it has not met for long enough; and
@@ -181,7 +180,7 @@ pub(super) async fn discard(
     row: &StreamRow,
     beyond: i32,
 ) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM records WHERE stream_pk = $1 AND generation > $2")
+    sqlx::query(stream::discard_sql(beyond))
         .bind(row.pk)
         .bind(beyond)
         .persistent(false)
@@ -191,6 +190,18 @@ pub(super) async fn discard(
     forget(tx, row).await?;
     clear(tx, row).await?;
     run_on_stream(tx, row, stream::FORGET_LOADED).await
+}
+
+/// Forgets how the run split the stream.
+async fn forget(tx: &mut PgConnection, row: &StreamRow) -> Result<(), StoreError> {
+    sqlx::query(FORGET)
+        .bind(row.run_pk)
+        .bind(i64::from(row.pk))
+        .persistent(false)
+        .execute(tx)
+        .await
+        .map_err(sqlx_error)?;
+    Ok(())
 }
 
 /// Forgets what waited for a swap.

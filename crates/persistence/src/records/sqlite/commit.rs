@@ -110,6 +110,21 @@ impl Commit<'_> {
         Ok(rejected.len() as u64)
     }
 
+    /// Lets go of what was kept aside of the records called so before this commit.
+    pub(super) async fn release(&mut self, keys: &[String]) -> Result<(), StoreError> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        sqlx::query(RELEASE)
+            .bind(self.row.pk)
+            .bind(microseconds(self.now))
+            .bind(writing::json_array(keys.iter().map(String::as_str)))
+            .execute(&mut *self.tx)
+            .await
+            .map_err(sqlx_error)?;
+        Ok(())
+    }
+
     /// Makes tombstones of the records called so, and answers how many there were.
     pub(super) async fn bury(&mut self, gone: &[String]) -> Result<u64, StoreError> {
         if gone.is_empty() || self.load.mode == SyncMode::Full {
@@ -140,6 +155,11 @@ impl Commit<'_> {
 const REFRESH: &str = "\
     UPDATE records SET stale_since = NULL, last_seen_at = $2 \
     WHERE stream_pk = $1 AND stale_since IS NOT NULL AND key IN (SELECT value FROM json_each($3))";
+
+/// What this commit itself keeps aside stays.
+const RELEASE: &str = "\
+    DELETE FROM quarantined_records WHERE stream_pk = $1 AND last_seen_at <> $2 \
+        AND key IN (SELECT value FROM json_each($3))";
 
 const BURY: &str = "\
     UPDATE records SET deleted_at = $3, stale_since = NULL, run_pk = $2, generation = $5 \
