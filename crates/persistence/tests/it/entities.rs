@@ -483,7 +483,7 @@ async fn a_tombstone_stays_until_every_mapping_has_met_it(url: &str) {
         let load = bench.open(mapped.run, SyncMode::Full).await.unwrap();
         bench.commit(&load, rows).await.unwrap();
         let (memory, now) = (StreamMemory::default(), EPOCH + Duration::days(day));
-        let finish = Finish { load, memory, retention, now };
+        let finish = Finish { load, memory, retention, extent: SyncMode::Full, now };
         bench.records.finish_stream(&finish).await.unwrap();
         let records = bench.page(Deleted::Shown).await;
         records.into_iter().map(|it| it.key).collect::<Vec<_>>()

@@ -63,8 +63,8 @@ async fn the_mark_goes_with_its_place(url: &str) {
         bench.commit(&load, &[A]).await.unwrap();
         let place = Some(Place::of(&CRM, place.into()));
         let memory = StreamMemory { place, ..StreamMemory::default() };
-        let finish =
-            Finish { load, memory: memory.clone(), retention: Retention::default(), now: EPOCH };
+        let (retention, extent) = (Retention::default(), SyncMode::Full);
+        let finish = Finish { load, memory: memory.clone(), retention, extent, now: EPOCH };
         bench.records.finish_stream(&finish).await.unwrap();
         bench.end(run, RunEnd::Clean).await.unwrap();
         let state = state().await;

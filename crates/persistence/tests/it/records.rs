@@ -297,8 +297,8 @@ async fn what_is_remembered_of_a_stream_is_what_readers_see(url: &str) {
     bench.commit(&load, &[A]).await.unwrap();
     assert_eq!(memory().await, None, "not before the swap");
     let retention = Retention::default();
-    let (memory, extent) = (remembered("a"), SyncMode::Full);
-    let finish = Finish { load, memory, retention, extent, now: EPOCH };
+    let extent = SyncMode::Full;
+    let finish = Finish { load, memory: remembered("a"), retention, extent, now: EPOCH };
     bench.records.finish_stream(&finish).await.unwrap();
     assert_eq!(memory().await, Some(remembered("a")));
     bench.end(run, RunEnd::Clean).await.unwrap();
