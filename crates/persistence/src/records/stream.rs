@@ -378,7 +378,7 @@ mod tests {
         let mut row = row();
         let Opening { run, activation, stream, mode, .. } = opening(SyncMode::Incremental, None);
         let load = Load { run, activation, stream, mode, generation: 0, held: Held::Nothing };
-        assert_eq!(row.generation_of(&load), Ok(2));
+        assert_eq!(row.generation_of(&load).unwrap(), 2);
         row.generation = 2;
         row.last_generation = 2;
         assert_eq!(row.begin(&opening(SyncMode::Full, None)).0, 3);
