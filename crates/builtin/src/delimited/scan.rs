@@ -157,6 +157,8 @@ pub(crate) struct Rows<'f> {
     pub(crate) offset: u64,
     fields: Vec<u8>,
     ends: Vec<usize>,
+    /// Whether the line break that ends the text has been added.
+    is_ended: bool,
 }
 
 impl<'f> Rows<'f> {
@@ -164,7 +166,7 @@ impl<'f> Rows<'f> {
         let delimiter = dialect.detect(text.piece());
         let reader = dialect.reader(delimiter);
         let (fields, ends) = (vec![0; 4096], vec![0; 64]);
-        Self { text, reader, delimiter, used: 0, offset: 0, fields, ends }
+        Self { text, reader, delimiter, used: 0, offset: 0, fields, ends, is_ended: false }
     }
 
     pub(crate) async fn next(&mut self) -> Result<Option<Row<'_>>, Failure> {
@@ -175,25 +177,30 @@ impl<'f> Rows<'f> {
                 self.text.next().await?;
                 self.used = 0;
             }
-            if self.text.piece().is_empty()
-                && let Some(line) = self.open_quote(length, width)
-            {
-                let says = "a quote that is opened there is never closed, or the file is cut off";
-                return Err(self.text.malformed(Some(line), says));
-            }
-            let (result, used, written, found) = self.reader.read_record(
-                &self.text.piece()[self.used..],
-                &mut self.fields[length..],
-                &mut self.ends[width..],
-            );
-            self.used += used;
-            self.offset += used as u64;
+            let is_last = self.text.piece().is_empty() && !self.is_ended;
+            // A line break more ends the last row, unless a quote is open: then it is text. The reader does not tell, and
+            // takes the end of a text for that of a quoted field.
+            let input = if is_last { b"\n" } else { &self.text.piece()[self.used..] };
+            let (fields, ends) = (&mut self.fields[length..], &mut self.ends[width..]);
+            let (result, used, written, found) = self.reader.read_record(input, fields, ends);
             length += written;
             width += found;
+            if is_last {
+                self.is_ended = used > 0;
+                if written > 0 {
+                    let line = self.opening_line(length, width);
+                    let says =
+                        "a quote that is opened there is never closed, or the file is cut off";
+                    return Err(self.text.malformed(Some(line), says));
+                }
+            } else {
+                self.used += used;
+                self.offset += used as u64;
+            }
             match result {
                 ReadRecordResult::InputEmpty => {}
                 ReadRecordResult::OutputFull if length >= ROW => {
-                    let line = self.open_quote(length, width).unwrap_or(line);
+                    let line = self.opening_line(length, width);
                     let says = "a row is longer than 16 MiB; is a quote missing?";
                     return Err(self.text.malformed(Some(line), says));
                 }
@@ -212,15 +219,10 @@ impl<'f> Rows<'f> {
         }
     }
 
-    /// The line where the quote begins that the text read so far leaves open, `width` fields and `length` bytes into a row.
-    ///
-    /// The reader takes the end of a text for that of a quoted field, and does not tell. But it takes a delimiter as
-    /// text only within quotes.
-    fn open_quote(&self, length: usize, width: usize) -> Option<u64> {
-        let mut probe = self.reader.clone();
-        let (_, _, written, _) = probe.read_record(&[self.delimiter], &mut [0; 2], &mut [0; 2]);
+    /// The line where the field begins in which the text read so far ends, `width` fields and `length` bytes into a row.
+    fn opening_line(&self, length: usize, width: usize) -> u64 {
         let begin = width.checked_sub(1).map_or(0, |last| self.ends[last]);
         let breaks = self.fields[begin..length].iter().filter(|it| **it == b'\n').count();
-        (written > 0).then(|| self.reader.line() - breaks as u64)
+        self.reader.line() - breaks as u64
     }
 }

@@ -85,7 +85,7 @@ async fn a_page_of_changes_ends_with_the_bytes_that_it_may_have(url: &str) {
     let bench = Bench::new(url).await;
     bench.full(&[A, B, C]).await;
     let mut lengths = Vec::new();
-    for bytes in [1, A.1.len() + 1, usize::MAX] {
+    for bytes in [1, A.1.len() + B.1.len(), usize::MAX] {
         let (activation, stream) = (bench.activation.id, "orders".parse().unwrap());
         let query =
             ChangesQuery { activation, stream, after: Position::default(), limit: 100, bytes };
