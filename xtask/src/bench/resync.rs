@@ -90,21 +90,19 @@ fn take(
     let variables = [("LINKSPAN_DATABASE_URL", records.url()), ("LINKSPAN_LOG", "error")];
     let mut server = Server::start_with(binary, &home.path().join("data"), &variables)?;
     server.wait_for("/readyz")?;
-    let mut client = Client::open(&server)?;
-    let activation = connect(&mut client, source)?;
+    let activation = connect(&mut Client::open(&server)?, source)?;
 
-    let (_, loaded) = sync(&mut client, &activation)?;
+    let (_, loaded) = sync(&server, &activation)?;
     ensure!(loaded["counts"]["written"] == rows, "the first load says {loaded}");
     records.run("vacuum analyze;\ncheckpoint")?;
-    let (unchanged, again) = sync(&mut client, &activation)?;
+    let (unchanged, again) = sync(&server, &activation)?;
     ensure!(again["counts"]["written"] == 0, "nothing had changed, but the sync says {again}");
 
     source.run(CHANGE)?;
     let pipe = upsert(source, &landing)?;
     records.run("checkpoint")?;
-    let (upsert, changed) = sync(&mut client, &activation)?;
+    let (upsert, changed) = sync(&server, &activation)?;
     ensure!(changed["counts"]["written"] == rows, "every row had changed, but: {changed}");
-    drop(client);
     server.stop()?;
     Ok(Round { unchanged, pipe, upsert })
 }
@@ -133,7 +131,9 @@ fn connect(client: &mut Client<'_>, source: &Database) -> Result<String> {
 }
 
 /// Syncs by the cursor; returns the seconds from start to end that the run states, and its attributes.
-fn sync(client: &mut Client<'_>, activation: &str) -> Result<(f64, Value)> {
+fn sync(server: &Server, activation: &str) -> Result<(f64, Value)> {
+    // The server closes connections that are silent for as long as the statements between syncs take.
+    let mut client = Client::open(server)?;
     let path = format!("/v1/workspace-connectors/{activation}/syncs");
     let attributes = json!({ "mode": "incremental" });
     let run = client.make(&path, "workspace_connector_sync_log", &attributes)?;

@@ -222,7 +222,7 @@ impl<'f> Rows<'f> {
     /// The line where the field begins in which the text read so far ends, `width` fields and `length` bytes into a row.
     fn opening_line(&self, length: usize, width: usize) -> u64 {
         let begin = width.checked_sub(1).map_or(0, |last| self.ends[last]);
-        let breaks = self.fields[begin..length].iter().filter(|it| **it == b'\n').count();
-        self.reader.line() - breaks as u64
+        let lines = self.fields[begin..length].split(|it| *it == b'\n').count();
+        self.reader.line() + 1 - lines as u64
     }
 }

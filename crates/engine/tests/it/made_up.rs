@@ -200,12 +200,12 @@ pub(crate) fn system(system: Arc<System>) -> Definition {
 }
 
 impl System {
-    /// Answers the rows that it refuses.
+    /// Answers the rows that it bad.
     fn apply(&self, change: &Change) -> Vec<usize> {
         let records = change.records();
         let ids = records.column(0).as_primitive::<Int64Type>();
         let mut held = self.held.lock().unwrap();
-        let refuses = self.refuses.lock().unwrap();
+        let bad = self.refuses.lock().unwrap();
         let mut refused = Vec::new();
         for row in 0..records.num_rows() {
             let id = ids.value(row);
@@ -213,7 +213,7 @@ impl System {
                 Change::Put(_) => {
                     let texts = records.column(2).as_string::<i32>();
                     let text = texts.is_valid(row).then(|| texts.value(row).to_owned());
-                    if text.is_some() && text == *refuses {
+                    if text.is_some() && text == *bad {
                         refused.push(row);
                     } else {
                         held.insert(id, text);

@@ -67,11 +67,6 @@ impl Output {
         line(&mut io::stdout().lock(), &machine.to_string());
     }
 
-    /// What a person should know, whatever the answer is.
-    pub(crate) fn note(&self, text: &str) {
-        line(&mut io::stderr().lock(), &format!("note: {text}"));
-    }
-
     /// Why it did not work.
     pub(crate) fn failed(&self, failed: &Failed) {
         line(&mut io::stderr().lock(), &format!("linkspan: {}", failed.message));
@@ -80,6 +75,11 @@ impl Output {
             line(&mut io::stdout().lock(), &machine.to_string());
         }
     }
+}
+
+/// What a person should know, whatever the answer is.
+pub(crate) fn note(text: &str) {
+    line(&mut io::stderr().lock(), &format!("note: {text}"));
 }
 
 /// Says a document as it is, whoever reads it.

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use super::{
     assign::{Assigned, Assignments},
     exit::{Exit, Failed},
-    output::{Output, thousands},
+    output::{Output, note, thousands},
 };
 use crate::{
     compose::{self, FileReach},
@@ -58,7 +58,7 @@ impl Read {
         let config = fitting(&definition, config)?;
         let environment = compose::environment(settings, None, FileReach::Operator);
         let environment = environment.map_err(|error| Failed::setup(&error))?;
-        let spec = self.spec(&definition, &config, &environment, output).await?;
+        let spec = self.spec(&definition, &config, &environment).await?;
         let request = ReadRequest { mode: mode(&stream)?, ..ReadRequest::full(spec.name.clone()) };
         let name = spec.name.clone();
         let mut outlet = if self.target.is_given() {
@@ -93,7 +93,6 @@ impl Read {
         definition: &Definition,
         config: &Value,
         environment: &Environment,
-        output: &Output,
     ) -> Result<StreamSpec, Failed> {
         let found = definition.discover(config.clone(), environment.clone()).await;
         let mut found = found.map_err(|it| failed(&it))?;
@@ -101,7 +100,7 @@ impl Read {
         let left_out = definition.left_out(config.clone(), environment.clone()).await;
         let left_out = left_out.map_err(|it| failed(&it))?;
         if !left_out.is_empty() {
-            output.note(&left_out.to_string());
+            note(&left_out.to_string());
         }
         let position = match &self.stream {
             Some(name) => names.iter().position(|it| it == name),
