@@ -68,7 +68,7 @@ async fn a_reader_hears_what_was_added_updated_and_deleted_since(url: &str) {
 
     let mut worded = becomes("c", &["3"]);
     if let linkspan_sdk::MappedOutcome::Objects(objects) = &mut worded.outcome {
-        objects[0].payload = r#"{"external_id":"3","number":"7"}"#.to_owned();
+        r#"{"external_id":"3","number":"7"}"#.clone_into(&mut objects[0].payload);
         objects[0].hash = linkspan_sdk::ContentHash::of(&objects[0].payload);
     }
     it.commit(3, 4, vec![worded]).await;
