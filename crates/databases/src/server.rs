@@ -1,12 +1,18 @@
 //! Where a database server is, who logs in, and how many connections are kept: the same for every make.
 
-use std::time::Duration;
+use std::{
+    ops::{Deref, DerefMut},
+    time::Duration,
+};
 
 use linkspan_domain::Secret;
 use linkspan_sdk::{ConnectorType, Cx, Failure, Permit, PoolCache};
 use serde::de::{DeserializeOwned, value};
 use serde_json::{Value, json};
-use sqlx::{ConnectOptions, Connection as _, Database, Pool, pool::PoolOptions};
+use sqlx::{
+    ConnectOptions, Connection as _, Database, Pool,
+    pool::{PoolConnection, PoolOptions},
+};
 use url::Url;
 
 /// What sets one make of servers apart: the words for how a connection is encrypted, and a few facts.
@@ -27,6 +33,45 @@ pub(crate) trait Make: Copy + Default + DeserializeOwned {
 pub(crate) enum NeedsDatabase {
     Always,
     Optional,
+}
+
+/// A connection on which a table is read. One that is not read to the end is closed: its server is in the middle of sending.
+pub(crate) struct Reading<D: Database> {
+    connection: PoolConnection<D>,
+    is_over: bool,
+}
+
+impl<D: Database> Reading<D> {
+    pub(crate) const fn on(connection: PoolConnection<D>) -> Self {
+        Self { connection, is_over: false }
+    }
+
+    /// Gives the connection back to its pool.
+    pub(crate) fn end(mut self) {
+        self.is_over = true;
+    }
+}
+
+impl<D: Database> Drop for Reading<D> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.connection.close_on_drop();
+        }
+    }
+}
+
+impl<D: Database> Deref for Reading<D> {
+    type Target = D::Connection;
+
+    fn deref(&self) -> &Self::Target {
+        &self.connection
+    }
+}
+
+impl<D: Database> DerefMut for Reading<D> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.connection
+    }
 }
 
 /// Where a database is, and who logs in.

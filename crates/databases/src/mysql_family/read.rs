@@ -16,6 +16,7 @@ use super::{
 use crate::{
     columns::batch,
     filter::{Literal, Sql, taken},
+    server::Reading,
 };
 
 /// One picture of the table from the first row to the last, and nothing is ever written.
@@ -42,9 +43,7 @@ pub(crate) async fn read(
     request: ReadRequest,
     out: &mut BatchSink,
 ) -> Result<(), Failure> {
-    let mut connection = answered(pool.acquire()).await?;
-    // A read that is given up leaves the server in the middle of sending: such a connection is of no use.
-    connection.close_on_drop();
+    let mut connection = Reading::on(answered(pool.acquire()).await?);
     for statement in BEGIN {
         answered(sqlx::raw_sql(statement).execute(&mut *connection)).await?;
     }
@@ -52,6 +51,8 @@ pub(crate) async fn read(
     for part in parts(table, &request.mode, &filter)? {
         fetch(&mut connection, table, part, &filter, request.batch, out).await?;
     }
+    answered(sqlx::raw_sql("commit").execute(&mut *connection)).await?;
+    connection.end();
     Ok(())
 }
 

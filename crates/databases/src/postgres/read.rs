@@ -16,6 +16,7 @@ use super::{
 use crate::{
     columns::batch,
     filter::{Sql, taken},
+    server::Reading,
 };
 
 /// One picture of the table from the first row to the last, and nothing is ever written.
@@ -32,15 +33,15 @@ pub(crate) async fn read(
     out: &mut BatchSink,
 ) -> Result<(), Failure> {
     let said = |error| failure("the database", error);
-    let mut connection = pool.acquire().await.map_err(said)?;
-    // A read that is given up leaves the server in the middle of sending: such a connection is of no use.
-    connection.close_on_drop();
+    let mut connection = Reading::on(pool.acquire().await.map_err(said)?);
     sqlx::raw_sql(BEGIN).execute(&mut *connection).await.map_err(said)?;
     let postgres = Postgres::of(&mut *connection, &request.filter).await?;
     let filter = taken(&postgres, table, &request.filter)?;
     for part in parts(table, &request.mode, &filter)? {
         copy(&mut connection, table, &part, request.batch, out).await?;
     }
+    sqlx::raw_sql("commit").execute(&mut *connection).await.map_err(said)?;
+    connection.end();
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 mod commit;
 mod copy;
 mod lookup;
+mod overwrite;
 mod publishing;
 mod swap;
 
@@ -110,12 +111,20 @@ impl RecordStore for PostgresRecords {
             now: checkpoint.now,
             aside: Vec::new(),
         };
+        let rows = &checkpoint.rows;
         let (plan, held) = match load.held {
-            Held::Nothing => match commit.add_all(&checkpoint.rows).await? {
+            Held::Nothing => match commit.add_all(rows).await? {
                 Some(plan) => (plan, Held::Nothing),
-                None => (commit.merge(&checkpoint.rows).await?, Held::Anything),
+                None => (commit.merge(rows).await?, Held::Anything),
             },
-            Held::Anything => (commit.merge(&checkpoint.rows).await?, Held::Anything),
+            Held::Versions => match commit.overwrite(rows).await? {
+                Some(plan) => (plan.clone(), plan.held_next(load.mode)),
+                None => (commit.merge(rows).await?, Held::Anything),
+            },
+            Held::Anything => {
+                let plan = commit.merge(rows).await?;
+                (plan.clone(), plan.held_next(load.mode))
+            }
         };
         let aside = commit.set_aside(&checkpoint.rejected).await?;
         commit.release(&checkpoint.released).await?;

@@ -27,6 +27,7 @@ on_both! {
     the_mark_moves_with_its_records
     a_mark_is_forgotten_with_its_column
     an_incremental_load_buries_what_it_names
+    many_versions_are_written_over_what_is_there
     what_is_remembered_of_a_stream_is_what_readers_see
     what_cannot_be_kept_is_kept_aside
     many_rows_go_in_at_once
@@ -277,6 +278,30 @@ async fn an_incremental_load_buries_what_it_names(url: &str) {
     assert_eq!(again.counts.deleted, 0, "what is gone does not go again");
     bench.commit(&load, &[A]).await.unwrap();
     assert_eq!(bench.count().await, 2, "what comes back is back");
+}
+
+async fn many_versions_are_written_over_what_is_there(url: &str) {
+    let bench = Bench::new(url).await;
+    let mut load = incremental(&bench).await;
+    let mut commit = async |first: u32, last: u32, version: u32, gone: &[&str]| {
+        let rows: Vec<_> = (first..last)
+            .map(|it| (it.to_string(), format!("{{\"v\":{}}}", version * (it % 2))))
+            .collect();
+        let rows: Vec<_> = rows.iter().map(|(key, text)| (key.as_str(), text.as_str())).collect();
+        let mut checkpoint = checkpoint(&load, &rows);
+        checkpoint.gone = gone.iter().map(|it| (*it).to_owned()).collect();
+        let committed = bench.records.commit(&checkpoint).await.unwrap();
+        load.held = committed.held;
+        did(committed.counts)
+    };
+    assert_eq!(commit(0, 3_000, 1, &[]).await, (3_000, 0, 0));
+    // Those at even places say what they said.
+    assert_eq!(commit(0, 3_000, 2, &[]).await, (1_500, 1_500, 0));
+    assert_eq!(commit(2_000, 4_500, 2, &["0", "1"]).await, (1_500, 1_000, 0));
+    assert_eq!(commit(4_000, 7_000, 3, &[]).await, (2_750, 250, 0));
+    let revived = commit(0, 4_000, 4, &[]).await;
+    assert_eq!(revived, (2_001, 1_999, 0), "one of the two that were gone had not changed");
+    assert_eq!(bench.syncs.streams(bench.activation.id).await.unwrap()[0].records, 7_000);
 }
 
 async fn what_is_remembered_of_a_stream_is_what_readers_see(url: &str) {

@@ -93,7 +93,7 @@ impl Commit<'_> {
     }
 
     /// The source still has these. What is to be made of it in a full load waits for the swap.
-    async fn see(&mut self, keys: &[&str]) -> Result<(), StoreError> {
+    pub(super) async fn see(&mut self, keys: &[&str]) -> Result<(), StoreError> {
         if keys.is_empty() || !self.row.has_readers() {
             return Ok(());
         }
@@ -204,21 +204,32 @@ const CHANGED: &str = "\
         (hash bytea, key text COLLATE \"C\", payload jsonb) ON COMMIT DROP; \
     TRUNCATE changed_records";
 
-/// An insert whose rows are all there: unlike an update it is no join, which the planner could get wrong.
-const REPLACE: &str = "\
-    INSERT INTO records \
-        (run_pk, first_seen_at, last_seen_at, stream_pk, generation, added_generation, hash, key, \
-            payload) \
-    SELECT $2, $4, $4, $1, $3, $3, c.hash, c.key, c.payload FROM changed_records c \
-    ON CONFLICT (stream_pk, key) DO UPDATE SET payload = excluded.payload, hash = excluded.hash, \
-        run_pk = excluded.run_pk, generation = excluded.generation, \
+/// What an insert does to a record that is there.
+macro_rules! over_sql {
+    () => {
+        "ON CONFLICT (stream_pk, key) DO UPDATE SET payload = excluded.payload, \
+        hash = excluded.hash, run_pk = excluded.run_pk, generation = excluded.generation, \
         added_generation = CASE WHEN records.deleted_at IS NULL \
             THEN records.added_generation ELSE excluded.added_generation END, \
-        last_seen_at = excluded.last_seen_at, stale_since = NULL, deleted_at = NULL";
+        last_seen_at = excluded.last_seen_at, stale_since = NULL, deleted_at = NULL"
+    };
+}
+pub(super) use over_sql;
 
+/// An insert whose rows are all there: unlike an update it is no join, which the planner could get wrong.
+const REPLACE: &str = concat!(
+    "INSERT INTO records ",
+    "(run_pk, first_seen_at, last_seen_at, stream_pk, generation, added_generation, hash, key, ",
+    "payload) ",
+    "SELECT $2, $4, $4, $1, $3, $3, c.hash, c.key, c.payload FROM changed_records c ",
+    over_sql!()
+);
+
+/// Where no record is stale, it does not look further.
 const REFRESH: &str = "\
     UPDATE records SET stale_since = NULL, last_seen_at = $2 \
-    WHERE stream_pk = $1 AND stale_since IS NOT NULL AND key = ANY ($3)";
+    WHERE stream_pk = $1 AND stale_since IS NOT NULL AND key = ANY ($3) \
+        AND EXISTS (SELECT FROM records o WHERE o.stream_pk = $1 AND o.stale_since IS NOT NULL)";
 
 /// What this commit itself keeps aside stays.
 const RELEASE: &str = "\

@@ -10,6 +10,7 @@ use super::{
         parts::FORGET,
         stream::{self, StreamRow},
     },
+    commit::over_sql,
     publishing::publish,
 };
 use crate::{error::sqlx_error, instant::microseconds, number::signed};
@@ -125,17 +126,14 @@ async fn write(
 const NO_NESTED_LOOPS: &str = "SET LOCAL enable_nestloop = off";
 
 /// An insert whose rows are all there: unlike an update it is no join, which the planner could get wrong.
-const APPLY: &str = "\
-    INSERT INTO records \
-        (run_pk, first_seen_at, last_seen_at, stream_pk, generation, added_generation, hash, key, \
-            payload) \
-    SELECT $2, $4, $4, $1, $3, $3, c.hash, c.key, c.payload \
-    FROM staged_records c WHERE c.stream_pk = $1 \
-    ON CONFLICT (stream_pk, key) DO UPDATE SET payload = excluded.payload, hash = excluded.hash, \
-        run_pk = excluded.run_pk, generation = excluded.generation, \
-        added_generation = CASE WHEN records.deleted_at IS NULL \
-            THEN records.added_generation ELSE excluded.added_generation END, \
-        last_seen_at = excluded.last_seen_at, stale_since = NULL, deleted_at = NULL";
+const APPLY: &str = concat!(
+    "INSERT INTO records ",
+    "(run_pk, first_seen_at, last_seen_at, stream_pk, generation, added_generation, hash, key, ",
+    "payload) ",
+    "SELECT $2, $4, $4, $1, $3, $3, c.hash, c.key, c.payload ",
+    "FROM staged_records c WHERE c.stream_pk = $1 ",
+    over_sql!()
+);
 
 /// Of the stale ones, those that were met. Where there are none, it does not look further.
 const REFRESH: &str = "\
