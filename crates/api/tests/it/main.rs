@@ -18,5 +18,6 @@ mod records;
 mod schedules;
 mod secrets;
 mod server;
+mod shop;
 mod tenancy;
 mod writes;

@@ -17,25 +17,19 @@ use linkspan_app::{
     Streams, SyncTargets, Syncs, TargetModels, Workspaces,
 };
 use linkspan_domain::{
-    Act, ApiKey, AuditEventId, Call, Caller, Category, KeyHash, OrganizationId, Receipt, Resource,
-    Revision, Role, Secret, StreamSpec, Visible, Workspace,
+    Act, ApiKey, AuditEventId, Call, Caller, KeyHash, OrganizationId, Receipt, Resource, Revision,
+    Role, Secret, Visible, Workspace,
     ports::{Change, FileStore, Outbound, OutboundError, OutboundRequest, OutboundResponse, World},
 };
 use linkspan_files::FolderStore;
 use linkspan_persistence::Database;
-use linkspan_sdk::{
-    BatchSink, CheckOutcome, ConnectorType, Cx, Definition, Environment, Failure, FileAccess,
-    OpenHosts, ReadRequest, Source, SourceEntry, source,
-};
+use linkspan_sdk::{Definition, Environment, FileAccess, OpenHosts};
 use linkspan_vault::{KeyPolicy, Keyring, KeyringVault};
 use poem::{
     Endpoint, EndpointExt, Request,
     endpoint::BoxEndpoint,
     http::{HeaderMap, Method},
 };
-use schemars::JsonSchema;
-use semver::Version;
-use serde::Deserialize;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, Executor, SqliteConnection};
 use tempfile::TempDir;
@@ -43,7 +37,7 @@ use time::{OffsetDateTime, macros::datetime};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::contract;
+use crate::{contract, shop::Shop};
 
 /// The secret that must not be seen anywhere.
 pub(crate) const PLANTED: &str = "hunter22-planted";
@@ -64,61 +58,6 @@ impl World for Clockwork {
     fn uuid(&self) -> Uuid {
         let next = self.ids.fetch_add(1, Ordering::Relaxed);
         Uuid::from_u128(0x0196_0000_0000_7000_8000_0000_0000_0000 | u128::from(next))
-    }
-}
-
-/// A shop that needs a host and a password.
-struct Shop;
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct ShopSettings {
-    /// `down` or `slow`, or any other for a shop that works.
-    host: String,
-    #[expect(dead_code, reason = "only its place in the schema counts")]
-    port: Option<u16>,
-    #[expect(dead_code, reason = "only that it is secret counts")]
-    password: Secret,
-}
-
-impl ConnectorType for Shop {
-    const KEY: &'static str = "shop";
-    const TITLE: &'static str = "Shop";
-    const VERSION: Version = Version::new(1, 2, 0);
-    const CATEGORY: Category = Category::Test;
-    const ALIASES: &'static [&'static str] = &["store"];
-    type Settings = ShopSettings;
-    type Shared = ();
-
-    fn source() -> Option<SourceEntry<Self>> {
-        Some(source::<Self>())
-    }
-
-    async fn check(cx: &Cx<Self>) -> Result<CheckOutcome, Failure> {
-        match cx.settings.host.as_str() {
-            "down" => Err(Failure::unavailable("down", "it is down")),
-            "slow" => std::future::pending().await,
-            _ => Ok(CheckOutcome::ok("it is open")),
-        }
-    }
-}
-
-impl Source for Shop {
-    async fn discover(cx: &Cx<Self>) -> Result<Vec<StreamSpec>, Failure> {
-        if cx.settings.host == "down" {
-            return Err(Failure::unavailable("down", "it is down"));
-        }
-        Ok(vec![StreamSpec {
-            name: "orders".parse().unwrap(),
-            fields: Vec::new(),
-            primary_key: vec!["id".to_owned()],
-            cursor_candidates: vec!["updated_at".to_owned()],
-            supports_incremental: true,
-        }])
-    }
-
-    async fn read(_: &Cx<Self>, _: ReadRequest, _: &mut BatchSink) -> Result<(), Failure> {
-        Ok(())
     }
 }
 

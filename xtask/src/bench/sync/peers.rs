@@ -26,6 +26,8 @@ import sys
 import dlt
 from dlt.sources.sql_database import sql_table
 source, target, home = sys.argv[1:]
+# SQLAlchemy knows no other scheme.
+source = source.replace("postgres://", "postgresql://", 1)
 pipeline = dlt.pipeline("bench", destination=dlt.destinations.postgres(target), dataset_name="dlt_bench", pipelines_dir=home)
 table = sql_table(credentials=source, table="customers_part", schema="public")
 table.apply_hints(primary_key="id")

@@ -1,0 +1,184 @@
+use std::{collections::BTreeMap, sync::Arc};
+
+use arrow_array::{ArrayRef, Int64Array};
+use linkspan_domain::{Fence, StreamField, StreamSpec, SyncLogId, WorkspaceConnectorId};
+use linkspan_sdk::{
+    Definition, Environment, HeldRun, OpenHosts, Push, Refusal, arrow_schema, conformance,
+};
+use linkspan_testkit::{Answer, Answers, SeenRequest};
+
+use super::*;
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+fn settings() -> Value {
+    json!({ "url": "https://hooks.example.com/in", "secret": SECRET })
+}
+
+fn environment(answers: &Arc<Answers>) -> Environment {
+    Environment::new(Arc::clone(answers) as Arc<_>, Arc::new(OpenHosts))
+}
+
+async fn send(answers: &Arc<Answers>, parameters: Value) -> Result<Value, Failure> {
+    let webhook = Definition::of::<Webhook>();
+    webhook.run_command("send", settings(), parameters, environment(answers)).await
+}
+
+fn header<'r>(seen: &'r SeenRequest, name: &str) -> &'r str {
+    seen.headers[name].to_str().unwrap()
+}
+
+/// Whether a receiver with `secret` would take it.
+fn is_signed(seen: &SeenRequest, secret: &str) -> bool {
+    let key = SigningKey::parse(&Secret::new(secret.to_owned())).unwrap();
+    let at = header(seen, "webhook-timestamp").parse().unwrap();
+    let expected = key.sign(header(seen, "webhook-id"), at, &seen.body);
+    header(seen, "webhook-signature").split(' ').any(|it| it == expected)
+}
+
+#[tokio::test]
+async fn the_type_keeps_the_contract() {
+    let answers = Arc::new(Answers::always(Answer::of(405, "")));
+    let with = |field: &str, value: Value| {
+        let mut settings = settings();
+        settings[field] = value;
+        settings
+    };
+    let subject = conformance::Subject {
+        definition: Definition::of::<Webhook>(),
+        environment: environment(&answers),
+        settings: settings(),
+        refused: vec![
+            with("url", json!("ftp://hooks.example.com")),
+            with("url", json!("https://a:pl4nted@hooks.example.com")),
+            with("secret", json!("hunter2-hunter2-hunter2-hunter2")),
+            with("previous_secret", json!("whsec_c2hvcnQ=")),
+            with("records_per_message", json!(0)),
+        ],
+        cursors: Vec::new(),
+    };
+    assert_eq!(conformance::of_check(&subject).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn whoever_plays_the_messages_has_the_records() {
+    let answers = Arc::new(Answers::always(Answer::of(204, "")));
+    let mut settings = settings();
+    settings["records_per_message"] = json!(1);
+    let subject = conformance::Subject {
+        definition: Definition::of::<Webhook>(),
+        environment: environment(&answers),
+        settings,
+        refused: Vec::new(),
+        cursors: Vec::new(),
+    };
+    let held = async || {
+        let mut held = BTreeMap::new();
+        for seen in answers.seen() {
+            assert!(is_signed(&seen, SECRET));
+            let message: Value = serde_json::from_slice(&seen.body).unwrap();
+            assert_eq!(message["data"]["stream"], "crm.people");
+            for record in message["data"]["records"].as_array().unwrap() {
+                let id = record["id"].as_i64().unwrap();
+                match message["type"].as_str().unwrap() {
+                    "records.removed" => drop(held.remove(&id)),
+                    _ => drop(held.insert(id, record["name"].as_str().map(str::to_owned))),
+                }
+            }
+        }
+        held.into_iter().collect()
+    };
+    let target = "crm.people".parse().unwrap();
+    assert_eq!(conformance::of_sink(&subject, &target, held).await, [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_is_not_taken_is_sent_again_under_its_id() {
+    let limited = Answer::of(429, "").with_header("retry-after", "20");
+    let answers = [Answer::Unreachable, Answer::of(503, ""), limited, Answer::of(200, "taken")];
+    let answers = Arc::new(Answers::sequence(answers));
+    let began = tokio::time::Instant::now();
+    let sent = send(&answers, json!({ "event_type": "a.b", "data": { "x": 1 } })).await.unwrap();
+    assert_eq!((&sent["status"], &sent["attempts"]), (&json!(200), &json!(4)));
+    assert_eq!(began.elapsed().as_secs(), 1 + 5 + 30);
+    let seen = answers.seen();
+    assert!(seen.iter().all(|it| is_signed(it, SECRET)));
+    assert!(seen.iter().all(|it| header(it, "webhook-id") == sent["id"].as_str().unwrap()));
+    let message: Value = serde_json::from_slice(&seen[0].body).unwrap();
+    assert_eq!((&message["type"], &message["data"]), (&json!("a.b"), &json!({ "x": 1 })));
+
+    let again = json!({ "event_type": "a.b", "data": {}, "id": sent["id"] });
+    assert_eq!(send(&answers, again).await.unwrap()["id"], sent["id"], "it can be played again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_never_answers_is_given_up_and_one_that_refuses_is_not_asked_again() {
+    let answers = Arc::new(Answers::always(Answer::of(500, "")));
+    let failed = send(&answers, json!({ "event_type": "a", "data": 1 })).await.unwrap_err();
+    assert!(failed.is_retryable(), "{failed:?}");
+    assert_eq!(answers.seen().len(), 1 + LADDER.len());
+    for status in [400, 401, 404, 410] {
+        let answers = Arc::new(Answers::always(Answer::of(status, "")));
+        let failed = send(&answers, json!({ "event_type": "a", "data": 1 })).await.unwrap_err();
+        assert!(!failed.is_retryable(), "{status}: {failed:?}");
+        assert_eq!(answers.seen().len(), 1, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_is_refused_stands_alone_and_the_others_are_sent() {
+    // All three, the first, the other two, the second, the third.
+    let statuses = [422, 200, 413, 400, 200];
+    let answers = Arc::new(Answers::sequence(statuses.map(|it| Answer::of(it, ""))));
+    let (refused, sent) = push(&answers).await;
+    let refused = refused.unwrap();
+    assert_eq!(refused.len(), 1);
+    assert_eq!((refused[0].change, refused[0].row), (1, 1));
+    assert!(refused[0].reason.contains("400"), "{}", refused[0].reason);
+    assert_eq!(sent[0]["data"]["generations"], json!([7, 8, 9]));
+    assert_eq!(sent[3]["data"]["generations"], json!([8]));
+    for status in [401, 403, 404, 405, 410] {
+        let answers = Arc::new(Answers::always(Answer::of(status, "")));
+        let failed = push(&answers).await.0.unwrap_err();
+        assert!(!failed.is_retryable(), "{status}: {failed:?}");
+        assert_eq!(answers.seen().len(), 1, "{status}");
+    }
+}
+
+/// Pushes three records. Answers what was refused, and the messages.
+async fn push(answers: &Arc<Answers>) -> (Result<Vec<Refusal>, Failure>, Vec<Value>) {
+    let field = StreamField { name: "id".to_owned(), kind: FieldKind::Integer, nullable: false };
+    let stream = StreamSpec {
+        name: "crm.people".parse().unwrap(),
+        fields: vec![field],
+        primary_key: vec!["id".to_owned()],
+        cursor_candidates: Vec::new(),
+        supports_incremental: false,
+    };
+    let ids: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
+    let records = RecordBatch::try_new(arrow_schema(&stream), vec![ids]).unwrap();
+    let run = HeldRun { id: SyncLogId::from_uuid(Uuid::nil()), fence: Fence(1) };
+    let push = Push { activation: WorkspaceConnectorId::from_uuid(Uuid::nil()), run };
+    let request = WriteRequest { stream, mode: WriteMode::Upsert, push: Some(push) };
+    let webhook = Definition::of::<Webhook>();
+    let mut writer = webhook.write(settings(), request, environment(answers));
+    writer.push(Change::Put(records), vec![7, 8, 9]).await.unwrap();
+    let refused = writer.finish().await;
+    let seen = answers.seen();
+    let sent = seen.iter().map(|it| serde_json::from_slice(&it.body).unwrap());
+    (refused, sent.collect())
+}
+
+#[tokio::test]
+async fn while_a_secret_is_rotated_receivers_with_either_are_content() {
+    let answers = Arc::new(Answers::always(Answer::of(200, "")));
+    let mut settings = settings();
+    let next = "whsec_bmV4dCBzZWNyZXQgb2YgdGhlIHdlYmhvb2s=";
+    settings["secret"] = json!(next);
+    settings["previous_secret"] = json!(SECRET);
+    let parameters = json!({ "event_type": "a", "data": null });
+    let webhook = Definition::of::<Webhook>();
+    webhook.run_command("send", settings, parameters, environment(&answers)).await.unwrap();
+    let seen = answers.seen();
+    assert!(is_signed(&seen[0], next) && is_signed(&seen[0], SECRET));
+}
