@@ -70,6 +70,7 @@ pub(crate) const fn status(code: Code) -> StatusCode {
         Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Code::Invalid
+        | Code::QueryTooSlow
         | Code::IdempotencyMismatch
         | Code::TypeUnsupported
         | Code::InvalidConfig
@@ -85,6 +86,9 @@ pub(crate) const fn status(code: Code) -> StatusCode {
         Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
+
+/// What is said of a query that was stopped.
+const TOO_SLOW: &str = "the query takes too long; narrow it by activation or stream";
 
 /// Whether the same request may succeed later.
 const fn is_retryable(code: Code) -> bool {
@@ -170,6 +174,7 @@ impl<E: Problem> From<E> for Failure {
         let detail = match code {
             Code::Internal => Cow::Borrowed(OURS),
             Code::Unavailable => Cow::Borrowed(AWAY),
+            Code::QueryTooSlow => Cow::Borrowed(TOO_SLOW),
             _ => Cow::Owned(error.to_string()),
         };
         if matches!(code, Code::Internal | Code::Unavailable) {

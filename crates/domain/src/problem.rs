@@ -53,6 +53,9 @@ pub enum Code {
     /// The request took too long.
     #[strum(to_string = "request.timed_out")]
     TimedOut,
+    /// The query takes too long.
+    #[strum(to_string = "query.too_slow")]
+    QueryTooSlow,
     /// The cursor is not of this list, or was altered.
     #[strum(to_string = "page.invalid_cursor")]
     InvalidCursor,

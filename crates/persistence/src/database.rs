@@ -24,6 +24,7 @@ use sqlx::{
 
 use crate::{
     access::SqlAccessStore,
+    asking::SearchTime,
     entities::SqlEntities,
     error::{ConnectError, MigrateError, sqlx_error},
     idempotency::SqlIdempotencyStore,
@@ -39,20 +40,23 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Database {
     pools: Pools,
+    search: SearchTime,
 }
 
-/// How many connections a database may have at once.
+/// How many connections a database may have at once, and for how long.
 #[derive(Clone, Copy, Debug)]
 pub struct PoolSizes {
     /// On PostgreSQL: all of them. On SQLite: those that read; one more writes.
     pub connections: u32,
     /// How long a call waits for one of them to be free.
     pub patience: Duration,
+    /// How long a call may look for what a condition holds of.
+    pub search: SearchTime,
 }
 
 impl Default for PoolSizes {
     fn default() -> Self {
-        Self { connections: 8, patience: Duration::from_secs(10) }
+        Self { connections: 8, patience: Duration::from_secs(10), search: SearchTime::default() }
     }
 }
 
@@ -82,7 +86,7 @@ pub async fn connect_with(url: &str, sizes: PoolSizes) -> Result<Database, Conne
         Some(("postgres" | "postgresql", _)) => postgres(url, sizes).await?,
         _ => return Err(ConnectError::UnknownScheme),
     };
-    Ok(Database { pools })
+    Ok(Database { pools, search: sizes.search })
 }
 
 async fn sqlite(url: &str, sizes: PoolSizes) -> Result<Pools, ConnectError> {
@@ -105,7 +109,14 @@ async fn sqlite(url: &str, sizes: PoolSizes) -> Result<Pools, ConnectError> {
     // The writer first: it makes the file, and readers find it in WAL mode.
     let writer = pool(1).connect_with(options.clone()).await.map_err(unavailable)?;
     let watcher = Watcher::new(options.clone());
-    let readers = pool(sizes.connections).connect_with(options).await.map_err(unavailable)?;
+    let readers = pool(sizes.connections).after_release(|connection, _| {
+        Box::pin(async move {
+            // A call that was given up leaves the limit of its statement behind.
+            connection.lock_handle().await?.remove_progress_handler();
+            Ok(true)
+        })
+    });
+    let readers = readers.connect_with(options).await.map_err(unavailable)?;
     Ok(Pools::Sqlite { readers, writer, watcher })
 }
 
@@ -263,6 +274,11 @@ impl Database {
     /// The records that runs bring in.
     pub fn records(&self) -> Arc<dyn RecordStore> {
         record_store(self)
+    }
+
+    /// How long a call may look for what a condition holds of.
+    pub(crate) const fn search_time(&self) -> SearchTime {
+        self.search
     }
 
     /// The connections, for what goes beneath sessions.

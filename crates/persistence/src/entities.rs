@@ -127,7 +127,7 @@ impl EntityStore for SqlEntities {
 
     async fn search(&self, search: &EntitySearch) -> Result<EntityPage, StoreError> {
         let session = self.db.read().await?;
-        let page = search::search(&session, search).await?;
+        let page = search::search(&session, self.db.search_time(), search).await?;
         session.commit().await?;
         Ok(page)
     }

@@ -26,6 +26,9 @@ pub enum ConnectError {
 #[error("cannot bring the schema of the database up to date")]
 pub struct MigrateError(#[source] pub(crate) Box<dyn std::error::Error + Send + Sync>);
 
+const SQLITE_INTERRUPT: &str = "9";
+const POSTGRES_QUERY_CANCELED: &str = "57014";
+
 /// What a failed statement means to a caller.
 pub(crate) fn store_error(error: DbErr) -> StoreError {
     match error.sql_err() {
@@ -39,6 +42,15 @@ pub(crate) fn store_error(error: DbErr) -> StoreError {
 /// What a failed statement of sqlx's own means to a caller.
 pub(crate) fn sqlx_error(error: sqlx::Error) -> StoreError {
     store_error(query_error(error))
+}
+
+/// What a failed statement that is stopped after a while means to a caller.
+pub(crate) fn stopped_error(error: sqlx::Error) -> StoreError {
+    let code = error.as_database_error().and_then(|it| it.code());
+    match code.as_deref() {
+        Some(SQLITE_INTERRUPT | POSTGRES_QUERY_CANCELED) => StoreError::TooSlow,
+        _ => sqlx_error(error),
+    }
 }
 
 /// A failed statement, in SeaORM's words.

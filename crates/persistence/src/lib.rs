@@ -25,5 +25,6 @@ mod store;
 mod syncs;
 mod table;
 
+pub use asking::SearchTime;
 pub use database::{Database, PoolSizes, connect, connect_with};
 pub use error::{ConnectError, MigrateError};

@@ -1,6 +1,9 @@
 //! One unit of work on the database: a transaction.
 
-use std::ops::ControlFlow;
+use std::{
+    ops::ControlFlow,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
@@ -13,9 +16,12 @@ use sqlx::{AssertSqlSafe, Postgres, Sqlite, Transaction, query::Query};
 use tokio::sync::Mutex;
 
 use crate::{
-    error::{query_error, sqlx_error, store_error},
+    error::{query_error, sqlx_error, stopped_error, store_error},
     instant::{sqlite_text, storable},
 };
+
+/// After how many steps of its machine SQLite is asked whether a statement takes too long.
+const STEPS: i32 = 10_000;
 
 /// Runs statements in one transaction. What was written is kept by [`commit`](Self::commit), else forgotten.
 ///
@@ -83,6 +89,39 @@ impl Session {
     ) -> Result<Vec<QueryResult>, StoreError> {
         let statement = Statement::from_sql_and_values(self.get_database_backend(), sql, values);
         self.query_all_raw(statement).await.map_err(store_error)
+    }
+
+    /// As [`rows_of`](Self::rows_of), of a statement that is stopped once it took so long.
+    pub(crate) async fn rows_within(
+        &self,
+        limit: Duration,
+        sql: String,
+        values: Vec<Value>,
+    ) -> Result<Vec<QueryResult>, StoreError> {
+        let statement = Statement::from_sql_and_values(self.get_database_backend(), sql, values);
+        let rows: Result<Vec<QueryResult>, sqlx::Error> = match &self.0 {
+            Inner::Sqlite(it) => {
+                let mut transaction = it.lock().await;
+                let until = Instant::now() + limit;
+                let mut handle = transaction.lock_handle().await.map_err(sqlx_error)?;
+                handle.set_progress_handler(STEPS, move || Instant::now() < until);
+                drop(handle);
+                let rows = sqlite(statement).fetch_all(&mut **transaction).await;
+                // If nobody waits for the rows any more, the pool does this.
+                transaction.lock_handle().await.map_err(sqlx_error)?.remove_progress_handler();
+                rows.map(|rows| rows.into_iter().map(QueryResult::from).collect())
+            }
+            Inner::Postgres(it) => {
+                let mut transaction = it.lock().await;
+                // 0 would be no limit.
+                let set = format!("SET LOCAL statement_timeout = {}", limit.as_millis().max(1));
+                let set = sqlx::raw_sql(AssertSqlSafe(set));
+                set.execute(&mut **transaction).await.map_err(sqlx_error)?;
+                let rows = postgres(statement).fetch_all(&mut **transaction).await;
+                rows.map(|rows| rows.into_iter().map(QueryResult::from).collect())
+            }
+        };
+        rows.map_err(stopped_error)
     }
 
     /// Hands the rows of a statement that was put together to `take`, one after the other, until it has enough.

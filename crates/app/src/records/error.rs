@@ -166,6 +166,7 @@ pub(crate) const fn store_code(error: &StoreError) -> Code {
         StoreError::Dangling => Code::Dangling,
         StoreError::Stale => Code::Stale,
         StoreError::ClaimLost => Code::IdempotencyInFlight,
+        StoreError::TooSlow => Code::QueryTooSlow,
         StoreError::Unavailable(_) => Code::Unavailable,
         StoreError::Corrupt(_) => Code::Internal,
     }

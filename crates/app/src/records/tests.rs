@@ -86,6 +86,7 @@ async fn the_stores_refusals_have_product_words() {
         (|| StoreError::Taken, "resource.name_taken"),
         (|| StoreError::Dangling, "resource.dangling"),
         (|| StoreError::ClaimLost, "idempotency.in_flight"),
+        (|| StoreError::TooSlow, "query.too_slow"),
         (|| StoreError::Unavailable("gone".into()), "platform.unavailable"),
         (|| StoreError::Corrupt("odd".into()), "platform.internal"),
     ] {

@@ -1,5 +1,7 @@
 //! Holding a condition against the fields of a stream.
 
+use std::convert::Infallible;
+
 use time::{Date, format_description::BorrowedFormatItem, macros::format_description};
 
 use super::{Condition, Decimal, FieldPath, Scalar, Test};
@@ -61,6 +63,26 @@ impl Condition {
         self.bound(fields)
     }
 
+    /// The condition as records with these fields are asked it: what compares with decimals is a decimal itself, if it
+    /// reads as one. Unlike [`bind`](Self::bind), it leaves the rest as it is, whether it fits or not.
+    #[must_use]
+    pub fn with_decimals(&self, fields: &[StreamField]) -> Self {
+        let all = |parts: &[Self]| parts.iter().map(|it| it.with_decimals(fields)).collect();
+        match self {
+            Self::And(parts) => Self::And(all(parts)),
+            Self::Or(parts) => Self::Or(all(parts)),
+            Self::Not(part) => Self::Not(Box::new(part.with_decimals(fields))),
+            Self::Field(path, test) if kind(path, fields) == Ok(FieldKind::Decimal) => {
+                let Ok(test) = test.map(|it| {
+                    let decimal = it.as_decimal().map(Scalar::Decimal);
+                    Ok::<_, Infallible>(decimal.unwrap_or_else(|| it.clone()))
+                });
+                Self::Field(path.clone(), test)
+            }
+            Self::Field(..) => self.clone(),
+        }
+    }
+
     fn bound(&self, fields: &[StreamField]) -> Result<Self, ConditionMismatch> {
         let all = |parts: &[Self]| {
             parts.iter().map(|it| it.bound(fields)).collect::<Result<_, ConditionMismatch>>()
@@ -94,20 +116,18 @@ impl Test {
     /// The same test of decimals.
     fn of_decimals(&self, path: &FieldPath) -> Result<Self, ConditionMismatch> {
         let (operator, _) = self.to_wire();
-        let decimal = |it: &Scalar| match it {
-            Scalar::Number(it) => Decimal::parse(&it.to_string()),
-            Scalar::Text(it) => Decimal::parse(it),
-            Scalar::Decimal(it) => Some(it.clone()),
-            Scalar::Boolean(_) => None,
-        };
-        let one = |it: &Scalar| {
-            decimal(it).map(Scalar::Decimal).ok_or_else(|| ConditionMismatch::WrongOperand {
+        self.map(|it| {
+            it.as_decimal().map(Scalar::Decimal).ok_or_else(|| ConditionMismatch::WrongOperand {
                 field: path.to_string(),
                 kind: FieldKind::Decimal,
                 operator,
             })
-        };
-        let all = |list: &[Scalar]| list.iter().map(one).collect::<Result<_, ConditionMismatch>>();
+        })
+    }
+
+    /// The same test with other values to compare with.
+    fn map<E>(&self, one: impl Fn(&Scalar) -> Result<Scalar, E>) -> Result<Self, E> {
+        let all = |list: &[Scalar]| list.iter().map(&one).collect::<Result<_, E>>();
         Ok(match self {
             Self::Eq(it) => Self::Eq(one(it)?),
             Self::Neq(it) => Self::Neq(one(it)?),
@@ -161,6 +181,15 @@ impl Test {
 }
 
 impl Scalar {
+    fn as_decimal(&self) -> Option<Decimal> {
+        match self {
+            Self::Number(it) => Decimal::parse(&it.to_string()),
+            Self::Text(it) => Decimal::parse(it),
+            Self::Decimal(it) => Some(it.clone()),
+            Self::Boolean(_) => None,
+        }
+    }
+
     fn fits(&self, kind: FieldKind) -> bool {
         match kind {
             FieldKind::Json => true,

@@ -97,6 +97,9 @@ pub enum StoreError {
     /// The idempotency claim ran out while the call was at work, and another call has it now.
     #[error("another call took over the idempotency key")]
     ClaimLost,
+    /// It took too long to look for something.
+    #[error("the query takes too long; narrow it by activation or stream")]
+    TooSlow,
     /// The store did not answer; the same call may succeed later.
     #[error("the store did not answer")]
     Unavailable(#[source] Cause),

@@ -1,6 +1,6 @@
 //! Looking for entities by what they say: SQL lets through what the database can tell, then the condition is asked.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use async_trait::async_trait;
 use linkspan_domain::{Deleted, Entity, EntityId, ports::StoreError};
@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use uuid::Uuid;
 
 use crate::{
-    asking::{Asking, Candidates, FETCH, Through},
+    asking::{Asking, Candidates, FETCH, SearchTime, Through},
     error::{corrupt, store_error},
     records::predicate::Predicate,
     session::Session,
@@ -20,10 +20,12 @@ use crate::{
 
 pub(super) async fn search(
     session: &Session,
+    time: SearchTime,
     search: &EntitySearch,
 ) -> Result<EntityPage, StoreError> {
-    let mut asking = Asking::new(search.limit, search.after);
-    let next = match asking.go_through(&Entities { session, search }).await? {
+    let mut asking = Asking::new(search.limit, time.page, search.after);
+    let entities = Entities { session, limit: time.statement, search };
+    let next = match asking.go_through(&entities).await? {
         Through::All => None,
         Through::NotYet => asking.last,
     };
@@ -55,6 +57,8 @@ impl Candidate {
 /// The entities of a model.
 struct Entities<'a> {
     session: &'a Session,
+    /// How long a statement may take.
+    limit: Duration,
     search: &'a EntitySearch,
 }
 
@@ -66,7 +70,7 @@ impl Candidates for Entities<'_> {
 
     async fn fetch(&self, after: Option<&i64>) -> Result<Vec<(i64, Candidate)>, StoreError> {
         let (text, values) = sql(self.session, self.search, after.copied());
-        let rows = self.session.rows_of(text, values).await?;
+        let rows = self.session.rows_within(self.limit, text, values).await?;
         let candidates = rows.iter().map(Candidate::from_row);
         candidates.map(|it| it.map(|it| (it.position, it))).collect()
     }

@@ -218,7 +218,7 @@ impl RecordStore for PostgresRecords {
     }
 
     async fn search(&self, search: &RecordSearch) -> Result<SearchPage, StoreError> {
-        search::search(&self.db.read().await?, search).await
+        search::search(&self.db.read().await?, self.db.search_time(), search).await
     }
 
     async fn quarantined(&self, query: &QuarantineQuery) -> Result<Vec<Quarantined>, StoreError> {

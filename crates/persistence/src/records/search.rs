@@ -1,5 +1,7 @@
 //! Looking for records by what they say, through one stream after the other.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use linkspan_domain::{Deleted, StreamName, WorkspaceConnectorId, WorkspaceId, ports::StoreError};
 use linkspan_sdk::{FoundRecord, Record, RecordSearch, SearchPage, SearchPosition};
@@ -14,7 +16,7 @@ use super::{
     stream::small,
 };
 use crate::{
-    asking::{Asking, Candidates, FETCH, Through},
+    asking::{Asking, Candidates, FETCH, SearchTime, Through},
     error::{corrupt, store_error},
     session::Session,
 };
@@ -45,6 +47,11 @@ impl Place {
         })
     }
 
+    /// Behind all records of it.
+    const fn behind(&self) -> SearchPosition {
+        SearchPosition { stream: self.pk + 1, key: None }
+    }
+
     /// Where a record of it is.
     fn of(&self, record: &Record) -> SearchPosition {
         SearchPosition { stream: self.pk, key: Some(record.key.clone()) }
@@ -53,27 +60,30 @@ impl Place {
 
 pub(super) async fn search(
     session: &Session,
+    time: SearchTime,
     search: &RecordSearch,
 ) -> Result<SearchPage, StoreError> {
     let (text, values) = places(search);
     let places = session.rows_of(text, values).await?;
     let places = places.iter().map(Place::from_row).collect::<Result<Vec<_>, _>>()?;
-    let mut asking = Asking::new(search.limit, search.after.clone());
+    let mut asking = Asking::new(search.limit, time.page, search.after.clone());
     for place in &places {
-        let candidates = InPlace { session, search, place };
+        let candidates = InPlace { session, limit: time.statement, search, place };
         if asking.go_through(&candidates).await? == Through::NotYet {
             return Ok(SearchPage { records: asking.found, next: asking.last });
         }
+        asking.last = Some(place.behind());
     }
     let is_last = i64::try_from(places.len()).is_ok_and(|it| it < STREAMS);
-    let next = places.last().filter(|_| !is_last);
-    let next = next.map(|it| SearchPosition { stream: it.pk + 1, key: None });
+    let next = asking.last.filter(|_| !is_last);
     Ok(SearchPage { records: asking.found, next })
 }
 
 /// The records of one stream.
 struct InPlace<'a> {
     session: &'a Session,
+    /// How long a statement may take.
+    limit: Duration,
     search: &'a RecordSearch,
     place: &'a Place,
 }
@@ -91,7 +101,7 @@ impl Candidates for InPlace<'_> {
         let here = after.filter(|it| it.stream == self.place.pk);
         let after = here.and_then(|it| it.key.as_deref());
         let (text, values) = records(self.session, self.place, self.search, after)?;
-        let rows = self.session.rows_of(text, values).await?;
+        let rows = self.session.rows_within(self.limit, text, values).await?;
         let records = rows.iter().map(|row| {
             let record = record(row, self.place.met_all_at)?;
             Ok((self.place.of(&record), record))

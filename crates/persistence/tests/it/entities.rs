@@ -8,6 +8,7 @@ use linkspan_domain::{
     TargetModel, Visible, Workspace, WorkspaceId,
     ports::{Change, StoreError},
 };
+use linkspan_persistence::SearchTime;
 use linkspan_sdk::{
     ContentHash, EntitySearch, EntityStore, Finish, HeldRun, Kept, MappedObject, MappedOutcome,
     MappedPage, MappedRecord, Position, Reversal,
@@ -23,7 +24,7 @@ use crate::{
     activation::Bench,
     place::keep,
     scratch::on_both,
-    search::{condition, values},
+    search::{condition, hurried, values},
 };
 
 on_both! {
@@ -462,6 +463,12 @@ async fn a_search_goes_on_page_by_page_within_model_and_tenant(url: &str) {
     let odd = EntitySearch { limit: 7, ..search(&it, &json!({ "odd": { "_eq": true } })) };
     let all = found(&it, &odd).await;
     assert_eq!((all.len(), all.is_sorted()), (600, true));
+    let time = SearchTime { page: std::time::Duration::ZERO, ..SearchTime::default() };
+    let hurried = hurried(url, time).await.mapped();
+    let page = hurried.search(&EntitySearch { limit: 1_000, ..odd.clone() }).await.unwrap();
+    let rest = EntitySearch { limit: 1_000, after: page.next, ..odd.clone() };
+    let rest = hurried.search(&rest).await.unwrap();
+    assert_eq!((page.entities.len(), rest.entities.len(), rest.next), (500, 100, None));
     let shown = EntitySearch { deleted: Deleted::Shown, ..odd.clone() };
     assert_eq!(found(&it, &shown).await.len(), 650);
     let own = EntitySearch { activation: Some(it.bench.activation.id), limit: 500, ..odd.clone() };

@@ -40,7 +40,8 @@ async fn only_urls_of_databases_we_know_are_opened() {
 
 #[tokio::test]
 async fn a_refused_connection_repeats_no_password() {
-    let sizes = PoolSizes { connections: 1, patience: Duration::from_millis(200) };
+    let sizes =
+        PoolSizes { connections: 1, patience: Duration::from_millis(200), ..PoolSizes::default() };
     let url = "postgres://somebody:hunter22-planted@127.0.0.1:1/linkspan";
     let refused = connect_with(url, sizes).await.unwrap_err();
     assert!(matches!(refused, ConnectError::Unavailable(_)));

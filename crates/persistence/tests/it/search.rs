@@ -1,7 +1,12 @@
 //! Looking for records: the database lets through what the condition holds of, page by page, within the tenant.
 
-use linkspan_domain::{Condition, Deleted, RunEnd, SyncMode, WorkspaceConnectorId};
-use linkspan_sdk::{RecordSearch, SearchPosition};
+use std::time::Duration;
+
+use linkspan_domain::{
+    Condition, Deleted, RunEnd, SyncMode, WorkspaceConnectorId, ports::StoreError,
+};
+use linkspan_persistence::{Database, PoolSizes, SearchTime, connect_with};
+use linkspan_sdk::{RecordQuery, RecordSearch, RecordStore, SearchPosition};
 use linkspan_testkit::Random;
 use serde_json::{Value, json};
 
@@ -11,6 +16,8 @@ on_both! {
     what_is_found_is_what_the_condition_holds_of
     a_search_goes_on_page_by_page
     a_search_stays_in_its_workspaces_and_activation
+    a_page_that_took_long_enough_goes_on
+    a_statement_that_takes_too_long_is_stopped_and_nothing_after_it
     a_page_ends_after_eight_megabytes_and_goes_on
 }
 
@@ -27,10 +34,17 @@ fn search(bench: &Bench, condition: &Value) -> RecordSearch {
 }
 
 async fn found(bench: &Bench, search: &RecordSearch) -> Vec<(WorkspaceConnectorId, String)> {
+    found_by(&*bench.records, search).await
+}
+
+async fn found_by(
+    records: &dyn RecordStore,
+    search: &RecordSearch,
+) -> Vec<(WorkspaceConnectorId, String)> {
     let mut search = search.clone();
     let mut found = Vec::new();
     loop {
-        let page = bench.records.search(&search).await.unwrap();
+        let page = records.search(&search).await.unwrap();
         assert!(page.records.len() <= search.limit as usize);
         for it in page.records {
             assert_eq!(it.position.key.as_ref(), Some(&it.record.key));
@@ -222,6 +236,54 @@ async fn a_search_stays_in_its_workspaces_and_activation(url: &str) {
     assert_eq!(found(&one, &named).await, []);
     let foreign = RecordSearch { workspaces: vec![one.place.foreign_workspace], ..all };
     assert_eq!(found(&one, &foreign).await, []);
+}
+
+/// One connection to the database at `url`, on which looking for something may take so long.
+pub(crate) async fn hurried(url: &str, search: SearchTime) -> Database {
+    let sizes = PoolSizes { connections: 1, search, ..PoolSizes::default() };
+    connect_with(url, sizes).await.unwrap()
+}
+
+async fn a_page_that_took_long_enough_goes_on(url: &str) {
+    let one = Bench::new(url).await;
+    let other = one.another(2).await;
+    let rows: Vec<(String, String)> =
+        (0..1_300).map(|it| (format!("{it:05}"), format!("{{\"n\":{it}}}"))).collect();
+    let rows: Vec<(&str, &str)> = rows.iter().map(|(key, row)| (&**key, &**row)).collect();
+    one.full(&rows).await;
+    other.full(&rows).await;
+    let time = SearchTime { page: Duration::ZERO, ..SearchTime::default() };
+    let db = hurried(url, time).await;
+    let all = search(&one, &json!({}));
+    let page = db.records().search(&all).await.unwrap();
+    assert_eq!(page.records.len(), 500);
+    assert_eq!(found_by(&*db.records(), &all).await, found(&one, &all).await);
+    let none = search(&one, &json!({ "n": { "_eq": -1 } }));
+    let page = db.records().search(&none).await.unwrap();
+    assert!(page.records.is_empty() && page.next.is_some(), "{page:?}");
+    assert_eq!(found_by(&*db.records(), &none).await, []);
+}
+
+async fn a_statement_that_takes_too_long_is_stopped_and_nothing_after_it(url: &str) {
+    let bench = Bench::new(url).await;
+    let rows: Vec<(String, String)> =
+        (0..20_000).map(|it| (format!("{it:05}"), format!("{{\"n\":{it}}}"))).collect();
+    let rows: Vec<(&str, &str)> = rows.iter().map(|(key, row)| (&**key, &**row)).collect();
+    bench.full(&rows).await;
+    let time = SearchTime { statement: Duration::from_millis(1), ..SearchTime::default() };
+    let db = hurried(url, time).await;
+    let none = search(&bench, &json!({ "n": { "_eq": -1 } }));
+    let refused = db.records().search(&none).await;
+    assert!(matches!(refused, Err(StoreError::TooSlow)), "{refused:?}");
+    let all = RecordQuery {
+        activation: bench.activation.id,
+        stream: "orders".parse().unwrap(),
+        deleted: Deleted::Hidden,
+        after: None,
+        limit: 20_000,
+    };
+    assert_eq!(db.records().page(&all).await.unwrap().len(), 20_000);
+    assert_eq!(found(&bench, &none).await, []);
 }
 
 async fn a_page_ends_after_eight_megabytes_and_goes_on(url: &str) {
