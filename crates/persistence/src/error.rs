@@ -46,7 +46,7 @@ pub(crate) fn sqlx_error(error: sqlx::Error) -> StoreError {
 
 /// What a failed statement that is stopped after a while means to a caller.
 pub(crate) fn stopped_error(error: sqlx::Error) -> StoreError {
-    let code = error.as_database_error().and_then(|it| it.code());
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     match code.as_deref() {
         Some(SQLITE_INTERRUPT | POSTGRES_QUERY_CANCELED) => StoreError::TooSlow,
         _ => sqlx_error(error),

@@ -7,7 +7,6 @@ use arrow_array::{
     TimestampMicrosecondArray, types::Int64Type,
 };
 use async_compression::tokio::write::{GzipEncoder, ZstdEncoder};
-use futures_util::StreamExt;
 use linkspan_domain::{Cursor, CursorType, FieldKind};
 use linkspan_sdk::{
     BatchLimits, CursorSpec, Environment, Failure, OpenHosts, ReadMode, ReadRequest, conformance,
