@@ -1,3 +1,5 @@
+//! What arrives at a webhook, and what becomes of its answers.
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use arrow_array::{ArrayRef, Int64Array};
