@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use linkspan_domain::{RunCounts, SyncMode};
-use linkspan_sdk::{Held, Rejected, Rows};
+use linkspan_sdk::{Rejected, Rows};
 
 use crate::number::signed;
 
@@ -127,14 +127,6 @@ impl Plan {
     pub(super) fn refuse(&mut self, rows: usize, appearing: usize) {
         self.written -= rows as u64;
         self.appearing -= signed(appearing as u64);
-    }
-
-    /// What the stream may hold of the rows of the next commit: like those of this one, they are other versions of what is
-    /// there, if most of many were.
-    pub(super) fn held_next(&self, mode: SyncMode) -> Held {
-        const MANY: u64 = 1_000;
-        let mostly = self.written >= MANY && self.written > self.unchanged;
-        if mode == SyncMode::Incremental && mostly { Held::Versions } else { Held::Anything }
     }
 
     /// The counts of the commit.

@@ -3,7 +3,6 @@
 mod commit;
 mod copy;
 mod lookup;
-mod overwrite;
 mod publishing;
 mod swap;
 
@@ -117,14 +116,7 @@ impl RecordStore for PostgresRecords {
                 Some(plan) => (plan, Held::Nothing),
                 None => (commit.merge(rows).await?, Held::Anything),
             },
-            Held::Versions => match commit.overwrite(rows).await? {
-                Some(plan) => (plan.clone(), plan.held_next(load.mode)),
-                None => (commit.merge(rows).await?, Held::Anything),
-            },
-            Held::Anything => {
-                let plan = commit.merge(rows).await?;
-                (plan.clone(), plan.held_next(load.mode))
-            }
+            Held::Anything => (commit.merge(rows).await?, Held::Anything),
         };
         let aside = commit.set_aside(&checkpoint.rejected).await?;
         commit.release(&checkpoint.released).await?;

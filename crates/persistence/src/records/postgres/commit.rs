@@ -93,7 +93,7 @@ impl Commit<'_> {
     }
 
     /// The source still has these. What is to be made of it in a full load waits for the swap.
-    pub(super) async fn see(&mut self, keys: &[&str]) -> Result<(), StoreError> {
+    async fn see(&mut self, keys: &[&str]) -> Result<(), StoreError> {
         if keys.is_empty() || !self.row.has_readers() {
             return Ok(());
         }

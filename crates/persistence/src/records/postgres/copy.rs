@@ -152,7 +152,7 @@ fn microseconds(at: OffsetDateTime) -> i64 {
 
 /// What is wrong with a row, if that is why the statement failed: a data exception (SQLSTATE class 22) or a limit
 /// of the database (class 54). The message of the first may quote the row, so it is not repeated.
-pub(super) fn row_fault(error: &sqlx::Error) -> Option<String> {
+fn row_fault(error: &sqlx::Error) -> Option<String> {
     let code = error.as_database_error()?.code()?;
     match code.get(..2)? {
         "22" => Some(format!("PostgreSQL cannot represent it as JSON (SQLSTATE {code})")),
