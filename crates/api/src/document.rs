@@ -1,6 +1,7 @@
 //! JSON:API documents, written straight into the answer.
 
 use linkspan_domain::{Page, Position};
+use linkspan_sdk::More;
 use serde::{
     Serialize, Serializer,
     ser::{Error, SerializeMap, SerializeSeq},
@@ -101,6 +102,16 @@ pub(crate) enum Sequel {
     Later(String),
     /// Nothing.
     Never,
+}
+
+impl Sequel {
+    /// What comes behind a page of a feed, from `next` on.
+    pub(crate) fn of(more: More, next: String) -> Self {
+        match more {
+            More::Waiting => Self::Now(next),
+            More::NotYet => Self::Later(next),
+        }
+    }
 }
 
 /// A document about a part of a sequence that has no end, or none that is known. Each thing comes with its cursor.

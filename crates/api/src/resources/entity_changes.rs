@@ -4,7 +4,7 @@ use linkspan_app::FollowEntities;
 use linkspan_domain::{
     Attribute, EntityId, Revision, StreamName, TargetModel, WorkspaceConnectorId, WorkspaceId,
 };
-use linkspan_sdk::{EntityChange, EntityFeedPosition, More};
+use linkspan_sdk::{EntityChange, EntityFeedPosition};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
@@ -36,16 +36,12 @@ pub(super) async fn answer(
     let follow = FollowEntities { model, activation, after, limit: size.get().into() };
     let page = context.app.entities.changes(&call.caller, follow).await?;
     let cursor = |at: &EntityFeedPosition| scope.seal(&(at.entry, &at.place));
-    let next = cursor(&page.next);
+    let sequel = Sequel::of(page.more, cursor(&page.next));
     let changes: Vec<_> = page
         .changes
         .into_iter()
         .map(|change| ShownEntityChange { cursor: cursor(&change.position), change })
         .collect();
-    let sequel = match page.more {
-        More::Waiting => Sequel::Now(next),
-        More::NotYet => Sequel::Later(next),
-    };
     Sequence::of(&changes, |it| it.cursor.clone(), &path, &query, sequel)
 }
 

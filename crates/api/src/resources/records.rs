@@ -5,9 +5,7 @@ use linkspan_domain::{
     Attribute, Code, Condition, Deleted, PageSize, Revision, StreamName, SyncLogId,
     WorkspaceConnectorId,
 };
-use linkspan_sdk::{
-    ChangeKind, FeedChange, FeedPosition, FoundRecord, More, Record, SearchPosition,
-};
+use linkspan_sdk::{ChangeKind, FeedChange, FeedPosition, FoundRecord, Record, SearchPosition};
 use poem_openapi::{OpenApi, registry::MetaSchema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, value::RawValue};
@@ -60,16 +58,12 @@ impl Operations {
         let after = after.map(|it| feed_position(&scope, &it)).transpose()?.unwrap_or_default();
         let page = context.app.data.changes(&call.caller, choice, after, size.get().into()).await?;
         let cursor = |at: &FeedPosition| scope.seal(&(at.entry, &at.key));
-        let next = cursor(&page.next);
+        let sequel = Sequel::of(page.more, cursor(&page.next));
         let changes: Vec<_> = page
             .changes
             .into_iter()
             .map(|change| ShownChange { cursor: cursor(&change.position), change })
             .collect();
-        let sequel = match page.more {
-            More::Waiting => Sequel::Now(next),
-            More::NotYet => Sequel::Later(next),
-        };
         Sequence::of(&changes, |it| it.cursor.clone(), &path, &query, sequel)
     }
 

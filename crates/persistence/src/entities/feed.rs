@@ -6,7 +6,7 @@ use linkspan_domain::{Entity, EntityId, Visible, ports::StoreError};
 use linkspan_sdk::{
     ChangeKind, EntityChange, EntityFeedPage, EntityFeedPosition, EntityFeedQuery, More,
 };
-use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, QueryResult, Statement, Value};
+use sea_orm::{ColumnTrait, DbErr, QueryResult, Value};
 
 use crate::{
     error::store_error,
@@ -132,8 +132,7 @@ async fn places(session: &Session, query: &EntityFeedQuery) -> Result<Vec<Place>
          WHERE w.workspace_id = $1 AND (e.entry, e.pk) > ($2, $3){narrow} \
          ORDER BY e.entry, e.pk LIMIT $4"
     );
-    let statement = Statement::from_sql_and_values(session.get_database_backend(), text, values);
-    let rows = session.query_all_raw(statement).await.map_err(store_error)?;
+    let rows = session.rows_of(text, values).await?;
     let place = |row: &QueryResult| -> Result<Place, DbErr> {
         Ok(Place {
             pk: row.try_get("", "pk")?,

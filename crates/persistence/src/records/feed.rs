@@ -7,7 +7,7 @@ use linkspan_sdk::{
 use sea_orm::QueryResult;
 use uuid::Uuid;
 
-use super::reading::COLUMNS;
+use super::reading::{COLUMNS, FROM};
 use crate::error::{corrupt, store_error};
 
 /// Takes the next number of a workspace's feed: stream. Whoever else publishes in this workspace waits here until this transaction
@@ -167,8 +167,6 @@ pub(super) fn span_sql(operator: &str) -> String {
          ORDER BY r.generation, r.key LIMIT $5"
     )
 }
-
-const FROM: &str = "FROM records r LEFT JOIN workspace_connector_sync_logs l ON l.pk = r.run_pk";
 
 /// A record of a span, the generation that it is of, and that in which it appeared.
 pub(super) struct Found {

@@ -20,6 +20,10 @@ pub(super) const COLUMNS: &str = "r.key, CAST(r.payload AS text) AS payload, r.h
     l.workspace_connector_sync_log_id AS run, \
     r.first_seen_at, r.last_seen_at, r.stale_since, r.deleted_at";
 
+/// Where [`COLUMNS`] come from.
+pub(super) const FROM: &str =
+    "FROM records r LEFT JOIN workspace_connector_sync_logs l ON l.pk = r.run_pk";
+
 /// A stream as readers find it.
 pub(super) struct Look {
     pub(super) pk: i32,
@@ -65,8 +69,7 @@ pub(super) async fn page(
     };
     let behind = if query.after.is_some() { " AND r.key > $4" } else { "" };
     let sql = format!(
-        "SELECT {COLUMNS} \
-         FROM records r LEFT JOIN workspace_connector_sync_logs l ON l.pk = r.run_pk \
+        "SELECT {COLUMNS} {FROM} \
          WHERE r.stream_pk = $1 AND r.generation <= $2{deleted}{behind} ORDER BY r.key LIMIT $3"
     );
     let mut values = vec![look.pk.into(), look.generation.into(), i64::from(query.limit).into()];

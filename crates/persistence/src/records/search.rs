@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{
     predicate::Predicate,
-    reading::{COLUMNS, met_all_at, record},
+    reading::{COLUMNS, FROM, met_all_at, record},
     stream::small,
 };
 use crate::{
@@ -177,8 +177,7 @@ fn records(
     let predicate = Predicate::of(session.into(), "r.payload", &search.condition, values.len() + 1);
     values.extend(predicate.values);
     let text = format!(
-        "SELECT {COLUMNS} \
-         FROM records r LEFT JOIN workspace_connector_sync_logs l ON l.pk = r.run_pk \
+        "SELECT {COLUMNS} {FROM} \
          WHERE r.stream_pk = $1 AND r.generation <= $2{behind}{deleted} AND ({}) \
          ORDER BY r.key LIMIT {FETCH}",
         predicate.sql
