@@ -216,13 +216,38 @@ impl Bench {
         self.engine.claim("worker", Some(run)).await.unwrap().unwrap()
     }
 
-    /// A whole run.
-    pub(crate) async fn sync(&self, mode: SyncMode) -> RunOutcome {
-        let run = self.start(mode, &[]).await;
+    /// Works a run off, to its end.
+    pub(crate) async fn finish(&self, run: SyncLogId) -> RunOutcome {
         let run = self.claim(run).await;
-        let id = run.id;
         let ended = self.engine.run(run, &Stop::default()).await;
         let Ended::Finished(outcome) = ended else { panic!("{ended:?}") };
+        outcome
+    }
+
+    /// Works on a run until something has happened, and gives it back.
+    pub(crate) async fn give_back(&self, run: SyncLogId, happened: impl Future<Output = ()>) {
+        let run = self.claim(run).await;
+        let (engine, stop) = (self.engine.clone(), Stop::default());
+        let working = tokio::spawn({
+            let stop = stop.clone();
+            async move { engine.run(run, &stop).await }
+        });
+        happened.await;
+        stop.drain.cancel();
+        assert_eq!(working.await.unwrap(), Ended::Released);
+    }
+
+    /// Waits until a run has written so many records.
+    pub(crate) async fn written(&self, run: SyncLogId, records: u64) {
+        while self.log(run).await.counts.written < records {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// A whole run.
+    pub(crate) async fn sync(&self, mode: SyncMode) -> RunOutcome {
+        let id = self.start(mode, &[]).await;
+        let outcome = self.finish(id).await;
         let log = self.log(id).await;
         assert_eq!(log.status, outcome.status());
         assert_eq!(log.error_code.zip(log.error), outcome.error);

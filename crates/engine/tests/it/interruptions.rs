@@ -43,10 +43,7 @@ async fn a_source_that_falls_silent_counts_as_unavailable() {
         bench.engine.limits.stall = Duration::from_millis(100);
         bench.engine.limits.retries = 0;
         let run = bench.start(SyncMode::Full, &[]).await;
-        let run = bench.claim(run).await;
-        let Ended::Finished(outcome) = bench.engine.run(run, &Stop::default()).await else {
-            panic!()
-        };
+        let outcome = bench.finish(run).await;
         assert_eq!(
             (outcome.end, outcome.error.unwrap().0),
             (RunEnd::Failed, "source.unavailable".to_owned())
@@ -83,25 +80,15 @@ async fn a_run_that_is_given_back_goes_on_elsewhere() {
         let (source, reached, _go_on) = halting();
         let bench = Bench::new(&url, source).await;
         let id = bench.start(SyncMode::Incremental, &[]).await;
-        let run = bench.claim(id).await;
-        let (engine, stop) = (bench.engine.clone(), Stop::default());
-        let working = tokio::spawn({
-            let stop = stop.clone();
-            async move { engine.run(run, &stop).await }
-        });
-        reached.notified().await;
-        while bench.log(id).await.counts.written < 6 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        stop.drain.cancel();
-        assert_eq!(working.await.unwrap(), Ended::Released);
+        let happened = async {
+            reached.notified().await;
+            bench.written(id, 6).await;
+        };
+        bench.give_back(id, happened).await;
         assert_eq!(bench.status().await, Status::Processing);
 
         bench.serve(items(&["items"], numbered(0..12)));
-        let run = bench.claim(id).await;
-        let Ended::Finished(outcome) = bench.engine.run(run, &Stop::default()).await else {
-            panic!()
-        };
+        let outcome = bench.finish(id).await;
         assert_eq!(outcome.end, RunEnd::Clean);
         let counts = bench.log(id).await.counts;
         assert_eq!(outcome.counts, counts, "counts go on with the run");
@@ -164,10 +151,7 @@ async fn a_paused_activation_is_left_alone() {
         activation.apply(linkspan_domain::Event::Disabled).unwrap();
         let store = bench.db.workspace_connectors();
         store.write(&[Change::Update(activation)], &receipt(9, None)).await.unwrap();
-        let run = bench.claim(id).await;
-        let Ended::Finished(outcome) = bench.engine.run(run, &Stop::default()).await else {
-            panic!()
-        };
+        let outcome = bench.finish(id).await;
         assert_eq!(outcome.end, RunEnd::Cancelled);
         assert_eq!(bench.status().await, Status::Disabled);
         assert_eq!(bench.records("items", Deleted::Shown).await.len(), 0);

@@ -9,7 +9,7 @@ use linkspan_domain::{
     Resource, Revision, StreamField, SyncMode, TargetModel, Visible,
     ports::{Change, Store},
 };
-use linkspan_engine::{Ended, RunEvent, Stop};
+use linkspan_engine::RunEvent;
 
 use crate::{
     bench::{Bench, for_both, on_sqlite},
@@ -90,9 +90,7 @@ async fn reasons(bench: &Bench) -> Vec<(DiagnosticReason, String)> {
 
 async fn last_counts(bench: &Bench) -> EntityCounts {
     let run = bench.start(SyncMode::Full, &[]).await;
-    let log = bench.claim(run).await;
-    let ended = bench.engine.run(log, &Stop::default()).await;
-    assert!(matches!(ended, Ended::Finished(_)), "{ended:?}");
+    bench.finish(run).await;
     bench.log(run).await.entities
 }
 
@@ -187,24 +185,15 @@ async fn a_run_that_is_taken_over_maps_each_record_once() {
         let bench = Arc::new(Bench::new(&url, definition).await);
         let mapping = add_mapping(&bench, EXPRESSION).await;
         let run = bench.start(SyncMode::Incremental, &[]).await;
-        let log = bench.claim(run).await;
-        let (stop, engine) = (Stop::default(), bench.engine.clone());
-        let working = tokio::spawn({
-            let stop = stop.clone();
-            async move { engine.run(log, &stop).await }
-        });
-        reached.notified().await;
-        while bench.log(run).await.counts.written < 6 {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
-        stop.drain.cancel();
-        assert_eq!(working.await.unwrap(), Ended::Released);
+        let happened = async {
+            reached.notified().await;
+            bench.written(run, 6).await;
+        };
+        bench.give_back(run, happened).await;
         assert_eq!(bench.log(run).await.entities, EntityCounts::default(), "the load is not over");
 
         go_on.notify_one();
-        let log = bench.claim(run).await;
-        let ended = bench.engine.run(log, &Stop::default()).await;
-        assert!(matches!(ended, Ended::Finished(_)), "{ended:?}");
+        bench.finish(run).await;
         assert_eq!(bench.log(run).await.entities, counts(12, 0, 0, 0));
         let versions = bench.db.mapped().versions(mapping.id).await.unwrap();
         assert_eq!((versions[0].counts.mapped, versions[0].counts.persisted), (12, 12));

@@ -10,7 +10,6 @@ use std::{
 
 use futures_util::{FutureExt, future::pending};
 use linkspan_domain::{Deleted, DiagnosticReason, RunEnd, SyncMode};
-use linkspan_engine::{Ended, Stop};
 use linkspan_sdk::{Definition, ReadRequest};
 use serde_json::json;
 
@@ -51,25 +50,15 @@ async fn a_full_load_that_is_taken_over_under_another_filter_begins_anew() {
         let (source, reached, _go_on) = halting();
         let bench = Bench::new(&url, source).await;
         let id = bench.start(SyncMode::Full, &[]).await;
-        let run = bench.claim(id).await;
-        let (engine, stop) = (bench.engine.clone(), Stop::default());
-        let working = tokio::spawn({
-            let stop = stop.clone();
-            async move { engine.run(run, &stop).await }
-        });
-        reached.notified().await;
-        while bench.log(id).await.counts.written < 6 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        stop.drain.cancel();
-        assert_eq!(working.await.unwrap(), Ended::Released);
+        let happened = async {
+            reached.notified().await;
+            bench.written(id, 6).await;
+        };
+        bench.give_back(id, happened).await;
 
         bench.filter(&json!({ "id": { "_gte": 6 } }));
         bench.serve(items(&["items"], numbered(0..12)));
-        let run = bench.claim(id).await;
-        let Ended::Finished(outcome) = bench.engine.run(run, &Stop::default()).await else {
-            panic!()
-        };
+        let outcome = bench.finish(id).await;
         assert_eq!(outcome.end, RunEnd::Clean);
         let kept = bench.records("items", Deleted::Shown).await;
         let keys: Vec<_> = kept.iter().map(|it| it.key.as_str()).collect();
@@ -105,22 +94,14 @@ async fn a_stream_that_a_run_has_read_is_not_read_again_by_its_next_worker() {
         let (source, reads) = half_stuck();
         let bench = Bench::new(&url, source).await;
         let id = bench.start(SyncMode::Full, &[]).await;
-        let run = bench.claim(id).await;
-        let (engine, stop) = (bench.engine.clone(), Stop::default());
-        let working = tokio::spawn({
-            let stop = stop.clone();
-            async move { engine.run(run, &stop).await }
-        });
-        while bench.state("one").await.and_then(|it| it.loaded_by) != Some(id) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        stop.drain.cancel();
-        assert_eq!(working.await.unwrap(), Ended::Released);
-
-        let run = bench.claim(id).await;
-        let Ended::Finished(outcome) = bench.engine.run(run, &Stop::default()).await else {
-            panic!()
+        let happened = async {
+            while bench.state("one").await.and_then(|it| it.loaded_by) != Some(id) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
         };
+        bench.give_back(id, happened).await;
+
+        let outcome = bench.finish(id).await;
         assert_eq!((outcome.end, outcome.counts.read), (RunEnd::Clean, 10));
         assert_eq!(reads.load(Ordering::SeqCst), 1);
         bench.sync(SyncMode::Full).await;

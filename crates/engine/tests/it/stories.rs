@@ -149,10 +149,7 @@ async fn settings_that_do_not_fit_are_told_before_anything_is_read() {
         assert_eq!((outcome.end, bench.status().await), (RunEnd::Failed, Status::Enabled));
 
         let run = bench.start(SyncMode::Full, &["a", "z"]).await;
-        let run = bench.claim(run).await;
-        let Ended::Finished(outcome) = bench.engine.run(run, &Stop::default()).await else {
-            panic!()
-        };
+        let outcome = bench.finish(run).await;
         let (code, message) = outcome.error.unwrap();
         assert_eq!(code, "stream.not_found");
         assert!(message.contains("`z`"), "{message}");

@@ -184,6 +184,12 @@ impl Bench {
         records.into_iter().map(|it| (it.key, it.payload.get().replace(": ", ":"))).collect()
     }
 
+    /// An incremental load of a run of its own.
+    pub(crate) async fn incremental(&self) -> Load {
+        let run = self.begin(SyncMode::Incremental).await;
+        self.open(run, SyncMode::Incremental).await.unwrap()
+    }
+
     /// All records, with or without tombstones.
     pub(crate) async fn page(&self, deleted: Deleted) -> Vec<Record> {
         let query = RecordQuery {

@@ -8,8 +8,7 @@ use std::{
 use futures_util::future::join_all;
 use linkspan_domain::{Deleted, RunEnd, SyncMode, WorkspaceConnectorId};
 use linkspan_sdk::{
-    ChangeKind, ChangesQuery, FeedChange, FeedPosition, FeedQuery, Load, More, Position,
-    RecordChange,
+    ChangeKind, ChangesQuery, FeedChange, FeedPosition, FeedQuery, More, Position, RecordChange,
 };
 
 use crate::{activation::Bench, scratch::on_both};
@@ -58,14 +57,9 @@ fn told(changes: &[(&str, ChangeKind)]) -> Vec<(String, ChangeKind)> {
     changes.iter().map(|(key, kind)| ((*key).to_owned(), *kind)).collect()
 }
 
-async fn incremental(bench: &Bench) -> Load {
-    let run = bench.begin(SyncMode::Incremental).await;
-    bench.open(run, SyncMode::Incremental).await.unwrap()
-}
-
 async fn a_reader_of_a_stream_hears_of_each_change_once(url: &str) {
     let bench = Bench::new(url).await;
-    let load = incremental(&bench).await;
+    let load = bench.incremental().await;
     bench.commit(&load, &[B, A]).await.unwrap();
     let (heard, at) = follow(&bench, Position::default()).await;
     assert_eq!(heard, told(&[("1", Added), ("2", Added)]));
@@ -118,7 +112,7 @@ async fn what_comes_back_is_added_again(url: &str) {
     assert_eq!(heard, told(&[("2", Added)]));
     bench.full(&[A]).await;
     let (_, at) = follow(&bench, at).await;
-    let load = incremental(&bench).await;
+    let load = bench.incremental().await;
     bench.commit(&load, &[B]).await.unwrap();
     assert_eq!(follow(&bench, at).await.0, told(&[("2", Added)]));
 }
@@ -129,7 +123,7 @@ async fn an_abandoned_load_was_never_a_change(url: &str) {
     let load = bench.open(run, SyncMode::Full).await.unwrap();
     bench.commit(&load, &[A, B]).await.unwrap();
     bench.end(run, RunEnd::Failed).await.unwrap();
-    let load = incremental(&bench).await;
+    let load = bench.incremental().await;
     bench.commit(&load, &[C]).await.unwrap();
     assert_eq!(follow(&bench, Position::default()).await.0, told(&[("3", Added)]));
     assert_eq!(feed(&bench, &query(&bench)).await.len(), 1);
@@ -164,7 +158,7 @@ async fn a_feed_can_be_narrowed_and_still_goes_on(url: &str) {
     let one = Bench::new(url).await;
     let other = one.another(2).await;
     for bench in [&one, &other, &one] {
-        let load = incremental(bench).await;
+        let load = bench.incremental().await;
         bench.commit(&load, &[A, B, C]).await.unwrap();
         bench.commit(&load, &[A2]).await.unwrap();
         bench.end(load.run, RunEnd::Clean).await.unwrap();
@@ -206,7 +200,7 @@ async fn write(bench: &Bench, seed: u32) {
         if round % 3 == 2 {
             bench.full(&rows[..15]).await;
         } else {
-            let load = incremental(bench).await;
+            let load = bench.incremental().await;
             for part in rows.chunks(4) {
                 bench.commit(&load, part).await.unwrap();
             }

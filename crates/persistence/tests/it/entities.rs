@@ -4,21 +4,20 @@ use std::sync::Arc;
 
 use linkspan_domain::{
     Condition, ConnectorMapping, ConnectorMappingId, Deleted, Entity, EntityCounts, ListQuery,
-    MappingOrigin, MappingStatus, Retention, Revision, RunEnd, StreamMemory, SyncMode, SyncTarget,
-    TargetModel, Visible, Workspace, WorkspaceId,
+    MappingOrigin, MappingStatus, Revision, RunEnd, SyncMode, SyncTarget, TargetModel, Visible,
+    Workspace, WorkspaceId,
     ports::{Change, StoreError},
 };
 use linkspan_persistence::SearchTime;
 use linkspan_sdk::{
-    ContentHash, EntitySearch, EntityStore, Finish, HeldRun, Kept, MappedObject, MappedOutcome,
-    MappedPage, MappedRecord, Position, Reversal,
+    ContentHash, EntitySearch, EntityStore, HeldRun, Kept, MappedObject, MappedOutcome, MappedPage,
+    MappedRecord, Position, Reversal,
 };
 use linkspan_testkit::{
     Random,
     fixtures::{EPOCH, Specimen, id, receipt},
 };
 use serde_json::{Value, json};
-use time::Duration;
 
 use crate::{
     activation::Bench,
@@ -40,7 +39,6 @@ on_both! {
     an_activation_begins_as_its_own_target
     all_targets_receive_and_a_new_one_from_the_beginning
     entities_go_with_their_activation
-    a_tombstone_stays_until_every_mapping_has_met_it
     what_is_found_is_what_the_condition_holds_of
     a_search_goes_on_page_by_page_within_model_and_tenant
 }
@@ -480,27 +478,4 @@ async fn a_search_goes_on_page_by_page_within_model_and_tenant(url: &str) {
     ] {
         assert_eq!(found(&it, &elsewhere).await, [""; 0]);
     }
-}
-
-async fn a_tombstone_stays_until_every_mapping_has_met_it(url: &str) {
-    let mapped = Mapped::new(url).await;
-    let bench = &mapped.bench;
-    let retention = Retention { stale: None, tombstones: Some(1_u32.try_into().unwrap()) };
-    let full = async |rows: &[(&str, &str)], day: i64| {
-        let load = bench.open(mapped.run, SyncMode::Full).await.unwrap();
-        bench.commit(&load, rows).await.unwrap();
-        let (memory, now) = (StreamMemory::default(), EPOCH + Duration::days(day));
-        let finish = Finish { load, memory, retention, extent: SyncMode::Full, now };
-        bench.records.finish_stream(&finish).await.unwrap();
-        let records = bench.page(Deleted::Shown).await;
-        records.into_iter().map(|it| it.key).collect::<Vec<_>>()
-    };
-    let (one, two) = (("1", "{}"), ("2", "{\"a\":1}"));
-    full(&[one, two], 1).await;
-    mapped.commit(0, 1, vec![becomes("1", &["a"]), becomes("2", &["b"])]).await;
-    full(&[one], 2).await;
-    assert_eq!(full(&[one], 10).await, ["1", "2"], "the mapping has yet to meet it");
-    mapped.commit(1, 2, vec![gone("2")]).await;
-    assert_eq!(mapped.live().await, [("1".to_owned(), "a".to_owned())]);
-    assert_eq!(full(&[one], 11).await, ["1"]);
 }

@@ -8,11 +8,12 @@ use linkspan_testkit::fixtures::EPOCH;
 use serde_json::json;
 
 use crate::{
-    activation::{Bench, LEASE, checkpoint},
+    activation::{Bench, LEASE, checkpoint, did},
     scratch::on_both,
 };
 
 on_both! {
+    many_versions_are_written_over_what_is_there
     a_load_on_another_basis_begins_anew_and_so_does_its_plan
     the_mark_goes_with_its_place
     who_read_a_stream_in_full_is_known
@@ -85,4 +86,28 @@ async fn who_read_a_stream_in_full_is_known(url: &str) {
     assert_eq!(loaded_by().await, Some(run.id));
     let absent = bench.syncs.stream(bench.activation.id, &"absent".parse().unwrap()).await;
     assert_eq!(absent.unwrap(), None);
+}
+
+async fn many_versions_are_written_over_what_is_there(url: &str) {
+    let bench = Bench::new(url).await;
+    let mut load = bench.incremental().await;
+    let mut commit = async |first: u32, last: u32, version: u32, gone: &[&str]| {
+        let rows: Vec<_> = (first..last)
+            .map(|it| (it.to_string(), format!("{{\"v\":{}}}", version * (it % 2))))
+            .collect();
+        let rows: Vec<_> = rows.iter().map(|(key, text)| (key.as_str(), text.as_str())).collect();
+        let mut checkpoint = checkpoint(&load, &rows);
+        checkpoint.gone = gone.iter().map(|it| (*it).to_owned()).collect();
+        let committed = bench.records.commit(&checkpoint).await.unwrap();
+        load.held = committed.held;
+        did(committed.counts)
+    };
+    assert_eq!(commit(0, 3_000, 1, &[]).await, (3_000, 0, 0));
+    // Those at even places say what they said.
+    assert_eq!(commit(0, 3_000, 2, &[]).await, (1_500, 1_500, 0));
+    assert_eq!(commit(2_000, 4_500, 2, &["0", "1"]).await, (1_500, 1_000, 0));
+    assert_eq!(commit(4_000, 7_000, 3, &[]).await, (2_750, 250, 0));
+    let revived = commit(0, 4_000, 4, &[]).await;
+    assert_eq!(revived, (2_001, 1_999, 0), "one of the two that were gone had not changed");
+    assert_eq!(bench.syncs.streams(bench.activation.id).await.unwrap()[0].records, 7_000);
 }

@@ -4,7 +4,7 @@ use linkspan_domain::{
     Condition, Cursor, Deleted, FieldKind, Retention, RunEnd, StreamField, StreamMemory, SyncMode,
     ports::StoreError,
 };
-use linkspan_sdk::{Finish, Held, Load, LoadPart, QuarantineQuery, RecordQuery, Rejected};
+use linkspan_sdk::{Finish, Held, LoadPart, QuarantineQuery, RecordQuery, Rejected};
 use linkspan_testkit::fixtures::EPOCH;
 use serde_json::json;
 use time::Duration;
@@ -27,7 +27,6 @@ on_both! {
     the_mark_moves_with_its_records
     a_mark_is_forgotten_with_its_column
     an_incremental_load_buries_what_it_names
-    many_versions_are_written_over_what_is_there
     what_is_remembered_of_a_stream_is_what_readers_see
     what_cannot_be_kept_is_kept_aside
     many_rows_go_in_at_once
@@ -44,11 +43,6 @@ const D: (&str, &str) = ("4", "{\"d\":1}");
 
 fn owned(rows: &[(&str, &str)]) -> Vec<(String, String)> {
     rows.iter().map(|(key, payload)| ((*key).to_owned(), (*payload).to_owned())).collect()
-}
-
-async fn incremental(bench: &Bench) -> Load {
-    let run = bench.begin(SyncMode::Incremental).await;
-    bench.open(run, SyncMode::Incremental).await.unwrap()
 }
 
 async fn what_is_kept_can_be_read(url: &str) {
@@ -95,14 +89,14 @@ async fn what_is_kept_can_be_read(url: &str) {
 
 async fn an_unchanged_record_is_not_written_again(url: &str) {
     let bench = Bench::new(url).await;
-    let load = incremental(&bench).await;
+    let load = bench.incremental().await;
     assert_eq!(did(bench.commit(&load, &[A, B]).await.unwrap().counts), (2, 0, 0));
     assert_eq!(bench.seen().await, owned(&[A, B]), "readers see it at once");
     let again = bench.commit(&load, &[A, B]).await.unwrap();
     assert_eq!((did(again.counts), again.held), ((0, 2, 0), Held::Anything));
     bench.end(load.run, RunEnd::Clean).await.unwrap();
 
-    let load = incremental(&bench).await;
+    let load = bench.incremental().await;
     assert_eq!(load.held, Held::Anything);
     let before = bench.page(Deleted::Hidden).await;
     let third = bench.commit(&load, &[A2, B, C]).await.unwrap();
@@ -116,7 +110,7 @@ async fn an_unchanged_record_is_not_written_again(url: &str) {
 
 async fn of_rows_with_one_key_the_last_is_kept(url: &str) {
     let bench = Bench::new(url).await;
-    let load = incremental(&bench).await;
+    let load = bench.incremental().await;
     let committed = bench.commit(&load, &[A2, B, A, B, A2, A2]).await.unwrap();
     assert_eq!((did(committed.counts), committed.held), ((3, 3, 0), Held::Anything));
     assert_eq!(bench.seen().await, owned(&[A2, B]));
@@ -168,7 +162,7 @@ async fn what_comes_back_is_alive_again(url: &str) {
     assert_eq!(bench.count().await, 2);
 
     bench.full(&[]).await;
-    let load = incremental(&bench).await;
+    let load = bench.incremental().await;
     assert_eq!(did(bench.commit(&load, &[A2]).await.unwrap().counts), (1, 0, 0));
     assert_eq!(bench.seen().await, owned(&[A2]));
     assert_eq!(bench.count().await, 1);
@@ -211,7 +205,7 @@ async fn another_run_begins_anew(url: &str) {
     let load = bench.open(run, SyncMode::Full).await.unwrap();
     bench.commit(&load, &[A2, D]).await.unwrap();
     bench.end(run, RunEnd::Failed).await.unwrap();
-    let load = incremental(&bench).await;
+    let load = bench.incremental().await;
     assert_eq!(bench.seen().await, owned(&[C]));
     bench.commit(&load, &[A]).await.unwrap();
     assert_eq!(bench.seen().await, owned(&[A, C]));
@@ -249,7 +243,7 @@ async fn the_mark_moves_with_its_records(url: &str) {
         let state = state.unwrap().unwrap();
         (state.cursor_column, state.cursor_after, state.synced_at)
     };
-    let load = incremental(&bench).await;
+    let load = bench.incremental().await;
     assert_eq!(mark().await, (Some("id".to_owned()), None, None));
     let mut first = checkpoint(&load, &[A]);
     first.mark = Some(Cursor::Int(7));
@@ -269,7 +263,7 @@ async fn the_mark_moves_with_its_records(url: &str) {
 async fn an_incremental_load_buries_what_it_names(url: &str) {
     let bench = Bench::new(url).await;
     bench.full(&[A, B]).await;
-    let load = incremental(&bench).await;
+    let load = bench.incremental().await;
     let mut commit = checkpoint(&load, &[]);
     commit.gone = [A.0, "never there", "it's \"quoted\""].map(str::to_owned).into();
     assert_eq!(bench.records.commit(&commit).await.unwrap().counts.deleted, 1);
@@ -278,30 +272,6 @@ async fn an_incremental_load_buries_what_it_names(url: &str) {
     assert_eq!(again.counts.deleted, 0, "what is gone does not go again");
     bench.commit(&load, &[A]).await.unwrap();
     assert_eq!(bench.count().await, 2, "what comes back is back");
-}
-
-async fn many_versions_are_written_over_what_is_there(url: &str) {
-    let bench = Bench::new(url).await;
-    let mut load = incremental(&bench).await;
-    let mut commit = async |first: u32, last: u32, version: u32, gone: &[&str]| {
-        let rows: Vec<_> = (first..last)
-            .map(|it| (it.to_string(), format!("{{\"v\":{}}}", version * (it % 2))))
-            .collect();
-        let rows: Vec<_> = rows.iter().map(|(key, text)| (key.as_str(), text.as_str())).collect();
-        let mut checkpoint = checkpoint(&load, &rows);
-        checkpoint.gone = gone.iter().map(|it| (*it).to_owned()).collect();
-        let committed = bench.records.commit(&checkpoint).await.unwrap();
-        load.held = committed.held;
-        did(committed.counts)
-    };
-    assert_eq!(commit(0, 3_000, 1, &[]).await, (3_000, 0, 0));
-    // Those at even places say what they said.
-    assert_eq!(commit(0, 3_000, 2, &[]).await, (1_500, 1_500, 0));
-    assert_eq!(commit(2_000, 4_500, 2, &["0", "1"]).await, (1_500, 1_000, 0));
-    assert_eq!(commit(4_000, 7_000, 3, &[]).await, (2_750, 250, 0));
-    let revived = commit(0, 4_000, 4, &[]).await;
-    assert_eq!(revived, (2_001, 1_999, 0), "one of the two that were gone had not changed");
-    assert_eq!(bench.syncs.streams(bench.activation.id).await.unwrap()[0].records, 7_000);
 }
 
 async fn what_is_remembered_of_a_stream_is_what_readers_see(url: &str) {
@@ -345,7 +315,7 @@ async fn what_is_remembered_of_a_stream_is_what_readers_see(url: &str) {
 
 async fn a_mark_is_forgotten_with_its_column(url: &str) {
     let bench = Bench::new(url).await;
-    let load = incremental(&bench).await;
+    let load = bench.incremental().await;
     let mut first = checkpoint(&load, &[A]);
     first.mark = Some(Cursor::Int(7));
     bench.records.commit(&first).await.unwrap();
@@ -413,7 +383,7 @@ async fn many_rows_go_in_at_once(url: &str) {
     let borrowed =
         |rows: &[(String, String)], from: usize| -> Vec<(String, String)> { rows[from..].to_vec() };
     let all: Vec<(&str, &str)> = rows.iter().map(|(k, p)| (k.as_str(), p.as_str())).collect();
-    let load = incremental(&bench).await;
+    let load = bench.incremental().await;
     assert_eq!(did(bench.commit(&load, &all[..1_100]).await.unwrap().counts), (1_100, 0, 0));
     assert_eq!(did(bench.commit(&load, &all).await.unwrap().counts), (1_245, 1_100, 0));
     let mut changed = borrowed(&rows, 0);
@@ -451,7 +421,7 @@ async fn a_large_load_ends_in_good_time(url: &str) {
         assert_eq!((did(counts), deleted), ((0, 29_900, 0), 100));
         let changed: Vec<_> = rows.iter().map(|(key, _)| (*key, "[]")).collect();
         assert_eq!(did(bench.full(&changed).await.0), (30_000, 0, 0));
-        let load = incremental(&bench).await;
+        let load = bench.incremental().await;
         assert_eq!(did(bench.commit(&load, &rows).await.unwrap().counts), (30_000, 0, 0));
         assert_eq!(bench.records.counts(bench.activation.id).await.unwrap()[0].records, 30_000);
     };

@@ -7,10 +7,12 @@ use time::{Duration, OffsetDateTime};
 
 use crate::{
     activation::{Bench, checkpoint, did},
+    entities::{Mapped, becomes, gone},
     scratch::on_both,
 };
 
 on_both! {
+    a_tombstone_stays_until_every_mapping_has_met_it
     what_is_not_met_is_stale_and_still_there
     what_is_met_again_is_not_stale
     an_incremental_load_meets_what_was_stale
@@ -226,4 +228,27 @@ async fn an_abandoned_load_makes_nothing_stale(url: &str) {
     assert_eq!(full(&bench, &[A, B], stale(), day(3)).await, 0);
     let expected = live(&[("1", None), ("2", None), ("3", Some(day(2)))]);
     assert_eq!(lives(&bench).await, expected, "what it met is forgotten with it");
+}
+
+async fn a_tombstone_stays_until_every_mapping_has_met_it(url: &str) {
+    let mapped = Mapped::new(url).await;
+    let bench = &mapped.bench;
+    let retention = Retention { stale: None, tombstones: Some(1_u32.try_into().unwrap()) };
+    let full = async |rows: &[(&str, &str)], day: i64| {
+        let load = bench.open(mapped.run, SyncMode::Full).await.unwrap();
+        bench.commit(&load, rows).await.unwrap();
+        let (memory, now) = (StreamMemory::default(), EPOCH + Duration::days(day));
+        let finish = Finish { load, memory, retention, extent: SyncMode::Full, now };
+        bench.records.finish_stream(&finish).await.unwrap();
+        let records = bench.page(Deleted::Shown).await;
+        records.into_iter().map(|it| it.key).collect::<Vec<_>>()
+    };
+    let (one, two) = (("1", "{}"), ("2", "{\"a\":1}"));
+    full(&[one, two], 1).await;
+    mapped.commit(0, 1, vec![becomes("1", &["a"]), becomes("2", &["b"])]).await;
+    full(&[one], 2).await;
+    assert_eq!(full(&[one], 10).await, ["1", "2"], "the mapping has yet to meet it");
+    mapped.commit(1, 2, vec![gone("2")]).await;
+    assert_eq!(mapped.live().await, [("1".to_owned(), "a".to_owned())]);
+    assert_eq!(full(&[one], 11).await, ["1"]);
 }
