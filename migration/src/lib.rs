@@ -17,6 +17,7 @@ mod m0012_stale;
 mod m0013_loads;
 mod m0016_entities;
 mod m0018_first_load;
+mod m0019_forgetting;
 mod migrator;
 
 pub use migrator::Migrator;

@@ -66,6 +66,7 @@ pub(crate) const fn status(code: Code) -> StatusCode {
         | Code::SchemaFrozen
         | Code::ScheduleRunning
         | Code::TooManyQuarantined => StatusCode::CONFLICT,
+        Code::CursorExpired => StatusCode::GONE,
         Code::Stale => StatusCode::PRECONDITION_FAILED,
         Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,

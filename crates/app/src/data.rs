@@ -50,6 +50,12 @@ pub enum DataError {
     /// As with every kept thing.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// Deletions that the reader would have to hear of are forgotten.
+    #[error(
+        "deletions behind this cursor were forgotten before they were read; begin anew without a cursor, and drop \
+         what you are not told of"
+    )]
+    Expired,
     /// The store failed.
     #[error("could not read the records of the workspace")]
     Store(#[source] StoreError),
@@ -59,6 +65,7 @@ impl Problem for DataError {
     fn code(&self) -> Code {
         match self {
             Self::Record(error) => error.code(),
+            Self::Expired => Code::CursorExpired,
             Self::Store(source) => store_code(source),
         }
     }
@@ -66,7 +73,7 @@ impl Problem for DataError {
     fn pointer(&self) -> Option<String> {
         match self {
             Self::Record(error) => error.pointer(),
-            Self::Store(_) => None,
+            Self::Expired | Self::Store(_) => None,
         }
     }
 }
@@ -93,7 +100,10 @@ impl Data {
         let Choice { activation, stream } = choice;
         let workspace = caller.visible.workspace;
         let query = FeedQuery { workspace, activation, stream, after, limit };
-        self.store.feed(&query).await.map_err(DataError::Store)
+        self.store.feed(&query).await.map_err(|error| match error {
+            StoreError::Expired => DataError::Expired,
+            error => DataError::Store(error),
+        })
     }
 
     /// The records of all workspaces that the caller sees of which a condition holds.

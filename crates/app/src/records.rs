@@ -258,7 +258,10 @@ pub(crate) fn refused<R: Writable>(id: R::Id) -> impl Fn(StoreError) -> RecordEr
         StoreError::Stale => RecordError::Stale { resource: R::TYPE, id: id.to_string() },
         StoreError::ClaimLost => RecordError::ClaimLost,
         StoreError::Dangling => RecordError::Dangling { resource: R::TYPE, id: id.to_string() },
-        StoreError::TooSlow | StoreError::Unavailable(_) | StoreError::Corrupt(_) => {
+        StoreError::TooSlow
+        | StoreError::Expired
+        | StoreError::Unavailable(_)
+        | StoreError::Corrupt(_) => {
             RecordError::Store { doing: "write", resource: R::TYPE, source }
         }
     }

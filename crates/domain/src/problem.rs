@@ -59,6 +59,9 @@ pub enum Code {
     /// The cursor is not of this list, or was altered.
     #[strum(to_string = "page.invalid_cursor")]
     InvalidCursor,
+    /// What is behind the cursor is not known any more.
+    #[strum(to_string = "page.cursor_expired")]
+    CursorExpired,
     /// The thing was changed since its ETag was read.
     #[strum(to_string = "resource.stale")]
     Stale,

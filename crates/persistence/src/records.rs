@@ -5,6 +5,8 @@
 
 mod changes;
 mod feed;
+mod forgetting;
+mod lifecycle;
 mod merge;
 mod parts;
 mod postgres;

@@ -1,5 +1,7 @@
 //! What changed among the records, in order.
 
+use std::{fmt, num::ParseIntError, str::FromStr};
+
 use linkspan_domain::{Entity, StreamName, TargetModel, WorkspaceConnectorId, WorkspaceId};
 
 use crate::Record;
@@ -41,6 +43,28 @@ pub struct Position {
     pub key: Option<String>,
 }
 
+/// The generation, and behind a colon the key.
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.key {
+            None => self.generation.fmt(f),
+            Some(key) => write!(f, "{}:{key}", self.generation),
+        }
+    }
+}
+
+impl FromStr for Position {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (generation, key) = match text.split_once(':') {
+            None => (text, None),
+            Some((generation, key)) => (generation, Some(key.to_owned())),
+        };
+        Ok(Self { generation: generation.parse()?, key })
+    }
+}
+
 /// Which changes of a stream to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangesQuery {
@@ -62,6 +86,8 @@ pub struct ChangesQuery {
 /// a gap: what is not there yet will have a higher number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FeedPosition {
+    /// The newest entry there was when the reader began: what was gone by then is nothing that they met.
+    pub began: i64,
     /// The entry that was read last. 0: none yet.
     pub entry: i64,
     /// The key up to which it was read; `None` if all of it was.
@@ -164,4 +190,19 @@ pub struct EntityChange {
     pub kind: ChangeKind,
     /// The entity as it is now.
     pub entity: Entity,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_are_read_as_they_are_written() {
+        for key in [None, Some(String::new()), Some("a:b".to_owned())] {
+            let position = Position { generation: 7, key };
+            assert_eq!(position.to_string().parse(), Ok(position));
+        }
+        assert!("".parse::<Position>().is_err());
+        assert!("a:7".parse::<Position>().is_err());
+    }
 }

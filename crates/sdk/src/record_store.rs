@@ -31,6 +31,8 @@ use crate::{
 /// - What becomes visible together, a commit of an incremental load that writes anything or a full load, is one generation of its
 ///   stream and one entry of the change feed of its workspace. Neither the generations of a stream nor the entries of a feed are ever
 ///   visible before an earlier one is: who reads on from where they stand misses nothing.
+/// - Tombstones are forgotten after their [retention](Finish::retention), but not before the mappings and pushes of their stream have
+///   met them. A reader of a feed who has not, and began before they were made, is told [`StoreError::Expired`].
 /// - In incremental loads the records that [`Checkpoint::gone`] names become tombstones, behind the rows of the commit,
 ///   and count as deleted.
 /// - What is [remembered](StreamMemory) of a stream is what its visible records were read with: an incremental load

@@ -44,6 +44,9 @@ pub(super) fn add(path: &str, operation: &mut MetaOperation) {
     if asking.iter().any(|it| path.ends_with(it)) {
         statuses.push(424);
     }
+    if path.ends_with("/records/changes") {
+        statuses.push(410);
+    }
     statuses.sort_unstable();
     let documented = &mut operation.responses.responses;
     statuses.retain(|status| documented.iter().all(|it| it.status != Some(*status)));
@@ -76,6 +79,7 @@ fn failure(status: u16) -> MetaResponse {
         409 => {
             "It does not fit what is there: a name is taken, something is in use or at work, a type is wrong."
         }
+        410 => "What is behind the cursor is not known any more: begin anew without one.",
         412 => "It was changed since the `ETag` was read.",
         413 => "The request is too large, or nests too deep.",
         415 => "The body is of a media type that is not understood.",

@@ -47,7 +47,8 @@ impl Operations {
     /// All that was added, updated and deleted in the workspace, in the order in which it became visible, without a gap
     /// whoever writes meanwhile. Begin without a cursor; go on with `meta.page.cursor`, at once while `links.next` is there,
     /// later when it is null. Of several changes of a record the last one is told: apply what was added and what was
-    /// updated alike, as an upsert by activation, stream and key.
+    /// updated alike, as an upsert by activation, stream and key. A cursor is good for as long as the tombstones behind it are kept,
+    /// `retention_days` of their stream: later it is refused with `page.cursor_expired`. Then begin anew, and drop what is not told.
     #[oai(path = "/changes", method = "get", operation_id = "list_record_changes")]
     async fn changes(
         &self,
@@ -57,7 +58,7 @@ impl Operations {
         let scope = Scope::of_workspace(ShownChange::TYPE, &call.caller);
         let after = after.map(|it| feed_position(&scope, &it)).transpose()?.unwrap_or_default();
         let page = context.app.data.changes(&call.caller, choice, after, size.get().into()).await?;
-        let cursor = |at: &FeedPosition| scope.seal(&(at.entry, &at.key));
+        let cursor = |at: &FeedPosition| scope.seal(&(at.began, at.entry, &at.key));
         let sequel = Sequel::of(page.more, cursor(&page.next));
         let changes: Vec<_> = page
             .changes
@@ -103,7 +104,7 @@ impl Operations {
 
 fn feed_position(scope: &Scope, cursor: &str) -> Result<FeedPosition, Failure> {
     let position = scope.resume(cursor).map_err(|it| it.in_parameter("page[after]"));
-    position.map(|(entry, key)| FeedPosition { entry, key })
+    position.map(|(began, entry, key)| FeedPosition { began, entry, key })
 }
 
 /// What a client looks for.

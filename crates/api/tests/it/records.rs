@@ -5,6 +5,7 @@ use linkspan_domain::{
 };
 use linkspan_sdk::{Checkpoint, ContentHash, Finish, HeldRun, Opening, Rejected, Rows};
 use serde_json::{Value, json};
+use time::{Duration, OffsetDateTime};
 
 use crate::platform::{Client, Platform};
 
@@ -20,13 +21,23 @@ async fn load_with(
     rows: &[(&str, Value)],
     rejected: Vec<Rejected>,
 ) -> Result<(), Cause> {
+    load_at(platform, activation, rows, rejected, platform.app.world.now()).await
+}
+
+/// The same, at some time. Tombstones are kept for ten days.
+async fn load_at(
+    platform: &Platform,
+    activation: &str,
+    rows: &[(&str, Value)],
+    rejected: Vec<Rejected>,
+    now: OffsetDateTime,
+) -> Result<(), Cause> {
     let admin = platform.admin();
     let path = format!("/v1/workspace-connectors/{activation}/syncs");
     let started = admin.post(&path, json!({ "mode": "full" })).await.expect(202);
     let run = SyncLogId::from_uuid(started.body["data"]["id"].as_str().unwrap().parse()?);
     let (syncs, records) = (platform.database.syncs(), platform.database.records());
-    let now = platform.app.world.now();
-    let claimed = syncs.claim("test", Some(run), now, now + time::Duration::MINUTE).await?;
+    let claimed = syncs.claim("test", Some(run), now, now + Duration::MINUTE).await?;
     let claimed = claimed.unwrap();
     let held = HeldRun { id: claimed.id, fence: claimed.fence };
     let opening = Opening {
@@ -56,7 +67,8 @@ async fn load_with(
         now,
     };
     records.commit(&checkpoint).await?;
-    let (memory, retention) = (StreamMemory::default(), Retention::default());
+    let memory = StreamMemory::default();
+    let retention = Retention { stale: None, tombstones: Some(10_u32.try_into()?) };
     records.finish_stream(&Finish { load, memory, retention, extent: SyncMode::Full, now }).await?;
     let outcome = RunOutcome { end: RunEnd::Clean, counts: RunCounts::default(), error: None };
     syncs.finish(held.id, held.fence, &outcome, now).await?;
@@ -105,6 +117,25 @@ async fn a_client_that_follows_hears_of_every_change() {
     let page = admin.get(&behind).await.expect(200);
     assert_eq!(page.body["data"][0]["attributes"]["payload"], json!({ "n": 7 }));
     assert_eq!(page.body["data"][0]["type"], "record_change");
+}
+
+#[tokio::test]
+async fn a_client_that_stayed_away_for_too_long_begins_anew() {
+    let platform = Platform::start().await;
+    let admin = platform.admin();
+    let one = admin.activation("one").await;
+    let (first, second) = (("1", json!({ "n": 1 })), ("2", json!({ "n": 2 })));
+    load(&platform, &one, &[first.clone(), second]).await.unwrap();
+    let (_, at) = follow(&admin, "/v1/records/changes").await;
+    load(&platform, &one, std::slice::from_ref(&first)).await.unwrap();
+    let behind = format!("/v1/records/changes?page[after]={at}");
+    assert_eq!(follow(&admin, &behind).await.0, ["DELETED 2"]);
+
+    let later = platform.app.world.now() + Duration::days(11);
+    load_at(&platform, &one, &[first], Vec::new(), later).await.unwrap();
+    let refused = admin.get(&behind).await.refused(410, "page.cursor_expired");
+    assert!(refused["detail"].as_str().unwrap().contains("begin anew"), "{refused}");
+    assert_eq!(follow(&admin, "/v1/records/changes").await.0, ["ADDED 1"]);
 }
 
 #[tokio::test]

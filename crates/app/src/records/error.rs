@@ -167,6 +167,7 @@ pub(crate) const fn store_code(error: &StoreError) -> Code {
         StoreError::Stale => Code::Stale,
         StoreError::ClaimLost => Code::IdempotencyInFlight,
         StoreError::TooSlow => Code::QueryTooSlow,
+        StoreError::Expired => Code::CursorExpired,
         StoreError::Unavailable(_) => Code::Unavailable,
         StoreError::Corrupt(_) => Code::Internal,
     }

@@ -100,6 +100,9 @@ pub enum StoreError {
     /// It took too long to look for something.
     #[error("the query takes too long; narrow it by activation or stream")]
     TooSlow,
+    /// Deletions behind the reader's position were forgotten before they were read.
+    #[error("deletions behind this position are not known any more")]
+    Expired,
     /// The store did not answer; the same call may succeed later.
     #[error("the store did not answer")]
     Unavailable(#[source] Cause),

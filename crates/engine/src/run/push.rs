@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use linkspan_domain::{
     Condition, Cursor, DiagnosticReason, Retention, RunCounts, StreamMemory, StreamName,
-    StreamSource, StreamSpec, StreamState, SyncMode,
+    StreamSource, StreamSpec, SyncMode,
 };
 use linkspan_sdk::{
     BatchWriter, Change, ChangeKind, ChangesQuery, Checkpoint, ContentHash, Failure, Finish, Load,
@@ -252,7 +252,10 @@ impl Run<'_> {
         let state = state.map_err(SyncError::Store)?;
         Ok(match self.log.mode {
             SyncMode::Full => Position::default(),
-            SyncMode::Incremental => state.as_ref().and_then(remembered).unwrap_or_default(),
+            SyncMode::Incremental => {
+                let mark = state.and_then(|it| it.cursor_after);
+                mark.and_then(|it| it.parse().ok()).unwrap_or_default()
+            }
         })
     }
 
@@ -276,7 +279,7 @@ impl Run<'_> {
             let quarantined = rejected.len() as u64;
             let more = RunCounts { read: pushed.read + quarantined, quarantined, ..pushed };
             let is_sound = self.weigh(&push.load.stream, &counts.plus(more)).is_ok();
-            let mark = is_sound.then(|| text(&position));
+            let mark = is_sound.then(|| position.to_string());
             let checkpoint = Checkpoint {
                 load: push.load.clone(),
                 rows: Rows::default(),
@@ -353,23 +356,6 @@ fn spec(stream: &StreamName, memory: &StreamMemory) -> StreamSpec {
     }
 }
 
-/// A position as it is remembered: the generation, and behind a colon the key.
-fn text(position: &Position) -> String {
-    match &position.key {
-        None => position.generation.to_string(),
-        Some(key) => format!("{}:{key}", position.generation),
-    }
-}
-
-fn remembered(state: &StreamState) -> Option<Position> {
-    let mark = state.cursor_after.as_deref()?;
-    let (generation, key) = match mark.split_once(':') {
-        None => (mark, None),
-        Some((generation, key)) => (generation, Some(key.to_owned())),
-    };
-    Some(Position { generation: generation.parse().ok()?, key })
-}
-
 /// Tells what to put from what to remove.
 struct Sorting<'f> {
     filter: Option<&'f Condition>,
@@ -429,30 +415,4 @@ impl<'f> Sorting<'f> {
 
 fn defect(doing: &'static str, error: impl std::error::Error + Send + Sync + 'static) -> SyncError {
     SyncError::Defect { doing, source: error.into() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn positions_are_remembered() {
-        for key in [None, Some(String::new()), Some("a:b".to_owned())] {
-            let position = Position { generation: 7, key };
-            let state = StreamState {
-                workspace_connector_id: linkspan_domain::WorkspaceConnectorId::from_uuid(
-                    uuid::Uuid::nil(),
-                ),
-                stream: "s".parse().unwrap(),
-                cursor_column: None,
-                cursor_after: Some(text(&position)),
-                generation: 0,
-                records: 0,
-                synced_at: None,
-                memory: None,
-                loaded_by: None,
-            };
-            assert_eq!(remembered(&state), Some(position));
-        }
-    }
 }

@@ -2,15 +2,16 @@
 
 use std::ops::ControlFlow;
 
-use linkspan_domain::{StreamName, WorkspaceConnectorId, WorkspaceId, ports::StoreError};
+use linkspan_domain::{WorkspaceId, ports::StoreError};
 use linkspan_sdk::{ChangesQuery, FeedPage, FeedQuery, RecordChange};
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult};
 
 use super::{
     feed::{
         ENTRIES, ENTRIES_POSTGRES, ENTRIES_SQLITE, Entry, FIRST, Found, From, NEWEST_ENTRY, Paging,
-        Span, first_sql, span_sql,
+        Span, feed_values, first_sql, span_sql,
     },
+    forgetting,
     reading::{look, record},
     stream::small,
 };
@@ -35,7 +36,7 @@ pub(super) async fn of_workspace(
 ) -> Result<FeedPage, StoreError> {
     let newest = newest(session, query.workspace).await?;
     let entries = entries(session, query).await?;
-    let mut paging = Paging::new(query);
+    let mut paging = Paging::new(query, newest);
     for entry in &entries {
         if paging.room() == 0 {
             break;
@@ -44,7 +45,11 @@ pub(super) async fn of_workspace(
         let room = Room { rows: paging.room(), bytes: usize::MAX };
         paging.take(entry, read(session, small(entry.stream_pk)?, &span, room).await?);
     }
-    Ok(paging.finish(newest, entries.len()))
+    // Last: what is forgotten meanwhile may be missing from the page.
+    if forgetting::is_expired(session, query).await? {
+        return Err(StoreError::Expired);
+    }
+    Ok(paging.finish(entries.len()))
 }
 
 async fn newest(session: &Session, workspace: WorkspaceId) -> Result<i64, StoreError> {
@@ -57,13 +62,11 @@ async fn entries(session: &Session, query: &FeedQuery) -> Result<Vec<Entry>, Sto
         DbBackend::Postgres => ENTRIES_POSTGRES,
         _ => ENTRIES_SQLITE,
     };
-    let values = vec![
-        query.workspace.uuid().into(),
+    let mut values = feed_values(query);
+    values.extend([
         Paging::first_entry(&query.after).into(),
         i64::try_from(ENTRIES).unwrap_or(i64::MAX).into(),
-        query.activation.map(WorkspaceConnectorId::uuid).into(),
-        query.stream.as_ref().map(StreamName::as_str).into(),
-    ];
+    ]);
     session.rows(sql, values).await?.iter().map(Entry::from_row).collect()
 }
 

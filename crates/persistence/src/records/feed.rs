@@ -4,7 +4,7 @@ use linkspan_domain::{StreamName, WorkspaceConnectorId, ports::StoreError};
 use linkspan_sdk::{
     ChangeKind, FeedChange, FeedPage, FeedPosition, FeedQuery, More, Position, Record, RecordChange,
 };
-use sea_orm::QueryResult;
+use sea_orm::{QueryResult, Value};
 use uuid::Uuid;
 
 use super::reading::{COLUMNS, FROM};
@@ -18,39 +18,48 @@ pub(super) const NEXT_ENTRY: &str = "\
     JOIN workspace_connectors w ON w.pk = s.workspace_connector_pk WHERE s.pk = $1 \
     ON CONFLICT (workspace_pk) DO UPDATE SET entry = change_feeds.entry + 1";
 
-/// Adds the entry whose number was taken: stream, generation.
+/// Adds the entry whose number was taken: stream, generation, when.
 pub(super) const ADD_ENTRY: &str = "\
-    INSERT INTO change_feed_entries (workspace_pk, entry, stream_pk, generation) \
-    SELECT f.workspace_pk, f.entry, s.pk, $2 FROM workspace_connector_streams s \
+    INSERT INTO change_feed_entries (workspace_pk, entry, stream_pk, generation, created_at) \
+    SELECT f.workspace_pk, f.entry, s.pk, $2, $3 FROM workspace_connector_streams s \
     JOIN workspace_connectors w ON w.pk = s.workspace_connector_pk \
     JOIN change_feeds f ON f.workspace_pk = w.workspace_pk WHERE s.pk = $1";
 
-/// The entries of a workspace from a number on: workspace, number, how many, and maybe activation and stream. The last column is the
+/// The entries of a feed from a number on: [workspace, activation, stream](feed_values), number, how many. The last column is the
 /// newest generation of the entry's stream that was there before that number.
 macro_rules! entries_sql {
     ($uuid:literal, $text:literal) => {
         concat!(
             "SELECT e.entry, e.stream_pk, e.generation, c.workspace_connector_id, s.stream, ",
             "coalesce((SELECT b.generation FROM change_feed_entries b ",
-            "WHERE b.stream_pk = e.stream_pk AND b.entry < $2 ORDER BY b.entry DESC LIMIT 1), 0) AS met ",
+            "WHERE b.stream_pk = e.stream_pk AND b.entry < $4 ORDER BY b.entry DESC LIMIT 1), 0) AS met ",
             "FROM change_feed_entries e ",
             "JOIN workspaces w ON w.pk = e.workspace_pk ",
             "JOIN workspace_connector_streams s ON s.pk = e.stream_pk ",
             "JOIN workspace_connectors c ON c.pk = s.workspace_connector_pk ",
-            "WHERE w.workspace_id = $1 AND e.entry >= $2 ",
-            "AND ($4",
+            "WHERE w.workspace_id = $1 AND e.entry >= $4 ",
+            "AND ($2",
             $uuid,
-            " IS NULL OR c.workspace_connector_id = $4) ",
-            "AND ($5",
+            " IS NULL OR c.workspace_connector_id = $2) ",
+            "AND ($3",
             $text,
-            " IS NULL OR s.stream = $5) ",
-            "ORDER BY e.entry LIMIT $3"
+            " IS NULL OR s.stream = $3) ",
+            "ORDER BY e.entry LIMIT $5"
         )
     };
 }
 
 pub(super) const ENTRIES_POSTGRES: &str = entries_sql!("::uuid", "::text");
 pub(super) const ENTRIES_SQLITE: &str = entries_sql!("", "");
+
+/// Workspace, and maybe activation and stream, of a feed.
+pub(super) fn feed_values(query: &FeedQuery) -> Vec<Value> {
+    vec![
+        query.workspace.uuid().into(),
+        query.activation.map(WorkspaceConnectorId::uuid).into(),
+        query.stream.as_ref().map(ToString::to_string).into(),
+    ]
+}
 
 /// The newest number of a workspace's feed.
 pub(super) const NEWEST_ENTRY: &str = "\
@@ -218,9 +227,10 @@ impl Entry {
         Span { from, until: self.generation }
     }
 
-    fn change(&self, found: Found, part: Option<(i32, &str)>) -> FeedChange {
+    fn change(&self, found: Found, part: Option<(i32, &str)>, began: i64) -> FeedChange {
         let kind = found.kind(Met { whole: self.met, part });
-        let position = FeedPosition { entry: self.number, key: Some(found.record.key.clone()) };
+        let key = Some(found.record.key.clone());
+        let position = FeedPosition { began, entry: self.number, key };
         let (activation, stream) = (self.activation, self.stream.clone());
         FeedChange { activation, stream, position, kind, record: found.record }
     }
@@ -230,6 +240,7 @@ impl Entry {
 pub(super) struct Paging<'a> {
     query: &'a FeedQuery,
     after: FeedPosition,
+    newest: i64,
     /// The entry that the reader has met in part: stream, generation, key.
     part: Option<(i64, i32, &'a str)>,
     limit: usize,
@@ -237,9 +248,14 @@ pub(super) struct Paging<'a> {
 }
 
 impl<'a> Paging<'a> {
-    pub(super) fn new(query: &'a FeedQuery) -> Self {
+    /// A page for `query`. `newest` is the feed's newest number that was visible before its entries were read.
+    pub(super) fn new(query: &'a FeedQuery, newest: i64) -> Self {
         let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
-        Self { query, after: query.after.clone(), part: None, limit, changes: Vec::new() }
+        let mut after = query.after.clone();
+        if after == FeedPosition::default() {
+            after.began = newest;
+        }
+        Self { query, after, newest, part: None, limit, changes: Vec::new() }
     }
 
     /// The first entry of which something may be left to read.
@@ -261,21 +277,23 @@ impl<'a> Paging<'a> {
             self.part = Some((entry.stream_pk, entry.generation, key));
         }
         let part = self.part.filter(|it| it.0 == entry.stream_pk).map(|it| (it.1, it.2));
-        self.changes.extend(found.into_iter().map(|it| entry.change(it, part)));
+        let began = self.after.began;
+        self.changes.extend(found.into_iter().map(|it| entry.change(it, part, began)));
         self.after = match self.changes.last() {
             Some(last) if !is_whole => last.position.clone(),
-            _ => FeedPosition { entry: entry.number, key: None },
+            _ => FeedPosition { began, entry: entry.number, key: None },
         };
     }
 
-    /// The page. `newest` is the feed's newest number that was visible when it was read; `entries` is how many were looked at.
-    pub(super) fn finish(self, newest: i64, entries: usize) -> FeedPage {
+    /// The page. `entries` is how many were looked at.
+    pub(super) fn finish(self, entries: usize) -> FeedPage {
         let is_full = self.room() == 0 || entries == ENTRIES;
         let next = if is_full {
             self.after
         } else {
             // Entries of other activations or streams are passed as well.
-            FeedPosition { entry: newest.max(self.after.entry), key: None }
+            let entry = self.newest.max(self.after.entry);
+            FeedPosition { entry, key: None, ..self.after }
         };
         let more = if is_full { More::Waiting } else { More::NotYet };
         FeedPage { changes: self.changes, next, more }

@@ -3,31 +3,26 @@
 mod commit;
 mod copy;
 mod lookup;
-mod publishing;
 mod swap;
 
 use async_trait::async_trait;
-use linkspan_domain::{
-    Condition, Place, RunCounts, StreamMemory, SyncMode, WorkspaceConnectorId, ports::StoreError,
-};
+use linkspan_domain::{Condition, RunCounts, SyncMode, WorkspaceConnectorId, ports::StoreError};
 use linkspan_sdk::{
     ChangesQuery, Checkpoint, Committed, FeedPage, FeedQuery, Finish, Held, HeldRun, Load,
     LoadPart, Opening, QuarantineQuery, Quarantined, Record, RecordChange, RecordQuery,
     RecordSearch, RecordStore, SearchPage, StreamCounts,
 };
 use sqlx::{PgConnection, PgPool};
-use time::OffsetDateTime;
 
 use self::{
     commit::Commit,
-    publishing::publish,
-    swap::{discard, release, swap},
+    swap::{discard, swap},
 };
 use super::{
-    changes, parts, reading, search,
-    stream::{self, Leftovers, StreamColumns, StreamRow, count_columns},
+    changes, lifecycle, parts, reading, search,
+    stream::{self, Leftovers, StreamColumns, StreamRow},
 };
-use crate::{database::Database, error::sqlx_error, instant::microseconds, session::Session};
+use crate::{database::Database, error::sqlx_error, session::Session};
 
 /// Keeps records on PostgreSQL. New ones arrive by COPY straight into their table; changed ones by COPY into a
 /// temporary table and one statement. Statements are unnamed and every call is one transaction, so PgBouncer may
@@ -62,39 +57,7 @@ impl RecordStore for PostgresRecords {
         if let Leftovers::Discard { beyond } = leftovers {
             discard(&mut tx, &row, beyond).await?;
         }
-        sqlx::query(stream::BEGIN)
-            .bind(i64::from(row.pk))
-            .bind(row.generation)
-            .bind(row.last_generation)
-            .bind(row.loading.map(|it| it.0))
-            .bind(row.loading.map(|it| it.1))
-            .bind(&row.cursor_column)
-            .bind(&row.cursor_after)
-            .bind(&row.loading_basis)
-            .persistent(false)
-            .execute(&mut *tx)
-            .await
-            .map_err(sqlx_error)?;
-        if opening.mode == SyncMode::Incremental {
-            remember(&mut tx, &row, &opening.memory).await?;
-        }
-        let is_filled: bool =
-            sqlx::query_scalar("SELECT EXISTS (SELECT FROM records WHERE stream_pk = $1)")
-                .bind(row.pk)
-                .persistent(false)
-                .fetch_one(&mut *tx)
-                .await
-                .map_err(sqlx_error)?;
-        count(&mut tx, &row, opening.run, &RunCounts::default(), opening.now).await?;
-        tx.commit().await.map_err(sqlx_error)?;
-        Ok(Load {
-            run: opening.run,
-            activation: opening.activation,
-            stream: opening.stream.clone(),
-            mode: opening.mode,
-            generation: i64::from(generation),
-            held: if is_filled { Held::Anything } else { Held::Nothing },
-        })
+        lifecycle::open(Session::postgres(tx), &row, opening, generation).await
     }
 
     async fn commit(&self, checkpoint: &Checkpoint) -> Result<Committed, StoreError> {
@@ -124,22 +87,8 @@ impl RecordStore for PostgresRecords {
         let counts = RunCounts { deleted, ..plan.counts(&checkpoint.rows, aside) };
         let counts = counts.plus(checkpoint.pushed);
         let advance = row.advance(load, &plan, deleted, generation);
-        sqlx::query(stream::ADVANCE)
-            .bind(i64::from(row.pk))
-            .bind(checkpoint.mark.as_ref().map(ToString::to_string))
-            .bind(advance.appearing)
-            .bind(advance.loaded)
-            .bind(advance.generation)
-            .bind(advance.last_generation)
-            .persistent(false)
-            .execute(&mut *tx)
-            .await
-            .map_err(sqlx_error)?;
-        if let Some(generation) = advance.published {
-            publish(&mut tx, &row, generation).await?;
-        }
-        count(&mut tx, &row, load.run, &counts, checkpoint.now).await?;
-        tx.commit().await.map_err(sqlx_error)?;
+        let session = Session::postgres(tx);
+        lifecycle::commit(session, &row, checkpoint, &advance, &counts).await?;
         Ok(Committed { counts, held })
     }
 
@@ -171,30 +120,11 @@ impl RecordStore for PostgresRecords {
         let mut tx = self.pool.begin().await.map_err(sqlx_error)?;
         let row = lock(&mut tx, load.run, load.activation, load.stream.as_str()).await?;
         let generation = row.generation_of(load)?;
-        let deleted = match load.mode {
-            SyncMode::Full => {
-                leave_place(&mut tx, &row, &finish.memory).await?;
-                remember(&mut tx, &row, &finish.memory).await?;
-                swap(&mut tx, &row, generation, finish).await?
-            }
-            SyncMode::Incremental => {
-                sqlx::query(stream::END)
-                    .bind(i64::from(row.pk))
-                    .bind(microseconds(finish.now))
-                    .persistent(false)
-                    .execute(&mut *tx)
-                    .await
-                    .map_err(sqlx_error)?;
-                0
-            }
+        let buried = match load.mode {
+            SyncMode::Full => swap(&mut tx, &row, generation, finish).await?,
+            SyncMode::Incremental => 0,
         };
-        if finish.extent == SyncMode::Full {
-            release(&mut tx, &row).await?;
-        }
-        let counts = RunCounts { deleted, ..RunCounts::default() };
-        count(&mut tx, &row, load.run, &counts, finish.now).await?;
-        tx.commit().await.map_err(sqlx_error)?;
-        Ok(deleted)
+        lifecycle::finish(Session::postgres(tx), &row, finish, generation, buried).await
     }
 
     async fn page(&self, query: &RecordQuery) -> Result<Vec<Record>, StoreError> {
@@ -241,51 +171,4 @@ async fn lock(
         .await
         .map_err(sqlx_error)?;
     StreamRow::from_columns(found.ok_or(StoreError::Stale)?)
-}
-
-/// Forgets the mark of a stream whose records are of another place from now on.
-async fn leave_place(
-    tx: &mut PgConnection,
-    row: &StreamRow,
-    memory: &StreamMemory,
-) -> Result<(), StoreError> {
-    sqlx::query(stream::LEAVE_PLACE)
-        .bind(i64::from(row.pk))
-        .bind(memory.place.as_ref().map(Place::as_str))
-        .persistent(false)
-        .execute(tx)
-        .await
-        .map_err(sqlx_error)?;
-    Ok(())
-}
-
-/// Keeps what is to be remembered of a stream.
-async fn remember(
-    tx: &mut PgConnection,
-    row: &StreamRow,
-    memory: &StreamMemory,
-) -> Result<(), StoreError> {
-    sqlx::query("UPDATE workspace_connector_streams SET memory = $2::jsonb WHERE pk = $1")
-        .bind(i64::from(row.pk))
-        .bind(stream::memory_column(memory)?)
-        .persistent(false)
-        .execute(tx)
-        .await
-        .map_err(sqlx_error)?;
-    Ok(())
-}
-
-async fn count(
-    tx: &mut PgConnection,
-    row: &StreamRow,
-    run: HeldRun,
-    counts: &RunCounts,
-    now: OffsetDateTime,
-) -> Result<(), StoreError> {
-    let mut statement = sqlx::query(stream::COUNT).bind(row.run_pk).bind(run.fence.0);
-    for count in count_columns(counts) {
-        statement = statement.bind(count);
-    }
-    let done = statement.bind(now).persistent(false).execute(tx).await.map_err(sqlx_error)?;
-    if done.rows_affected() == 1 { Ok(()) } else { Err(StoreError::Stale) }
 }

@@ -90,6 +90,15 @@ pub(super) const BEGIN: &str = "\
         loading_basis = $8 \
     WHERE pk = $1";
 
+/// Keeps what is to be remembered of a stream: stream, memory.
+pub(super) const REMEMBER_POSTGRES: &str =
+    "UPDATE workspace_connector_streams SET memory = $2::jsonb WHERE pk = $1";
+pub(super) const REMEMBER_SQLITE: &str =
+    "UPDATE workspace_connector_streams SET memory = $2 WHERE pk = $1";
+
+/// Finds a row if the stream has any record, whoever can see it.
+pub(super) const IS_FILLED: &str = "SELECT 1 FROM records WHERE stream_pk = $1 LIMIT 1";
+
 /// Removes what is beyond a generation: stream, generation.
 pub(super) const fn discard_sql(beyond: i32) -> &'static str {
     if beyond < FIRST {
@@ -123,21 +132,6 @@ pub(super) const SWAP: &str = "\
         records = records + loaded - $3, loaded = 0, \
         synced_at = $4, met_all_at = $4 \
     WHERE pk = $1";
-
-/// Forgets tombstones that were kept for long enough: stream, until when they were made. Those that a mapping of the stream has
-/// yet to meet stay: the entities of what is gone would never go. A proposal that was never used waits for nothing.
-pub(super) const PURGE: &str = "\
-    DELETE FROM records WHERE stream_pk = $1 AND deleted_at <= $2 AND NOT EXISTS (\
-        SELECT 1 FROM workspace_connector_streams s \
-        JOIN connector_mappings m \
-            ON m.workspace_connector_pk = s.workspace_connector_pk AND m.stream = s.stream \
-        JOIN connector_mapping_versions v \
-            ON v.connector_mapping_pk = m.pk AND v.version = m.version \
-        WHERE s.pk = records.stream_pk AND m.deleted_at IS NULL \
-            AND (m.status = 'active' OR v.position_generation > 0) \
-            AND (records.generation > v.position_generation \
-                OR (records.generation = v.position_generation \
-                    AND records.key > v.position_key)))";
 
 /// Ends an incremental load.
 pub(super) const END: &str = "UPDATE workspace_connector_streams SET synced_at = $2 WHERE pk = $1";

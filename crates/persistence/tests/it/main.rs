@@ -8,6 +8,7 @@ mod changes;
 mod contracts;
 mod entities;
 mod entity_changes;
+mod forgetting;
 mod loads;
 mod migrations;
 mod operation;

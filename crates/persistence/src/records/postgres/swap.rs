@@ -11,11 +11,10 @@ use super::{
         stream::{self, StreamRow},
     },
     commit::over_sql,
-    publishing::publish,
 };
-use crate::{error::sqlx_error, instant::microseconds, number::signed};
+use crate::error::sqlx_error;
 
-/// Lets readers see `generation`, and sees to what it does not have. Answers how many records were buried.
+/// Puts what a full load staged in place, as `generation`, and sees to what the load did not meet. Answers how many records were buried.
 pub(super) async fn swap(
     tx: &mut PgConnection,
     row: &StreamRow,
@@ -30,35 +29,11 @@ pub(super) async fn swap(
         deleted = sweep(tx, row, generation, finish).await?;
         clear(tx, row).await?;
     }
-    sqlx::query(stream::SWAP)
-        .bind(i64::from(row.pk))
-        .bind(generation)
-        .bind(signed(deleted))
-        .bind(microseconds(finish.now))
-        .bind(row.run_pk)
-        .persistent(false)
-        .execute(&mut *tx)
-        .await
-        .map_err(sqlx_error)?;
-    publish(tx, row, generation).await?;
-    forget(tx, row).await?;
     Ok(deleted)
 }
 
-/// Lets go of what other runs kept aside.
-pub(super) async fn release(tx: &mut PgConnection, row: &StreamRow) -> Result<(), StoreError> {
-    sqlx::query(stream::RELEASE)
-        .bind(row.pk)
-        .bind(row.run_pk)
-        .persistent(false)
-        .execute(tx)
-        .await
-        .map_err(sqlx_error)?;
-    Ok(())
-}
-
-/// Buries what the load did not meet or, where such records stay for a while, what it has not met for long enough; and
-/// forgets tombstones that were kept for long enough and that every mapping has met. Answers how many were buried.
+/// Buries what the load did not meet or, where such records stay for a while, what it has not met for long enough.
+/// Answers how many were buried.
 async fn sweep(
     tx: &mut PgConnection,
     row: &StreamRow,
@@ -90,15 +65,6 @@ async fn sweep(
             done.rows_affected()
         }
     };
-    if let Some(days) = finish.retention.tombstones {
-        sqlx::query(stream::PURGE)
-            .bind(row.pk)
-            .bind(now - days.duration())
-            .persistent(false)
-            .execute(tx)
-            .await
-            .map_err(sqlx_error)?;
-    }
     Ok(deleted)
 }
 

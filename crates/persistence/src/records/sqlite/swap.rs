@@ -5,16 +5,13 @@ use linkspan_sdk::Finish;
 use sqlx::SqliteConnection;
 use time::OffsetDateTime;
 
-use super::{
-    super::{
-        parts::FORGET,
-        stream::{self, StreamRow},
-    },
-    publishing::publish,
+use super::super::{
+    parts::FORGET,
+    stream::{self, StreamRow},
 };
-use crate::{error::sqlx_error, instant::microseconds, number::signed};
+use crate::{error::sqlx_error, instant::microseconds};
 
-/// Lets readers see `generation`, and sees to what it does not have. Answers how many records were buried.
+/// Puts what a full load staged in place, as `generation`, and sees to what the load did not meet. Answers how many records were buried.
 pub(super) async fn swap(
     tx: &mut SqliteConnection,
     row: &StreamRow,
@@ -28,33 +25,11 @@ pub(super) async fn swap(
         deleted = sweep(tx, row, generation, finish).await?;
         clear(tx, row).await?;
     }
-    sqlx::query(stream::SWAP)
-        .bind(row.pk)
-        .bind(generation)
-        .bind(signed(deleted))
-        .bind(microseconds(finish.now))
-        .bind(row.run_pk)
-        .execute(&mut *tx)
-        .await
-        .map_err(sqlx_error)?;
-    publish(tx, row, generation).await?;
-    forget(tx, row).await?;
     Ok(deleted)
 }
 
-/// Lets go of what other runs kept aside.
-pub(super) async fn release(tx: &mut SqliteConnection, row: &StreamRow) -> Result<(), StoreError> {
-    sqlx::query(stream::RELEASE)
-        .bind(row.pk)
-        .bind(row.run_pk)
-        .execute(tx)
-        .await
-        .map_err(sqlx_error)?;
-    Ok(())
-}
-
-/// Buries what the load did not meet or, where such records stay for a while, what it has not met for long enough; and
-/// forgets tombstones that were kept for long enough and that every mapping has met. Answers how many were buried.
+/// Buries what the load did not meet or, where such records stay for a while, what it has not met for long enough.
+/// Answers how many were buried.
 async fn sweep(
     tx: &mut SqliteConnection,
     row: &StreamRow,
@@ -84,14 +59,6 @@ async fn sweep(
             done.rows_affected()
         }
     };
-    if let Some(days) = finish.retention.tombstones {
-        sqlx::query(stream::PURGE)
-            .bind(row.pk)
-            .bind(microseconds(now - days.duration()))
-            .execute(tx)
-            .await
-            .map_err(sqlx_error)?;
-    }
     Ok(deleted)
 }
 
