@@ -53,7 +53,7 @@ impl<T: ConnectorType> Cx<T> {
         } = environment;
         let pool_key = activation.map(|activation| PoolKey::of(activation, &settings));
         let settings = read(settings)?;
-        let http = Http::paced(outbound, limits.exchange, paces.of(pool_key));
+        let http = Http::paced(outbound, limits.exchange, paces);
         Ok(Self {
             settings,
             shared,

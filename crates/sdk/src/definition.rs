@@ -331,10 +331,13 @@ impl Definition {
     async fn work<R>(
         &self,
         settings: Value,
-        environment: Environment,
+        mut environment: Environment,
         work: impl FnOnce(Value, Environment) -> BoxFuture<'static, Result<R, Failure>>,
     ) -> Result<R, Failure> {
         let (cancel, secrets) = (environment.cancel.clone(), self.secrets(&settings));
+        if let Some(activation) = environment.activation {
+            environment.paces = environment.paces.of(activation, &secrets);
+        }
         let done = match self.settings.pass("settings", &settings) {
             Ok(()) => {
                 let work = work(settings, environment);

@@ -14,28 +14,25 @@ use serde::{Serialize, de::DeserializeOwned};
 use time::{OffsetDateTime, format_description::well_known::Rfc2822};
 use url::Url;
 
-use crate::{
-    Failure,
-    pace::{Pace, Paces},
-};
+use crate::{Failure, Paces};
 
 /// The way out over HTTP, under the egress policy. Cheap to clone.
 #[derive(Clone)]
 pub struct Http {
     outbound: Arc<dyn Outbound>,
     limits: Limits,
-    pace: Pace,
+    paces: Paces,
 }
 
 impl Http {
     /// Sends through `outbound`; requests cost at most `limits` unless they say otherwise.
     pub fn new(outbound: Arc<dyn Outbound>, limits: Limits) -> Self {
-        Self::paced(outbound, limits, Paces::default().of(None))
+        Self::paced(outbound, limits, Paces::default())
     }
 
     /// As [`new`](Self::new), at this pace.
-    pub(crate) fn paced(outbound: Arc<dyn Outbound>, limits: Limits, pace: Pace) -> Self {
-        Self { outbound, limits, pace }
+    pub(crate) fn paced(outbound: Arc<dyn Outbound>, limits: Limits, paces: Paces) -> Self {
+        Self { outbound, limits, paces }
     }
 
     /// An empty request under the usual limits, to be filled and sent.
@@ -53,9 +50,9 @@ impl Http {
     /// It keeps to what the system said of how many requests it takes, together with all other uses of the account.
     pub async fn exchange(&self, request: OutboundRequest) -> Result<OutboundResponse, Failure> {
         let host = request.url.host_str().unwrap_or_default().to_owned();
-        self.pace.wait(&host).await?;
+        self.paces.wait(&host).await?;
         let response = self.outbound.send(request).await.map_err(failure)?;
-        self.pace.learn(&host, response.status, &response.headers);
+        self.paces.learn(&host, response.status, &response.headers);
         Ok(response)
     }
 

@@ -8,33 +8,34 @@ use std::{
 };
 
 use http::{HeaderMap, StatusCode};
+use linkspan_domain::{Secrets, WorkspaceConnectorId};
+use sha2::{Digest, Sha256};
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    Failure, PoolKey,
+    Failure,
     http::{date, retry_after, text},
 };
 
 /// How many requests systems still take, as their answers said. Clones share what was learnt, so that all uses of an
 /// account keep to one budget.
 #[derive(Clone, Default)]
-pub struct Paces(Arc<Mutex<HashMap<Account, Budget>>>);
+pub struct Paces {
+    budgets: Arc<Mutex<HashMap<(Account, String), Budget>>>,
+    /// Who uses them. Nobody keeps to no pace: settings that are only being tried have no history.
+    account: Option<Account>,
+}
 
-/// Whose requests a system counts together: those of one activation with the same settings, to one host.
-type Account = (PoolKey, String);
+/// Whose requests a host counts together: those of all activations that log in with the same secrets or, without any, those of
+/// one activation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Account([u8; 32]);
 
 /// How many requests are left, and until when that holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Budget {
     left: u64,
     until: Instant,
-}
-
-/// The pace of one use. Without a key it keeps to none: settings that are only being tried have no history.
-#[derive(Clone)]
-pub(crate) struct Pace {
-    paces: Paces,
-    key: Option<PoolKey>,
 }
 
 /// How long a request waits for its turn. Who has to wait longer is told so, and comes back.
@@ -46,14 +47,13 @@ const LONGEST: Duration = Duration::from_hours(1);
 /// From so many accounts on, those are forgotten that nothing holds for any more.
 const MANY: usize = 1_000;
 
-impl Paces {
-    /// The pace of the account that `key` names.
-    pub(crate) fn of(&self, key: Option<PoolKey>) -> Pace {
-        Pace { paces: self.clone(), key }
-    }
-
-    fn budgets(&self) -> MutexGuard<'_, HashMap<Account, Budget>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+impl Account {
+    fn of(activation: WorkspaceConnectorId, secrets: &Secrets) -> Self {
+        Self(if secrets.is_empty() {
+            Sha256::digest(activation.uuid()).into()
+        } else {
+            Sha256::digest(secrets.to_bytes().expose()).into()
+        })
     }
 }
 
@@ -63,7 +63,12 @@ impl fmt::Debug for Paces {
     }
 }
 
-impl Pace {
+impl Paces {
+    /// The same, for uses of `activation`, which has these secrets.
+    pub(crate) fn of(&self, activation: WorkspaceConnectorId, secrets: &Secrets) -> Self {
+        Self { account: Some(Account::of(activation, secrets)), ..self.clone() }
+    }
+
     /// Waits for the turn of a request to `host`.
     pub(crate) async fn wait(&self, host: &str) -> Result<(), Failure> {
         while let Err(wait) = self.take(host) {
@@ -78,7 +83,7 @@ impl Pace {
     /// Takes one request out of the budget, or says how long there is none.
     fn take(&self, host: &str) -> Result<(), Duration> {
         let Some(account) = self.account(host) else { return Ok(()) };
-        let mut budgets = self.paces.budgets();
+        let mut budgets = self.budgets();
         let Some(budget) = budgets.get_mut(&account) else { return Ok(()) };
         let rest = budget.until.saturating_duration_since(Instant::now());
         if rest.is_zero() {
@@ -96,7 +101,7 @@ impl Pace {
         let Some((left, lasts)) = said(status, headers) else { return };
         let now = Instant::now();
         let mut budget = Budget { left, until: now + lasts.min(LONGEST) };
-        let mut budgets = self.paces.budgets();
+        let mut budgets = self.budgets();
         if let Some(known) = budgets.get(&account).filter(|it| it.until > now) {
             // Answers overtake each other: what is on its way is taken already.
             budget.left = budget.left.min(known.left);
@@ -106,8 +111,12 @@ impl Pace {
         budgets.insert(account, budget);
     }
 
-    fn account(&self, host: &str) -> Option<Account> {
-        self.key.map(|key| (key, host.to_owned()))
+    fn account(&self, host: &str) -> Option<(Account, String)> {
+        self.account.map(|account| (account, host.to_owned()))
+    }
+
+    fn budgets(&self) -> MutexGuard<'_, HashMap<(Account, String), Budget>> {
+        self.budgets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -154,8 +163,7 @@ fn from_now(reset: u64, headers: &HeaderMap) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use linkspan_domain::WorkspaceConnectorId;
-    use serde_json::json;
+    use linkspan_domain::Secret;
     use uuid::Uuid;
 
     use super::*;
@@ -164,9 +172,14 @@ mod tests {
         all.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
     }
 
-    fn pace(paces: &Paces, activation: u128) -> Pace {
+    fn pace(paces: &Paces, activation: u128) -> Paces {
+        with(paces, activation, "{}")
+    }
+
+    fn with(paces: &Paces, activation: u128, secrets: &str) -> Paces {
         let activation = WorkspaceConnectorId::from_uuid(Uuid::from_u128(activation));
-        paces.of(Some(PoolKey::of(activation, &json!({}))))
+        let secrets = Secret::new(secrets.as_bytes().to_vec());
+        paces.of(activation, &Secrets::from_bytes(&secrets).unwrap())
     }
 
     const OK: StatusCode = StatusCode::OK;
@@ -216,6 +229,19 @@ mod tests {
         assert!(began.elapsed() >= Duration::from_secs(10), "{:?}", began.elapsed());
     }
 
+    #[test]
+    fn activations_that_log_in_alike_are_one_account() {
+        let paces = Paces::default();
+        let alike = "{\"/token\":\"t0ken\"}";
+        let one = with(&paces, 1, alike);
+        one.learn("a.example", OK, &headers(&[("ratelimit", "r=1;t=10")]));
+        let (two, other) = (with(&paces, 2, alike), with(&paces, 2, "{\"/token\":\"other\"}"));
+        assert_eq!(two.take("a.example"), Ok(()));
+        assert!(one.take("a.example").is_err(), "the other took the last one");
+        assert_eq!(other.take("a.example"), Ok(()));
+        assert_eq!(pace(&paces, 1).take("a.example"), Ok(()));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn an_answer_that_comes_late_gives_nothing_back() {
         let paces = Paces::default();
@@ -234,7 +260,7 @@ mod tests {
         let told = one.wait("a.example").await.unwrap_err();
         let Failure::RateLimited { retry_after: Some(wait) } = told else { panic!("{told}") };
         assert_eq!(wait, Duration::from_secs(90));
-        let nobody = paces.of(None);
+        let nobody = paces;
         nobody.learn("a.example", OK, &headers(&[("ratelimit", "r=0;t=60")]));
         nobody.wait("a.example").await.unwrap();
     }
