@@ -64,6 +64,27 @@ def run():
     return send("POST", f"workspace-connectors/{make('workspace-connectors')}/syncs")
 
 
+def over(log):
+    """Waits until a run is over, and returns its status."""
+    for _ in range(100):
+        answer = SESSION.get(f"{URL}/v1/workspace-connector-sync-logs/{log}", timeout=30).json()
+        status = answer["data"]["attributes"]["status"]
+        if status in ("success", "error"):
+            return status
+        time.sleep(0.1)
+    return None
+
+
+def broken():
+    """Starts runs and stops them, until one is stopped before it ends; returns its identifier."""
+    for _ in range(50):
+        log = run()
+        SESSION.post(f"{URL}/v1/workspace-connector-sync-logs/{log}/cancel", timeout=30)
+        if over(log) == "error":
+            break
+    return log
+
+
 def diagnose():
     """Syncs what has no records, and returns the identifier of what is noticed then."""
     if not DIAGNOSTICS:
@@ -81,12 +102,7 @@ def diagnose():
 def synced():
     """Syncs an activation, and returns what names one of its streams in a path."""
     identifier = make("workspace-connectors")
-    log = send("POST", f"workspace-connectors/{identifier}/syncs")
-    for _ in range(100):
-        answer = SESSION.get(f"{URL}/v1/workspace-connector-sync-logs/{log}", timeout=30).json()
-        if answer["data"]["attributes"]["status"] in ("success", "error"):
-            break
-        time.sleep(0.1)
+    over(send("POST", f"workspace-connectors/{identifier}/syncs"))
     streams = SESSION.get(f"{URL}/v1/workspace-connectors/{identifier}/streams", timeout=30).json()
     return {"id": identifier, "stream": streams["data"][0]["id"]}
 
@@ -168,7 +184,7 @@ PLACEABLE = {*FRESH, "connector-sync-diagnostics", "entities", "files", "workspa
 def place(kind, action):
     """The identifier of a thing to which `action` can be done."""
     if kind == "workspace-connector-sync-logs":
-        return run()
+        return broken() if action == "resume" else run()
     if kind == "connector-sync-diagnostics":
         return diagnose()
     if kind == "entities":

@@ -63,6 +63,7 @@ pub(crate) const fn status(code: Code) -> StatusCode {
         | Code::SyncCancelled
         | Code::SyncCrashed
         | Code::SyncNotActive
+        | Code::SyncNotResumable
         | Code::SchemaFrozen
         | Code::ScheduleRunning
         | Code::TooManyQuarantined => StatusCode::CONFLICT,

@@ -235,6 +235,7 @@ mockall::mock! {
     #[async_trait]
     impl SyncStore for Runs {
         async fn start(&self, run: &SyncLog, receipt: &Receipt) -> Result<(), StoreError>;
+        async fn resume(&self, run: &SyncLog, broken: SyncLogId, receipt: &Receipt) -> Result<(), StoreError>;
         async fn claim(&self, worker: &str, only: Option<SyncLogId>, now: OffsetDateTime, until: OffsetDateTime) -> Result<Option<SyncLog>, StoreError>;
         async fn extend(&self, run: SyncLogId, fence: Fence, until: OffsetDateTime) -> Result<Demand, StoreError>;
         async fn release(&self, run: SyncLogId, fence: Fence) -> Result<(), StoreError>;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use linkspan_domain::{
-    Act, Actor, Call, Code, Denied, Permission, Problem, RunOutcome, Status, StreamName, SyncLog,
-    SyncLogId, SyncMode, Trigger, WorkspaceConnector, WorkspaceConnectorId,
+    Act, Actor, Call, Code, Denied, Permission, Problem, RunOutcome, RunStatus, Status, StreamName,
+    SyncLog, SyncLogId, SyncMode, Trigger, WorkspaceConnector, WorkspaceConnectorId,
     ports::{RunQueue, Store, StoreError, SyncStore, World},
 };
 use serde_json::json;
@@ -86,6 +86,11 @@ pub enum SyncError {
     /// The run is over.
     #[error("the run {0} is over; there is nothing to stop")]
     NotActive(SyncLogId),
+    /// The run did not break off, or another one came after it.
+    #[error(
+        "the run {0} cannot go on: only the last run of a workspace connector does, if it ended in error; start a sync instead"
+    )]
+    NotResumable(SyncLogId),
     /// The store failed.
     #[error("could not start or stop a sync of workspace connector {id}")]
     Store {
@@ -112,6 +117,7 @@ impl Problem for SyncError {
             Self::NotReady { .. } => Code::UnexpectedStatus,
             Self::StreamNotFound(_) => Code::StreamNotFound,
             Self::NotActive(_) => Code::SyncNotActive,
+            Self::NotResumable(_) => Code::SyncNotResumable,
             Self::Store { source, .. } => store_code(source),
         }
     }
@@ -125,6 +131,7 @@ impl Problem for SyncError {
             | Self::AlreadyInProgress(_)
             | Self::NotReady { .. }
             | Self::NotActive(_)
+            | Self::NotResumable(_)
             | Self::Store { .. } => None,
         }
     }
@@ -165,9 +172,48 @@ impl Syncs {
         let waiting = SyncLog::waiting(id_of_run, id, workspace, trigger, mode, now);
         let run = SyncLog { streams: sync.streams, ..waiting };
         let receipt = self.records.receipt(call, run.started(), &run);
-        match self.store.start(&run, &receipt).await {
+        let started = self.store.start(&run, &receipt).await;
+        self.offer(call, run, started).await
+    }
+
+    /// Asks for a run that goes on where another one broke off, with what that was asked for.
+    #[tracing::instrument(skip_all, fields(%id), err(level = "debug"))]
+    pub async fn resume(&self, call: &Call, id: SyncLogId) -> Result<SyncLog, SyncError> {
+        call.caller.require(Permission::ConnectorManage)?;
+        let broken = self.records.get(&call.caller, id).await?;
+        let activation = self.activations.live(call, broken.workspace_connector_id, None).await?;
+        match broken.status {
+            RunStatus::Error => {}
+            RunStatus::Success => return Err(SyncError::NotResumable(id)),
+            RunStatus::Scheduled | RunStatus::InProgress => {
+                return Err(SyncError::AlreadyInProgress(activation.id));
+            }
+        }
+        let sync = StartSync { mode: Some(broken.mode), streams: broken.streams };
+        let mode = self.accept(call, &activation, &sync).await?;
+        let now = self.world.now();
+        let id_of_run = SyncLogId::from_uuid(self.world.uuid());
+        let (workspace, trigger) = (activation.workspace_id, Trigger::Resume);
+        let waiting = SyncLog::waiting(id_of_run, activation.id, workspace, trigger, mode, now);
+        let run = SyncLog { streams: sync.streams, ..waiting };
+        let receipt = self.records.receipt(call, run.resumed(id), &run);
+        match self.store.resume(&run, id, &receipt).await {
+            Err(StoreError::Dangling) => Err(SyncError::NotResumable(id)),
+            started => self.offer(call, run, started).await,
+        }
+    }
+
+    /// Hands out a run that was `started`, or says why it was not.
+    async fn offer(
+        &self,
+        call: &Call,
+        run: SyncLog,
+        started: Result<(), StoreError>,
+    ) -> Result<SyncLog, SyncError> {
+        let id = run.workspace_connector_id;
+        match started {
             Ok(()) => {
-                self.queue.offer(id_of_run).await;
+                self.queue.offer(run.id).await;
                 Ok(run)
             }
             Err(StoreError::Taken) => Err(SyncError::AlreadyInProgress(id)),

@@ -140,6 +140,9 @@ pub enum Code {
     /// The run is over.
     #[strum(to_string = "sync.not_active")]
     SyncNotActive,
+    /// The run is not one that broke off last.
+    #[strum(to_string = "sync.not_resumable")]
+    SyncNotResumable,
     /// The schedule is running, and may start a run at any time.
     #[strum(to_string = "schedule.running")]
     ScheduleRunning,

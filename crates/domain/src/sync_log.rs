@@ -120,7 +120,7 @@ pub enum Trigger {
     Api,
     /// A webhook of the provider. None arrives yet: it comes with inbound webhooks.
     Webhook,
-    /// The end of a pause. No pause starts a run yet: a schedule that goes on waits for its next turn.
+    /// Somebody who had a run go on that had broken off.
     Resume,
 }
 
@@ -321,6 +321,13 @@ impl SyncLog {
             created_at: now,
             updated_at: now,
         }
+    }
+
+    /// That it goes on where `broken` broke off, for the audit trail.
+    pub fn resumed(&self, broken: SyncLogId) -> Act {
+        let Act { mut details, .. } = self.started();
+        details["resumes"] = json!(broken);
+        Act { action: "sync.resumed", details }
     }
 
     /// That it was started, for the audit trail.

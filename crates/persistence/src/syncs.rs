@@ -25,12 +25,46 @@ use crate::{
     table::{sync_log, workspace_connector},
 };
 
+macro_rules! take_over_sql {
+    ($table:literal, $column:literal) => {
+        concat!(
+            "UPDATE ",
+            $table,
+            " SET ",
+            $column,
+            " = (SELECT pk FROM workspace_connector_sync_logs ",
+            "WHERE workspace_connector_sync_log_id = $2) WHERE ",
+            $column,
+            " = $1"
+        )
+    };
+}
+
 #[async_trait]
 impl SyncStore for SqlStore<SyncLog> {
     async fn start(&self, run: &SyncLog, receipt: &Receipt) -> Result<(), StoreError> {
         let session = self.db().write().await?;
         let activation = activation(&session, run.workspace_connector_id).await?;
         begin(&session, &activation, run).await?;
+        receipt::keep(&session, receipt).await?;
+        session.commit().await
+    }
+
+    async fn resume(
+        &self,
+        run: &SyncLog,
+        broken: SyncLogId,
+        receipt: &Receipt,
+    ) -> Result<(), StoreError> {
+        let session = self.db().write().await?;
+        let activation = activation(&session, run.workspace_connector_id).await?;
+        let last = session.row(LAST, vec![activation.pk.into(), broken.uuid().into()]).await?;
+        let broken: i64 =
+            last.ok_or(StoreError::Dangling)?.try_get_by_index(0).map_err(store_error)?;
+        begin(&session, &activation, run).await?;
+        for take_over in TAKE_OVER {
+            session.run(take_over, vec![broken.into(), run.id.uuid().into()]).await?;
+        }
         receipt::keep(&session, receipt).await?;
         session.commit().await
     }
@@ -229,6 +263,21 @@ const FAILURES: &str = "\
             (SELECT min(f.created_at) FROM workspace_connector_sync_logs f \
                 WHERE f.workspace_connector_pk = w.pk)) \
     FROM workspace_connectors w WHERE w.workspace_connector_id = $1";
+
+/// The run of an activation, if it broke off and none came after it: activation, run.
+const LAST: &str = "\
+    SELECT l.pk FROM workspace_connector_sync_logs l \
+    WHERE l.workspace_connector_pk = $1 AND l.workspace_connector_sync_log_id = $2 \
+        AND l.status = 'error' AND NOT EXISTS (SELECT 1 FROM workspace_connector_sync_logs o \
+            WHERE o.workspace_connector_pk = $1 AND o.pk > l.pk)";
+
+/// Makes what a run was at that of another one: key of the run, the other one.
+const TAKE_OVER: [&str; 4] = [
+    take_over_sql!("workspace_connector_streams", "loading_run_pk"),
+    take_over_sql!("workspace_connector_streams", "loaded_by_run_pk"),
+    take_over_sql!("load_parts", "run_pk"),
+    take_over_sql!("quarantined_records", "run_pk"),
+];
 
 const ACTIVE: &str = "\
     SELECT 1 FROM workspace_connector_sync_logs \

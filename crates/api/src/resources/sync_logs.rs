@@ -49,6 +49,25 @@ impl SyncLogs {
         Document::of(&context, &call.caller, &view, &run).await
     }
 
+    /// Have a sync go on
+    ///
+    /// Starts a run that goes on where this one broke off, with what was asked of it: streams that it read in full are not read
+    /// again, nor are the parts of others that it kept. Only the last run of an activation goes on, and only if it ended in
+    /// error. The answer is the new run, whose `trigger_type` is `resume`.
+    #[oai(
+        path = "/:id/resume",
+        method = "post",
+        operation_id = "resume_workspace_connector_sync_log"
+    )]
+    async fn resume(
+        &self,
+        request: Acting<SyncLog, Document<SyncLog, 202>>,
+    ) -> Result<Document<SyncLog, 202>, Failure> {
+        let Acting { call, context, id, view, .. } = request;
+        let run = context.app.syncs.resume(&call, id).await?;
+        Document::of(&context, &call.caller, &view, &run).await
+    }
+
     /// Follow a run
     ///
     /// Server-sent events, whatever `Accept` says. First `state`, with the sync log as it is read; then what happens:

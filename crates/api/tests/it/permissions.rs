@@ -93,7 +93,8 @@ fn least_to_write(operation: &str) -> &'static str {
         | "set_stream_cursor"
         | "bootstrap_workspace_connector"
         | "remove_schedule"
-        | "cancel_workspace_connector_sync_log" => "designer",
+        | "cancel_workspace_connector_sync_log"
+        | "resume_workspace_connector_sync_log" => "designer",
         "create_connector"
         | "update_connector"
         | "delete_connector"

@@ -109,6 +109,17 @@ async fn an_activation_shows_what_it_can_and_runs() {
     let stopped = admin.post(&cancel, json!({})).await.expect(202);
     assert_eq!(stopped.attributes()["error_code"], "sync.cancelled");
     admin.post(&cancel, json!({})).await.refused(409, "sync.not_active");
+    let resume = format!("{}/resume", started.header("location"));
+    let resumed = admin.post(&resume, json!({})).await.expect(202);
+    assert_eq!(resumed.attributes()["trigger_type"], "resume");
+    assert_eq!(resumed.attributes()["streams"], json!(["orders"]));
+    admin.post(&resume, json!({})).await.refused(409, "sync.already_in_progress");
+    let run = resumed.body["data"]["id"].as_str().unwrap();
+    admin
+        .post(&format!("/v1/workspace-connector-sync-logs/{run}/cancel"), json!({}))
+        .await
+        .expect(202);
+    admin.post(&resume, json!({})).await.refused(409, "sync.not_resumable");
 
     let down = admin.activation("two").await;
     let patch = json!({ "data": { "type": "workspace_connector", "id": down, "attributes": { "config": { "host": "down" } } } });

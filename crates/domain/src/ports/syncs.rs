@@ -45,6 +45,15 @@ pub trait SyncStore: Store<SyncLog> {
     /// Adds a run that waits for a worker. [`StoreError::Stale`] if the activation may not run any more.
     async fn start(&self, run: &SyncLog, receipt: &Receipt) -> Result<(), StoreError>;
 
+    /// As [`start`](Self::start), with a run that goes on where `broken` broke off: what that read in full is not read again, and
+    /// what it was loading is the new run's. [`StoreError::Dangling`] unless `broken` was the last run of the activation.
+    async fn resume(
+        &self,
+        run: &SyncLog,
+        broken: SyncLogId,
+        receipt: &Receipt,
+    ) -> Result<(), StoreError>;
+
     /// Takes the oldest run that waits or whose lease ran out, until `until`. With `only`, that run or none.
     async fn claim(
         &self,

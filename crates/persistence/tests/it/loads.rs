@@ -1,9 +1,10 @@
 //! What a full load goes on with, and what it leaves, over both databases.
 
 use linkspan_domain::{
-    Condition, ConnectorTypeKey, Cursor, Place, Retention, RunEnd, StreamMemory, SyncMode,
+    Condition, ConnectorTypeKey, Cursor, Place, Retention, RunEnd, StreamMemory, SyncLogId,
+    SyncMode, ports::StoreError,
 };
-use linkspan_sdk::{Finish, LoadPart};
+use linkspan_sdk::{Finish, HeldRun, LoadPart, Rejected};
 use linkspan_testkit::fixtures::EPOCH;
 use serde_json::json;
 
@@ -17,6 +18,8 @@ on_both! {
     a_load_on_another_basis_begins_anew_and_so_does_its_plan
     the_mark_goes_with_its_place
     who_read_a_stream_in_full_is_known
+    a_run_that_is_resumed_goes_on_where_the_other_broke_off
+    only_the_last_run_is_resumed_and_only_if_it_broke_off
 }
 
 const A: (&str, &str) = ("1", "{\"a\":1}");
@@ -86,6 +89,57 @@ async fn who_read_a_stream_in_full_is_known(url: &str) {
     assert_eq!(loaded_by().await, Some(run.id));
     let absent = bench.syncs.stream(bench.activation.id, &"absent".parse().unwrap()).await;
     assert_eq!(absent.unwrap(), None);
+}
+
+/// Starts a run that goes on where another one broke off.
+async fn resume(bench: &Bench, broken: SyncLogId) -> Result<HeldRun, StoreError> {
+    let (run, receipt) = bench.next_run(SyncMode::Full);
+    bench.syncs.resume(&run, broken, &receipt).await?;
+    Ok(bench.take(run.id, run.created_at).await)
+}
+
+async fn a_run_that_is_resumed_goes_on_where_the_other_broke_off(url: &str) {
+    let bench = Bench::new(url).await;
+    let part = |first: i64| Condition::parse(&json!({ "id": { "_lt": first } })).unwrap();
+    let broken = bench.begin(SyncMode::Full).await;
+    let load = bench.open(broken, SyncMode::Full).await.unwrap();
+    let mut first = checkpoint(&load, &[A]);
+    first.rejected =
+        vec![Rejected { key: None, payload: "{}".to_owned(), reason: "bad".to_owned() }];
+    bench.records.plan_parts(&load, &[part(2), part(9)]).await.unwrap();
+    bench.records.commit(&first).await.unwrap();
+    bench.records.finish_part(&load, 0).await.unwrap();
+    bench.end(broken, RunEnd::Failed).await.unwrap();
+
+    let run = resume(&bench, broken.id).await.unwrap();
+    let load = bench.open(run, SyncMode::Full).await.unwrap();
+    let left = bench.records.plan_parts(&load, &[part(5)]).await.unwrap().unwrap();
+    assert_eq!(left, [LoadPart { number: 1, condition: part(9) }]);
+    bench.commit(&load, &[B]).await.unwrap();
+    bench.finish(load).await.unwrap();
+    let all = [A, B].map(|(key, row)| (key.to_owned(), row.to_owned()));
+    assert_eq!(bench.seen().await, all);
+    let counts = bench.records.counts(bench.activation.id).await.unwrap();
+    assert_eq!(
+        counts[0].quarantined, 1,
+        "what the other kept aside was not met again, and is not mended"
+    );
+    let log = bench.log(run.id).await;
+    assert_eq!((log.counts.read, log.counts.written), (1, 1));
+}
+
+async fn only_the_last_run_is_resumed_and_only_if_it_broke_off(url: &str) {
+    let bench = Bench::new(url).await;
+    let broken = bench.begin(SyncMode::Full).await;
+    let early = resume(&bench, broken.id).await;
+    assert!(matches!(early, Err(StoreError::Dangling)), "{early:?}");
+    bench.end(broken, RunEnd::Failed).await.unwrap();
+    let last = bench.begin(SyncMode::Full).await;
+    bench.end(last, RunEnd::Clean).await.unwrap();
+    for run in [broken.id, last.id] {
+        let late = resume(&bench, run).await;
+        assert!(matches!(late, Err(StoreError::Dangling)), "{late:?}");
+    }
 }
 
 async fn many_versions_are_written_over_what_is_there(url: &str) {
