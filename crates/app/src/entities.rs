@@ -7,6 +7,7 @@ use linkspan_domain::{
     WorkspaceConnectorId,
     ports::{Store, World},
 };
+use linkspan_engine::{ModelKind, Models};
 use linkspan_sdk::{
     EntityFeedPage, EntityFeedPosition, EntityFeedQuery, EntityPage, EntitySearch, EntityStore,
 };
@@ -17,6 +18,7 @@ use crate::{RecordError, Records, records::may_read};
 pub struct Entities {
     records: Records<Entity>,
     sources: Arc<dyn EntityStore>,
+    models: Arc<Models>,
 }
 
 /// Which entities to look for.
@@ -51,13 +53,14 @@ pub struct FollowEntities {
 }
 
 impl Entities {
-    /// The entities that `store` keeps, and where `sources` says that they come from.
+    /// The entities of `models` that `store` keeps, and where `sources` says that they come from.
     pub fn new(
         store: Arc<dyn Store<Entity>>,
         sources: Arc<dyn EntityStore>,
+        models: Arc<Models>,
         world: Arc<dyn World>,
     ) -> Self {
-        Self { records: Records::new(store, world), sources }
+        Self { records: Records::new(store, world), sources, models }
     }
 
     /// The entities, for reading.
@@ -100,6 +103,11 @@ impl Entities {
         may_read::<Entity>(caller)?;
         let FindEntities { model, activation, condition, deleted, after, limit } = find;
         let visible = caller.visible.clone();
+        let schema = self.models.get(model);
+        let condition = condition.with_decimals(&|name| {
+            let field = schema.and_then(|it| it.fields.get(name));
+            field.is_some_and(|it| it.kind == ModelKind::Decimal)
+        });
         let search = EntitySearch { visible, model, activation, condition, deleted, after, limit };
         let found = self.sources.search(&search).await;
         found.map_err(RecordError::reading(ResourceType::Entity))

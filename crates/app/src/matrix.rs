@@ -315,8 +315,10 @@ async fn activations(call: &Call) -> Tried {
 async fn mappings(call: &Call) -> Tried {
     let it = crate::mappings::tests::mappings(&keep(Vec::new()), &[]);
     let models = Models::parse(include_str!("../../../seeds/models.json")).unwrap();
+    let models = Arc::new(models);
+    let entities =
+        Entities::new(empty(), Arc::new(Versions::default()), Arc::clone(&models), world());
     let models = TargetModels::new(&models);
-    let entities = Entities::new(empty(), Arc::new(Versions::default()), world());
     let targets = SyncTargets::new(empty(), empty(), empty(), world());
     let (caller, same) = (&call.caller, MappingPatch::default());
     let find = FindEntities {

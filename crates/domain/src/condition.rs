@@ -88,8 +88,8 @@ pub enum Scalar {
     Number(Number),
     /// Text, and all that JSON writes as text.
     Text(String),
-    /// An exact decimal, which JSON writes as text or as a number. Only [`Condition::bind`] makes it: it takes a field
-    /// that holds decimals.
+    /// An exact decimal, which JSON writes as text or as a number. Only [`Condition::bind`] and
+    /// [`Condition::with_decimals`] make it: it takes a field that holds decimals.
     Decimal(Decimal),
 }
 

@@ -196,6 +196,12 @@ impl Platform {
         Arc::new(Mappings::new(stores, models, sources, Arc::clone(world)))
     }
 
+    fn entities(&self) -> Arc<Entities> {
+        let Workshop { database: db, world, models, .. } = &self.workshop;
+        let (models, world) = (Arc::clone(models), Arc::clone(world));
+        Arc::new(Entities::new(db.entities(), db.mapped(), models, world))
+    }
+
     /// The API over this platform. What it sends as it happens ends when it is `closing`.
     pub(crate) fn api(
         &self,
@@ -236,7 +242,7 @@ impl Platform {
             )),
             catalog: Arc::new(Catalog::new(db.connectors(), world())),
             diagnostics: Arc::new(Diagnostics::new(db.diagnostics(), world())),
-            entities: Arc::new(Entities::new(db.entities(), db.mapped(), world())),
+            entities: self.entities(),
             files: Arc::new(Files::new(
                 db.files(),
                 Arc::clone(&self.files),

@@ -218,9 +218,12 @@ async fn entities_are_listed_by_model_and_only_to_those_whose_they_are() {
     let platform = Platform::start().await;
     let admin = platform.admin();
     let activation = admin.activation("one").await;
+    let mut invoice = entity(&platform, &activation, 2, TargetModel::Invoice);
+    invoice.payload.insert("total_amount".to_owned(), json!("12.50"));
+    let payload = invoice.payload.clone();
     let changes = [
         Change::Insert(entity(&platform, &activation, 1, TargetModel::People)),
-        Change::Insert(entity(&platform, &activation, 2, TargetModel::Invoice)),
+        Change::Insert(invoice),
     ];
     let receipt = linkspan_testkit::fixtures::receipt(1, None);
     platform.database.entities().write(&changes, &receipt).await.unwrap();
@@ -228,7 +231,7 @@ async fn entities_are_listed_by_model_and_only_to_those_whose_they_are() {
     let path = "/v1/entities?filter[target_model]=invoice&include=workspace_connector";
     let invoices = admin.get(path).await.expect(200);
     assert_eq!(invoices.body["data"].as_array().unwrap().len(), 1);
-    assert_eq!(invoices.body["data"][0]["attributes"]["payload"], json!({ "external_id": "2" }));
+    assert_eq!(invoices.body["data"][0]["attributes"]["payload"], json!(payload));
     assert_eq!(invoices.body["included"][0]["id"], json!(activation));
     let one = format!("/v1/entities/{}", Uuid::from_u128(1));
     admin.get(&one).await.expect(200);
@@ -252,6 +255,9 @@ async fn entities_are_listed_by_model_and_only_to_those_whose_they_are() {
     let rest = find(json!({ "model": "invoice", "after": after })).await;
     assert_eq!(rest.body["data"], json!([]));
     assert_eq!(rest.body["meta"]["page"]["cursor"], Value::Null);
+    let dear = json!({ "total_amount": { "_gt": "9" } });
+    let invoices = find(json!({ "model": "invoice", "where": dear })).await;
+    assert_eq!(invoices.body["data"][0]["id"], json!(Uuid::from_u128(2)), "as numbers");
     let query = "/v1/entities/query";
     let foreign = stranger.post(query, json!({ "model": "invoice" })).await.expect(200);
     assert_eq!(foreign.body["data"], json!([]));

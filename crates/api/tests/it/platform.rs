@@ -237,7 +237,7 @@ fn app(
         )),
         catalog: Arc::new(Catalog::new(db.connectors(), world())),
         diagnostics: Arc::new(Diagnostics::new(db.diagnostics(), world())),
-        entities: Arc::new(Entities::new(db.entities(), db.mapped(), world())),
+        entities: Arc::new(Entities::new(db.entities(), db.mapped(), Arc::clone(&models), world())),
         files: Arc::new(Files::new(db.files(), Arc::clone(&store), UPLOAD_BYTES, world())),
         filter_plans: Arc::new(FilterPlans::new(
             db.workspace_connectors(),

@@ -63,16 +63,16 @@ impl Condition {
         self.bound(fields)
     }
 
-    /// The condition as records with these fields are asked it: what compares with decimals is a decimal itself, if it
-    /// reads as one. Unlike [`bind`](Self::bind), it leaves the rest as it is, whether it fits or not.
+    /// The condition as it is asked of what keeps decimals in some fields: what compares with them is a decimal itself,
+    /// if it reads as one. Unlike [`bind`](Self::bind), it leaves the rest as it is, whether it fits or not.
     #[must_use]
-    pub fn with_decimals(&self, fields: &[StreamField]) -> Self {
-        let all = |parts: &[Self]| parts.iter().map(|it| it.with_decimals(fields)).collect();
+    pub fn with_decimals(&self, is_decimal: &impl Fn(&str) -> bool) -> Self {
+        let all = |parts: &[Self]| parts.iter().map(|it| it.with_decimals(is_decimal)).collect();
         match self {
             Self::And(parts) => Self::And(all(parts)),
             Self::Or(parts) => Self::Or(all(parts)),
-            Self::Not(part) => Self::Not(Box::new(part.with_decimals(fields))),
-            Self::Field(path, test) if kind(path, fields) == Ok(FieldKind::Decimal) => {
+            Self::Not(part) => Self::Not(Box::new(part.with_decimals(is_decimal))),
+            Self::Field(path, test) if matches!(path.names(), [name] if is_decimal(name)) => {
                 let Ok(test) = test.map(|it| {
                     let decimal = it.as_decimal().map(Scalar::Decimal);
                     Ok::<_, Infallible>(decimal.unwrap_or_else(|| it.clone()))
@@ -271,6 +271,22 @@ mod tests {
         assert!(!holds(&json!({ "d": { "_neq": 1 } }), "NaN"));
         let wrong = Condition::parse(&json!({ "d": { "_eq": "ten" } })).unwrap().bind(&fields);
         assert!(matches!(wrong, Err(ConditionMismatch::WrongOperand { .. })));
+    }
+
+    #[test]
+    fn what_may_be_asked_of_anything_compares_decimals_as_numbers_and_all_else_as_it_is() {
+        let holds = |condition: Value, record: Value| {
+            Condition::parse(&condition).unwrap().with_decimals(&|it| it == "d").holds(&record)
+        };
+        for operand in [json!("9"), json!(9)] {
+            assert!(holds(json!({ "d": { "_gt": operand } }), json!({ "d": "12.50" })));
+            assert!(holds(json!({ "d": { "_in": [operand, "ten"] } }), json!({ "d": "9.0" })));
+            assert!(holds(json!({ "_not": { "d": { "_lt": operand } } }), json!({ "d": 9.5 })));
+        }
+        assert!(holds(json!({ "d": { "_eq": "NaN" } }), json!({ "d": "NaN" })));
+        assert!(!holds(json!({ "d": { "_neq": true } }), json!({ "d": "1" })));
+        assert!(!holds(json!({ "t": { "_gt": "9" } }), json!({ "t": "12.50" })));
+        assert!(!holds(json!({ "d": { "d": { "_gt": "9" } } }), json!({ "d": { "d": "12.50" } })));
     }
 
     #[test]

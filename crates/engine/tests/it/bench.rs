@@ -10,7 +10,7 @@ use linkspan_domain::{
     Condition, Connector, CursorType, Deleted, Missing, RunOutcome, SchemaPolicy, Status,
     StreamName, StreamSettings, StreamSource, StreamState, SyncLog, SyncLogId, SyncMode, Trigger,
     Visible, Workspace, WorkspaceConnector,
-    ports::{Change, World},
+    ports::{Change, Outbound, World},
 };
 use linkspan_engine::{
     Connection, Connections, Ended, Engine, EngineLimits, Models, Progress, RunEvent, Stop,
@@ -19,7 +19,7 @@ use linkspan_engine::{
 use linkspan_persistence::{Database, connect};
 use linkspan_sdk::{BatchLimits, Definition, Environment, OpenHosts, Record, RecordQuery};
 use linkspan_testkit::{
-    Answers, TestPostgres,
+    Answer, Answers, TestPostgres,
     fixtures::{Place, Specimen, id, receipt},
 };
 use serde_json::{Value, json};
@@ -49,6 +49,7 @@ pub(crate) struct Opener {
     pub(crate) definition: Mutex<Definition>,
     pub(crate) filter: Mutex<Option<Condition>>,
     pub(crate) settings: Mutex<Value>,
+    pub(crate) outbound: Mutex<Arc<dyn Outbound>>,
 }
 
 #[async_trait]
@@ -58,10 +59,8 @@ impl Connections for Opener {
         let found = store.find(&Visible::only(run.workspace_id), run.workspace_connector_id).await;
         let activation = found.map_err(SyncError::Store)?.ok_or(SyncError::Gone)?;
         let definition = self.definition.lock().unwrap().clone();
-        let environment = Environment::new(
-            Arc::new(Answers::always(linkspan_testkit::Answer::Unreachable)),
-            Arc::new(OpenHosts),
-        );
+        let outbound = Arc::clone(&self.outbound.lock().unwrap());
+        let environment = Environment::new(outbound, Arc::new(OpenHosts));
         let filter = self.filter.lock().unwrap().clone();
         let settings = self.settings.lock().unwrap().clone();
         Ok(Connection { activation, definition, settings, environment, filter })
@@ -165,6 +164,7 @@ impl Bench {
             definition: Mutex::new(definition),
             filter: Mutex::default(),
             settings: Mutex::new(json!({})),
+            outbound: Mutex::new(Arc::new(Answers::always(Answer::Unreachable))),
         };
         let (opener, told) = (Arc::new(opener), Arc::new(Told::default()));
         let engine = Engine {

@@ -3,12 +3,14 @@
 
 mod bench;
 mod filters;
+mod guide;
 mod interruptions;
 mod kill;
 mod made_up;
 mod mapping;
 mod parts;
 mod places;
+mod price_list;
 mod pushing;
 mod stories;
 mod working;

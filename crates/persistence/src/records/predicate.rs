@@ -3,7 +3,7 @@
 //! What SQL lets through is asked the condition itself, so SQL may let through too much, but never too little. What is
 //! turned around by a `NOT` has to be exact.
 
-use linkspan_domain::{Condition, FieldPath, Scalar, Test};
+use linkspan_domain::{Condition, Decimal, FieldPath, Scalar, Test};
 use sea_orm::{ConnectionTrait, DbBackend, Value};
 use serde_json::Number;
 
@@ -57,6 +57,9 @@ struct Writer {
     values: Vec<Value>,
 }
 
+/// Decimals with more characters or digits are left to the condition: no database takes any number of them.
+const DIGITS: u64 = 100;
+
 /// How values of a field compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -71,13 +74,13 @@ impl Writer {
         match condition {
             Condition::And(parts) => {
                 let parts: Vec<_> = parts.iter().filter_map(|it| self.superset(it)).collect();
-                (!parts.is_empty()).then(|| parts.join(" AND "))
+                (!parts.is_empty()).then(|| joined(&parts, " AND "))
             }
             Condition::Or(parts) => self.all(parts, " OR ", "false", Self::superset),
             Condition::Not(_) => self.exact(condition),
             Condition::Field(path, test) => self.attempt(|it| {
                 let field = it.field(path)?;
-                it.test(&field, test).or_else(|| it.near(&field, test))
+                it.attempt(|it| it.test(&field, test)).or_else(|| it.near(&field, test))
             }),
         }
     }
@@ -108,7 +111,7 @@ impl Writer {
         self.attempt(|it| {
             let parts: Option<Vec<_>> =
                 parts.iter().map(|part| Some(format!("({})", write(it, part)?))).collect();
-            Some(format!("({})", parts?.join(joint)))
+            Some(joined(&parts?, joint))
         })
     }
 
@@ -165,8 +168,11 @@ impl Writer {
             Test::Gte(it) => self.compare(field, ">=", it),
             Test::Lt(it) => self.compare(field, "<", it),
             Test::Lte(it) => self.compare(field, "<=", it),
-            Test::In(list) => self.among(field, list),
-            Test::Nin(list) => self.among(field, list).map(|it| format!("NOT ({it})")),
+            Test::In(list) => self.among(list, |it, one| it.compare(field, "=", one)),
+            Test::Nin(list) => {
+                let among = self.among(list, |it, one| it.compare(field, "=", one));
+                among.map(|it| format!("NOT ({it})"))
+            }
             Test::Matches(pattern) if self.dialect == Dialect::Postgres => {
                 self.like(field, pattern.as_like()?)
             }
@@ -191,9 +197,12 @@ impl Writer {
     /// What is true wherever `test` holds, where SQL cannot tell exactly.
     fn near(&mut self, field: &Field, test: &Test) -> Option<String> {
         match test {
-            Test::Eq(it) => self.same_day(field, "=", it),
-            Test::Gt(it) | Test::Gte(it) => self.same_day(field, ">=", it),
-            Test::Lt(it) | Test::Lte(it) => self.same_day(field, "<=", it),
+            Test::Eq(it) => self.about(field, "=", it),
+            Test::Gt(it) | Test::Gte(it) => self.about(field, ">=", it),
+            Test::Lt(it) | Test::Lte(it) => self.about(field, "<=", it),
+            Test::In(list) => self.among(list, |it, one| {
+                it.compare(field, "=", one).or_else(|| it.about(field, "=", one))
+            }),
             // It minds no case.
             Test::Matches(pattern) if self.dialect == Dialect::Sqlite => {
                 self.like(field, pattern.as_like()?)
@@ -240,16 +249,20 @@ impl Writer {
         }
     }
 
-    fn among(&mut self, field: &Field, list: &[Scalar]) -> Option<String> {
+    fn among(
+        &mut self,
+        list: &[Scalar],
+        mut one: impl FnMut(&mut Self, &Scalar) -> Option<String>,
+    ) -> Option<String> {
         if list.is_empty() {
             return Some("false".to_owned());
         }
         // A statement has 65,535 parameters at most on PostgreSQL, and 32,766 on SQLite.
-        if list.len() > 1_000 {
+        if list.len() > 1_000 || self.values.len() > 10_000 {
             return None;
         }
-        let each: Option<Vec<_>> = list.iter().map(|it| self.compare(field, "=", it)).collect();
-        each.map(|it| format!("({})", it.join(" OR ")))
+        let each: Option<Vec<_>> = list.iter().map(|it| one(self, it)).collect();
+        each.map(|it| joined(&it, " OR "))
     }
 
     fn like(&mut self, field: &Field, pattern: &str) -> Option<String> {
@@ -260,6 +273,49 @@ impl Writer {
         let pattern = self.text(pattern)?;
         let left = field.get(Kind::Text);
         Some(field.guard(Kind::Text, &format!("{left} LIKE {pattern}")))
+    }
+
+    /// What is true wherever a value compares so with `scalar`.
+    fn about(&mut self, field: &Field, operator: &str, scalar: &Scalar) -> Option<String> {
+        match scalar {
+            Scalar::Decimal(decimal) => self.close(field, operator, decimal),
+            _ => self.same_day(field, operator, scalar),
+        }
+    }
+
+    /// Decimals that are written as text, and plainly, compare as numbers. All others pass.
+    fn close(&mut self, field: &Field, operator: &str, decimal: &Decimal) -> Option<String> {
+        let (whole, fraction) = decimal.size();
+        if whole > DIGITS || fraction > DIGITS || decimal.as_str().len() as u64 > DIGITS {
+            return None;
+        }
+        let left = field.get(Kind::Text);
+        let (is_plain, passes) = match self.dialect {
+            Dialect::Postgres => {
+                let right = self.bind(decimal.as_str());
+                let is_plain = format!(" AND {left} ~ '^[+-]?[0-9]+([.][0-9]+)?$'");
+                (is_plain, format!("({left})::numeric {operator} ({right}::text)::numeric"))
+            }
+            // It would round: what is a little more, or a little less, passes too.
+            Dialect::Sqlite => {
+                let value: f64 = decimal.as_str().parse().ok()?;
+                let slack = value.abs() * 1e-9 + 1e-200;
+                let number = format!("CAST({left} AS REAL)");
+                let mut bounds = Vec::new();
+                if operator != "<=" {
+                    bounds.push(format!("{number} >= {}", self.bind(value - slack)));
+                }
+                if operator != ">=" {
+                    bounds.push(format!("{number} <= {}", self.bind(value + slack)));
+                }
+                (String::new(), bounds.join(" AND "))
+            }
+        };
+        let (text, number) = (field.is(Kind::Text), field.is(Kind::Number));
+        Some(format!(
+            "CASE WHEN {text} AND length({left}) <= {DIGITS}{is_plain} THEN {passes} \
+             ELSE {text} OR {number} END"
+        ))
     }
 
     /// Points in time that are written alike, in UTC, compare by their days as text. All others pass.
@@ -284,6 +340,15 @@ impl Writer {
     }
 }
 
+/// The parts, joined pair by pair: SQLite takes no expression that is nested deeper than 1,000, as a long row of them is.
+fn joined(parts: &[String], joint: &str) -> String {
+    if let [] | [_] = parts {
+        return parts.concat();
+    }
+    let (left, right) = parts.split_at(parts.len() / 2);
+    format!("({}{joint}{})", joined(left, joint), joined(right, joint))
+}
+
 /// A field of a row, as SQL.
 enum Field {
     /// The value as `jsonb`.
@@ -305,7 +370,12 @@ impl Field {
 
     /// Null unless the value is of `kind`.
     fn guard(&self, kind: Kind, test: &str) -> String {
-        let is = match (self, kind) {
+        format!("CASE WHEN {} THEN {test} END", self.is(kind))
+    }
+
+    /// Whether the value is of `kind`.
+    fn is(&self, kind: Kind) -> String {
+        match (self, kind) {
             (Self::Postgres(value), Kind::Text) => format!("jsonb_typeof{value} = 'string'"),
             (Self::Postgres(value), Kind::Number) => format!("jsonb_typeof{value} = 'number'"),
             (Self::Postgres(value), Kind::Boolean) => format!("jsonb_typeof{value} = 'boolean'"),
@@ -318,8 +388,7 @@ impl Field {
             (Self::Sqlite(place), Kind::Boolean) => {
                 format!("json_type({place}) IN ('true', 'false')")
             }
-        };
-        format!("CASE WHEN {is} THEN {test} END")
+        }
     }
 
     fn is_null(&self) -> String {

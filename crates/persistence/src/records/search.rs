@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use linkspan_domain::{Deleted, StreamName, WorkspaceConnectorId, WorkspaceId, ports::StoreError};
+use linkspan_domain::{
+    Condition, Deleted, FieldKind, StreamField, StreamName, WorkspaceConnectorId, WorkspaceId,
+    ports::StoreError,
+};
 use linkspan_sdk::{FoundRecord, Record, RecordSearch, SearchPage, SearchPosition};
 use sea_orm::{QueryResult, Value};
 use serde_json::Value as Json;
@@ -32,6 +35,8 @@ struct Place {
     met_all_at: Option<OffsetDateTime>,
     activation: WorkspaceConnectorId,
     stream: StreamName,
+    /// The fields that its records were read with, in JSON.
+    fields: Option<String>,
 }
 
 impl Place {
@@ -44,7 +49,17 @@ impl Place {
             met_all_at: met_all_at(row)?,
             activation: WorkspaceConnectorId::from_uuid(activation),
             stream: stream.parse().map_err(corrupt)?,
+            fields: row.try_get("", "fields").map_err(store_error)?,
         })
+    }
+
+    /// The condition as its records are asked it.
+    fn bind(&self, condition: &Condition) -> Result<Condition, StoreError> {
+        let Some(fields) = &self.fields else { return Ok(condition.clone()) };
+        let fields: Vec<StreamField> = serde_json::from_str(fields).map_err(corrupt)?;
+        Ok(condition.with_decimals(&|name| {
+            fields.iter().any(|it| it.kind == FieldKind::Decimal && it.name == name)
+        }))
     }
 
     /// Behind all records of it.
@@ -68,7 +83,8 @@ pub(super) async fn search(
     let places = places.iter().map(Place::from_row).collect::<Result<Vec<_>, _>>()?;
     let mut asking = Asking::new(search.limit, time.page, search.after.clone());
     for place in &places {
-        let candidates = InPlace { session, limit: time.statement, search, place };
+        let condition = place.bind(&search.condition)?;
+        let candidates = InPlace { session, limit: time.statement, search, place, condition };
         if asking.go_through(&candidates).await? == Through::NotYet {
             return Ok(SearchPage { records: asking.found, next: asking.last });
         }
@@ -86,6 +102,7 @@ struct InPlace<'a> {
     limit: Duration,
     search: &'a RecordSearch,
     place: &'a Place,
+    condition: Condition,
 }
 
 #[async_trait]
@@ -100,7 +117,7 @@ impl Candidates for InPlace<'_> {
     ) -> Result<Vec<(SearchPosition, Record)>, StoreError> {
         let here = after.filter(|it| it.stream == self.place.pk);
         let after = here.and_then(|it| it.key.as_deref());
-        let (text, values) = records(self.session, self.place, self.search, after)?;
+        let (text, values) = self.records(after)?;
         let rows = self.session.rows_within(self.limit, text, values).await?;
         let records = rows.iter().map(|row| {
             let record = record(row, self.place.met_all_at)?;
@@ -115,12 +132,41 @@ impl Candidates for InPlace<'_> {
 
     fn ask(&self, record: Record) -> Result<Option<FoundRecord>, StoreError> {
         let payload: Json = serde_json::from_str(record.payload.get()).map_err(corrupt)?;
-        Ok(self.search.condition.holds(&payload).then(|| FoundRecord {
+        Ok(self.condition.holds(&payload).then(|| FoundRecord {
             position: self.place.of(&record),
             activation: self.place.activation,
             stream: self.place.stream.clone(),
             record,
         }))
+    }
+}
+
+impl InPlace<'_> {
+    /// Selects some records behind `after`.
+    fn records(&self, after: Option<&str>) -> Result<(String, Vec<Value>), StoreError> {
+        let stream_pk = small(self.place.pk)?;
+        let mut values: Vec<Value> = vec![stream_pk.into(), self.place.generation.into()];
+        let behind = match after {
+            Some(key) => {
+                values.push(key.into());
+                " AND r.key > $3"
+            }
+            None => "",
+        };
+        let deleted = match self.search.deleted {
+            Deleted::Hidden => " AND r.deleted_at IS NULL",
+            Deleted::Shown => "",
+        };
+        let first = values.len() + 1;
+        let predicate = Predicate::of(self.session.into(), "r.payload", &self.condition, first);
+        values.extend(predicate.values);
+        let text = format!(
+            "SELECT {COLUMNS} {FROM} \
+             WHERE r.stream_pk = $1 AND r.generation <= $2{behind}{deleted} AND ({}) \
+             ORDER BY r.key LIMIT {FETCH}",
+            predicate.sql
+        );
+        Ok((text, values))
     }
 }
 
@@ -142,7 +188,8 @@ fn places(search: &RecordSearch) -> (String, Vec<Value>) {
         narrow.push(format!(" AND s.stream = {}", bind(stream.as_str().into())));
     }
     let text = format!(
-        "SELECT s.pk, s.generation, s.met_all_at, c.workspace_connector_id, s.stream \
+        "SELECT s.pk, s.generation, s.met_all_at, c.workspace_connector_id, s.stream, \
+            CAST(s.memory->'fields' AS text) AS fields \
          FROM workspace_connector_streams s \
          JOIN workspace_connectors c ON c.pk = s.workspace_connector_pk \
          JOIN workspaces w ON w.pk = c.workspace_pk \
@@ -152,35 +199,4 @@ fn places(search: &RecordSearch) -> (String, Vec<Value>) {
         narrow.concat()
     );
     (text, values)
-}
-
-/// Some records of `place` behind `after`.
-fn records(
-    session: &Session,
-    place: &Place,
-    search: &RecordSearch,
-    after: Option<&str>,
-) -> Result<(String, Vec<Value>), StoreError> {
-    let stream_pk = small(place.pk)?;
-    let mut values: Vec<Value> = vec![stream_pk.into(), place.generation.into()];
-    let behind = match after {
-        Some(key) => {
-            values.push(key.into());
-            " AND r.key > $3"
-        }
-        None => "",
-    };
-    let deleted = match search.deleted {
-        Deleted::Hidden => " AND r.deleted_at IS NULL",
-        Deleted::Shown => "",
-    };
-    let predicate = Predicate::of(session.into(), "r.payload", &search.condition, values.len() + 1);
-    values.extend(predicate.values);
-    let text = format!(
-        "SELECT {COLUMNS} {FROM} \
-         WHERE r.stream_pk = $1 AND r.generation <= $2{behind}{deleted} AND ({}) \
-         ORDER BY r.key LIMIT {FETCH}",
-        predicate.sql
-    );
-    Ok((text, values))
 }

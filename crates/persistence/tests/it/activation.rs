@@ -28,6 +28,8 @@ pub(crate) struct Bench {
     pub(crate) syncs: Arc<dyn SyncStore>,
     pub(crate) records: Arc<dyn RecordStore>,
     pub(crate) runs: AtomicU32,
+    /// What is remembered of its stream.
+    pub(crate) memory: StreamMemory,
 }
 
 /// So long does a worker of these tests hold a run.
@@ -43,7 +45,8 @@ impl Bench {
         };
         keep(&*db.workspace_connectors(), [activation.clone()]).await;
         let (syncs, records) = (db.syncs(), db.records());
-        Self { db, place, activation, syncs, records, runs: AtomicU32::new(1) }
+        let (runs, memory) = (AtomicU32::new(1), StreamMemory::default());
+        Self { db, place, activation, syncs, records, runs, memory }
     }
 
     /// Another activation in the same place. Numbers are not used twice.
@@ -56,7 +59,8 @@ impl Bench {
         keep(&*self.db.workspace_connectors(), [activation.clone()]).await;
         let (db, place) = (self.db.clone(), self.place.clone());
         let (syncs, records) = (Arc::clone(&self.syncs), Arc::clone(&self.records));
-        Self { db, place, activation, syncs, records, runs: AtomicU32::new(number * 1_000) }
+        let (runs, memory) = (AtomicU32::new(number * 1_000), StreamMemory::default());
+        Self { db, place, activation, syncs, records, runs, memory }
     }
 
     /// The time when the run with this number is at work.
@@ -140,7 +144,7 @@ impl Bench {
             stream: "orders".parse().unwrap(),
             mode,
             cursor_column: (mode == SyncMode::Incremental).then(|| "id".to_owned()),
-            memory: StreamMemory::default(),
+            memory: self.memory.clone(),
             now: EPOCH,
         };
         self.records.open_stream(&opening).await
@@ -161,7 +165,7 @@ impl Bench {
             .finish_stream(&Finish {
                 extent: load.mode,
                 load,
-                memory: StreamMemory::default(),
+                memory: self.memory.clone(),
                 retention: Retention::default(),
                 now: EPOCH + Duration::days(1),
             })

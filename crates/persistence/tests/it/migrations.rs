@@ -1,11 +1,16 @@
 //! The schema: it goes up and down, keeps what it holds, and refuses what it must.
 
+use linkspan_domain::{
+    ConnectorFilter, Deleted, FilterScope, ListQuery,
+    ports::{Change, StoreError},
+};
 use linkspan_migration::{Migrator, MigratorTrait};
-use linkspan_testkit::fixtures::{Specimen, receipts};
+use linkspan_testkit::fixtures::{EPOCH, Specimen, receipt, receipts};
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
+use time::Duration;
 
 use crate::{
-    place::furnished,
+    place::{furnished, keep},
     scratch::{on_both, open, run},
 };
 
@@ -13,6 +18,7 @@ on_both! {
     the_schema_goes_up_and_down_and_up_again
     migrating_again_keeps_the_data
     later_migrations_go_down_and_up_and_keep_the_data
+    of_several_live_filters_the_oldest_stays
     many_may_migrate_at_once
     the_indexes_have_the_names_that_were_asked_for
     words_outside_a_closed_set_are_refused
@@ -100,6 +106,77 @@ async fn later_migrations_go_down_and_up_and_keep_the_data(url: &str) {
         assert!(before > 0, "{table} has nothing to lose");
         assert_eq!(count(&db, table).await, before, "{table}");
     }
+}
+
+/// Takes back the migration of this name, and all after it.
+async fn down_to_before(db: &DatabaseConnection, name: &str) {
+    let migrations = Migrator::migrations();
+    let before = migrations.iter().position(|it| it.name() == name).unwrap();
+    let steps = u32::try_from(migrations.len() - before).unwrap();
+    Migrator::down(db, Some(steps)).await.unwrap();
+}
+
+async fn of_several_live_filters_the_oldest_stays(url: &str) {
+    let (db, place) = furnished(url).await;
+    let filters = db.connector_filters();
+    let (template, own) = (FilterScope::Template, FilterScope::Custom(place.workspace));
+    let lower = FilterScope::Custom(place.lower_workspace);
+    // Number, scope, connector, when it was made, and whether it stays.
+    let kept = [
+        (1, template, 0, 2, false),
+        (2, template, 0, 1, true),
+        (3, template, 0, 3, false),
+        (4, template, 1, 4, true),
+        (5, own, 0, 5, true),
+        (6, own, 0, 5, false),
+        (7, lower, 0, 6, true),
+    ];
+    let filter = |number, scope, connector: usize, hours| ConnectorFilter {
+        scope,
+        connector_id: place.connectors[connector],
+        natural_language: Some("live".to_owned()),
+        created_at: EPOCH + Duration::hours(hours),
+        updated_at: EPOCH,
+        deleted_at: Some(EPOCH),
+        ..ConnectorFilter::specimen(number, &place)
+    };
+    let live = kept.map(|(number, scope, connector, at, _)| filter(number, scope, connector, at));
+    keep(&*filters, live.clone()).await;
+    let gone =
+        ConnectorFilter { natural_language: Some("gone".to_owned()), ..filter(8, template, 0, 0) };
+    keep(&*filters, [gone.clone()]).await;
+
+    let sea = sea(url).await;
+    down_to_before(&sea, "m0016_entities").await;
+    let bring_back =
+        "UPDATE connector_filters SET deleted_at = NULL WHERE natural_language = 'live'";
+    run(url, bring_back).await.unwrap();
+    Migrator::up(&sea, None).await.unwrap();
+
+    let seen = ConnectorFilter::tenancy(&place);
+    for (before, (number, .., stays)) in live.iter().zip(kept) {
+        let now = filters.find(&seen, before.id).await.unwrap().unwrap();
+        if stays {
+            assert_eq!(now, ConnectorFilter { deleted_at: None, ..before.clone() });
+            continue;
+        }
+        assert_eq!(now.revision, before.revision.next(), "{number}");
+        assert!(now.deleted_at > Some(EPOCH), "{number}: {:?}", now.deleted_at);
+        assert_eq!(now.deleted_at, Some(now.updated_at), "{number}");
+        let said = ConnectorFilter {
+            revision: before.revision,
+            updated_at: before.updated_at,
+            deleted_at: before.deleted_at,
+            ..now.clone()
+        };
+        assert_eq!(said, *before, "{number} says what it said");
+        let back = ConnectorFilter { deleted_at: None, ..now };
+        let refused = filters.write(&[Change::Update(back)], &receipt(5, None)).await;
+        assert!(matches!(refused, Err(StoreError::Taken)), "{number}: {refused:?}");
+    }
+    assert_eq!(filters.find(&seen, gone.id).await.unwrap(), Some(gone));
+    let query = ListQuery { deleted: Deleted::Shown, ..ListQuery::default() };
+    assert_eq!(filters.list(&seen, &query).await.unwrap().total, 8, "none is lost");
 }
 
 async fn many_may_migrate_at_once(url: &str) {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use linkspan_domain::{
-    Condition, Deleted, RunEnd, SyncMode, WorkspaceConnectorId, ports::StoreError,
+    Condition, Deleted, FieldKind, RunEnd, StreamField, SyncMode, WorkspaceConnectorId,
+    ports::StoreError,
 };
 use linkspan_persistence::{Database, PoolSizes, SearchTime, connect_with};
 use linkspan_sdk::{RecordQuery, RecordSearch, RecordStore, SearchPosition};
@@ -14,10 +15,13 @@ use crate::{activation::Bench, scratch::on_both};
 
 on_both! {
     what_is_found_is_what_the_condition_holds_of
+    decimals_are_found_by_their_values_where_the_stream_has_them
+    the_largest_conditions_are_asked
     a_search_goes_on_page_by_page
     a_search_stays_in_its_workspaces_and_activation
     a_page_that_took_long_enough_goes_on
     a_statement_that_takes_too_long_is_stopped_and_nothing_after_it
+    a_search_that_is_given_up_stops_nothing_after_it
     a_page_ends_after_eight_megabytes_and_goes_on
 }
 
@@ -154,15 +158,19 @@ fn test(random: &mut Random) -> Value {
 }
 
 pub(crate) fn condition(random: &mut Random, depth: u32) -> Value {
-    match *random.pick(&["leaf", "leaf", "and", "or", "not"]) {
-        "and" if depth > 0 => {
-            json!({ "_and": [condition(random, depth - 1), condition(random, depth - 1)] })
-        }
-        "or" if depth > 0 => {
-            json!({ "_or": [condition(random, depth - 1), condition(random, depth - 1)] })
-        }
-        "not" if depth > 0 => json!({ "_not": condition(random, depth - 1) }),
-        _ => test(random),
+    condition_of(test, random, depth)
+}
+
+fn condition_of(test: fn(&mut Random) -> Value, random: &mut Random, depth: u32) -> Value {
+    let kind = *random.pick(&["leaf", "leaf", "and", "or", "not"]);
+    if depth == 0 || kind == "leaf" {
+        return test(random);
+    }
+    let mut part = || condition_of(test, random, depth - 1);
+    match kind {
+        "and" => json!({ "_and": [part(), part()] }),
+        "or" => json!({ "_or": [part(), part()] }),
+        _ => json!({ "_not": part() }),
     }
 }
 
@@ -191,6 +199,142 @@ async fn what_is_found_is_what_the_condition_holds_of(url: &str) {
         hits += found.len();
     }
     assert!(hits > 2_000, "{hits}");
+}
+
+/// Decimals as systems write them, and what is none.
+fn decimals() -> Vec<Value> {
+    let mut all: Vec<Value> = [
+        "12.50",
+        "12.5",
+        "9",
+        "9.00",
+        "+9",
+        "0009",
+        "-3",
+        "-3.10",
+        "0",
+        "-0.0",
+        ".5",
+        "5.",
+        "1e2",
+        "100",
+        "1e400",
+        "-1e400",
+        "1e-400",
+        "1e-5",
+        "0.1",
+        "0.10000000000000000001",
+        "NaN",
+        "Infinity",
+        "",
+        " 9",
+        "9 ",
+        "9,5",
+        "ten",
+        "0x10",
+        "+",
+        "9007199254740993",
+        "9007199254740992",
+        "1e99999999999",
+    ]
+    .map(Value::from)
+    .into();
+    let (nines, zeros) = ("9".repeat(140), "0".repeat(140));
+    all.extend([json!(nines), json!(format!("0.{zeros}1")), json!(format!("9.{zeros}1"))]);
+    all.extend([json!(null), json!(true), json!(9), json!(12.5), json!(-4), json!(["9"])]);
+    all
+}
+
+fn test_of_decimals(random: &mut Random) -> Value {
+    let values = decimals();
+    let scalars: Vec<Value> =
+        values.into_iter().filter(|it| !(it.is_null() || it.is_array())).collect();
+    let operators = ["_eq", "_neq", "_gt", "_gte", "_lt", "_lte", "_in", "_nin", "_is_null"];
+    let operator = *random.pick(&operators);
+    let operand = match operator {
+        "_in" | "_nin" => {
+            (0..*random.pick(&[0, 1, 3])).map(|_| random.pick(&scalars).clone()).collect()
+        }
+        "_is_null" => random.pick(&[json!(true), json!(false)]).clone(),
+        _ => random.pick(&scalars).clone(),
+    };
+    let paths: [&[&str]; 4] = [&["price"], &["price"], &["name"], &["below", "price"]];
+    let leaf = json!({ operator: operand });
+    random.pick(&paths).iter().rev().fold(leaf, |inner, name| json!({ *name: inner }))
+}
+
+async fn decimals_are_found_by_their_values_where_the_stream_has_them(url: &str) {
+    let mut one = Bench::new(url).await;
+    let field = |name: &str, kind| StreamField { name: name.to_owned(), kind, nullable: true };
+    one.memory.fields = vec![field("name", FieldKind::Text), field("price", FieldKind::Decimal)];
+    let mut other = one.another(2).await;
+    other.memory.fields = vec![field("price", FieldKind::Text)];
+    let unknown = one.another(3).await;
+    let rows: Vec<(String, Value)> = (0..)
+        .zip(decimals())
+        .map(|(number, it)| {
+            (format!("{number:03}"), json!({ "price": it, "name": it, "below": { "price": it } }))
+        })
+        .collect();
+    let texts: Vec<(&str, String)> =
+        rows.iter().map(|(key, row)| (&**key, row.to_string())).collect();
+    let texts: Vec<(&str, &str)> = texts.iter().map(|(key, row)| (*key, &**row)).collect();
+    for bench in [&one, &other, &unknown] {
+        bench.full(&texts).await;
+    }
+
+    let expected = |condition: &Condition| {
+        let of = |bench: &Bench, condition: &Condition| {
+            let held = rows.iter().filter(|(_, row)| condition.holds(row));
+            held.map(|(key, _)| (bench.activation.id, key.clone())).collect::<Vec<_>>()
+        };
+        let decimal = condition.with_decimals(&|it| it == "price");
+        [of(&one, &decimal), of(&other, condition), of(&unknown, condition)].concat()
+    };
+    let dear = json!({ "price": { "_gt": "9" }, "name": { "_in": ["12.50", "12.5", "9 "] } });
+    let found_dear = found(&one, &search(&one, &dear)).await;
+    assert_eq!(found_dear[..2], [0, 1].map(|it| (one.activation.id, rows[it].0.clone())));
+    assert_eq!(found_dear.len(), 4, "in the others, they are texts: {found_dear:?}");
+
+    let mut random = Random::from_seed(23);
+    let mut hits = 0;
+    for round in 0..400 {
+        let condition = condition_of(test_of_decimals, &mut random, 2);
+        let limit = if round % 10 == 0 { 7 } else { 1_000 };
+        let search = RecordSearch { limit, ..search(&one, &condition) };
+        let expected = expected(&search.condition);
+        assert_eq!(found(&one, &search).await, expected, "{condition}");
+        hits += expected.len();
+    }
+    assert!(hits > 10_000, "{hits}");
+}
+
+async fn the_largest_conditions_are_asked(url: &str) {
+    let bench = Bench::new(url).await;
+    bench.full(&[("1", "{\"n\":1}"), ("2", "{\"n\":2}"), ("3", "{\"n\":3}")]).await;
+    let numbers = |many: i64| (0..many).map(|it| 2 - it).collect::<Vec<_>>();
+    let parts = |many| numbers(many).iter().map(|it| json!({ "n": { "_eq": it } })).collect();
+    let list = |many| json!({ "n": { "_in": numbers(many) } });
+    let (any, lists): (Vec<Value>, _) = (parts(490), vec![list(1_000); 100]);
+    let none: Vec<Value> = any.iter().map(|it| json!({ "_not": it })).collect();
+    for (condition, expected) in [
+        (list(1_000), &["1", "2"][..]),
+        (list(10_000), &["1", "2"]),
+        (json!({ "_and": lists }), &["1", "2"]),
+        (json!({ "_or": lists }), &["1", "2"]),
+        (json!({ "_or": any }), &["1", "2"]),
+        (json!({ "_and": none[..320] }), &["3"]),
+        (json!({ "_not": { "_and": [{ "_or": none[..320] }, list(2)] } }), &["3"]),
+    ] {
+        let found = found(&bench, &search(&bench, &condition)).await;
+        let keys: Vec<&str> = found.iter().map(|(_, key)| &**key).collect();
+        assert_eq!(
+            keys,
+            expected,
+            "{}",
+            condition.to_string().chars().take(80).collect::<String>()
+        );
+    }
 }
 
 async fn a_search_goes_on_page_by_page(url: &str) {
@@ -284,6 +428,32 @@ async fn a_statement_that_takes_too_long_is_stopped_and_nothing_after_it(url: &s
     };
     assert_eq!(db.records().page(&all).await.unwrap().len(), 20_000);
     assert_eq!(found(&bench, &none).await, []);
+}
+
+async fn a_search_that_is_given_up_stops_nothing_after_it(url: &str) {
+    let bench = Bench::new(url).await;
+    let rows: Vec<(String, String)> =
+        (0..20_000).map(|it| (format!("{it:05}"), format!("{{\"n\":{it}}}"))).collect();
+    let rows: Vec<(&str, &str)> = rows.iter().map(|(key, row)| (&**key, &**row)).collect();
+    bench.full(&rows).await;
+    let limit = Duration::from_secs(1);
+    let db = hurried(url, SearchTime { statement: limit, ..SearchTime::default() }).await;
+    // Holds of nothing, and takes much longer than anybody waits for it.
+    let none: Vec<i64> = (1..=1_000).map(|it| -it).collect();
+    let endless = search(&bench, &json!({ "n": { "_in": none } }));
+    let store = db.records();
+    let given_up = tokio::time::timeout(limit / 4, store.search(&endless)).await;
+    assert!(given_up.is_err(), "it was at work: {given_up:?}");
+    tokio::time::sleep(limit).await;
+    // On the same connection: there is no other.
+    let all = RecordQuery {
+        activation: bench.activation.id,
+        stream: "orders".parse().unwrap(),
+        deleted: Deleted::Hidden,
+        after: None,
+        limit: 20_000,
+    };
+    assert_eq!(store.page(&all).await.unwrap().len(), 20_000);
 }
 
 async fn a_page_ends_after_eight_megabytes_and_goes_on(url: &str) {
