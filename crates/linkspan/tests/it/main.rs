@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod cli;
+mod doctor;
 mod kill;
 mod program;
 mod secrecy;
