@@ -48,8 +48,8 @@ impl Set {
                 "nothing to change; say what with --set, --set-env, --set-file, --unset, --name or --description",
             ));
         }
-        let changed = client.change(&seen, &Value::Object(changes)).await?;
-        tell(&changed["data"], output);
+        let after = client.change(&seen, &Value::Object(changes)).await?;
+        tell(&after["data"], output);
         Ok(())
     }
 
