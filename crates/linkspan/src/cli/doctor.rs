@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, io, os::unix::fs::PermissionsExt};
 
 use linkspan_app::ActivationSettings;
 use linkspan_domain::ports::{Vault, VaultError};
-use linkspan_persistence::{Database, SealedRow};
+use linkspan_persistence::SealedRow;
 use linkspan_vault::{Keyring, KeyringError, KeyringVault};
 use serde_json::{Value, json};
 
@@ -84,7 +84,7 @@ impl Doctor {
 
 /// Looks at everything, and leaves it as it is.
 async fn examine(settings: &Settings) -> Vec<Finding> {
-    let (master_key, vault) = master_key(settings);
+    let (master_key, keys) = master_key(settings);
     let mut findings = vec![
         data_dir(settings),
         master_key,
@@ -96,7 +96,7 @@ async fn examine(settings: &Settings) -> Vec<Finding> {
     findings.extend(settings::unknown_variables().into_iter().map(|it| {
         Finding::note("environment", format!("{it} is no setting of Linkspan; misspelled?"))
     }));
-    findings.extend(database(settings, vault.as_ref()).await);
+    findings.extend(database(settings, &keys).await);
     findings
 }
 
@@ -121,17 +121,31 @@ fn data_dir(settings: &Settings) -> Finding {
     }
 }
 
-/// What there is to say of the keys, and what they open.
-fn master_key(settings: &Settings) -> (Finding, Option<KeyringVault>) {
+/// The keys that open what is sealed.
+enum Keys {
+    /// They are here.
+    Here(KeyringVault),
+    /// There is none.
+    Missing,
+    /// Nobody can tell before they are mended.
+    Unreadable,
+}
+
+/// What there is to say of the keys.
+fn master_key(settings: &Settings) -> (Finding, Keys) {
     const WHAT: &str = "master key";
     let keyring = match (compose::kept_keyring(settings), settings.mode) {
         (Ok(keyring), _) => keyring,
         (Err(ComposeError::Keyring(KeyringError::Missing)), Mode::Development) => {
             let file = settings.data_dir.join(Keyring::FILE);
-            let says = format!("made at the first start, and kept in {}", file.display());
-            return (Finding::note(WHAT, says), None);
+            let says = format!("there is none; the next start makes one in {}", file.display());
+            return (Finding::note(WHAT, says), Keys::Missing);
         }
-        (Err(error), _) => return (Finding::wrong(WHAT, Failed::setup(&error).message), None),
+        (Err(error), _) => {
+            let is_missing = matches!(error, ComposeError::Keyring(KeyringError::Missing));
+            let keys = if is_missing { Keys::Missing } else { Keys::Unreadable };
+            return (Finding::wrong(WHAT, Failed::setup(&error).message), keys);
+        }
     };
     let id = keyring.current_id();
     let finding = match settings.master_key {
@@ -143,7 +157,7 @@ fn master_key(settings: &Settings) -> (Finding, Option<KeyringVault>) {
             ),
         ),
     };
-    (finding, Some(KeyringVault::new(keyring)))
+    (finding, Keys::Here(KeyringVault::new(keyring)))
 }
 
 fn admin_key(settings: &Settings) -> Finding {
@@ -190,8 +204,8 @@ fn connector_types() -> Finding {
     }
 }
 
-/// The database, and whether `vault` opens what is sealed in it.
-async fn database(settings: &Settings, vault: Option<&KeyringVault>) -> Vec<Finding> {
+/// The database, and whether `keys` open what is sealed in it.
+async fn database(settings: &Settings, keys: &Keys) -> Vec<Finding> {
     const WHAT: &str = "database";
     let opened = linkspan_persistence::connect_existing(settings.database_url().expose()).await;
     let database = match opened {
@@ -201,68 +215,74 @@ async fn database(settings: &Settings, vault: Option<&KeyringVault>) -> Vec<Find
         }
         Err(error) => return vec![Finding::wrong(WHAT, Failed::setup(&error).message)],
     };
-    let findings = match database.steps_behind().await {
-        Err(error) => vec![Finding::wrong(WHAT, Failed::setup(&error).message)],
-        Ok(0) => {
-            let answers = Finding::ok(WHAT, "answers, with the newest schema");
-            vec![answers, secrets(settings, &database, vault).await]
-        }
-        Ok(steps) => vec![Finding::note(
-            WHAT,
-            format!(
-                "its schema is {steps} steps behind; the next start brings it up to date, or run linkspan migrate"
-            ),
-        )],
-    };
+    let (schema, sealed) = (database.steps_behind().await, database.sealed().await);
     database.close().await;
-    findings
+    match (schema, sealed) {
+        (Err(error), _) => {
+            let says = Failed::setup(&error).message;
+            vec![Finding::wrong(WHAT, format!("{says}; run the newest Linkspan that was here"))]
+        }
+        (Ok(0), Err(error)) => vec![Finding::wrong(WHAT, Failed::setup(&error).message)],
+        (Ok(0), Ok(sealed)) => {
+            let answers = Finding::ok(WHAT, "answers, with the newest schema");
+            [answers].into_iter().chain(secrets(settings, &sealed, keys)).collect()
+        }
+        (Ok(steps), sealed) => {
+            let behind = format!(
+                "its schema is {steps} steps behind; the next start brings it up to date, or run linkspan migrate"
+            );
+            // A schema of long ago may have nothing sealed.
+            let secrets = sealed.ok().and_then(|it| secrets(settings, &it, keys));
+            [Finding::note(WHAT, behind)].into_iter().chain(secrets).collect()
+        }
+    }
 }
 
-async fn secrets(
-    settings: &Settings,
-    database: &Database,
-    vault: Option<&KeyringVault>,
-) -> Finding {
+/// So many activations are named.
+const NAMED: usize = 5;
+
+fn secrets(settings: &Settings, sealed: &[SealedRow], keys: &Keys) -> Option<Finding> {
     const WHAT: &str = "secrets";
-    let rows = match database.sealed().await {
-        Ok(rows) => rows,
-        Err(error) => return Finding::wrong(WHAT, Failed::setup(&error).message),
-    };
     let mut closed: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    for row in &rows {
-        if let Err(refusal) = open(vault, row) {
+    for row in sealed {
+        let opened = match keys {
+            Keys::Here(vault) => {
+                vault.open(ActivationSettings::context(row.activation), &row.blob).map(drop)
+            }
+            Keys::Missing => KeyringVault::key_id(&row.blob)
+                .and_then(|it| Err(VaultError::UnknownKey { key_id: it.to_string() })),
+            Keys::Unreadable => return None,
+        };
+        if let Err(refusal) = opened {
             closed.entry(refusal.to_string()).or_default().push(&row.name);
         }
     }
     if closed.is_empty() {
-        return Finding::ok(WHAT, format!("{} activations have some, and all open", rows.len()));
+        let says = format!("{} activations have some, and all open", sealed.len());
+        return Some(Finding::ok(WHAT, says));
     }
     let says = closed.iter().map(|(refusal, names)| {
         let some = names.iter().take(NAMED).map(|it| format!("\"{it}\""));
         let (some, count) = (some.collect::<Vec<_>>().join(", "), names.len());
         format!("of {count} activations ({some}): {refusal}")
     });
-    let file = settings.data_dir.join(Keyring::FILE);
-    Finding::wrong(
+    let mend = match (keys, settings.mode) {
+        // What was sealed since then needs the key that is here.
+        (Keys::Here(_), _) => {
+            "Set LINKSPAN_MASTER_KEY_PREVIOUS to the key that sealed them".to_owned()
+        }
+        (_, Mode::Production) => "Set LINKSPAN_MASTER_KEY to the key that sealed them".to_owned(),
+        (_, Mode::Development) => {
+            let file = settings.data_dir.join(Keyring::FILE);
+            format!("Put {} back from a backup", file.display())
+        }
+    };
+    Some(Finding::wrong(
         WHAT,
         format!(
-            "they do not open. {}. Put {} back from a backup, or set LINKSPAN_MASTER_KEY to the key that sealed them; \
-             where it is lost, connect anew: linkspan activations delete NAME, then linkspan connect",
-            says.collect::<Vec<_>>().join(". "),
-            file.display()
+            "they do not open, {}. {mend}; where it is lost, connect anew: linkspan activations delete NAME, then \
+             linkspan connect",
+            says.collect::<Vec<_>>().join(". ")
         ),
-    )
-}
-
-/// So many activations are named.
-const NAMED: usize = 5;
-
-/// Whether the secrets of `row` open. Without a vault the key that sealed them is missing.
-fn open(vault: Option<&KeyringVault>, row: &SealedRow) -> Result<(), VaultError> {
-    match vault {
-        Some(vault) => vault.open(ActivationSettings::context(row.activation), &row.blob).map(drop),
-        None => {
-            Err(VaultError::UnknownKey { key_id: KeyringVault::key_id(&row.blob)?.to_string() })
-        }
-    }
+    ))
 }

@@ -71,6 +71,12 @@ fn a_lost_master_key_is_told_and_not_made_anew() {
     assert!(says.contains("\"crm\"") && says.contains("master.key back"), "{says}");
     assert!(!file.exists(), "a new key would hide that the old one is gone");
 
+    fs::write(&file, "no key").unwrap();
+    let ran = examine(&program);
+    assert_eq!((ran.code, finding(&ran, "master key").0.as_str()), (2, "wrong"));
+    let untold = ran.last_line()["findings"].to_string();
+    assert!(!untold.contains("do not open"), "the file comes first: {untold}");
+
     fs::rename(&kept, &file).unwrap();
     assert_eq!(examine(&program).code, 0);
 }
@@ -87,6 +93,7 @@ fn another_master_key_is_told_with_the_one_that_is_needed() {
     assert_eq!(ran.code, 2, "{}", ran.stdout);
     let (verdict, says) = finding(&ran, "secrets");
     assert!(verdict == "wrong" && says.contains(&id), "{id}: {says}");
+    assert!(says.contains("Set LINKSPAN_MASTER_KEY_PREVIOUS"), "{says}");
 
     let program = program.with("LINKSPAN_MASTER_KEY_PREVIOUS", key.trim());
     assert_eq!(examine(&program).code, 0, "the old key opens what it sealed");
