@@ -9,10 +9,12 @@ use std::sync::Arc;
 
 use linkspan_domain::{
     Act, Actor, Availability, Call, Caller, ConnectionTest, Connector, ConnectorId, Event,
-    Permission, Person, PersonId, Readiness, Revision, SplitConfig, Status, StreamSpec,
-    WorkspaceConnector, WorkspaceConnectorId,
+    Permission, Person, PersonId, Readiness, Revision, SplitConfig, Status, WorkspaceConnector,
+    WorkspaceConnectorId,
     ports::{Store, World},
 };
+
+use linkspan_sdk::Discovered;
 
 pub use error::ActivationError;
 pub use input::{ActivationPatch, Draft, DraftOf, NewActivation, Switch};
@@ -218,13 +220,13 @@ impl Activations {
         Ok(self.records.purge(call, id, expected).await?)
     }
 
-    /// The streams that an activation exposes, as its system has them now.
+    /// The streams that an activation exposes, as its system has them now, and what is none.
     #[tracing::instrument(skip_all, fields(%id), err(level = "debug"))]
     pub async fn models(
         &self,
         caller: &Caller,
         id: WorkspaceConnectorId,
-    ) -> Result<Vec<StreamSpec>, ActivationError> {
+    ) -> Result<Discovered, ActivationError> {
         let activation = self.records.get(caller, id).await?;
         let definition = self.sources.settings().definition(&activation.connector_type)?;
         may_run(caller, definition)?;

@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use linkspan_domain::{
-    Caller, Condition, Denied, Permission, StreamName, StreamSpec, WorkspaceConnector, WorkspaceId,
+    Caller, Condition, Denied, Permission, StreamName, WorkspaceConnector, WorkspaceId,
 };
-use linkspan_sdk::{Definition, Environment, Failure, Pushed};
+use linkspan_sdk::{Definition, Discovered, Environment, Failure, Pushed};
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
@@ -65,18 +65,19 @@ impl Sources {
         }
     }
 
-    /// The streams behind an activation that it may show. Waits for `patience` at most.
+    /// The streams behind an activation that it may show, and what is none. Waits for `patience` at most.
     pub(crate) async fn discover(
         &self,
         activation: &WorkspaceConnector,
         patience: Duration,
-    ) -> Result<Result<Vec<StreamSpec>, Failure>, SettingsError> {
+    ) -> Result<Result<Discovered, Failure>, SettingsError> {
         let (definition, settings) = self.settings.of(activation)?;
         let discovering = definition.discover(settings, self.lend(activation));
         let answer = timeout(patience, discovering).await.unwrap_or_else(|_| Err(too_slow()));
-        Ok(answer.map(|mut streams| {
-            streams.retain(|it| activation.shows(&it.name));
-            streams
+        Ok(answer.map(|mut found| {
+            found.streams.retain(|it| activation.shows(it.name.as_str()));
+            found.left_out.0.retain(|it| activation.shows(&it.name));
+            found
         }))
     }
 

@@ -70,7 +70,7 @@ enum Command {
     Activations(activations::Activations),
     /// Find out whether an activation works
     Check(check::Check),
-    /// List the streams of an activation
+    /// List the streams of an activation, and what its system has that is none
     Discover(discover::Discover),
     /// Sync an activation, and wait until it is done
     Sync(sync::Sync),

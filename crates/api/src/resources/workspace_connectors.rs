@@ -7,6 +7,7 @@ mod shown;
 use linkspan_app::FilterPlan;
 use linkspan_domain::{ConnectionTest, StreamSpec, SyncLog, WorkspaceConnector};
 use poem_openapi::OpenApi;
+use serde_json::json;
 
 use self::{
     body::{ActivationPatchBody, DraftBody, NewActivationBody, Overrides, SyncBody},
@@ -160,12 +161,13 @@ impl Operations {
 
     /// List the streams of an activation
     ///
-    /// As its system has them now.
+    /// As its system has them now. `meta.left_out` names what is no stream, though the credentials may read it.
     #[oai(path = "/:id/models", method = "get", operation_id = "list_streams")]
     async fn models(&self, request: Asking<StreamSpec>) -> Result<Collection<StreamSpec>, Failure> {
         let activations = &request.context.app.activations;
-        let streams = activations.models(&request.call.caller, request.id()?).await?;
-        Collection::whole(&streams, &request.path)
+        let found = activations.models(&request.call.caller, request.id()?).await?;
+        let left_out = ("left_out", json!(found.left_out.0));
+        Collection::whole_with(&found.streams, &request.path, left_out)
     }
 
     /// Explain how an activation filters
