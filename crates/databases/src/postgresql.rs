@@ -154,6 +154,10 @@ impl Source for Postgresql {
 impl Sink for Postgresql {
     const MODES: &'static [WriteMode] = &[WriteMode::Replace, WriteMode::Append, WriteMode::Upsert];
 
+    fn read_as(stream: &StreamName) -> StreamName {
+        postgres::read_as(stream)
+    }
+
     async fn write(
         cx: &Cx<Self>,
         request: WriteRequest,

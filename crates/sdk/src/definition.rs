@@ -98,6 +98,8 @@ pub struct SinkRunners {
     pub modes: Vec<WriteMode>,
     /// Writes one stream.
     pub write: WriteRunner,
+    /// What a stream is called when it is read, by what it is called when it is written.
+    pub read_as: fn(&StreamName) -> StreamName,
 }
 
 /// A connector type as a value. Cheap to clone; clones share connections.
@@ -256,6 +258,11 @@ impl Definition {
         self.runners.sink.as_ref().map_or(&[], |it| &it.modes)
     }
 
+    /// What a stream that is written as `stream` is called when it is read.
+    pub fn read_as(&self, stream: &StreamName) -> StreamName {
+        self.runners.sink.as_ref().map_or_else(|| stream.clone(), |it| (it.read_as)(stream))
+    }
+
     /// Asks which of these parts of a filter the source takes over in a read of `stream`, in the same order.
     pub async fn push_down(
         &self,
@@ -406,8 +413,9 @@ fn runners<T: ConnectorType>(
             }))
         },
     });
-    let sink = sink.map(|SinkEntry { modes, write }| SinkRunners {
+    let sink = sink.map(|SinkEntry { modes, write, read_as }| SinkRunners {
         modes: modes.to_vec(),
+        read_as,
         write: {
             let open = open.clone();
             Arc::new(move |settings, request, environment, mut intake| {
