@@ -3,6 +3,7 @@
 mod configuring;
 mod error;
 mod input;
+mod selecting;
 mod testing;
 
 use std::sync::Arc;
@@ -133,6 +134,7 @@ impl Activations {
             activation.apply(Event::Configured)?;
         }
         activation.guard(&call.caller)?;
+        self.require_streams(call, &activation, &[]).await?;
         Ok(activation)
     }
 
@@ -162,6 +164,7 @@ impl Activations {
         let named = person_id.set().copied().filter(|_| person_id.set() != it.person_id.as_ref());
         self.refer(call, named).await?;
         accept_streams(streams.as_deref().unwrap_or_default())?;
+        let before = it.streams.clone();
         let mut changes = Changes::default();
         changes.set("name", &mut it.name, name);
         changes.patch("description", &mut it.description, description);
@@ -174,6 +177,7 @@ impl Activations {
         if let Some(config) = config {
             self.configure(call, &mut it, config, &mut changes).await?;
         }
+        self.require_streams(call, &it, &before).await?;
         if let Some(switch) = switch {
             self.switch(call, &mut it, switch, &mut changes).await?;
         }

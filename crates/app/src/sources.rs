@@ -7,7 +7,7 @@ use linkspan_domain::{
 };
 use linkspan_sdk::{Definition, Discovered, Environment, Failure, Pushed};
 use serde_json::Value;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::{ActivationSettings, SettingsError};
 
@@ -79,6 +79,22 @@ impl Sources {
             found.left_out.0.retain(|it| activation.shows(&it.name));
             found
         }))
+    }
+
+    /// The names of the streams behind an activation, which need not be kept yet. None where its system does not say them by
+    /// `until`, or `caller` may not ask it.
+    pub(crate) async fn names(
+        &self,
+        caller: &Caller,
+        activation: &WorkspaceConnector,
+        until: Instant,
+    ) -> Option<Vec<StreamName>> {
+        let (definition, settings) = self.settings.of(activation).ok()?;
+        may_run(caller, definition).ok()?;
+        // No activation: what may not be kept keeps no connections.
+        let asking = definition.discover(settings, self.lend_to(activation.workspace_id));
+        let found = timeout_at(until, asking).await.ok()?.ok()?;
+        Some(found.streams.into_iter().map(|it| it.name).collect())
     }
 
     /// Which parts of a filter the source takes over in a read of `stream`.

@@ -50,7 +50,8 @@ impl Operations {
     /// Activate a connector
     ///
     /// Settings that fit are enough: an activation that still lacks some is made, but `to_configure`. What the type's schema
-    /// calls secret is sealed, and shown as `••••••••` from then on.
+    /// calls secret is sealed, and shown as `••••••••` from then on. A stream that its system says it does not have is refused;
+    /// where the system does not answer, the first run tells.
     #[oai(path = "/", method = "post", operation_id = "create_workspace_connector")]
     async fn create(
         &self,
@@ -64,7 +65,7 @@ impl Operations {
     /// Change an activation
     ///
     /// `config` is a JSON Merge Patch (RFC 7396) of the settings: what it leaves out stays, `null` clears, and a run of bullets
-    /// keeps the secret that is stored there.
+    /// keeps the secret that is stored there. Streams that are named anew are looked for, as when an activation is made.
     #[oai(path = "/:id", method = "patch", operation_id = "update_workspace_connector")]
     async fn update(
         &self,
