@@ -63,6 +63,15 @@ fn an_activation_is_changed_in_what_flags_name_and_nothing_else() {
     assert_eq!(shown["streams"][0].get("cursor_column"), None, "{shown}");
     assert_eq!(shown["streams"][0]["lag"], 5);
 
+    let stream = ["activations", "set", "orders", "--set", "lag=7", "--stream"];
+    let absent = program.run(&[&stream[..], &["nothing"]].concat());
+    assert_eq!(absent.code, 2);
+    let says =
+        "there is no stream `nothing`; there are `sales` (at /data/attributes/streams/1/stream)";
+    assert!(absent.stderr.contains(says), "{}", absent.stderr);
+    program.json(&[&stream[..], &["sales"]].concat());
+    assert_eq!(show(&program, "orders")["streams"][1], json!({ "stream": "sales", "lag": 7 }));
+
     let nothing = program.run(&["activations", "set", "orders"]);
     assert_eq!(nothing.code, 2);
     assert!(nothing.stderr.contains("--set"), "{}", nothing.stderr);
