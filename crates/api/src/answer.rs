@@ -21,7 +21,7 @@ pub(crate) use passing::Passing;
 use crate::{
     context::Context,
     cursor::Scope,
-    document::{self, Listed, Sequel},
+    document::{self, Listed, Meta, Sequel},
     etag, include,
     media_type::{JSON, JSON_API},
     openapi,
@@ -164,7 +164,12 @@ impl<R: Shown> Collection<R> {
 
     /// Shows all things there are.
     pub(crate) fn whole(things: &[R], path: &str) -> Result<Self, Failure> {
-        Ok(Self::again(document::whole(things, path)?.into()))
+        Ok(Self::again(document::whole(things, path, None)?.into()))
+    }
+
+    /// Shows all things there are, with what stands [beside](Shown::beside) them.
+    pub(crate) fn whole_with(things: &[R], path: &str, beside: Meta) -> Result<Self, Failure> {
+        Ok(Self::again(document::whole(things, path, Some(beside))?.into()))
     }
 
     /// Shows a page that was written before.

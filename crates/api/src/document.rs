@@ -6,7 +6,7 @@ use serde::{
     Serialize, Serializer,
     ser::{Error, SerializeMap, SerializeSeq},
 };
-use serde_json::value::RawValue;
+use serde_json::{Value, json, value::RawValue};
 
 use crate::{
     cursor::Scope,
@@ -40,7 +40,7 @@ pub(crate) fn single<R: Shown>(
     let links = [("self", place)];
     let links = &links[..usize::from(R::PATH.is_some())];
     let object = ResourceObject { extra, ..ResourceObject::new(thing, view, found) };
-    write(4_096, &Document { links, data: object, included, meta: None })
+    write(4_096, &Document { links, data: object, included, meta: &[] })
 }
 
 /// A page of a list, and where it came from.
@@ -78,19 +78,24 @@ pub(crate) fn collection<R: Shown>(
     let data = Objects { things: &page.items, cursors: &cursors, view, found };
     write(
         2_048 * (page.items.len() + 1),
-        &Document { links: &links, data, included, meta: Some(Meta::Total(page.total)) },
+        &Document { links: &links, data, included, meta: &[total(page.total)] },
     )
 }
 
-/// A document about all there is of something, which has no pages.
-pub(crate) fn whole<R: Shown>(things: &[R], path: &str) -> Result<Vec<u8>, Failure> {
+/// A document about all there is of something, which has no pages. Its `meta` says `beside` as well.
+pub(crate) fn whole<R: Shown>(
+    things: &[R],
+    path: &str,
+    beside: Option<Meta>,
+) -> Result<Vec<u8>, Failure> {
     let links = [("self", Some(path)), ("next", None)];
     let (view, found) = (View::default(), Found::default());
     let data: Vec<_> = things.iter().map(|it| ResourceObject::new(it, &view, &found)).collect();
-    let meta = u64::try_from(things.len()).ok().map(Meta::Total);
+    let meta: Vec<_> =
+        [total(things.len().try_into().unwrap_or(u64::MAX))].into_iter().chain(beside).collect();
     write(
         2_048 * (things.len() + 1),
-        &Document { links: &links, data, included: &Included(None), meta },
+        &Document { links: &links, data, included: &Included(None), meta: &meta },
     )
 }
 
@@ -139,10 +144,10 @@ pub(crate) fn sequence<R: Shown>(
             ..ResourceObject::new(thing, &view, &found)
         })
         .collect();
-    let meta = Meta::Cursor(cursor_behind);
+    let meta = [("page", json!({ "cursor": cursor_behind }))];
     write(
         2_048 * (things.len() + 1),
-        &Document { links: &links, data, included: &Included(None), meta: Some(meta) },
+        &Document { links: &links, data, included: &Included(None), meta: &meta },
     )
 }
 
@@ -166,17 +171,15 @@ struct Document<'a, L, D> {
     links: &'a [(&'static str, L)],
     data: D,
     included: &'a Included,
-    meta: Option<Meta>,
+    meta: &'a [Meta],
 }
 
-/// What `meta.page` says.
-#[derive(Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Meta {
-    /// How many things there are.
-    Total(u64),
-    /// Where to go on.
-    Cursor(Option<String>),
+/// Something that `meta` says, under its name.
+pub(crate) type Meta = (&'static str, Value);
+
+/// How many things there are.
+fn total(count: u64) -> Meta {
+    ("page", json!({ "total": count }))
 }
 
 impl<L: Serialize, D: Serialize> Serialize for Document<'_, L, D> {
@@ -193,8 +196,8 @@ impl<L: Serialize, D: Serialize> Serialize for Document<'_, L, D> {
             let list: &RawValue = serde_json::from_str(list).map_err(S::Error::custom)?;
             map.serialize_entry("included", list)?;
         }
-        if let Some(meta) = &self.meta {
-            map.serialize_entry("meta", &Map(&[("page", meta)]))?;
+        if !self.meta.is_empty() {
+            map.serialize_entry("meta", &Map(self.meta))?;
         }
         map.end()
     }

@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use uuid::Uuid;
 
-use crate::{App, include::Found, problem::Failure, view::View};
+use crate::{App, include::Found, problem::Failure, schema::Property, view::View};
 
 /// A thing that documents show.
 pub(crate) trait Shown: Attributes + Send + Sync + 'static {
@@ -29,6 +29,11 @@ pub(crate) trait Shown: Attributes + Send + Sync + 'static {
     const HAS_UUID: bool = true;
     /// An attribute that is shown only once, and what it is.
     const EXTRA: Option<(&'static str, &'static str)> = None;
+
+    /// What the `meta` of lists of them has beside the page.
+    fn beside() -> Vec<Property> {
+        Vec::new()
+    }
 
     /// Its identifier.
     fn key(&self) -> Key;

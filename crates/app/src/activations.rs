@@ -3,16 +3,19 @@
 mod configuring;
 mod error;
 mod input;
+mod selecting;
 mod testing;
 
 use std::sync::Arc;
 
 use linkspan_domain::{
     Act, Actor, Availability, Call, Caller, ConnectionTest, Connector, ConnectorId, Event,
-    Permission, Person, PersonId, Readiness, Revision, SplitConfig, Status, StreamSpec,
-    WorkspaceConnector, WorkspaceConnectorId,
+    Permission, Person, PersonId, Readiness, Revision, SplitConfig, Status, WorkspaceConnector,
+    WorkspaceConnectorId,
     ports::{Store, World},
 };
+
+use linkspan_sdk::Discovered;
 
 pub use error::ActivationError;
 pub use input::{ActivationPatch, Draft, DraftOf, NewActivation, Switch};
@@ -131,6 +134,7 @@ impl Activations {
             activation.apply(Event::Configured)?;
         }
         activation.guard(&call.caller)?;
+        self.require_streams(call, &activation, &[]).await?;
         Ok(activation)
     }
 
@@ -160,6 +164,7 @@ impl Activations {
         let named = person_id.set().copied().filter(|_| person_id.set() != it.person_id.as_ref());
         self.refer(call, named).await?;
         accept_streams(streams.as_deref().unwrap_or_default())?;
+        let before = it.streams.clone();
         let mut changes = Changes::default();
         changes.set("name", &mut it.name, name);
         changes.patch("description", &mut it.description, description);
@@ -172,6 +177,7 @@ impl Activations {
         if let Some(config) = config {
             self.configure(call, &mut it, config, &mut changes).await?;
         }
+        self.require_streams(call, &it, &before).await?;
         if let Some(switch) = switch {
             self.switch(call, &mut it, switch, &mut changes).await?;
         }
@@ -218,13 +224,13 @@ impl Activations {
         Ok(self.records.purge(call, id, expected).await?)
     }
 
-    /// The streams that an activation exposes, as its system has them now.
+    /// The streams that an activation exposes, as its system has them now, and what is none.
     #[tracing::instrument(skip_all, fields(%id), err(level = "debug"))]
     pub async fn models(
         &self,
         caller: &Caller,
         id: WorkspaceConnectorId,
-    ) -> Result<Vec<StreamSpec>, ActivationError> {
+    ) -> Result<Discovered, ActivationError> {
         let activation = self.records.get(caller, id).await?;
         let definition = self.sources.settings().definition(&activation.connector_type)?;
         may_run(caller, definition)?;

@@ -63,7 +63,7 @@ impl FilterPlans {
         may_run(caller, definition)?;
         let mut effective = self.filters.effective(caller, &[&activation]).await?;
         let Some(filter) = effective.remove(&id) else { return Ok(Vec::new()) };
-        let specs = self.sources.discover(&activation, crate::sources::PATIENCE).await??;
+        let specs = self.sources.discover(&activation, crate::sources::PATIENCE).await??.streams;
         // A part that concerns no stream fails the run, whichever streams it is about.
         let unfit = concerns_some(&filter.config, &specs).err().map(|it| it.to_string());
         let mut plans = Vec::with_capacity(specs.len());

@@ -22,8 +22,8 @@ use linkspan_domain::{
     },
 };
 use linkspan_sdk::{
-    BatchSink, CheckOutcome, ConnectorType, Cx, Definition, Environment, Failure, OpenHosts,
-    ReadRequest, Source, SourceEntry, source,
+    BatchSink, CheckOutcome, ConnectorType, Cx, Definition, Discovered, Environment, Failure,
+    OpenHosts, ReadRequest, Source, SourceEntry, source,
 };
 use schemars::JsonSchema;
 use semver::Version;
@@ -301,11 +301,11 @@ impl ConnectorType for Fake {
 }
 
 impl Source for Fake {
-    async fn discover(cx: &Cx<Self>) -> Result<Vec<StreamSpec>, Failure> {
+    async fn discover(cx: &Cx<Self>) -> Result<Discovered, Failure> {
         if cx.settings.host == "down" {
             return Err(Failure::unavailable("down", "it is down"));
         }
-        Ok(["public.orders", "audit.logins", "files"].map(stream).into())
+        Ok(["public.orders", "audit.logins", "files"].map(stream).to_vec().into())
     }
 
     async fn read(_: &Cx<Self>, _: ReadRequest, _: &mut BatchSink) -> Result<(), Failure> {

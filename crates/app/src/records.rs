@@ -92,7 +92,7 @@ impl<R: Readable> Records<R> {
     }
 
     /// The thing with this identifier, live or not, if the caller may see it.
-    async fn find(&self, caller: &Caller, id: R::Id) -> Result<Option<R>, RecordError> {
+    pub(crate) async fn find(&self, caller: &Caller, id: R::Id) -> Result<Option<R>, RecordError> {
         let found = self.store.find(&R::tenancy(caller), id).await;
         let found = found.map_err(RecordError::reading(R::TYPE))?;
         Ok(found.filter(|it| it.is_shown(caller)))

@@ -59,6 +59,11 @@ impl ActivationSettings {
         Self { types, vault }
     }
 
+    /// What the secrets of the activation `id` are bound to.
+    pub const fn context(id: WorkspaceConnectorId) -> SealContext {
+        SealContext { purpose: Purpose::Credentials, row: id.uuid() }
+    }
+
     /// The type with this key or alias.
     pub fn definition(&self, key: &ConnectorTypeKey) -> Result<&Definition, SettingsError> {
         self.types.find(key).ok_or_else(|| SettingsError::TypeNotInstalled(key.clone()))
@@ -83,7 +88,7 @@ impl ActivationSettings {
         if secrets.is_empty() {
             return Ok(None);
         }
-        let sealed = self.vault.seal(context(id), secrets.to_bytes().expose());
+        let sealed = self.vault.seal(Self::context(id), secrets.to_bytes().expose());
         let blob = sealed.map_err(|source| SettingsError::Vault { doing: "seal", id, source })?;
         Ok(Some(SealedSecrets { blob, pointers: secrets.pointers() }))
     }
@@ -97,14 +102,10 @@ impl ActivationSettings {
         let Some(sealed) = &activation.secrets else {
             return Ok(SplitConfig { public, secrets: Secrets::default() });
         };
-        let bytes = self.vault.open(context(id), &sealed.blob);
+        let bytes = self.vault.open(Self::context(id), &sealed.blob);
         let bytes = bytes.map_err(|source| SettingsError::Vault { doing: "open", id, source })?;
         let secrets = Secrets::from_bytes(&bytes);
         let secrets = secrets.map_err(|source| SettingsError::Unreadable { id, source })?;
         Ok(SplitConfig { public, secrets })
     }
-}
-
-fn context(id: WorkspaceConnectorId) -> SealContext {
-    SealContext { purpose: Purpose::Credentials, row: id.uuid() }
 }

@@ -3,11 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use linkspan_domain::{
-    Caller, Condition, Denied, Permission, StreamName, StreamSpec, WorkspaceConnector, WorkspaceId,
+    Caller, Condition, Denied, Permission, StreamName, WorkspaceConnector, WorkspaceId,
 };
-use linkspan_sdk::{Definition, Environment, Failure, Pushed};
+use linkspan_sdk::{Definition, Discovered, Environment, Failure, Pushed};
 use serde_json::Value;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::{ActivationSettings, SettingsError};
 
@@ -65,19 +65,36 @@ impl Sources {
         }
     }
 
-    /// The streams behind an activation that it may show. Waits for `patience` at most.
+    /// The streams behind an activation that it may show, and what is none. Waits for `patience` at most.
     pub(crate) async fn discover(
         &self,
         activation: &WorkspaceConnector,
         patience: Duration,
-    ) -> Result<Result<Vec<StreamSpec>, Failure>, SettingsError> {
+    ) -> Result<Result<Discovered, Failure>, SettingsError> {
         let (definition, settings) = self.settings.of(activation)?;
         let discovering = definition.discover(settings, self.lend(activation));
         let answer = timeout(patience, discovering).await.unwrap_or_else(|_| Err(too_slow()));
-        Ok(answer.map(|mut streams| {
-            streams.retain(|it| activation.shows(&it.name));
-            streams
+        Ok(answer.map(|mut found| {
+            found.streams.retain(|it| activation.shows(it.name.as_str()));
+            found.left_out.0.retain(|it| activation.shows(&it.name));
+            found
         }))
+    }
+
+    /// The names of the streams behind an activation, which need not be kept yet. None where its system does not say them by
+    /// `until`, or `caller` may not ask it.
+    pub(crate) async fn names(
+        &self,
+        caller: &Caller,
+        activation: &WorkspaceConnector,
+        until: Instant,
+    ) -> Option<Vec<StreamName>> {
+        let (definition, settings) = self.settings.of(activation).ok()?;
+        may_run(caller, definition).ok()?;
+        // No activation: what may not be kept keeps no connections.
+        let asking = definition.discover(settings, self.lend_to(activation.workspace_id));
+        let found = timeout_at(until, asking).await.ok()?.ok()?;
+        Some(found.streams.into_iter().map(|it| it.name).collect())
     }
 
     /// Which parts of a filter the source takes over in a read of `stream`.

@@ -168,7 +168,7 @@ impl Streams {
         if let Some(cursor_type) = settings.cursor_type {
             return Ok(CursorSpec { column, cursor_type });
         }
-        let specs = self.sources.discover(activation, LOOKING).await??;
+        let specs = self.sources.discover(activation, LOOKING).await??.streams;
         let asked = std::slice::from_ref(stream);
         let plans = plan(activation, SyncMode::Incremental, asked, &specs).unwrap_or_default();
         let planned = plans.into_iter().find_map(|it| it.cursor);

@@ -127,5 +127,5 @@ async fn has_cursor(
     }
     // Only some streams are spoken of. If the system does not say which others there are, the run will.
     let all = sources.discover(activation, LOOKING).await?;
-    Ok(all.map_or(true, |all| all.iter().all(|it| known(&it.name))))
+    Ok(all.map_or(true, |all| all.streams.iter().all(|it| known(&it.name))))
 }

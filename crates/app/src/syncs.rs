@@ -273,7 +273,8 @@ impl Syncs {
         }
         // A system that does not answer is for the run to report.
         let Ok(known) = self.sources.discover(activation, LOOKING).await? else { return Ok(()) };
-        let absent = streams.iter().find(|it| !known.iter().any(|known| known.name == **it));
+        let absent =
+            streams.iter().find(|it| !known.streams.iter().any(|known| known.name == **it));
         absent.map_or(Ok(()), |it| Err(SyncError::StreamNotFound(it.clone())))
     }
 

@@ -1,9 +1,9 @@
 //! MySQL: every table and view that the credentials may read.
 
-use linkspan_domain::{Category, Condition, StreamName, StreamSpec};
+use linkspan_domain::{Category, Condition, StreamName};
 use linkspan_sdk::{
-    BatchSink, CheckOutcome, ConnectorType, Cx, Failure, LeftOut, PoolCache, Pushed, ReadRequest,
-    Source, SourceEntry, source,
+    BatchSink, CheckOutcome, ConnectorType, Cx, Discovered, Failure, PoolCache, Pushed,
+    ReadRequest, Source, SourceEntry, source,
 };
 use semver::Version;
 use serde_json::Value;
@@ -42,12 +42,8 @@ impl ConnectorType for Mysql {
 }
 
 impl Source for Mysql {
-    async fn discover(cx: &Cx<Self>) -> Result<Vec<StreamSpec>, Failure> {
+    async fn discover(cx: &Cx<Self>) -> Result<Discovered, Failure> {
         family::whole::discover(cx).await
-    }
-
-    async fn left_out(cx: &Cx<Self>) -> Result<LeftOut, Failure> {
-        family::whole::left_out(cx).await
     }
 
     async fn read(cx: &Cx<Self>, request: ReadRequest, out: &mut BatchSink) -> Result<(), Failure> {

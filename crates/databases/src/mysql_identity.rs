@@ -1,9 +1,9 @@
 //! MySQL or MariaDB, one table of identities.
 
-use linkspan_domain::{Category, Condition, Secret, StreamName, StreamSpec};
+use linkspan_domain::{Category, Condition, Secret, StreamName};
 use linkspan_sdk::{
-    BatchSink, CheckOutcome, ConnectorType, Cx, Failure, PoolCache, Pushed, ReadRequest, Source,
-    SourceEntry, source,
+    BatchSink, CheckOutcome, ConnectorType, Cx, Discovered, Failure, PoolCache, Pushed,
+    ReadRequest, Source, SourceEntry, source,
 };
 use schemars::JsonSchema;
 use semver::Version;
@@ -88,8 +88,8 @@ async fn table(cx: &Cx<MysqlIdentity>) -> Result<(MySqlPool, Table), Failure> {
 }
 
 impl Source for MysqlIdentity {
-    async fn discover(cx: &Cx<Self>) -> Result<Vec<StreamSpec>, Failure> {
-        Ok(vec![table(cx).await?.1.spec()?])
+    async fn discover(cx: &Cx<Self>) -> Result<Discovered, Failure> {
+        Ok(vec![table(cx).await?.1.spec()?].into())
     }
 
     async fn read(cx: &Cx<Self>, request: ReadRequest, out: &mut BatchSink) -> Result<(), Failure> {

@@ -1,9 +1,9 @@
 //! PostgreSQL, one table of identities.
 
-use linkspan_domain::{Category, Condition, Secret, StreamName, StreamSpec};
+use linkspan_domain::{Category, Condition, Secret, StreamName};
 use linkspan_sdk::{
-    BatchSink, CheckOutcome, ConnectorType, Cx, Failure, PoolCache, Pushed, ReadRequest, Source,
-    SourceEntry, source,
+    BatchSink, CheckOutcome, ConnectorType, Cx, Discovered, Failure, PoolCache, Pushed,
+    ReadRequest, Source, SourceEntry, source,
 };
 use schemars::JsonSchema;
 use semver::Version;
@@ -71,9 +71,9 @@ impl Settings {
 }
 
 impl Source for PostgresIdentity {
-    async fn discover(cx: &Cx<Self>) -> Result<Vec<StreamSpec>, Failure> {
+    async fn discover(cx: &Cx<Self>) -> Result<Discovered, Failure> {
         let pool = postgres::pool(cx, cx.settings.connection()?).await?;
-        Ok(vec![Table::find(&pool, &cx.settings.table()?).await?.spec()?])
+        Ok(vec![Table::find(&pool, &cx.settings.table()?).await?.spec()?].into())
     }
 
     async fn read(cx: &Cx<Self>, request: ReadRequest, out: &mut BatchSink) -> Result<(), Failure> {

@@ -1,8 +1,8 @@
 //! PostgreSQL: every table, view and foreign table that the credentials may read, and tables to write to.
 
-use linkspan_domain::{Category, Condition, Secret, StreamName, StreamSpec};
+use linkspan_domain::{Category, Condition, Secret, StreamName};
 use linkspan_sdk::{
-    BatchSink, CheckOutcome, ConnectorType, Cx, Failure, Intake, LeftOut, PoolCache, Pushed,
+    BatchSink, CheckOutcome, ConnectorType, Cx, Discovered, Failure, Intake, PoolCache, Pushed,
     ReadRequest, Sink, SinkEntry, Source, SourceEntry, WriteMode, WriteRequest, sink, source,
 };
 use schemars::JsonSchema;
@@ -15,6 +15,7 @@ use crate::{
     identifier::Identifier,
     postgres::{self, Connection, SslMode, Table},
     server::{self, PoolLimits},
+    table,
 };
 
 pub(crate) struct Postgresql;
@@ -117,14 +118,9 @@ impl Settings {
 }
 
 impl Source for Postgresql {
-    async fn discover(cx: &Cx<Self>) -> Result<Vec<StreamSpec>, Failure> {
+    async fn discover(cx: &Cx<Self>) -> Result<Discovered, Failure> {
         let pool = postgres::pool(cx, cx.settings.connection()?).await?;
-        let tables = Table::all(&pool).await?;
-        tables.iter().map(Table::spec).collect()
-    }
-
-    async fn left_out(cx: &Cx<Self>) -> Result<LeftOut, Failure> {
-        Table::left_out(&postgres::pool(cx, cx.settings.connection()?).await?).await
+        table::discovered(&Table::all(&pool).await?)
     }
 
     async fn read(cx: &Cx<Self>, request: ReadRequest, out: &mut BatchSink) -> Result<(), Failure> {
@@ -157,6 +153,10 @@ impl Source for Postgresql {
 
 impl Sink for Postgresql {
     const MODES: &'static [WriteMode] = &[WriteMode::Replace, WriteMode::Append, WriteMode::Upsert];
+
+    fn read_as(stream: &StreamName) -> StreamName {
+        postgres::read_as(stream)
+    }
 
     async fn write(
         cx: &Cx<Self>,

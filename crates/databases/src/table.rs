@@ -1,7 +1,7 @@
 //! Tables, as the catalogs of databases describe them: the same for every make.
 
 use linkspan_domain::{FieldKind, StreamField, StreamSpec};
-use linkspan_sdk::{CursorSpec, Failure, LeftOut};
+use linkspan_sdk::{CursorSpec, Discovered, Failure, LeftOut, Omission, Omitted};
 
 use crate::identifier::Identifier;
 
@@ -30,7 +30,7 @@ impl<W> Table<W> {
     }
 
     /// Whether its name can be that of a stream.
-    pub(crate) fn is_stream(&self) -> bool {
+    fn is_stream(&self) -> bool {
         Identifier::guard("stream", &self.stream()).is_ok()
     }
 
@@ -79,9 +79,14 @@ impl<W> Table<W> {
     }
 }
 
-/// Those of `tables` that are no streams.
-pub(crate) fn left_out<W>(tables: &[Table<W>]) -> LeftOut {
-    LeftOut(tables.iter().filter(|it| !it.is_stream()).map(Table::stream).collect())
+/// What `tables` offer. Those that cannot be streams are named.
+pub(crate) fn discovered<W>(tables: &[Table<W>]) -> Result<Discovered, Failure> {
+    let (streams, others): (Vec<_>, Vec<_>) = tables.iter().partition(|it| it.is_stream());
+    let omitted = |it: &Table<W>| Omitted { name: it.stream(), reason: Omission::CharactersInName };
+    Ok(Discovered {
+        streams: streams.into_iter().map(Table::spec).collect::<Result<_, _>>()?,
+        left_out: LeftOut(others.into_iter().map(omitted).collect()),
+    })
 }
 
 /// The only one of the tables found under `name`.

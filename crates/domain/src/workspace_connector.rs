@@ -214,10 +214,10 @@ impl WorkspaceConnector {
     }
 
     /// Whether it shows `stream`. Streams of a database are called `schema.table`; others are in no schema, and so in all.
-    pub fn shows(&self, stream: &StreamName) -> bool {
+    pub fn shows(&self, stream: &str) -> bool {
         let of = |schema: &str| self.output_schemas.iter().any(|it| it == schema);
         self.output_schemas.is_empty()
-            || stream.as_str().split_once('.').is_none_or(|(schema, _)| of(schema))
+            || stream.split_once('.').is_none_or(|(schema, _)| of(schema))
     }
 
     /// How `stream` is synced: what is said of it by name, else what is said of all.

@@ -51,7 +51,7 @@ pub fn plan(
     asked: &[StreamName],
     specs: &[StreamSpec],
 ) -> Result<Vec<StreamPlan>, SyncError> {
-    let specs = specs.iter().filter(|it| activation.shows(&it.name));
+    let specs = specs.iter().filter(|it| activation.shows(it.name.as_str()));
     let missing = |name: &&StreamName| !specs.clone().any(|it| it.name == **name);
     if let Some(name) = asked.iter().find(missing) {
         return Err(SyncError::StreamNotFound(name.clone()));

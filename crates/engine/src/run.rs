@@ -14,7 +14,7 @@ use linkspan_domain::{
     Condition, DiagnosticReason, RunCounts, SchemaChange, Status, StreamName, StreamSpec,
     StreamState, SyncLog, ports::StoreError,
 };
-use linkspan_sdk::{Failure, HeldRun};
+use linkspan_sdk::{Discovered, Failure, HeldRun, LeftOut};
 use tokio::{
     select,
     sync::Semaphore,
@@ -129,11 +129,11 @@ impl<'a> Run<'a> {
         if connection.activation.pushes().next().is_some() {
             return self.push_all(&connection).await;
         }
-        let specs = self.discover(&connection).await?;
+        let Discovered { streams: specs, left_out } = self.discover(&connection).await?;
         let run = self.log;
         let mut plans = plan(&connection.activation, run.mode, &run.streams, &specs)?;
         if let Some(filter) = &connection.filter {
-            let shown = specs.iter().filter(|it| connection.activation.shows(&it.name));
+            let shown = specs.iter().filter(|it| connection.activation.shows(it.name.as_str()));
             concerns_some(filter, shown)?;
             plans = plans.into_iter().map(|it| filtered(it, filter)).collect::<Result<_, _>>()?;
         }
@@ -142,7 +142,7 @@ impl<'a> Run<'a> {
         let states = self.engine.syncs.streams(run.workspace_connector_id).await;
         let states = states.map_err(SyncError::Store)?;
         self.note_removed(&states, &specs).await;
-        self.note_left_out(&connection).await;
+        self.note_left_out(&left_out).await;
         let streams = plans.iter().map(|it| it.name.clone()).collect();
         self.tell(&RunEvent::Started { mode: run.mode, streams });
         // Collected first: otherwise the compiler does not see that the run can move between threads.
@@ -227,7 +227,7 @@ impl<'a> Run<'a> {
         Ok(done)
     }
 
-    async fn discover(&self, connection: &Connection) -> Result<Vec<StreamSpec>, Halt> {
+    async fn discover(&self, connection: &Connection) -> Result<Discovered, Halt> {
         let mut retries = Retries::new(self.engine);
         loop {
             let (settings, environment) =
@@ -292,20 +292,14 @@ impl<'a> Run<'a> {
         report.counts = report.counts.plus(more);
     }
 
-    /// Notes what the system has that is no stream. Not to know is no reason for a run to fail.
-    async fn note_left_out(&self, connection: &Connection) {
-        if !self.log.streams.is_empty() {
+    /// Notes what the system has that is no stream.
+    async fn note_left_out(&self, left_out: &LeftOut) {
+        if !self.log.streams.is_empty() || left_out.is_empty() {
             return;
         }
-        let (settings, environment) = (connection.settings.clone(), connection.environment.clone());
-        let asked = self.answered(connection.definition.left_out(settings, environment)).await;
-        if let Ok(left_out) = asked
-            && !left_out.is_empty()
-        {
-            let mut notes = Notes::default();
-            notes.add(DiagnosticReason::StreamsLeftOut, &left_out.to_string(), 0);
-            self.note(None, &notes).await;
-        }
+        let mut notes = Notes::default();
+        notes.add(DiagnosticReason::StreamsLeftOut, &left_out.to_string(), 0);
+        self.note(None, &notes).await;
     }
 
     /// Notes which streams that were synced before are gone from the source.

@@ -60,14 +60,22 @@ impl AdminKey {
         given: Option<&Secret<String>>,
         data_dir: &Path,
     ) -> Result<Self, AdminKeyError> {
+        match Self::kept(given, data_dir)? {
+            Some(found) => Ok(found),
+            None => make(data_dir.join(FILE)),
+        }
+    }
+
+    /// The key that is given, else the one kept in `data_dir`.
+    pub(crate) fn kept(
+        given: Option<&Secret<String>>,
+        data_dir: &Path,
+    ) -> Result<Option<Self>, AdminKeyError> {
         if let Some(key) = given {
-            return Ok(Self { key: key.clone(), origin: Origin::Given });
+            return Ok(Some(Self { key: key.clone(), origin: Origin::Given }));
         }
         let path = data_dir.join(FILE);
-        match read(&path)? {
-            Some(key) => Ok(Self { key, origin: Origin::Kept(path) }),
-            None => make(path),
-        }
+        Ok(read(&path)?.map(|key| Self { key, origin: Origin::Kept(path) }))
     }
 }
 

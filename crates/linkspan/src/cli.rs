@@ -1,6 +1,7 @@
 //! The command line.
 
 mod activation;
+mod activations;
 mod assign;
 mod check;
 mod client;
@@ -14,6 +15,7 @@ mod output;
 mod progress;
 mod quickstart;
 mod read;
+mod runs;
 mod seed;
 mod serve;
 mod session;
@@ -64,12 +66,16 @@ enum Command {
     Types(types::Types),
     /// Activate a connector in the workspace
     Connect(connect::Connect),
+    /// List activations, show one, change it, switch it on or off, or take it away
+    Activations(activations::Activations),
     /// Find out whether an activation works
     Check(check::Check),
-    /// List the streams of an activation
+    /// List the streams of an activation, and what its system has that is none
     Discover(discover::Discover),
     /// Sync an activation, and wait until it is done
     Sync(sync::Sync),
+    /// List runs of syncs, or stop one
+    Runs(runs::Runs),
     /// Read a stream once, without a platform: records go to a file or to standard output
     Read(read::Read),
     /// Print the OpenAPI document of the API
@@ -114,9 +120,11 @@ async fn execute(cli: Cli, output: &Output) -> Result<(), exit::Failed> {
         Command::Seed(it) => it.run(&settings, output).await,
         Command::Types(it) => it.run(output),
         Command::Connect(it) => it.run(&settings, output).await,
+        Command::Activations(it) => it.run(&settings, output).await,
         Command::Check(it) => it.run(&settings, output).await,
         Command::Discover(it) => it.run(&settings, output).await,
         Command::Sync(it) => it.run(&settings, output).await,
+        Command::Runs(it) => it.run(&settings, output).await,
         Command::Read(it) => it.run(&settings, output).await,
         Command::Openapi(it) => {
             it.run();

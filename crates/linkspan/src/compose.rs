@@ -317,11 +317,23 @@ pub(crate) fn make_data_dir(path: &Path) -> Result<(), ComposeError> {
     made.map_err(|source| ComposeError::DataDir { path: path.to_owned(), source })
 }
 
-/// The keys that seal secrets.
+/// The keys that seal secrets. In development one is made where there is none.
 pub(crate) fn keyring(settings: &Settings) -> Result<Keyring, ComposeError> {
+    open_keyring(settings, KeyPolicy::CreateFile)
+}
+
+/// The keys that are there.
+pub(crate) fn kept_keyring(settings: &Settings) -> Result<Keyring, ComposeError> {
+    open_keyring(settings, KeyPolicy::ReadFile)
+}
+
+fn open_keyring(
+    settings: &Settings,
+    in_development: fn(PathBuf) -> KeyPolicy,
+) -> Result<Keyring, ComposeError> {
     let policy = match settings.mode {
         Mode::Production => KeyPolicy::Required,
-        Mode::Development => KeyPolicy::CreateFile(settings.data_dir.clone()),
+        Mode::Development => in_development(settings.data_dir.clone()),
     };
     let previous: Vec<_> = settings.master_key_previous.iter().cloned().collect();
     Keyring::open(settings.master_key.as_ref(), &previous, &policy).map_err(ComposeError::Keyring)

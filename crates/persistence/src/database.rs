@@ -89,12 +89,23 @@ pub async fn connect_with(url: &str, sizes: PoolSizes) -> Result<Database, Conne
     Ok(Database { pools, search: sizes.search })
 }
 
-async fn sqlite(url: &str, sizes: PoolSizes) -> Result<Pools, ConnectError> {
+/// As [`connect`], but makes no file: nothing where the file of an SQLite database is missing.
+pub async fn connect_existing(url: &str) -> Result<Option<Database>, ConnectError> {
+    if url.starts_with("sqlite:") && !sqlite_options(url)?.get_filename().exists() {
+        return Ok(None);
+    }
+    connect(url).await.map(Some)
+}
+
+fn sqlite_options(url: &str) -> Result<SqliteConnectOptions, ConnectError> {
     if url.contains(":memory:") || url.contains("mode=memory") {
         return Err(ConnectError::InMemory);
     }
-    let options: SqliteConnectOptions = url.parse().map_err(unavailable)?;
-    let options = options
+    url.parse().map_err(unavailable)
+}
+
+async fn sqlite(url: &str, sizes: PoolSizes) -> Result<Pools, ConnectError> {
+    let options = sqlite_options(url)?
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Normal)

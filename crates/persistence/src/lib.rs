@@ -12,6 +12,7 @@ mod entities;
 mod error;
 mod field;
 mod idempotency;
+mod inspection;
 mod instant;
 mod list;
 mod number;
@@ -26,5 +27,6 @@ mod syncs;
 mod table;
 
 pub use asking::SearchTime;
-pub use database::{Database, PoolSizes, connect, connect_with};
+pub use database::{Database, PoolSizes, connect, connect_existing, connect_with};
 pub use error::{ConnectError, MigrateError};
+pub use inspection::SealedRow;

@@ -8,13 +8,13 @@ use futures_util::{
 };
 use linkspan_domain::{
     Capability, Condition, ConnectorTypeKey, ConnectorTypeManifest, ExecutionModel, Place, Secrets,
-    SplitConfig, StreamName, StreamSpec,
+    SplitConfig, StreamName,
 };
 use serde_json::Value;
 
 use crate::{
-    BatchSink, BatchStream, BatchWriter, CheckOutcome, ConnectorType, Cx, Environment, Failure,
-    Intake, LeftOut, Pushed, ReadRequest, SettingsFault, SinkEntry, SourceEntry, WriteMode,
+    BatchSink, BatchStream, BatchWriter, CheckOutcome, ConnectorType, Cx, Discovered, Environment,
+    Failure, Intake, Pushed, ReadRequest, SettingsFault, SinkEntry, SourceEntry, WriteMode,
     WriteRequest, config_schema, schema::description, settings::Checker,
 };
 
@@ -22,11 +22,9 @@ use crate::{
 pub type CheckRunner = Arc<
     dyn Fn(Value, Environment) -> BoxFuture<'static, Result<CheckOutcome, Failure>> + Send + Sync,
 >;
-/// Lists the streams behind settings.
+/// Lists the streams behind settings, and what is none.
 pub type DiscoverRunner = Arc<
-    dyn Fn(Value, Environment) -> BoxFuture<'static, Result<Vec<StreamSpec>, Failure>>
-        + Send
-        + Sync,
+    dyn Fn(Value, Environment) -> BoxFuture<'static, Result<Discovered, Failure>> + Send + Sync,
 >;
 /// Reads one stream into a sink.
 pub type ReadRunner = Arc<
@@ -56,9 +54,6 @@ pub type SplitRunner = Arc<
         + Send
         + Sync,
 >;
-/// Names what discovery leaves out.
-pub type LeftOutRunner =
-    Arc<dyn Fn(Value, Environment) -> BoxFuture<'static, Result<LeftOut, Failure>> + Send + Sync>;
 /// Writes one stream out of an intake.
 pub type WriteRunner = Arc<
     dyn Fn(Value, WriteRequest, Environment, Intake) -> BoxFuture<'static, Result<(), Failure>>
@@ -94,8 +89,6 @@ pub struct SourceRunners {
     pub push_down: Option<PushDownRunner>,
     /// Splits reads. Without it: they are not.
     pub split: Option<SplitRunner>,
-    /// Names what discovery leaves out. Without it: nothing.
-    pub left_out: Option<LeftOutRunner>,
 }
 
 /// The sink half of [`Runners`].
@@ -105,6 +98,8 @@ pub struct SinkRunners {
     pub modes: Vec<WriteMode>,
     /// Writes one stream.
     pub write: WriteRunner,
+    /// What a stream is called when it is read, by what it is called when it is written.
+    pub read_as: fn(&StreamName) -> StreamName,
 }
 
 /// A connector type as a value. Cheap to clone; clones share connections.
@@ -202,26 +197,14 @@ impl Definition {
         checked.map(|it| CheckOutcome { message: secrets.mask_in(it.message) })
     }
 
-    /// Lists the streams behind `settings`.
+    /// Lists the streams behind `settings`, and names what is none though they may read it.
     pub async fn discover(
         &self,
         settings: Value,
         environment: Environment,
-    ) -> Result<Vec<StreamSpec>, Failure> {
+    ) -> Result<Discovered, Failure> {
         let source = self.source("list streams")?;
         self.work(settings, environment, &*source.discover).await
-    }
-
-    /// Names what [`discover`](Self::discover) leaves out, though `settings` may read it.
-    pub async fn left_out(
-        &self,
-        settings: Value,
-        environment: Environment,
-    ) -> Result<LeftOut, Failure> {
-        let Some(left_out) = &self.source("list streams")?.left_out else {
-            return Ok(LeftOut::default());
-        };
-        self.work(settings, environment, &**left_out).await
     }
 
     /// Reads one stream. The reading runs as a task of its own, at most two batches ahead of whoever
@@ -273,6 +256,11 @@ impl Definition {
     /// What the type can do with records that are written into it; nothing if it takes none.
     pub fn write_modes(&self) -> &[WriteMode] {
         self.runners.sink.as_ref().map_or(&[], |it| &it.modes)
+    }
+
+    /// What a stream that is written as `stream` is called when it is read.
+    pub fn read_as(&self, stream: &StreamName) -> StreamName {
+        self.runners.sink.as_ref().map_or_else(|| stream.clone(), |it| (it.read_as)(stream))
     }
 
     /// Asks which of these parts of a filter the source takes over in a read of `stream`, in the same order.
@@ -398,46 +386,39 @@ fn runners<T: ConnectorType>(
     let open = move |settings: Value, environment| {
         Cx::<T>::open(accepted::<T>, settings, environment, Arc::clone(&shared))
     };
-    let source =
-        source.map(|SourceEntry { discover, read, push_down, split, left_out }| SourceRunners {
-            discover: {
-                let open = open.clone();
-                Arc::new(move |settings, environment| {
-                    let cx = open(settings, environment);
-                    async move { discover(&cx?).await }.boxed()
-                })
-            },
-            read: {
-                let open = open.clone();
-                Arc::new(move |settings, request, environment, mut sink| {
-                    let cx = open(settings, environment);
-                    async move { read(&cx?, request, &mut sink).await }.boxed()
-                })
-            },
-            push_down: {
-                let open = open.clone();
-                Some(Arc::new(move |settings, stream, parts, environment| {
-                    let cx = open(settings, environment);
-                    async move { push_down(&cx?, &stream, &parts).await }.boxed()
-                }))
-            },
-            split: {
-                let open = open.clone();
-                Some(Arc::new(move |settings, stream, parts, environment| {
-                    let cx = open(settings, environment);
-                    async move { split(&cx?, &stream, parts).await }.boxed()
-                }))
-            },
-            left_out: {
-                let open = open.clone();
-                Some(Arc::new(move |settings, environment| {
-                    let cx = open(settings, environment);
-                    async move { left_out(&cx?).await }.boxed()
-                }))
-            },
-        });
-    let sink = sink.map(|SinkEntry { modes, write }| SinkRunners {
+    let source = source.map(|SourceEntry { discover, read, push_down, split }| SourceRunners {
+        discover: {
+            let open = open.clone();
+            Arc::new(move |settings, environment| {
+                let cx = open(settings, environment);
+                async move { discover(&cx?).await }.boxed()
+            })
+        },
+        read: {
+            let open = open.clone();
+            Arc::new(move |settings, request, environment, mut sink| {
+                let cx = open(settings, environment);
+                async move { read(&cx?, request, &mut sink).await }.boxed()
+            })
+        },
+        push_down: {
+            let open = open.clone();
+            Some(Arc::new(move |settings, stream, parts, environment| {
+                let cx = open(settings, environment);
+                async move { push_down(&cx?, &stream, &parts).await }.boxed()
+            }))
+        },
+        split: {
+            let open = open.clone();
+            Some(Arc::new(move |settings, stream, parts, environment| {
+                let cx = open(settings, environment);
+                async move { split(&cx?, &stream, parts).await }.boxed()
+            }))
+        },
+    });
+    let sink = sink.map(|SinkEntry { modes, write, read_as }| SinkRunners {
         modes: modes.to_vec(),
+        read_as,
         write: {
             let open = open.clone();
             Arc::new(move |settings, request, environment, mut intake| {

@@ -11,6 +11,7 @@ pub mod conformance;
 mod connector_type;
 mod cx;
 mod definition;
+mod discovered;
 mod entity_store;
 mod environment;
 mod failure;
@@ -38,9 +39,10 @@ pub use command::{Command, CommandEntry, command};
 pub use connector_type::{CheckOutcome, ConnectorType};
 pub use cx::Cx;
 pub use definition::{
-    CheckRunner, CommandRunner, Definition, DiscoverRunner, LeftOutRunner, PushDownRunner,
-    ReadRunner, Runners, SinkRunners, SourceRunners, SplitRunner, WriteRunner,
+    CheckRunner, CommandRunner, Definition, DiscoverRunner, PushDownRunner, ReadRunner, Runners,
+    SinkRunners, SourceRunners, SplitRunner, WriteRunner,
 };
+pub use discovered::{Discovered, LeftOut, Omission, Omitted};
 pub use entity_store::{
     ActiveMapping, EntityStore, Kept, MappedObject, MappedOutcome, MappedPage, MappedRecord,
     Reversal,
@@ -68,6 +70,4 @@ pub use sink::{
     BatchWriter, Change, Generations, Intake, Push, Refusal, Sink, SinkEntry, WriteMode,
     WriteRequest, sink,
 };
-pub use source::{
-    BatchLimits, CursorSpec, LeftOut, ReadMode, ReadRequest, Source, SourceEntry, source,
-};
+pub use source::{BatchLimits, CursorSpec, ReadMode, ReadRequest, Source, SourceEntry, source};

@@ -4,7 +4,7 @@ use std::fmt;
 
 use arrow_array::RecordBatch;
 use futures_util::{FutureExt, future::BoxFuture};
-use linkspan_domain::{Secrets, StreamSpec, WorkspaceConnectorId};
+use linkspan_domain::{Secrets, StreamName, StreamSpec, WorkspaceConnectorId};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
@@ -90,6 +90,11 @@ use crate::{ConnectorType, Cx, Failure, HeldRun};
 pub trait Sink: ConnectorType {
     /// What it can do with records.
     const MODES: &'static [WriteMode];
+
+    /// What a stream that is written as `stream` is called when it is read.
+    fn read_as(stream: &StreamName) -> StreamName {
+        stream.clone()
+    }
 
     /// Writes what comes out of `intake`, to its end.
     fn write(
@@ -349,6 +354,7 @@ type Write<T> =
 pub struct SinkEntry<T: ConnectorType> {
     pub(crate) modes: &'static [WriteMode],
     pub(crate) write: Write<T>,
+    pub(crate) read_as: fn(&StreamName) -> StreamName,
 }
 
 /// States that `S` is a sink.
@@ -356,6 +362,7 @@ pub fn sink<S: Sink>() -> SinkEntry<S> {
     SinkEntry {
         modes: S::MODES,
         write: |cx, request, intake| S::write(cx, request, intake).boxed(),
+        read_as: S::read_as,
     }
 }
 

@@ -1,11 +1,11 @@
 //! Reading records out of a system.
 
-use std::{fmt, future::ready};
+use std::future::ready;
 
 use futures_util::{FutureExt, future::BoxFuture};
-use linkspan_domain::{Condition, Cursor, CursorType, StreamName, StreamSpec};
+use linkspan_domain::{Condition, Cursor, CursorType, StreamName};
 
-use crate::{BatchSink, ConnectorType, Cx, Failure, Pushed};
+use crate::{BatchSink, ConnectorType, Cx, Discovered, Failure, Pushed};
 
 /// A connector type that has records to read.
 ///
@@ -24,8 +24,8 @@ use crate::{BatchSink, ConnectorType, Cx, Failure, Pushed};
 /// - Memory is bounded by [`BatchLimits`], whatever the size of the stream.
 /// - Dropping the future of any function stops the work; nothing runs on in the background.
 pub trait Source: ConnectorType {
-    /// Lists the streams.
-    fn discover(cx: &Cx<Self>) -> impl Future<Output = Result<Vec<StreamSpec>, Failure>> + Send;
+    /// Lists the streams, and names what is none though the credentials may read it.
+    fn discover(cx: &Cx<Self>) -> impl Future<Output = Result<Discovered, Failure>> + Send;
 
     /// Reads one stream into `out`, and returns when all of it was sent.
     fn read(
@@ -57,44 +57,6 @@ pub trait Source: ConnectorType {
         _parts: usize,
     ) -> impl Future<Output = Result<Vec<Condition>, Failure>> + Send {
         ready(Ok(Vec::new()))
-    }
-
-    /// Names what [`discover`](Self::discover) leaves out, though the credentials may read it.
-    fn left_out(_cx: &Cx<Self>) -> impl Future<Output = Result<LeftOut, Failure>> + Send {
-        ready(Ok(LeftOut::default()))
-    }
-}
-
-/// What is no stream because of its name.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LeftOut(pub Vec<String>);
-
-impl LeftOut {
-    /// So many are named in a message.
-    const NAMED: usize = 10;
-
-    /// Whether everything is a stream.
-    pub const fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl fmt::Display for LeftOut {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = self.0.iter().take(Self::NAMED).map(|it| format!("{it:?}")).collect();
-        let (count, names) = (self.0.len(), names.join(", "));
-        let (were, more) = match count {
-            1 => ("table was", String::new()),
-            _ if count > Self::NAMED => {
-                ("tables were", format!(" and {} more", count - Self::NAMED))
-            }
-            _ => ("tables were", String::new()),
-        };
-        write!(
-            f,
-            "{count} {were} left out for characters in the name that no stream has: {names}{more}; rename them, or make \
-             views of them with other names"
-        )
     }
 }
 
@@ -163,7 +125,7 @@ impl ReadRequest {
     }
 }
 
-type Discover<T> = for<'a> fn(&'a Cx<T>) -> BoxFuture<'a, Result<Vec<StreamSpec>, Failure>>;
+type Discover<T> = for<'a> fn(&'a Cx<T>) -> BoxFuture<'a, Result<Discovered, Failure>>;
 type Read<T> =
     for<'a> fn(&'a Cx<T>, ReadRequest, &'a mut BatchSink) -> BoxFuture<'a, Result<(), Failure>>;
 
@@ -176,15 +138,12 @@ type PushDown<T> = for<'a> fn(
 type Split<T> =
     for<'a> fn(&'a Cx<T>, &'a StreamName, usize) -> BoxFuture<'a, Result<Vec<Condition>, Failure>>;
 
-type Omitted<T> = for<'a> fn(&'a Cx<T>) -> BoxFuture<'a, Result<LeftOut, Failure>>;
-
 /// The source half of a connector type.
 pub struct SourceEntry<T: ConnectorType> {
     pub(crate) discover: Discover<T>,
     pub(crate) read: Read<T>,
     pub(crate) push_down: PushDown<T>,
     pub(crate) split: Split<T>,
-    pub(crate) left_out: Omitted<T>,
 }
 
 /// States that `S` is a source.
@@ -194,6 +153,5 @@ pub fn source<S: Source>() -> SourceEntry<S> {
         read: |cx, request, out| S::read(cx, request, out).boxed(),
         push_down: |cx, stream, parts| S::push_down(cx, stream, parts).boxed(),
         split: |cx, stream, parts| S::split(cx, stream, parts).boxed(),
-        left_out: |cx| S::left_out(cx).boxed(),
     }
 }

@@ -20,6 +20,8 @@ pub enum KeyPolicy {
     Required,
     /// Keep a key in the file `master.key` of this data directory, made when first needed, with mode 0600.
     CreateFile(PathBuf),
+    /// As [`CreateFile`](Self::CreateFile), but where there is no file there is no key: for looking without a trace.
+    ReadFile(PathBuf),
 }
 
 /// Why there is no keyring.
@@ -102,13 +104,17 @@ impl Keyring {
         let given = given.map_err(|source| KeyringError::Current { source })?;
         let current = match (given, policy) {
             (Some(given), KeyPolicy::Required) => given,
-            (Some(given), KeyPolicy::CreateFile(folder)) => {
+            (Some(given), KeyPolicy::CreateFile(folder) | KeyPolicy::ReadFile(folder)) => {
                 older.extend(key_file::read(&folder.join(Self::FILE)).map_err(KeyringError::File)?);
                 given
             }
             (None, KeyPolicy::Required) => return Err(KeyringError::Missing),
             (None, KeyPolicy::CreateFile(folder)) => {
                 key_file::read_or_create(&folder.join(Self::FILE)).map_err(KeyringError::File)?
+            }
+            (None, KeyPolicy::ReadFile(folder)) => {
+                let kept = key_file::read(&folder.join(Self::FILE)).map_err(KeyringError::File)?;
+                kept.ok_or(KeyringError::Missing)?
             }
         };
         Self::new(current, older)
@@ -183,6 +189,17 @@ mod tests {
         let first = Keyring::open(None, &[], &policy).unwrap().current_id();
         assert!(folder.path().join(Keyring::FILE).is_file());
         assert_eq!(Keyring::open(Some(&secret("")), &[], &policy).unwrap().current_id(), first);
+    }
+
+    #[test]
+    fn a_look_for_the_key_file_makes_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let look = || Keyring::open(None, &[], &KeyPolicy::ReadFile(data.clone()));
+        assert!(matches!(look().unwrap_err(), KeyringError::Missing));
+        assert!(!data.exists());
+        let made = Keyring::open(None, &[], &KeyPolicy::CreateFile(data.clone())).unwrap();
+        assert_eq!(look().unwrap().current_id(), made.current_id());
     }
 
     #[test]

@@ -44,7 +44,9 @@ pub(crate) fn register_collection<R: Shown>(registry: &mut Registry) {
             vec![property::<u64>("total", "How many things the whole list has.")],
             &["total"],
         );
-        let meta = object(vec![("page", inline(total))], &["page"]);
+        let meta = [vec![("page", inline(total))], R::beside()].concat();
+        let required: Vec<_> = meta.iter().map(|(name, _)| *name).collect();
+        let meta = object(meta, &required);
         let links = links(&["self", "first"], &["prev", "next"]);
         let links = MetaSchema { required: vec!["self", "next"], ..links };
         let properties = vec![

@@ -1,13 +1,14 @@
 //! The streams of an activation, as its system has them.
 
 use linkspan_domain::{Attribute, FieldKind, Revision, StreamField, StreamName, StreamSpec};
+use linkspan_sdk::Omitted;
 use poem_openapi::registry::MetaSchema;
 use strum::IntoEnumIterator;
 
 use crate::{
     include::Found,
     resource::{Key, Related, Relationship, Shown, attributes},
-    schema::{Schema, object, one_of, property},
+    schema::{Property, Schema, object, one_of, property},
 };
 
 attributes! { StreamSpec, |it| {
@@ -36,6 +37,18 @@ impl Schema for StreamField {
     }
 }
 
+impl Schema for Omitted {
+    fn schema() -> MetaSchema {
+        let reason =
+            MetaSchema { description: Some("Why it is none."), ..one_of(&["characters_in_name"]) };
+        let properties = vec![
+            property::<String>("name", "What its system calls it."),
+            ("reason", crate::schema::inline(reason)),
+        ];
+        object(properties, &["name", "reason"])
+    }
+}
+
 impl Shown for StreamSpec {
     const TYPE: &'static str = "stream";
     const NAME: &'static str = "Stream";
@@ -43,6 +56,11 @@ impl Shown for StreamSpec {
     const RELATIONSHIPS: &'static [Relationship] = &[];
     const LISTED: &'static [Attribute] = &[];
     const HAS_UUID: bool = false;
+
+    fn beside() -> Vec<Property> {
+        let about = "What its system has that is no stream, though the credentials may read it.";
+        vec![property::<Vec<Omitted>>("left_out", about)]
+    }
 
     fn key(&self) -> Key {
         Key::Text(self.name.to_string())

@@ -7,6 +7,7 @@ mod shown;
 use linkspan_app::FilterPlan;
 use linkspan_domain::{ConnectionTest, StreamSpec, SyncLog, WorkspaceConnector};
 use poem_openapi::OpenApi;
+use serde_json::json;
 
 use self::{
     body::{ActivationPatchBody, DraftBody, NewActivationBody, Overrides, SyncBody},
@@ -49,7 +50,8 @@ impl Operations {
     /// Activate a connector
     ///
     /// Settings that fit are enough: an activation that still lacks some is made, but `to_configure`. What the type's schema
-    /// calls secret is sealed, and shown as `••••••••` from then on.
+    /// calls secret is sealed, and shown as `••••••••` from then on. A stream that its system says it does not have is refused;
+    /// where the system does not answer, the first run tells.
     #[oai(path = "/", method = "post", operation_id = "create_workspace_connector")]
     async fn create(
         &self,
@@ -63,7 +65,7 @@ impl Operations {
     /// Change an activation
     ///
     /// `config` is a JSON Merge Patch (RFC 7396) of the settings: what it leaves out stays, `null` clears, and a run of bullets
-    /// keeps the secret that is stored there.
+    /// keeps the secret that is stored there. Streams that are named anew are looked for, as when an activation is made.
     #[oai(path = "/:id", method = "patch", operation_id = "update_workspace_connector")]
     async fn update(
         &self,
@@ -160,12 +162,13 @@ impl Operations {
 
     /// List the streams of an activation
     ///
-    /// As its system has them now.
+    /// As its system has them now. `meta.left_out` names what is no stream, though the credentials may read it.
     #[oai(path = "/:id/models", method = "get", operation_id = "list_streams")]
     async fn models(&self, request: Asking<StreamSpec>) -> Result<Collection<StreamSpec>, Failure> {
         let activations = &request.context.app.activations;
-        let streams = activations.models(&request.call.caller, request.id()?).await?;
-        Collection::whole(&streams, &request.path)
+        let found = activations.models(&request.call.caller, request.id()?).await?;
+        let left_out = ("left_out", json!(found.left_out.0));
+        Collection::whole_with(&found.streams, &request.path, left_out)
     }
 
     /// Explain how an activation filters

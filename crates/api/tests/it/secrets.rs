@@ -89,6 +89,8 @@ async fn an_activation_shows_what_it_can_and_runs() {
     let place = format!("/v1/workspace-connectors/{id}");
     let models = admin.get(&format!("{place}/models")).await.expect(200);
     assert_eq!(models.listed("name"), ["orders"]);
+    let left_out = json!([{ "name": "a;b", "reason": "characters_in_name" }]);
+    assert_eq!(models.body["meta"], json!({ "page": { "total": 1 }, "left_out": left_out }));
     let can = admin.get(&format!("{place}/capabilities")).await.expect(200);
     assert_eq!(can.attributes()["connector_type"], "shop");
 

@@ -2,7 +2,8 @@
 
 use linkspan_domain::{Category, Secret, StreamSpec};
 use linkspan_sdk::{
-    BatchSink, CheckOutcome, ConnectorType, Cx, Failure, ReadRequest, Source, SourceEntry, source,
+    BatchSink, CheckOutcome, ConnectorType, Cx, Discovered, Failure, LeftOut, Omission, Omitted,
+    ReadRequest, Source, SourceEntry, source,
 };
 use schemars::JsonSchema;
 use semver::Version;
@@ -45,17 +46,19 @@ impl ConnectorType for Shop {
 }
 
 impl Source for Shop {
-    async fn discover(cx: &Cx<Self>) -> Result<Vec<StreamSpec>, Failure> {
+    async fn discover(cx: &Cx<Self>) -> Result<Discovered, Failure> {
         if cx.settings.host == "down" {
             return Err(Failure::unavailable("down", "it is down"));
         }
-        Ok(vec![StreamSpec {
+        let orders = StreamSpec {
             name: "orders".parse().unwrap(),
             fields: Vec::new(),
             primary_key: vec!["id".to_owned()],
             cursor_candidates: vec!["updated_at".to_owned()],
             supports_incremental: true,
-        }])
+        };
+        let odd = Omitted { name: "a;b".to_owned(), reason: Omission::CharactersInName };
+        Ok(Discovered { streams: vec![orders], left_out: LeftOut(vec![odd]) })
     }
 
     async fn read(_: &Cx<Self>, _: ReadRequest, _: &mut BatchSink) -> Result<(), Failure> {

@@ -1,8 +1,8 @@
 //! Why something could not be done with an activation.
 
 use linkspan_domain::{
-    Availability, Code, ConfigError, ConnectorId, ConnectorTypeKey, Denied, Problem,
-    UnexpectedEvent,
+    Availability, Code, ConfigError, ConnectorId, ConnectorTypeKey, Denied, Problem, StreamName,
+    UnexpectedEvent, WorkspaceConnectorId,
 };
 use linkspan_sdk::{Failure, SettingsFault};
 
@@ -24,6 +24,26 @@ pub enum ActivationError {
         id: ConnectorId,
         /// As the catalog has it.
         status: Availability,
+    },
+    /// A stream that it names is not there.
+    #[error("there is no stream `{stream}`; {}", some(.known))]
+    NoSuchStream {
+        /// Where it is named.
+        pointer: String,
+        /// Which stream.
+        stream: StreamName,
+        /// Those that there are.
+        known: Vec<StreamName>,
+    },
+    /// The activation that records are to be taken from is not there.
+    #[error(
+        "there is no other workspace connector {id} in this workspace; name one that keeps records"
+    )]
+    NoSuchSource {
+        /// Where it is named.
+        pointer: String,
+        /// Which activation.
+        id: WorkspaceConnectorId,
     },
     /// Secrets in the settings are where none belong, or masked though none is stored.
     #[error(transparent)]
@@ -56,6 +76,7 @@ impl Problem for ActivationError {
             Self::Record(error) => error.code(),
             Self::Settings(error) => error.code(),
             Self::NotAvailable { .. } => Code::ConnectorNotAvailable,
+            Self::NoSuchStream { .. } | Self::NoSuchSource { .. } => Code::Invalid,
             Self::Config(error) => config_code(error),
             Self::InvalidConfig { .. } => Code::InvalidConfig,
             Self::UnexpectedStatus(_) => Code::UnexpectedStatus,
@@ -68,6 +89,9 @@ impl Problem for ActivationError {
         match self {
             Self::Record(error) => error.pointer(),
             Self::NotAvailable { .. } => Some("/data/relationships/connector".to_owned()),
+            Self::NoSuchStream { pointer, .. } | Self::NoSuchSource { pointer, .. } => {
+                Some(pointer.clone())
+            }
             Self::Config(
                 ConfigError::UnknownSecret { pointer } | ConfigError::NothingStored { pointer },
             ) => below_config(pointer),
@@ -87,6 +111,17 @@ pub(super) const fn config_code(error: &ConfigError) -> Code {
         | ConfigError::NotASchema
         | ConfigError::BrokenReference { .. }
         | ConfigError::TooLarge { .. } => Code::Internal,
+    }
+}
+
+/// A few of the streams that there are.
+fn some(known: &[StreamName]) -> String {
+    const NAMED: usize = 10;
+    let names = known.iter().take(NAMED).map(|it| format!("`{it}`")).collect::<Vec<_>>().join(", ");
+    match known.len() {
+        0 => "there is none".to_owned(),
+        count if count > NAMED => format!("there are {names} and {} more", count - NAMED),
+        _ => format!("there are {names}"),
     }
 }
 

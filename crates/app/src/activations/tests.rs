@@ -378,7 +378,7 @@ async fn discovery_shows_the_schemas_that_it_may() {
         let schemas = schemas.iter().map(|&it| it.to_owned()).collect();
         let stage = stage(connector(|_| {}), vec![activation(|it| it.output_schemas = schemas)]);
         let models = stage.activations.models(&call(Role::Analyst).caller, id(30)).await.unwrap();
-        models.into_iter().map(|it| it.name.to_string()).collect::<Vec<_>>()
+        models.streams.into_iter().map(|it| it.name.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(models(&[]).await, ["public.orders", "audit.logins", "files"]);
     assert_eq!(models(&["public"]).await, ["public.orders", "files"]);

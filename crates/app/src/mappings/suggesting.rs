@@ -119,7 +119,8 @@ impl Mappings {
         let definition = self.sources.settings().definition(&activation.connector_type);
         may_run(&call.caller, definition.map_err(ActivationError::from)?)?;
         let found = self.sources.discover(activation, PATIENCE).await;
-        let mut found = found.map_err(ActivationError::from)?.map_err(ActivationError::from)?;
+        let found = found.map_err(ActivationError::from)?.map_err(ActivationError::from)?;
+        let mut found = found.streams;
         if let Some(absent) = wanted.iter().find(|it| found.iter().all(|has| has.name != **it)) {
             return Err(invalid("streams", &format!("has {absent}, which is no stream")));
         }

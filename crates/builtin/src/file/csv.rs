@@ -1,8 +1,9 @@
 //! A CSV file, uploaded or in a folder that the operator opened.
 
-use linkspan_domain::{Category, StreamSpec};
+use linkspan_domain::Category;
 use linkspan_sdk::{
-    BatchSink, CheckOutcome, ConnectorType, Cx, Failure, ReadRequest, Source, SourceEntry, source,
+    BatchSink, CheckOutcome, ConnectorType, Cx, Discovered, Failure, ReadRequest, Source,
+    SourceEntry, source,
 };
 use schemars::JsonSchema;
 use semver::Version;
@@ -56,8 +57,8 @@ pub(crate) struct Settings {
 }
 
 impl Source for Csv {
-    async fn discover(cx: &Cx<Self>) -> Result<Vec<StreamSpec>, Failure> {
-        Ok(vec![open(cx).await?.spec().await?])
+    async fn discover(cx: &Cx<Self>) -> Result<Discovered, Failure> {
+        Ok(vec![open(cx).await?.spec().await?].into())
     }
 
     async fn read(cx: &Cx<Self>, request: ReadRequest, out: &mut BatchSink) -> Result<(), Failure> {
@@ -117,8 +118,8 @@ mod tests {
     async fn fields(text: impl AsRef<[u8]>) -> Result<Vec<(String, FieldKind)>, Failure> {
         let folder = folder("t.csv", text);
         let settings = json!({ "path": "t.csv" });
-        let streams = Definition::of::<Csv>().discover(settings, folder.environment).await?;
-        let fields = streams.into_iter().flat_map(|it| it.fields);
+        let found = Definition::of::<Csv>().discover(settings, folder.environment).await?;
+        let fields = found.streams.into_iter().flat_map(|it| it.fields);
         Ok(fields.map(|StreamField { name, kind, .. }| (name, kind)).collect())
     }
 
@@ -319,11 +320,11 @@ mod tests {
             "path": "t.csv", "delimiter": "|", "quote": "'", "has_header": false,
             "null_values": ["NULL", "-"], "primary_key": ["column_1"],
         });
-        let streams = Definition::of::<Csv>()
+        let found = Definition::of::<Csv>()
             .discover(settings.clone(), folder.environment.clone())
             .await
             .unwrap();
-        assert_eq!(streams[0].primary_key, ["column_1"]);
+        assert_eq!(found.streams[0].primary_key, ["column_1"]);
         let batches =
             read(&folder, settings, ReadMode::Full, BatchLimits::default()).await.unwrap();
         assert_eq!(

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use http::Method;
-use linkspan_domain::{Category, Secret, StreamName, StreamSpec};
+use linkspan_domain::{Category, Secret, StreamName};
 use linkspan_sdk::{
-    BatchSink, CheckOutcome, ConnectorType, Cx, Failure, ReadRequest, Source, SourceEntry, source,
+    BatchSink, CheckOutcome, ConnectorType, Cx, Discovered, Failure, ReadRequest, Source,
+    SourceEntry, source,
 };
 use schemars::JsonSchema;
 use semver::Version;
@@ -101,8 +102,8 @@ impl Settings {
 }
 
 impl Source for CsvUrl {
-    async fn discover(cx: &Cx<Self>) -> Result<Vec<StreamSpec>, Failure> {
-        Ok(vec![fetch(cx, Extent::Whole).await?.spec().await?])
+    async fn discover(cx: &Cx<Self>) -> Result<Discovered, Failure> {
+        Ok(vec![fetch(cx, Extent::Whole).await?.spec().await?].into())
     }
 
     async fn read(cx: &Cx<Self>, request: ReadRequest, out: &mut BatchSink) -> Result<(), Failure> {

@@ -1,8 +1,9 @@
 //! CSV files in a bucket of Amazon S3, or of a server that speaks as it does.
 
-use linkspan_domain::{Category, Condition, StreamName, StreamSpec};
+use linkspan_domain::{Category, Condition, StreamName};
 use linkspan_sdk::{
-    BatchSink, CheckOutcome, ConnectorType, Cx, Failure, ReadRequest, Source, SourceEntry, source,
+    BatchSink, CheckOutcome, ConnectorType, Cx, Discovered, Failure, ReadRequest, Source,
+    SourceEntry, source,
 };
 use schemars::JsonSchema;
 use semver::Version;
@@ -63,8 +64,8 @@ pub(crate) struct Settings {
 }
 
 impl Source for S3Csv {
-    async fn discover(cx: &Cx<Self>) -> Result<Vec<StreamSpec>, Failure> {
-        Ok(vec![table(cx)?.spec().await?])
+    async fn discover(cx: &Cx<Self>) -> Result<Discovered, Failure> {
+        Ok(vec![table(cx)?.spec().await?].into())
     }
 
     async fn read(cx: &Cx<Self>, request: ReadRequest, out: &mut BatchSink) -> Result<(), Failure> {

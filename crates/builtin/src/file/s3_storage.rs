@@ -1,9 +1,9 @@
 //! Files of several formats in a bucket of Amazon S3, or of a server that speaks as it does.
 
-use linkspan_domain::{Category, Condition, StreamName, StreamSpec};
+use linkspan_domain::{Category, Condition, StreamName};
 use linkspan_sdk::{
-    BatchSink, CheckOutcome, ConnectorType, Cx, Failure, Intake, ReadRequest, Sink, SinkEntry,
-    Source, SourceEntry, WriteMode, WriteRequest, sink, source,
+    BatchSink, CheckOutcome, ConnectorType, Cx, Discovered, Failure, Intake, ReadRequest, Sink,
+    SinkEntry, Source, SourceEntry, WriteMode, WriteRequest, sink, source,
 };
 use schemars::JsonSchema;
 use semver::Version;
@@ -104,8 +104,8 @@ impl From<Format> for Formats {
 }
 
 impl Source for S3Storage {
-    async fn discover(cx: &Cx<Self>) -> Result<Vec<StreamSpec>, Failure> {
-        Ok(vec![table(cx)?.spec().await?])
+    async fn discover(cx: &Cx<Self>) -> Result<Discovered, Failure> {
+        Ok(vec![table(cx)?.spec().await?].into())
     }
 
     async fn read(cx: &Cx<Self>, request: ReadRequest, out: &mut BatchSink) -> Result<(), Failure> {

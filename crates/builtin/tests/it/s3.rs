@@ -148,7 +148,7 @@ async fn columns_are_those_of_all_objects_and_wide_enough_for_each() {
     .await;
     let settings = bucket.settings("d/*", json!({}));
     let found = definition("s3_storage").discover(settings, bucket.environment.clone()).await;
-    let stream = found.unwrap().remove(0);
+    let stream = found.unwrap().streams.remove(0);
     let fields: Vec<_> = stream.fields.iter().map(|it| (it.name.as_str(), it.kind)).collect();
     let expect = [
         ("id", FieldKind::Integer),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use linkspan_domain::FieldKind;
-use linkspan_sdk::{Failure, LeftOut};
+use linkspan_sdk::Failure;
 use sqlx::{AssertSqlSafe, MySqlPool, Row, mysql::MySqlRow};
 
 use super::{
@@ -53,15 +53,7 @@ impl Scope {
 impl Table {
     /// Every table that may be read, by database and name.
     pub(crate) async fn all(pool: &MySqlPool, scope: &Scope) -> Result<Vec<Self>, Failure> {
-        let mut tables = query(pool, scope.asked()).await?;
-        // What cannot be read is not offered.
-        tables.retain(Self::is_stream);
-        Ok(tables)
-    }
-
-    /// Those that may be read, but are no streams.
-    pub(crate) async fn left_out(pool: &MySqlPool, scope: &Scope) -> Result<LeftOut, Failure> {
-        Ok(table::left_out(&query(pool, scope.asked()).await?))
+        query(pool, scope.asked()).await
     }
 
     /// The one called `database.table`.

@@ -1,8 +1,8 @@
 //! The types for whole databases: their settings, and what they do.
 
-use linkspan_domain::{Condition, Secret, StreamName, StreamSpec};
+use linkspan_domain::{Condition, Secret, StreamName};
 use linkspan_sdk::{
-    BatchSink, CheckOutcome, ConnectorType, Cx, Failure, LeftOut, PoolCache, Pushed, ReadRequest,
+    BatchSink, CheckOutcome, ConnectorType, Cx, Discovered, Failure, PoolCache, Pushed, ReadRequest,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -15,6 +15,7 @@ use super::{
 use crate::{
     identifier::Identifier,
     server::{self, PoolLimits},
+    table,
 };
 
 /// Reads tables and views of MySQL and MariaDB databases.
@@ -86,24 +87,13 @@ where
 }
 
 /// Every table of the databases that the settings name.
-pub(crate) async fn discover<T>(cx: &Cx<T>) -> Result<Vec<StreamSpec>, Failure>
+pub(crate) async fn discover<T>(cx: &Cx<T>) -> Result<Discovered, Failure>
 where
     T: ConnectorType<Settings = Settings, Shared = PoolCache<MySqlPool>>,
 {
     let connection = cx.settings.connection()?;
     let pool = super::pool(cx, &connection).await?;
-    let tables = Table::all(&pool, &Scope::of(&connection.database)).await?;
-    tables.iter().map(Table::spec).collect()
-}
-
-/// The tables among them that are no streams.
-pub(crate) async fn left_out<T>(cx: &Cx<T>) -> Result<LeftOut, Failure>
-where
-    T: ConnectorType<Settings = Settings, Shared = PoolCache<MySqlPool>>,
-{
-    let connection = cx.settings.connection()?;
-    let pool = super::pool(cx, &connection).await?;
-    Table::left_out(&pool, &Scope::of(&connection.database)).await
+    table::discovered(&Table::all(&pool, &Scope::of(&connection.database)).await?)
 }
 
 /// Reads one of them.

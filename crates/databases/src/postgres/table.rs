@@ -1,6 +1,6 @@
 //! Tables, as the catalog of the database describes them.
 
-use linkspan_sdk::{Failure, LeftOut};
+use linkspan_sdk::Failure;
 use sqlx::{PgConnection, PgExecutor, PgPool, Row, postgres::PgRow};
 
 use super::{
@@ -35,15 +35,7 @@ order by n.nspname, c.relname, a.attnum";
 impl Table {
     /// Every table that may be read, by schema and name.
     pub(crate) async fn all(pool: &PgPool) -> Result<Vec<Self>, Failure> {
-        let mut tables = Self::query(pool, None).await?;
-        // What cannot be read is not offered.
-        tables.retain(Self::is_stream);
-        Ok(tables)
-    }
-
-    /// Those that may be read, but are no streams.
-    pub(crate) async fn left_out(pool: &PgPool) -> Result<LeftOut, Failure> {
-        Ok(table::left_out(&Self::query(pool, None).await?))
+        Self::query(pool, None).await
     }
 
     /// The one called `schema.table`.

@@ -1,6 +1,6 @@
 //! The table that a stream is written to: made, or fitted to the stream.
 
-use linkspan_domain::{FieldKind, StreamField, StreamSpec};
+use linkspan_domain::{FieldKind, StreamField, StreamName, StreamSpec};
 use linkspan_sdk::Failure;
 use sqlx::{AssertSqlSafe, PgConnection};
 
@@ -91,8 +91,7 @@ pub(super) async fn run(connection: &mut PgConnection, statement: String) -> Res
 
 /// Schema and table of `stream`. A dot sets them apart; a stream without one goes where tables usually are.
 pub(super) fn place(stream: &StreamSpec) -> Result<(&str, &str), Failure> {
-    let (schema, name) =
-        stream.name.as_str().split_once('.').unwrap_or((SCHEMA, stream.name.as_str()));
+    let (schema, name) = parts(&stream.name);
     for part in [schema, name] {
         Identifier::guard("stream", part)?;
         if part.len() > LENGTH {
@@ -103,6 +102,17 @@ pub(super) fn place(stream: &StreamSpec) -> Result<(&str, &str), Failure> {
         }
     }
     Ok((schema, name))
+}
+
+fn parts(name: &StreamName) -> (&str, &str) {
+    name.as_str().split_once('.').unwrap_or((SCHEMA, name.as_str()))
+}
+
+/// What the table that a stream called `name` is written to is called as a stream.
+pub(crate) fn read_as(name: &StreamName) -> StreamName {
+    let (schema, table) = parts(name);
+    // Only a name at the end of what is possible does not become longer: no table has it.
+    format!("{schema}.{table}").parse().unwrap_or_else(|_| name.clone())
 }
 
 fn columns_fit(fields: &[StreamField]) -> Result<(), Failure> {

@@ -23,7 +23,7 @@ impl Subject {
     async fn new(key: &str, settings: Value, stream: &str) -> Self {
         let definition = definition(key);
         let found = definition.discover(settings.clone(), environment()).await.unwrap();
-        let spec = found.into_iter().find(|it| it.name.as_str() == stream).unwrap();
+        let spec = found.streams.into_iter().find(|it| it.name.as_str() == stream).unwrap();
         Self { definition, settings, spec }
     }
 

@@ -31,7 +31,7 @@ async fn read(settings: &Value, request: ReadRequest) -> Result<Vec<Batch>, Fail
 
 async fn stream(settings: &Value, name: &str) -> StreamSpec {
     let found = definition("postgresql").discover(settings.clone(), environment()).await.unwrap();
-    found.into_iter().find(|it| it.name.as_str() == name).unwrap()
+    found.streams.into_iter().find(|it| it.name.as_str() == name).unwrap()
 }
 
 const PEOPLE: &str = "
@@ -101,6 +101,9 @@ async fn tables_views_and_their_keys_are_discovered() {
     .await;
     let found =
         definition("postgresql").discover(settings(&database), environment()).await.unwrap();
+    let left_out: Vec<_> = found.left_out.0.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(left_out, ["public.a/b"]);
+    let found = found.streams;
     let names: Vec<_> = found.iter().map(|it| it.name.as_str()).collect();
     assert_eq!(names, ["Odd Name.Order Lines", "public.parted", "public.secret", "public.v"]);
     assert_eq!(found[0].primary_key, ["a", "b"], "in the order of the key, not of the table");

@@ -181,7 +181,7 @@ async fn a_table_read_and_written_is_the_same_table() {
     .await;
     let (good, subject) = (settings(&database), definition("postgresql"));
     let found = subject.discover(good.clone(), environment()).await.unwrap();
-    let source = found.into_iter().find(|it| it.name.as_str() == "public.t").unwrap();
+    let source = found.streams.into_iter().find(|it| it.name.as_str() == "public.t").unwrap();
     let batches: Vec<Batch> = subject
         .read(good, ReadRequest::full(source.name.clone()), environment())
         .try_collect()

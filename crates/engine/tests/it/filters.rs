@@ -126,7 +126,7 @@ fn taking_over(all: Vec<Item>, asked: Arc<Mutex<Vec<ReadRequest>>>) -> Definitio
         all.retain(|item| request.filter.iter().all(|it| it.holds(&item.json())));
         async move { send(all, &request, 3, &mut out).await }.boxed()
     };
-    let discover = |_, _| async { Ok(vec![spec("items")]) }.boxed();
+    let discover = |_, _| async { Ok(vec![spec("items")].into()) }.boxed();
     let push_down = |_: Value, _, parts: Vec<Condition>, _| {
         let statement = Statement { text: "as it is".to_owned(), values: Vec::new() };
         async move { Ok(vec![Pushed::Exactly(statement); parts.len()]) }.boxed()
@@ -136,7 +136,6 @@ fn taking_over(all: Vec<Item>, asked: Arc<Mutex<Vec<ReadRequest>>>) -> Definitio
         read: Arc::new(read),
         push_down: Some(Arc::new(push_down)),
         split: None,
-        left_out: None,
     };
     let check = |_, _| async { Ok(linkspan_sdk::CheckOutcome::ok("fine")) }.boxed();
     let runners = Runners {

@@ -130,7 +130,7 @@ pub(crate) fn split(discover: Arc<Discover>, read: Arc<Read>, parts: Vec<Conditi
         source: Some(SourceRunners {
             discover: Arc::new(move |_, _| {
                 let found = discover();
-                async { found }.boxed()
+                async { found.map(Into::into) }.boxed()
             }),
             read: Arc::new(move |_, request, _, out| read(request, out)),
             push_down: None,
@@ -138,7 +138,6 @@ pub(crate) fn split(discover: Arc<Discover>, read: Arc<Read>, parts: Vec<Conditi
                 let parts = parts.iter().take(most).cloned().collect();
                 async { Ok(parts) }.boxed()
             })),
-            left_out: None,
         }),
         sink: None,
         commands: std::collections::BTreeMap::new(),
@@ -188,6 +187,7 @@ pub(crate) fn system(system: Arc<System>) -> Definition {
     };
     let sink = SinkRunners {
         modes: vec![WriteMode::Upsert],
+        read_as: Clone::clone,
         write: Arc::new(move |_, _, _, intake| write(intake)),
     };
     let runners = Runners {

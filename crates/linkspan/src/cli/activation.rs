@@ -4,7 +4,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
-    client::{Client, text},
+    client::{Client, Seen, text},
     exit::Failed,
 };
 
@@ -34,6 +34,21 @@ impl Activation {
                 "there is no activation called `{name}`; make one with `linkspan connect TYPE --name {name} --set …`"
             ))),
         }
+    }
+
+    /// It as it is now, to change it.
+    pub(crate) async fn see(&self, client: &Client) -> Result<Seen, Failed> {
+        client.see(&format!("/v1/workspace-connectors/{}", self.id)).await
+    }
+
+    /// Its run that is not over, if there is one.
+    pub(crate) async fn active_run(&self, client: &Client) -> Result<Option<Value>, Failed> {
+        let query = [
+            ("filter[workspace_connector_id]", self.id.as_str()),
+            ("filter[status][in]", "scheduled,in_progress"),
+        ];
+        let found = client.get("/v1/workspace-connector-sync-logs", &query).await?;
+        Ok(found["data"].get(0).cloned())
     }
 
     fn of(resource: &Value) -> Self {

@@ -78,7 +78,7 @@ impl Assignments {
         let mut assigned = Assigned::default();
         for (key, text) in self.pairs()? {
             let known = field(schema, &key);
-            if known.is_none() && STREAM_KEYS.contains(&key.as_str()) {
+            if is_of_streams(schema, &key) {
                 let value = match key.as_str() {
                     "primary_key" => list(&text),
                     "lag" | "retention_days" => {
@@ -116,6 +116,11 @@ impl Assignments {
         }
         Ok(pairs)
     }
+}
+
+/// Whether `key` says how streams are synced: the type has no setting of that name.
+pub(crate) fn is_of_streams(schema: &Value, key: &str) -> bool {
+    field(schema, key).is_none() && STREAM_KEYS.contains(&key)
 }
 
 fn split(flag: &str) -> Result<(&str, &str), Failed> {
@@ -169,7 +174,8 @@ fn value(schema: Option<&Value>, key: &str, text: String) -> Result<Value, Faile
     }
 }
 
-fn put(config: &mut Map<String, Value>, key: &str, value: Value) -> Result<(), Failed> {
+/// Puts `value` at `key`, which may reach into objects.
+pub(crate) fn put(config: &mut Map<String, Value>, key: &str, value: Value) -> Result<(), Failed> {
     match key.split_once('.') {
         None => {
             config.insert(key.to_owned(), value);

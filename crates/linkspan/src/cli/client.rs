@@ -10,7 +10,7 @@ use linkspan_domain::{
     Secret,
     ports::{Limits, Outbound, OutboundBody, OutboundError, OutboundRequest, OutboundResponse},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::fs::File;
 use tokio_util::io::ReaderStream;
 use url::Url;
@@ -31,6 +31,14 @@ pub(crate) struct Client {
     base: Url,
     key: Secret<String>,
     outbound: Arc<dyn Outbound>,
+}
+
+/// A thing as it was read, with the tag that says which state of it that was.
+pub(crate) struct Seen {
+    /// The resource.
+    pub(crate) thing: Value,
+    path: String,
+    tag: Option<HeaderValue>,
 }
 
 /// Longer than the server waits for a connected system: it is the one to say what is slow.
@@ -70,9 +78,61 @@ impl Client {
         self.send(Method::POST, self.url(path)?, Some(body)).await
     }
 
-    /// Patches what is at `path`.
-    pub(crate) async fn patch(&self, path: &str, body: &Value) -> Result<Value, Failed> {
-        self.send(Method::PATCH, self.url(path)?, Some(body)).await
+    /// Reads every page of the list at `path`.
+    pub(crate) async fn list(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<Vec<Value>, Failed> {
+        let mut page = self.get(path, query).await?;
+        let mut all = Vec::new();
+        loop {
+            if let Value::Array(data) = page["data"].take() {
+                all.extend(data);
+            }
+            let Some(next) = page["links"]["next"].as_str().map(str::to_owned) else {
+                return Ok(all);
+            };
+            page = self.get(&next, &[]).await?;
+        }
+    }
+
+    /// Reads the thing at `path`, to change it.
+    pub(crate) async fn see(&self, path: &str) -> Result<Seen, Failed> {
+        let mut request = OutboundRequest::new(Method::GET, self.url(path)?);
+        request.headers = self.headers()?;
+        request.limits.total = PATIENCE;
+        let response = self.outbound.send(request).await.map_err(|it| unreachable_server(&it))?;
+        let tag = response.headers.get(header::ETAG).cloned();
+        let thing = self.read(response).await?["data"].take();
+        Ok(Seen { thing, path: path.to_owned(), tag })
+    }
+
+    /// Changes the attributes of a thing, unless somebody else did so since it was seen.
+    pub(crate) async fn change(&self, seen: &Seen, attributes: &Value) -> Result<Value, Failed> {
+        let body = json!({ "data": {
+            "type": seen.thing["type"], "id": seen.thing["id"], "attributes": attributes,
+        } });
+        self.write(Method::PATCH, seen, OutboundBody::Bytes(body.to_string().into())).await
+    }
+
+    /// Deletes a thing, unless somebody else changed it since it was seen.
+    pub(crate) async fn delete(&self, seen: &Seen) -> Result<(), Failed> {
+        self.write(Method::DELETE, seen, OutboundBody::default()).await.map(drop)
+    }
+
+    async fn write(
+        &self,
+        method: Method,
+        seen: &Seen,
+        body: OutboundBody,
+    ) -> Result<Value, Failed> {
+        let mut request = OutboundRequest::new(method, self.url(&seen.path)?);
+        request.headers = self.headers()?;
+        request.headers.extend(seen.tag.clone().map(|it| (header::IF_MATCH, it)));
+        request.limits.total = PATIENCE;
+        request.body = body;
+        self.exchange(request).await
     }
 
     /// Follows what happens at `path`.
@@ -194,8 +254,6 @@ fn refused(document: &Value) -> Failed {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

@@ -1,7 +1,11 @@
 //! `linkspan doctor`: looks for what could be wrong.
 
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::{collections::BTreeMap, fs, io, os::unix::fs::PermissionsExt};
 
+use linkspan_app::ActivationSettings;
+use linkspan_domain::ports::{Vault, VaultError};
+use linkspan_persistence::SealedRow;
+use linkspan_vault::{Keyring, KeyringError, KeyringVault};
 use serde_json::{Value, json};
 
 use super::{
@@ -9,11 +13,15 @@ use super::{
     output::{Output, table},
 };
 use crate::{
-    compose::{FileReach, Platform},
+    admin_key::{AdminKey, Origin},
+    compose::{self, ComposeError, FileReach},
+    registry,
     settings::{self, EgressDatabases, Mode, Settings},
 };
 
 /// Look for what could be wrong with this installation
+///
+/// It only looks: nothing is made or changed, and each finding says what to do.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Doctor {}
 
@@ -49,18 +57,7 @@ impl Finding {
 impl Doctor {
     /// Runs the command.
     pub(crate) async fn run(self, settings: &Settings, output: &Output) -> Result<(), Failed> {
-        let mut findings =
-            vec![mode(settings), data_dir(settings), egress(settings), public_url(settings)];
-        findings.extend(settings::unknown_variables().into_iter().map(|it| {
-            Finding::note("environment", format!("{it} is no setting of Linkspan; misspelled?"))
-        }));
-        match Platform::open(settings, FileReach::Roots).await {
-            Ok(platform) => {
-                findings.extend(platform_findings(&platform).await);
-                platform.close().await;
-            }
-            Err(error) => findings.push(Finding::wrong("platform", Failed::setup(&error).message)),
-        }
+        let findings = examine(settings).await;
         let row = |it: &Finding| {
             let verdict: &str = it.verdict.into();
             [it.what.to_owned(), verdict.to_owned(), it.says.clone()]
@@ -85,32 +82,100 @@ impl Doctor {
     }
 }
 
-fn mode(settings: &Settings) -> Finding {
-    match (settings.mode, &settings.master_key) {
-        (Mode::Production, None) => {
-            Finding::wrong("master key", "production needs LINKSPAN_MASTER_KEY")
-        }
-        (_, Some(_)) => Finding::ok("master key", "given"),
-        (Mode::Development, None) => Finding::note(
-            "master key",
-            "made and kept in the data directory; set LINKSPAN_MODE=production and LINKSPAN_MASTER_KEY for more than trials",
-        ),
-    }
+/// Looks at everything, and leaves it as it is.
+async fn examine(settings: &Settings) -> Vec<Finding> {
+    let (master_key, keys) = master_key(settings);
+    let mut findings = vec![
+        data_dir(settings),
+        master_key,
+        admin_key(settings),
+        egress(settings),
+        public_url(settings),
+        connector_types(),
+    ];
+    findings.extend(settings::unknown_variables().into_iter().map(|it| {
+        Finding::note("environment", format!("{it} is no setting of Linkspan; misspelled?"))
+    }));
+    findings.extend(database(settings, &keys).await);
+    findings
 }
 
 fn data_dir(settings: &Settings) -> Finding {
+    const WHAT: &str = "data directory";
     let path = settings.data_dir.display();
     match fs::metadata(&settings.data_dir) {
-        Err(_) => Finding::note("data directory", format!("{path} is made at the first start")),
-        Ok(found) if found.permissions().mode() & 0o077 != 0 => Finding::note(
-            "data directory",
-            format!("{path} can be read by others; run chmod 700 {path}"),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Finding::note(WHAT, format!("{path} is made at the first start"))
+        }
+        Err(error) => Finding::wrong(
+            WHAT,
+            format!("{path} cannot be read ({error}); choose another with --data-dir"),
         ),
-        Ok(_) => Finding::ok("data directory", path.to_string()),
+        Ok(found) if !found.is_dir() => {
+            Finding::wrong(WHAT, format!("{path} is no folder; choose another with --data-dir"))
+        }
+        Ok(found) if found.permissions().mode() & 0o077 != 0 => {
+            Finding::note(WHAT, format!("{path} can be read by others; run chmod 700 {path}"))
+        }
+        Ok(_) => Finding::ok(WHAT, path.to_string()),
+    }
+}
+
+/// The keys that open what is sealed.
+enum Keys {
+    /// They are here.
+    Here(KeyringVault),
+    /// There is none.
+    Missing,
+    /// Nobody can tell before they are mended.
+    Unreadable,
+}
+
+/// What there is to say of the keys.
+fn master_key(settings: &Settings) -> (Finding, Keys) {
+    const WHAT: &str = "master key";
+    let keyring = match (compose::kept_keyring(settings), settings.mode) {
+        (Ok(keyring), _) => keyring,
+        (Err(ComposeError::Keyring(KeyringError::Missing)), Mode::Development) => {
+            let file = settings.data_dir.join(Keyring::FILE);
+            let says = format!("there is none; the next start makes one in {}", file.display());
+            return (Finding::note(WHAT, says), Keys::Missing);
+        }
+        (Err(error), _) => {
+            let is_missing = matches!(error, ComposeError::Keyring(KeyringError::Missing));
+            let keys = if is_missing { Keys::Missing } else { Keys::Unreadable };
+            return (Finding::wrong(WHAT, Failed::setup(&error).message), keys);
+        }
+    };
+    let id = keyring.current_id();
+    let finding = match settings.master_key {
+        Some(_) => Finding::ok(WHAT, format!("{id}, given")),
+        None => Finding::note(
+            WHAT,
+            format!(
+                "{id}, kept in the data directory; set LINKSPAN_MODE=production and LINKSPAN_MASTER_KEY for more than trials"
+            ),
+        ),
+    };
+    (finding, Keys::Here(KeyringVault::new(keyring)))
+}
+
+fn admin_key(settings: &Settings) -> Finding {
+    const WHAT: &str = "admin key";
+    match AdminKey::kept(settings.admin_key.as_ref(), &settings.data_dir) {
+        Err(error) => Finding::wrong(WHAT, Failed::setup(&error).message),
+        Ok(None) => Finding::note(WHAT, "made at the next start, and shown once"),
+        Ok(Some(AdminKey { origin: Origin::Given, .. })) => Finding::ok(WHAT, "given"),
+        Ok(Some(AdminKey { origin: Origin::Kept(path) | Origin::Made(path), .. })) => {
+            Finding::ok(WHAT, format!("kept in {}", path.display()))
+        }
     }
 }
 
 fn egress(settings: &Settings) -> Finding {
+    if let Err(error) = compose::environment(settings, None, FileReach::Roots) {
+        return Finding::wrong("egress and files", Failed::setup(&error).message);
+    }
     let databases = match settings.egress_databases {
         EgressDatabases::Exempt => "database hosts may be anywhere",
         EgressDatabases::Guarded => "database hosts are guarded",
@@ -132,14 +197,92 @@ fn public_url(settings: &Settings) -> Finding {
     Finding::ok("public URL", url)
 }
 
-async fn platform_findings(platform: &Platform) -> Vec<Finding> {
-    let database = match platform.workshop.database.ping().await {
-        Ok(()) => Finding::ok("database", "answers, with the newest schema"),
-        Err(error) => Finding::wrong("database", error.to_string()),
+fn connector_types() -> Finding {
+    match registry::types() {
+        Ok(types) => Finding::ok("connector types", format!("{} installed", types.iter().len())),
+        Err(error) => Finding::wrong("connector types", error.to_string()),
+    }
+}
+
+/// The database, and whether `keys` open what is sealed in it.
+async fn database(settings: &Settings, keys: &Keys) -> Vec<Finding> {
+    const WHAT: &str = "database";
+    let opened = linkspan_persistence::connect_existing(settings.database_url().expose()).await;
+    let database = match opened {
+        Ok(Some(database)) => database,
+        Ok(None) => {
+            return vec![Finding::note(WHAT, "there is none yet; it is made at the first start")];
+        }
+        Err(error) => return vec![Finding::wrong(WHAT, Failed::setup(&error).message)],
     };
-    let types = Finding::ok(
-        "connector types",
-        format!("{} installed", platform.workshop.types.iter().len()),
-    );
-    vec![database, types]
+    let (schema, sealed) = (database.steps_behind().await, database.sealed().await);
+    database.close().await;
+    match (schema, sealed) {
+        (Err(error), _) => {
+            let says = Failed::setup(&error).message;
+            vec![Finding::wrong(WHAT, format!("{says}; run the newest Linkspan that was here"))]
+        }
+        (Ok(0), Err(error)) => vec![Finding::wrong(WHAT, Failed::setup(&error).message)],
+        (Ok(0), Ok(sealed)) => {
+            let answers = Finding::ok(WHAT, "answers, with the newest schema");
+            [answers].into_iter().chain(secrets(settings, &sealed, keys)).collect()
+        }
+        (Ok(steps), sealed) => {
+            let behind = format!(
+                "its schema is {steps} steps behind; the next start brings it up to date, or run linkspan migrate"
+            );
+            // A schema of long ago may have nothing sealed.
+            let secrets = sealed.ok().and_then(|it| secrets(settings, &it, keys));
+            [Finding::note(WHAT, behind)].into_iter().chain(secrets).collect()
+        }
+    }
+}
+
+/// So many activations are named.
+const NAMED: usize = 5;
+
+fn secrets(settings: &Settings, sealed: &[SealedRow], keys: &Keys) -> Option<Finding> {
+    const WHAT: &str = "secrets";
+    let mut closed: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for row in sealed {
+        let opened = match keys {
+            Keys::Here(vault) => {
+                vault.open(ActivationSettings::context(row.activation), &row.blob).map(drop)
+            }
+            Keys::Missing => KeyringVault::key_id(&row.blob)
+                .and_then(|it| Err(VaultError::UnknownKey { key_id: it.to_string() })),
+            Keys::Unreadable => return None,
+        };
+        if let Err(refusal) = opened {
+            closed.entry(refusal.to_string()).or_default().push(&row.name);
+        }
+    }
+    if closed.is_empty() {
+        let says = format!("{} activations have some, and all open", sealed.len());
+        return Some(Finding::ok(WHAT, says));
+    }
+    let says = closed.iter().map(|(refusal, names)| {
+        let some = names.iter().take(NAMED).map(|it| format!("\"{it}\""));
+        let (some, count) = (some.collect::<Vec<_>>().join(", "), names.len());
+        format!("of {count} activations ({some}): {refusal}")
+    });
+    let mend = match (keys, settings.mode) {
+        // What was sealed since then needs the key that is here.
+        (Keys::Here(_), _) => {
+            "Set LINKSPAN_MASTER_KEY_PREVIOUS to the key that sealed them".to_owned()
+        }
+        (_, Mode::Production) => "Set LINKSPAN_MASTER_KEY to the key that sealed them".to_owned(),
+        (_, Mode::Development) => {
+            let file = settings.data_dir.join(Keyring::FILE);
+            format!("Put {} back from a backup", file.display())
+        }
+    };
+    Some(Finding::wrong(
+        WHAT,
+        format!(
+            "they do not open, {}. {mend}; where it is lost, connect anew: linkspan activations delete NAME, then \
+             linkspan connect",
+            says.collect::<Vec<_>>().join(". ")
+        ),
+    ))
 }

@@ -182,9 +182,8 @@ async fn activate(client: &Client, sample: &Sample) -> Result<Value, Failed> {
     if let Some(activation) = found["data"].get(0) {
         let id = &activation["id"];
         let attributes = json!({ "config": sample.assigned.config });
-        let body = json!({ "data": { "type": "workspace_connector", "id": id, "attributes": attributes } });
-        let path = format!("/v1/workspace-connectors/{}", text(id));
-        return Ok(client.patch(&path, &body).await?["data"].take());
+        let seen = client.see(&format!("/v1/workspace-connectors/{}", text(id))).await?;
+        return Ok(client.change(&seen, &attributes).await?["data"].take());
     }
     let query = [("filter[connector_type]", sample.connector_type)];
     let connector = client.get("/v1/connectors", &query).await?;

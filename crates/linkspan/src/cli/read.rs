@@ -8,7 +8,9 @@ use std::{path::PathBuf, time::Instant};
 use arrow_array::RecordBatch;
 use futures_util::TryStreamExt;
 use linkspan_domain::{Cursor, CursorType, StreamSpec};
-use linkspan_sdk::{CursorSpec, Definition, Environment, Failure, ReadMode, ReadRequest};
+use linkspan_sdk::{
+    CursorSpec, Definition, Discovered, Environment, Failure, ReadMode, ReadRequest,
+};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -95,10 +97,8 @@ impl Read {
         environment: &Environment,
     ) -> Result<StreamSpec, Failed> {
         let found = definition.discover(config.clone(), environment.clone()).await;
-        let mut found = found.map_err(|it| failed(&it))?;
+        let Discovered { streams: mut found, left_out } = found.map_err(|it| failed(&it))?;
         let names: Vec<_> = found.iter().map(|it| it.name.to_string()).collect();
-        let left_out = definition.left_out(config.clone(), environment.clone()).await;
-        let left_out = left_out.map_err(|it| failed(&it))?;
         if !left_out.is_empty() {
             note(&left_out.to_string());
         }

@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use super::{
     activation::Activation,
-    client::Client,
     exit::Failed,
     output::{Output, table, thousands},
     progress::Progress,
@@ -80,7 +79,9 @@ impl Sync {
             // Of an embedded platform nobody else works on it: its worker was stopped, and it goes on here.
             Err(failed) if failed.code.as_deref() == Some(ACTIVE) && session.server().is_some() => {
                 output.say("A run that was interrupted goes on.");
-                active(client, &activation).await?
+                activation.active_run(client).await?.ok_or_else(|| {
+                    Failed::usage("the run that was in the way has just ended; sync again")
+                })?
             }
             started => started?["data"].take(),
         };
@@ -105,17 +106,6 @@ impl Sync {
 
 /// The problem code for an activation that has a run.
 const ACTIVE: &str = "sync.already_in_progress";
-
-/// The run of an activation that is not over.
-async fn active(client: &Client, activation: &Activation) -> Result<Value, Failed> {
-    let query = [
-        ("filter[workspace_connector_id]", activation.id.as_str()),
-        ("filter[status][in]", "scheduled,in_progress"),
-    ];
-    let found = client.get("/v1/workspace-connector-sync-logs", &query).await?;
-    let run = found["data"].get(0).cloned();
-    run.ok_or_else(|| Failed::usage("the run that was in the way has just ended; sync again"))
-}
 
 impl Synced {
     /// How many records of `kind` the run counted.

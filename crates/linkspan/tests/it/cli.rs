@@ -334,6 +334,10 @@ async fn a_table_is_not_read_into_itself() {
         assert_eq!(refused.code, 2, "{}", refused.stderr);
         assert!(refused.stderr.contains("into itself"), "{}", refused.stderr);
     }
+    // The same table, in other words.
+    let refused = program.run(&[&itself[..], &["--into-stream", "people"]].concat());
+    assert_eq!(refused.code, 2, "{}", refused.stderr);
+    assert!(refused.stderr.contains("into itself"), "{}", refused.stderr);
     let copied = program.json(&[&itself[..], &["--into-stream", "public.copy"]].concat());
     assert_eq!(copied["records"], 2);
     store.remove().await;

@@ -1,7 +1,9 @@
 //! The program from outside: the commands, the API, a database of each kind.
 #![allow(clippy::unwrap_used)]
 
+mod activations;
 mod cli;
+mod doctor;
 mod kill;
 mod program;
 mod secrecy;

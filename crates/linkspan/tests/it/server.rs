@@ -175,6 +175,13 @@ async fn tables_that_are_no_streams_are_named() {
     assert!(read.stderr.contains(says), "{}", read.stderr);
 
     remote.json(&[&["connect", "postgresql", "--name", "crm"][..], &setting].concat());
+    let discovered = remote.json(&["discover", "crm"]);
+    assert_eq!(discovered["streams"].as_array().unwrap().len(), 1, "{discovered}");
+    let odd = |name: &str| json!({ "name": name, "reason": "characters_in_name" });
+    let left_out = json!([odd("public.Sales (2026)"), odd("public.a;b")]);
+    assert_eq!(discovered["left_out"], left_out);
+    let told = remote.run(&["discover", "crm"]).stdout;
+    assert!(told.contains("public.a;b") && told.contains("characters in name"), "{told}");
     assert_eq!(remote.json(&["sync", "crm"])["written"], 1);
     let mut api = Api::new(&served.address);
     let noted = "/v1/connector-sync-diagnostics?filter[reason]=streams_left_out";

@@ -23,7 +23,7 @@ const PROMPT: Duration = Duration::from_secs(5);
 pub async fn of_source(subject: &Subject) -> Vec<String> {
     let Subject { definition, environment, settings, cursors, .. } = subject;
     let streams = match definition.discover(settings.clone(), environment.clone()).await {
-        Ok(streams) => streams,
+        Ok(found) => found.streams,
         Err(failure) => return vec![format!("discovery fails: {}", said(&failure))],
     };
     let mut faults = Vec::new();

@@ -12,7 +12,7 @@ use arrow_array::{Int64Array, RecordBatch};
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use linkspan_domain::{
-    Category, FieldKind, StreamField,
+    Category, FieldKind, StreamField, StreamSpec,
     ports::{Outbound, OutboundError, OutboundRequest, OutboundResponse},
 };
 use schemars::JsonSchema;
@@ -20,10 +20,10 @@ use semver::Version;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Definition, Environment, Failure, ReadRequest, StreamSpec};
+use super::{Definition, Environment, Failure, ReadRequest};
 use crate::{
-    Batch, BatchSink, CheckOutcome, Command, CommandEntry, ConnectorType, Cx, OpenHosts, Source,
-    SourceEntry, arrow_schema, command, source,
+    Batch, BatchSink, CheckOutcome, Command, CommandEntry, ConnectorType, Cx, Discovered,
+    OpenHosts, Source, SourceEntry, arrow_schema, command, source,
 };
 
 struct Counter;
@@ -96,8 +96,8 @@ fn spec() -> StreamSpec {
 }
 
 impl Source for Counter {
-    async fn discover(_: &Cx<Self>) -> Result<Vec<StreamSpec>, Failure> {
-        Ok(vec![spec()])
+    async fn discover(_: &Cx<Self>) -> Result<Discovered, Failure> {
+        Ok(vec![spec()].into())
     }
 
     async fn read(cx: &Cx<Self>, _: ReadRequest, out: &mut BatchSink) -> Result<(), Failure> {

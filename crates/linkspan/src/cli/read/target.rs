@@ -74,7 +74,7 @@ impl Target {
         };
         let is_there = definition.place(&config) == *from;
         let name = into_stream.unwrap_or_else(|| spec.name.clone());
-        if is_there && name == spec.name {
+        if is_there && definition.read_as(&name) == definition.read_as(&spec.name) {
             // The write would wait for the read to let go of it, and the read for the write to take more.
             return Err(Failed::usage(format!(
                 "{name} cannot be read into itself; name another stream with --into-stream"
