@@ -4,5 +4,6 @@
 mod cli;
 mod kill;
 mod program;
+mod pushing;
 mod secrecy;
 mod server;
