@@ -3,6 +3,7 @@
 
 mod cli;
 mod kill;
+mod kill_pushes;
 mod program;
 mod pushing;
 mod secrecy;
