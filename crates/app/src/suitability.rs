@@ -6,7 +6,6 @@ use linkspan_domain::{
     Caller, Capability, Code, Denied, Problem, StreamName, SyncMode, WorkspaceConnector,
     WorkspaceConnectorId,
 };
-use linkspan_sdk::WriteMode;
 
 use crate::{SettingsError, Sources, sources::may_run};
 
@@ -66,9 +65,10 @@ pub(crate) fn can_sync(
     let definition = sources.settings().definition(&activation.connector_type)?;
     may_run(caller, definition)?;
     let needed = needed(activation);
-    let takes_changes = || definition.write_modes().contains(&WriteMode::Upsert);
     match needed {
-        Capability::Write if definition.manifest.can(needed) && !takes_changes() => {
+        Capability::Write
+            if definition.manifest.can(needed) && definition.push_mode().is_none() =>
+        {
             Err(Unsuitable::Replaces)
         }
         _ if definition.manifest.can(needed) => Ok(()),

@@ -2,6 +2,7 @@
 
 mod columns;
 mod csv;
+mod journal;
 mod jsonl;
 mod parquet;
 mod ranges;
@@ -14,7 +15,12 @@ use arrow_array::RecordBatch;
 use linkspan_domain::StreamName;
 use linkspan_sdk::{BatchLimits, CheckOutcome, Failure};
 
-pub(crate) use self::{columns::Columns, ranges::Ranges, write::write_parquet};
+pub(crate) use self::{
+    columns::Columns,
+    journal::{Journal, Part},
+    ranges::Ranges,
+    write::write_parquet,
+};
 use crate::delimited::Dialect;
 
 /// How the records of a file are written down.

@@ -93,6 +93,16 @@ impl Place {
         Ok(key.strip_prefix('/').map(str::to_owned).unwrap_or(key))
     }
 
+    /// What the keys of the objects begin with that the changes of `stream` are written to.
+    pub(crate) fn folder(&self, stream: &StreamName) -> Result<String, Failure> {
+        if self.path.is_some() {
+            let reason = "names one object; changes become many, so give `prefix`, or neither";
+            return Err(Failure::setting("path", reason));
+        }
+        let key = format!("{}{stream}/", self.prefix.as_deref().unwrap_or_default());
+        Ok(key.strip_prefix('/').map(str::to_owned).unwrap_or(key))
+    }
+
     /// What tells its objects from others of the bucket.
     pub(crate) fn parts(&self) -> Value {
         json!({ "path": self.path, "prefix": self.prefix })

@@ -20,6 +20,17 @@ pub enum ChangeKind {
     Deleted,
 }
 
+impl ChangeKind {
+    /// The word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Added => "ADDED",
+            Self::Updated => "UPDATED",
+            Self::Deleted => "DELETED",
+        }
+    }
+}
+
 /// A record that changed. Of several changes of one record the last is told, with what the record says now.
 #[derive(Clone, Debug)]
 pub struct RecordChange {

@@ -263,6 +263,12 @@ impl Definition {
         self.runners.sink.as_ref().map_or_else(|| stream.clone(), |it| (it.read_as)(stream))
     }
 
+    /// How the type takes what changed, if it does.
+    pub fn push_mode(&self) -> Option<WriteMode> {
+        let modes = self.write_modes();
+        [WriteMode::Upsert, WriteMode::Journal].into_iter().find(|it| modes.contains(it))
+    }
+
     /// Asks which of these parts of a filter the source takes over in a read of `stream`, in the same order.
     pub async fn push_down(
         &self,

@@ -67,7 +67,7 @@ pub use search::{
 };
 pub use settings::{Checker, SettingsFault, parse, validate_config};
 pub use sink::{
-    BatchWriter, Change, Generations, Intake, Push, Refusal, Sink, SinkEntry, WriteMode,
+    BatchWriter, Change, Intake, Push, RecordVersion, Refusal, Sink, SinkEntry, WriteMode,
     WriteRequest, sink,
 };
 pub use source::{BatchLimits, CursorSpec, ReadMode, ReadRequest, Source, SourceEntry, source};

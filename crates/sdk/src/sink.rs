@@ -11,7 +11,7 @@ use tokio::{
 };
 use tokio_util::sync::DropGuard;
 
-use crate::{ConnectorType, Cx, Failure, HeldRun};
+use crate::{ChangeKind, ConnectorType, Cx, Failure, HeldRun};
 
 /// A connector type that takes records.
 ///
@@ -24,7 +24,7 @@ use crate::{ConnectorType, Cx, Failure, HeldRun};
 ///   [confirmed](Intake::confirm): a write that breaks off is begun again from there, so records may come twice.
 /// - A write that fails or is dropped leaves nothing half-written: nothing at all when it was to
 ///   [replace](WriteMode::Replace) or to [append](WriteMode::Append), whole changes when it was to
-///   [upsert](WriteMode::Upsert).
+///   [upsert](WriteMode::Upsert) or to [journal](WriteMode::Journal).
 /// - A record that the system does not take for what it says is [refused](Intake::refuse), and the others are written
 ///   all the same. What has nothing to do with the record fails the write.
 /// - In a [push](WriteRequest::push), a sink that can tell whether a newer worker or run has opened the same target
@@ -134,6 +134,9 @@ pub enum WriteMode {
     /// They stay, unless a record with the same key comes, or the key is removed: the last word on a key counts, and
     /// saying the same again changes nothing.
     Upsert,
+    /// They stay, and each change is written down beside them with its [version](RecordVersion): of each key, the last counts
+    /// for who reads. In [pushes](WriteRequest::push) only.
+    Journal,
 }
 
 impl fmt::Display for WriteMode {
@@ -142,6 +145,7 @@ impl fmt::Display for WriteMode {
             Self::Replace => "replace",
             Self::Append => "append",
             Self::Upsert => "upsert",
+            Self::Journal => "journal",
         })
     }
 }
@@ -151,7 +155,7 @@ impl fmt::Display for WriteMode {
 pub enum Change {
     /// Records to keep.
     Put(RecordBatch),
-    /// The keys of records to remove. Comes in [`WriteMode::Upsert`] only.
+    /// The keys of records to remove. Comes in [`WriteMode::Upsert`] and [`WriteMode::Journal`] only.
     Remove(RecordBatch),
 }
 
@@ -163,9 +167,26 @@ impl Change {
     }
 }
 
-/// The generation in which each record of a change changed, in their order: of two versions of a record, that with the
-/// higher one is the newer.
-pub type Generations = Vec<i64>;
+/// Which version of a record is pushed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordVersion {
+    /// The key of the record among those of its stream.
+    pub key: String,
+    /// What happened to it; to a record that is not to be there any more, that it was deleted.
+    pub kind: ChangeKind,
+    /// What tells pushes of the stream under another source, other columns or another filter apart: a later one has a
+    /// higher number.
+    pub begun: i64,
+    /// The generation in which the record changed.
+    pub generation: i64,
+}
+
+impl RecordVersion {
+    /// Where it stands among the versions of its record: the greatest, as text, is the last.
+    pub fn position(&self) -> String {
+        format!("{:010}-{:019}", self.begun, self.generation)
+    }
+}
 
 /// A record that a system does not take.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -183,7 +204,7 @@ pub struct Refusal {
 pub struct Intake {
     changes: mpsc::Receiver<Passed>,
     taken: u64,
-    generations: Generations,
+    versions: Vec<RecordVersion>,
     confirmed: watch::Sender<u64>,
     target: watch::Sender<Option<Target>>,
     /// Where refused records are kept aside, if they are.
@@ -196,7 +217,7 @@ type Target = Option<String>;
 /// A change, or that there are no more: a sender that is gone without saying so broke off.
 #[derive(Debug)]
 enum Passed {
-    Change(Change, Generations),
+    Change(Change, Vec<RecordVersion>),
     End,
 }
 
@@ -218,9 +239,9 @@ impl Intake {
             is_first
         });
         match self.changes.recv().await {
-            Some(Passed::Change(change, generations)) => {
+            Some(Passed::Change(change, versions)) => {
                 self.taken += 1;
-                self.generations = generations;
+                self.versions = versions;
                 Ok(Some(change))
             }
             Some(Passed::End) => Ok(None),
@@ -228,9 +249,9 @@ impl Intake {
         }
     }
 
-    /// The generations of the records of the change taken last. Known in pushes; none otherwise.
-    pub fn generations(&self) -> &[i64] {
-        &self.generations
+    /// The versions of the records of the change taken last, in their order. Known in pushes; none otherwise.
+    pub fn versions(&self) -> &[RecordVersion] {
+        &self.versions
     }
 
     /// Leaves out the record at `row` of the change taken last, for the reason that `failure` gives. Before the change
@@ -277,7 +298,7 @@ impl BatchWriter {
         let intake = Intake {
             changes,
             taken: 0,
-            generations: Generations::new(),
+            versions: Vec::new(),
             confirmed: confirming,
             target: opening,
             refusals: push.map(|_| refusing),
@@ -297,12 +318,16 @@ impl BatchWriter {
 
     /// Passes `change` on, as soon as there is room. Fails with what stopped the sink.
     pub async fn send(&mut self, change: Change) -> Result<(), Failure> {
-        self.pass(Passed::Change(change, Generations::new())).await
+        self.pass(Passed::Change(change, Vec::new())).await
     }
 
-    /// The same, for a change that is pushed.
-    pub async fn push(&mut self, change: Change, generations: Generations) -> Result<(), Failure> {
-        self.pass(Passed::Change(change, generations)).await
+    /// The same, for a change that is pushed: its records are of these `versions`.
+    pub async fn push(
+        &mut self,
+        change: Change,
+        versions: Vec<RecordVersion>,
+    ) -> Result<(), Failure> {
+        self.pass(Passed::Change(change, versions)).await
     }
 
     async fn pass(&mut self, passed: Passed) -> Result<(), Failure> {
@@ -369,7 +394,8 @@ pub fn sink<S: Sink>() -> SinkEntry<S> {
 impl WriteRequest {
     /// Passes if a sink with these `modes` can do it, and the stream fits itself.
     pub(crate) fn pass(&self, modes: &[WriteMode]) -> Result<(), Failure> {
-        if !modes.contains(&self.mode) {
+        let is_by_hand = self.push.is_none();
+        if !modes.contains(&self.mode) || self.mode == WriteMode::Journal && is_by_hand {
             return Err(Failure::Unsupported(format!("{} records", self.mode)));
         }
         let invalid = |reason: &str| Failure::Invalid {
@@ -378,7 +404,7 @@ impl WriteRequest {
             reason: reason.to_owned(),
         };
         let key = &self.stream.primary_key;
-        if self.mode == WriteMode::Upsert && key.is_empty() {
+        if matches!(self.mode, WriteMode::Upsert | WriteMode::Journal) && key.is_empty() {
             return Err(invalid("is required to upsert; name the fields that tell records apart"));
         }
         if key.iter().any(|it| self.stream.field(it).is_none()) {

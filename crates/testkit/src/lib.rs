@@ -3,6 +3,7 @@
 pub mod contract;
 mod database;
 pub mod fixtures;
+pub mod journal;
 mod outbound;
 mod random;
 

@@ -8,7 +8,7 @@ use linkspan_sdk::{EntityChange, EntityFeedPosition};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
-use super::records::{KindWord, word};
+use super::records::KindWord;
 use crate::{
     answer::Sequence,
     cursor::Scope,
@@ -52,7 +52,7 @@ fn position(scope: &Scope, cursor: &str) -> Result<EntityFeedPosition, Failure> 
 
 attributes! { ShownEntityChange, |it| {
     /// What happened to the entity.
-    kind: KindWord = word(it.change.kind);
+    kind: KindWord = it.change.kind.word();
     /// Which entity.
     entity_id: EntityId = it.change.entity.id;
     /// In which workspace.

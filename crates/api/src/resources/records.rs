@@ -255,26 +255,17 @@ impl Shown for ShownRecord {
     }
 }
 
-/// The word for what happened to a record.
-pub(super) const fn word(kind: ChangeKind) -> &'static str {
-    match kind {
-        ChangeKind::Added => "ADDED",
-        ChangeKind::Updated => "UPDATED",
-        ChangeKind::Deleted => "DELETED",
-    }
-}
-
 pub(super) struct KindWord;
 
 impl Schema for KindWord {
     fn schema() -> MetaSchema {
-        one_of(&[ChangeKind::Added, ChangeKind::Updated, ChangeKind::Deleted].map(word))
+        one_of(&[ChangeKind::Added, ChangeKind::Updated, ChangeKind::Deleted].map(ChangeKind::word))
     }
 }
 
 attributes! { ShownChange, |it| {
     /// What happened to the record.
-    kind: KindWord = word(it.change.kind);
+    kind: KindWord = it.change.kind.word();
     /// Of which activation it is.
     workspace_connector_id: WorkspaceConnectorId = it.change.activation;
     /// Of which stream.

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::{
     delimited,
-    format::{self, write_parquet},
+    format::{self, Journal, Part, write_parquet},
     objects::{Formats, Place, Table, s3::S3},
 };
 
@@ -61,7 +61,8 @@ impl ConnectorType for S3Storage {
 /// may be compressed with gzip or zstd.
 ///
 /// A stream that is written becomes one Parquet file: that of `path`, or one below `prefix` that is called after the
-/// stream. It takes the place of what was there when it is complete.
+/// stream. It takes the place of what was there when it is complete. What activations push becomes files of changes, below
+/// `prefix` and the name of the stream: of the rows with one `_linkspan_key`, the greatest `_linkspan_position` counts.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
@@ -122,7 +123,7 @@ impl Source for S3Storage {
 }
 
 impl Sink for S3Storage {
-    const MODES: &'static [WriteMode] = &[WriteMode::Replace];
+    const MODES: &'static [WriteMode] = &[WriteMode::Replace, WriteMode::Journal];
 
     async fn write(
         cx: &Cx<Self>,
@@ -133,7 +134,17 @@ impl Sink for S3Storage {
         if !matches!(format, Format::Auto | Format::Parquet) {
             return Err(Failure::setting("format", "must be parquet to write"));
         }
-        let upload = s3.open(cx)?.upload(&place.key(&request.stream.name)?).await?;
+        let bucket = s3.open(cx)?;
+        if request.mode == WriteMode::Journal {
+            let folder = place.folder(&request.stream.name)?;
+            let mut journal = Journal::new(&request.stream, intake)?;
+            while let Some(Part { name, bytes }) = journal.next().await? {
+                bucket.put(&format!("{folder}{name}"), bytes).await?;
+                journal.confirm();
+            }
+            return Ok(());
+        }
+        let upload = bucket.upload(&place.key(&request.stream.name)?).await?;
         let (upload, written) = write_parquet(&request.stream, intake, upload).await?;
         if written.is_err() {
             upload.abort().await;

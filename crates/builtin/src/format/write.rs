@@ -10,7 +10,7 @@ use parquet::{
 };
 
 /// About how much of a row group is kept in memory before it is written out, encoded as it is.
-const ROW_GROUP: usize = 32 * 1024 * 1024;
+pub(super) const ROW_GROUP: usize = 32 * 1024 * 1024;
 
 /// Writes the records of `intake` into `file`, to its end.
 ///
@@ -21,13 +21,16 @@ pub(crate) async fn write_parquet<W: AsyncFileWriter>(
     intake: &mut Intake,
     file: W,
 ) -> Result<(W, Result<(), Failure>), Failure> {
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .build();
-    let writer = AsyncArrowWriter::try_new(file, arrow_schema(stream), Some(properties));
+    let writer = AsyncArrowWriter::try_new(file, arrow_schema(stream), Some(properties()));
     let mut writer = writer.map_err(failure)?;
     let written = groups(&mut writer, intake).await;
     Ok((writer.into_inner(), written))
+}
+
+/// How files are written.
+pub(super) fn properties() -> WriterProperties {
+    let compression = Compression::ZSTD(ZstdLevel::default());
+    WriterProperties::builder().set_compression(compression).build()
 }
 
 async fn groups<W: AsyncFileWriter>(
@@ -47,7 +50,7 @@ async fn groups<W: AsyncFileWriter>(
 }
 
 /// Either why the file takes no more, or that the records are not as announced.
-fn failure(error: ParquetError) -> Failure {
+pub(super) fn failure(error: ParquetError) -> Failure {
     let cause = match error {
         ParquetError::External(cause) => match cause.downcast::<Failure>() {
             Ok(failure) => return *failure,

@@ -10,8 +10,8 @@ use arrow_json::{ArrayWriter, WriterBuilder, writer::JsonArray};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use linkspan_domain::{Category, FieldKind, Secret, StreamName, ports::OutboundBody};
 use linkspan_sdk::{
-    Change, CheckOutcome, Command, CommandEntry, ConnectorType, Cx, Failure, Http, Intake, Sink,
-    SinkEntry, WriteMode, WriteRequest, command, field_kind, sink,
+    Change, CheckOutcome, Command, CommandEntry, ConnectorType, Cx, Failure, Http, Intake,
+    RecordVersion, Sink, SinkEntry, WriteMode, WriteRequest, command, field_kind, sink,
 };
 use schemars::JsonSchema;
 use semver::Version;
@@ -166,7 +166,7 @@ impl Sink for Webhook {
             let step = cx.settings.records_per_message;
             for from in (0..records.num_rows()).step_by(step) {
                 let rows = from..records.num_rows().min(from + step);
-                let told = Told { stream, event_type, records, generations: intake.generations() };
+                let told = Told { stream, event_type, records, versions: intake.versions() };
                 for (row, status) in told.send(cx, rows).await? {
                     intake.refuse(row, refused("record", status))?;
                 }
@@ -183,7 +183,7 @@ struct Told<'c> {
     event_type: &'c str,
     records: &'c RecordBatch,
     /// As many as there are records, or none.
-    generations: &'c [i64],
+    versions: &'c [RecordVersion],
 }
 
 impl Told<'_> {
@@ -197,7 +197,8 @@ impl Told<'_> {
         while let Some(rows) = todo.pop() {
             let records = self.records.slice(rows.start, rows.len());
             let mut data = data(self.stream, &records)?;
-            if let Some(generations) = self.generations.get(rows.clone()) {
+            if let Some(versions) = self.versions.get(rows.clone()) {
+                let generations: Vec<_> = versions.iter().map(|it| it.generation).collect();
                 data["generations"] = json!(generations);
             }
             let answered = post(cx, new_id(), self.event_type, data).await?;

@@ -90,13 +90,16 @@ impl Bucket {
         Ok(Arc::new(opened))
     }
 
+    /// Writes the object `key` as a whole, in place of what was there before.
+    pub(crate) async fn put(&self, key: &str, bytes: Bytes) -> Result<(), Failure> {
+        writable(key)?;
+        let written = self.operator.write_with(key, bytes).chunk(PART).await;
+        written.map(drop).map_err(|error| self.failure(&error, &format!("the object `{key}`")))
+    }
+
     /// Begins to write the object `key`. It is there when the upload is complete, in place of what was there before.
     pub(crate) async fn upload(&self, key: &str) -> Result<Upload, Failure> {
-        // OpenDAL would write to another key.
-        if normalize_path(key) != key || key.ends_with('/') {
-            let reason = "the key of an object must not have blanks around it or empty parts";
-            return Err(Failure::Refused(reason.to_owned()));
-        }
+        writable(key)?;
         let writer = self.operator.writer_with(key).chunk(PART).await;
         let what = format!("the object `{key}`");
         let writer = writer.map_err(|error| self.failure(&error, &what))?;
@@ -106,6 +109,15 @@ impl Bucket {
     pub(super) fn failure(&self, error: &opendal::Error, what: &str) -> Failure {
         failure(error, &self.name, &self.system, what)
     }
+}
+
+/// Passes if OpenDAL would write to `key`, and to no other.
+fn writable(key: &str) -> Result<(), Failure> {
+    if normalize_path(key) != key || key.ends_with('/') {
+        let reason = "the key of an object must not have blanks around it or empty parts";
+        return Err(Failure::Refused(reason.to_owned()));
+    }
+    Ok(())
 }
 
 /// As much of `prefix` as OpenDAL leaves as it is.

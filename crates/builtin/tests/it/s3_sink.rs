@@ -5,11 +5,14 @@ use std::sync::Arc;
 use arrow_array::{
     Array, ArrayRef, Int64Array, RecordBatch, StringArray, cast::AsArray, types::Int64Type,
 };
-use linkspan_domain::{FieldKind, StreamField, StreamSpec};
+use linkspan_domain::{Fence, FieldKind, StreamField, StreamSpec, SyncLogId, WorkspaceConnectorId};
 use linkspan_sdk::{
-    BatchWriter, Change, Failure, ReadRequest, WriteMode, WriteRequest, arrow_schema, conformance,
+    BatchWriter, Change, ChangeKind, Failure, HeldRun, Push, ReadRequest, RecordVersion, WriteMode,
+    WriteRequest, arrow_schema, conformance,
 };
+use linkspan_testkit::journal;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::site::{Bucket, definition};
 
@@ -54,20 +57,26 @@ async fn a_bucket_keeps_the_contract_of_sinks() {
         refused: Vec::new(),
         cursors: Vec::new(),
     };
-    let held = async || {
-        let settings = bucket.settings("out/crm.people.parquet", json!({}));
+    let read = async |path| {
         let request = ReadRequest::full("crm.people".parse().unwrap());
-        let mut held = Vec::new();
-        match bucket.read("s3_storage", settings, request).await {
-            Ok(batches) => {
-                for batch in batches {
-                    let ids = batch.records.column(0).as_primitive::<Int64Type>().values().to_vec();
-                    let names = batch.records.column(1).as_string::<i32>();
-                    held.extend(ids.into_iter().zip(names.iter().map(|it| it.map(str::to_owned))));
-                }
-            }
-            Err(Failure::NotFound(_)) => {}
+        match bucket.read("s3_storage", bucket.settings(path, json!({})), request).await {
+            Ok(batches) => batches.into_iter().map(|it| it.records).collect(),
+            Err(Failure::NotFound(_)) => Vec::new(),
             Err(failure) => panic!("{failure:?}"),
+        }
+    };
+    let held = async || {
+        let journal = read("out/crm.people/*.parquet").await;
+        let batches = if journal.is_empty() {
+            read("out/crm.people.parquet").await
+        } else {
+            journal::last_of_each(&journal)
+        };
+        let mut held = Vec::new();
+        for batch in batches {
+            let ids = batch.column(0).as_primitive::<Int64Type>().values().to_vec();
+            let names = batch.column(1).as_string::<i32>();
+            held.extend(ids.into_iter().zip(names.iter().map(|it| it.map(str::to_owned))));
         }
         held
     };
@@ -106,6 +115,31 @@ async fn what_cannot_be_written_is_told() {
         let stream = stream("people");
         let mut writer = open(&bucket, settings, stream.clone());
         let failed = match writer.send(records(&stream, 0, 1)).await {
+            Err(failed) => failed,
+            Ok(()) => writer.finish().await.unwrap_err(),
+        };
+        assert!(failed.to_string().contains(words), "{words}: {failed}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_journaled_is_told() {
+    let bucket = Bucket::with(&[]).await;
+    for (settings, words) in [
+        (bucket.settings("out/people.parquet", json!({})), "so give `prefix`"),
+        (below(&bucket, "out//"), "empty parts"),
+    ] {
+        let run = HeldRun { id: SyncLogId::from_uuid(Uuid::nil()), fence: Fence(1) };
+        let push = Push { activation: WorkspaceConnectorId::from_uuid(Uuid::nil()), run };
+        let mut stream = stream("people");
+        stream.primary_key.push("id".to_owned());
+        let request = WriteRequest { stream, mode: WriteMode::Journal, push: Some(push) };
+        let stream = request.stream.clone();
+        let sink = definition("s3_storage");
+        let mut writer = sink.write(settings, request, bucket.environment.clone());
+        let (key, kind) = ("0".to_owned(), ChangeKind::Added);
+        let versions = vec![RecordVersion { key, kind, begun: 1, generation: 1 }];
+        let failed = match writer.push(records(&stream, 0, 1), versions).await {
             Err(failed) => failed,
             Ok(()) => writer.finish().await.unwrap_err(),
         };

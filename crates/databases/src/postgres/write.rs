@@ -45,6 +45,7 @@ pub(crate) async fn write(
             Some(by) => self::push(&mut connection, &stream, &by, intake).await,
             None => upsert(&mut connection, &stream, intake).await,
         },
+        WriteMode::Journal => Err(Failure::Unsupported(format!("{mode} records"))),
     }
 }
 

@@ -9,8 +9,8 @@ use arrow_array::{
 use futures_util::TryStreamExt;
 use linkspan_domain::{Fence, FieldKind, StreamField, StreamSpec, SyncLogId, WorkspaceConnectorId};
 use linkspan_sdk::{
-    Batch, BatchWriter, Change, Failure, HeldRun, Push, ReadRequest, WriteMode, WriteRequest,
-    arrow_schema, conformance,
+    Batch, BatchWriter, Change, ChangeKind, Failure, HeldRun, Push, ReadRequest, RecordVersion,
+    WriteMode, WriteRequest, arrow_schema, conformance,
 };
 use linkspan_testkit::TestPostgres;
 use serde_json::json;
@@ -79,6 +79,12 @@ fn push(database: &TestPostgres, stream: &StreamSpec, run: u128, fence: i64) -> 
     definition("postgresql").write(settings(database), request, environment())
 }
 
+/// The versions of so many records of a generation.
+fn versions(generation: i64, count: usize) -> Vec<RecordVersion> {
+    let (key, kind) = (String::new(), ChangeKind::Updated);
+    vec![RecordVersion { key, kind, begun: 1, generation }; count]
+}
+
 #[tokio::test]
 async fn a_push_leaves_out_what_the_table_refuses() {
     let database = database(
@@ -94,10 +100,10 @@ async fn a_push_leaves_out_what_the_table_refuses() {
     let n: ArrayRef =
         Arc::new(Int64Array::from(vec![Some(1), Some(1), None, Some(70_000), Some(2), Some(1)]));
     let records = put(&stream, vec![numbers(&[1, 2, 3, 4, 5, 6]), texts(&names), n]);
-    writer.push(records, vec![1; 6]).await.unwrap();
+    writer.push(records, versions(1, 6)).await.unwrap();
     let one: ArrayRef = Arc::new(Int64Array::from(vec![1]));
     writer
-        .push(put(&stream, vec![numbers(&[7]), texts(&[Some("e")]), one]), vec![2])
+        .push(put(&stream, vec![numbers(&[7]), texts(&[Some("e")]), one]), versions(2, 1))
         .await
         .unwrap();
     let refused = writer.finish().await.unwrap();
@@ -120,10 +126,10 @@ async fn a_worker_whose_run_was_taken_over_writes_nothing_more() {
     assert!(target.is_some());
     let mut new = push(&database, &stream, 1, 2);
     assert_eq!(new.opened().await.unwrap(), target, "the table is the same");
-    new.push(record("new"), vec![2]).await.unwrap();
+    new.push(record("new"), versions(2, 1)).await.unwrap();
     new.finish().await.unwrap();
     // It may not even know yet that it was refused.
-    let _ = old.push(record("old"), vec![1]).await;
+    let _ = old.push(record("old"), versions(1, 1)).await;
     assert!(matches!(old.finish().await, Err(Failure::TakenOver)));
     assert!(matches!(push(&database, &stream, 1, 1).opened().await, Err(Failure::TakenOver)));
     assert_eq!(says(&database, "select name from t").await, "new");

@@ -1,7 +1,7 @@
 //! Runs of activations that write: what changed among the records of other activations goes into a system.
 //!
 //! Each change is pushed at least once: how far a stream has come is kept, under the run's fence, once the system has it.
-//! Pushing again changes nothing, as sinks upsert.
+//! Pushing again changes nothing, as sinks upsert, or write down which version of a record they are told.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -11,7 +11,8 @@ use linkspan_domain::{
 };
 use linkspan_sdk::{
     BatchWriter, Change, ChangeKind, ChangesQuery, Checkpoint, ContentHash, Failure, Finish, Load,
-    Opening, Position, RecordChange, Refusal, Rejected, Rows, WriteMode, WriteRequest,
+    Opening, Position, RecordChange, RecordVersion, Refusal, Rejected, Rows, WriteMode,
+    WriteRequest,
 };
 use serde_json::Value;
 
@@ -54,6 +55,8 @@ struct Destination<'a> {
 /// Where a push stands.
 struct Push {
     load: Load,
+    /// The number of the pushes under what is known of the stream: see [`RecordVersion::begun`].
+    begun: i64,
     sent: VecDeque<Sent>,
     /// What the system refused, of pages that wait.
     refused: Vec<Refusal>,
@@ -125,8 +128,8 @@ impl Run<'_> {
         let spec = spec(stream, &memory);
         let sorting = Sorting::new(memory.filter.as_ref(), &spec);
         let opening = Destination { connection, source, spec: &spec, memory: &memory };
-        let (mut writer, load) = self.open_push(&opening).await?;
-        let mut push = Push { load, sent: VecDeque::new(), refused: Vec::new() };
+        let (mut writer, load, begun) = self.open_push(&opening).await?;
+        let mut push = Push { load, begun, sent: VecDeque::new(), refused: Vec::new() };
         let mut position = self.position(stream).await?;
         let mut upto = 0;
         loop {
@@ -143,7 +146,7 @@ impl Run<'_> {
             let mut page = Sent::new(upto, position.clone(), &changes);
             let (batches, rejected) = sorting.sort(changes)?;
             page.rejected = rejected;
-            self.send(&mut writer, batches, &mut page).await?;
+            self.send(&mut writer, batches, &mut page, push.begun).await?;
             upto = page.upto;
             push.sent.push_back(page);
             let confirmed = writer.confirmed();
@@ -151,7 +154,7 @@ impl Run<'_> {
             self.keep(&mut push, confirmed, counts, notes).await?;
             if push.sent.len() >= PENDING {
                 self.end(&mut push, writer, counts, notes).await?;
-                (writer, push.load) = self.open_push(&opening).await?;
+                (writer, push.load, push.begun) = self.open_push(&opening).await?;
                 upto = 0;
             }
         }
@@ -173,10 +176,17 @@ impl Run<'_> {
         writer: &mut BatchWriter,
         batches: Vec<Sorted>,
         page: &mut Sent,
+        begun: i64,
     ) -> Result<(), Halt> {
         for Sorted { change, kind, records } in batches {
-            let generations = records.iter().map(|it| it.position.generation).collect();
-            let sending = self.signals.interrupt(writer.push(change, generations)).await?;
+            let version = |it: &RecordChange| RecordVersion {
+                key: it.record.key.clone(),
+                kind: if kind == ChangeKind::Deleted { kind } else { it.kind },
+                begun,
+                generation: it.position.generation,
+            };
+            let versions = records.iter().map(version).collect();
+            let sending = self.signals.interrupt(writer.push(change, versions)).await?;
             sending.map_err(SyncError::Source)?;
             page.upto += 1;
             page.changes.push((page.upto, kind, records));
@@ -200,7 +210,9 @@ impl Run<'_> {
     fn begin(&self, connection: &Connection, stream: StreamSpec) -> BatchWriter {
         let activation = self.log.workspace_connector_id;
         let push = Some(linkspan_sdk::Push { activation, run: self.held });
-        let request = WriteRequest { stream, mode: WriteMode::Upsert, push };
+        // One that takes no changes refuses.
+        let mode = connection.definition.push_mode().unwrap_or(WriteMode::Upsert);
+        let request = WriteRequest { stream, mode, push };
         let (settings, environment) = (connection.settings.clone(), connection.environment.clone());
         connection.definition.write(settings, request, environment)
     }
@@ -224,7 +236,10 @@ impl Run<'_> {
     /// Opens the target and makes the stream known, in this order: a worker that lost its run learns so before it sends
     /// anything, whatever it took from the next one by opening. How far the stream has come means nothing in another
     /// target, under another source, other fields or another filter: then everything is pushed anew.
-    async fn open_push(&self, destination: &Destination<'_>) -> Result<(BatchWriter, Load), Halt> {
+    async fn open_push(
+        &self,
+        destination: &Destination<'_>,
+    ) -> Result<(BatchWriter, Load, i64), Halt> {
         let Destination { connection, source, spec, memory } = destination;
         let mut writer = self.begin(connection, (*spec).clone());
         let target = self.signals.interrupt(writer.opened()).await?.map_err(SyncError::Source)?;
@@ -232,18 +247,33 @@ impl Run<'_> {
         let known = serde_json::to_string(&(source, memory, place, target));
         let known = known.map_err(|error| defect("remember a stream", error))?;
         let known = ContentHash::of(&known);
+        let begun = self.begun(&spec.name, known).await?;
         let opening = Opening {
             run: self.held,
             activation: self.log.workspace_connector_id,
             stream: spec.name.clone(),
             mode: SyncMode::Incremental,
-            cursor_column: Some(format!("changes/{known}")),
+            cursor_column: Some(format!("{}/{begun}", marks(known))),
             memory: (*memory).clone(),
             basis: known,
             now: self.engine.world.now(),
         };
         let opened = self.engine.records.open_stream(&opening).await;
-        Ok((writer, opened.map_err(SyncError::Store)?))
+        Ok((writer, opened.map_err(SyncError::Store)?, begun))
+    }
+
+    /// The number of the pushes of `stream` under what is `known`. It ends the name of the column that their marks are
+    /// of. A new one is higher than any before, and than those of activations that pushed to the same place earlier.
+    async fn begun(&self, stream: &StreamName, known: ContentHash) -> Result<i64, Halt> {
+        let state = self.engine.syncs.stream(self.log.workspace_connector_id, stream).await;
+        let column = state.map_err(SyncError::Store)?.and_then(|it| it.cursor_column);
+        let (of, number) = column.as_deref().and_then(|it| it.rsplit_once('/')).unwrap_or_default();
+        let number = number.parse().unwrap_or(0);
+        Ok(if of == marks(known) {
+            number
+        } else {
+            self.engine.world.now().unix_timestamp().max(number + 1)
+        })
     }
 
     /// Where to go on: in a full run, at the beginning.
@@ -354,6 +384,11 @@ fn spec(stream: &StreamName, memory: &StreamMemory) -> StreamSpec {
         cursor_candidates: Vec::new(),
         supports_incremental: false,
     }
+}
+
+/// What the marks of pushes under what is `known` are of.
+fn marks(known: ContentHash) -> String {
+    format!("changes/{known}")
 }
 
 /// Tells what to put from what to remove.

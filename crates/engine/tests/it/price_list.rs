@@ -6,8 +6,8 @@ use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use http::{HeaderValue, Method, header::AUTHORIZATION};
 use linkspan_domain::{Category, Cursor, FieldKind, Secret, StreamField, StreamSpec};
 use linkspan_sdk::{
-    Batch, BatchSink, CheckOutcome, ConnectorType, Cx, Failure, ReadMode, ReadRequest, Source,
-    SourceEntry, arrow_schema, source,
+    Batch, BatchSink, CheckOutcome, ConnectorType, Cx, Discovered, Failure, ReadMode, ReadRequest,
+    Source, SourceEntry, arrow_schema, source,
 };
 use schemars::JsonSchema;
 use semver::Version;
@@ -88,8 +88,8 @@ fn prices() -> Result<StreamSpec, Failure> {
 }
 
 impl Source for PriceList {
-    async fn discover(_: &Cx<Self>) -> Result<Vec<StreamSpec>, Failure> {
-        Ok(vec![prices()?])
+    async fn discover(_: &Cx<Self>) -> Result<Discovered, Failure> {
+        Ok(vec![prices()?].into())
     }
 
     async fn read(cx: &Cx<Self>, request: ReadRequest, out: &mut BatchSink) -> Result<(), Failure> {

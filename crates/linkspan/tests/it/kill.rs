@@ -2,7 +2,8 @@
 
 use std::{
     collections::BTreeMap,
-    process::{Output, Stdio},
+    path::PathBuf,
+    process::{Child, Output, Stdio},
     time::{Duration, Instant},
 };
 
@@ -22,10 +23,10 @@ const KILLS: u32 = 25;
 const ORDERS: u32 = 12_000;
 
 /// Random enough, and the same in each run of the tests.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn up_to(&mut self, limit: u64) -> u64 {
+    pub(crate) fn up_to(&mut self, limit: u64) -> u64 {
         self.0 =
             self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % limit
@@ -33,13 +34,13 @@ impl Dice {
 }
 
 /// A shop whose orders change.
-struct Shop {
-    database: TestPostgres,
+pub(crate) struct Shop {
+    pub(crate) database: TestPostgres,
     connection: PgConnection,
 }
 
 impl Shop {
-    async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         let database = TestPostgres::create().await;
         let connection = database.connect().await;
         let mut shop = Self { database, connection };
@@ -52,7 +53,7 @@ impl Shop {
     }
 
     /// A day of business. Orders are withdrawn only before a full sync, which alone can see it.
-    async fn trade(&mut self, day: u32, load: Load) {
+    pub(crate) async fn trade(&mut self, day: u32, load: Load) {
         let first = ORDERS + day * 50;
         self.run(format!(
             "update orders set at = {day}, note = 'of day {day} ' || repeat('y', 200)
@@ -71,36 +72,55 @@ impl Shop {
     }
 
     /// What a mirror of the orders has to hold.
-    async fn orders(&mut self) -> BTreeMap<String, Value> {
-        let rows = sqlx::query("select id, at, note from orders").fetch_all(&mut self.connection);
-        let order = |row: &sqlx::postgres::PgRow| {
-            let (id, at, note): (i32, i64, String) = (row.get(0), row.get(1), row.get(2));
-            (id.to_string(), json!({ "id": id, "at": at, "note": note }))
-        };
-        rows.await.unwrap().iter().map(order).collect()
+    pub(crate) async fn orders(&mut self) -> Records {
+        orders(&mut self.connection).await
+    }
+
+    pub(crate) async fn close(self) {
+        drop(self.connection);
+        self.database.remove().await;
     }
 }
 
+/// The orders that a database has.
+pub(crate) async fn orders(connection: &mut PgConnection) -> Records {
+    let rows = sqlx::query("select id::int, at, note from orders").fetch_all(connection);
+    let row = |row: &sqlx::postgres::PgRow| {
+        let (id, at, note): (i32, i64, String) = (row.get(0), row.get(1), row.get(2));
+        order(id.into(), at, &note)
+    };
+    rows.await.unwrap().iter().map(row).collect()
+}
+
+/// An order, by its key.
+pub(crate) fn order(id: i64, at: i64, note: &str) -> (String, Value) {
+    (id.to_string(), json!({ "id": id, "at": at, "note": note }))
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Load {
+pub(crate) enum Load {
     Incremental,
     Full,
 }
 
 /// The platform: a server that only serves, and two workers beside it.
-struct Plant {
+pub(crate) struct Plant {
     program: Program,
-    remote: Program,
+    pub(crate) remote: Program,
     url: String,
     store: Database,
-    activation: WorkspaceConnectorId,
+    pub(crate) activation: WorkspaceConnectorId,
     workers: Vec<Served>,
-    server: Served,
+    pub(crate) server: Served,
 }
 
 impl Plant {
-    async fn open(url: &str, shop: &Shop) -> Self {
-        let program = Program::new()
+    pub(crate) async fn open(url: &str, shop: &Shop) -> Self {
+        let program = Program::new();
+        let lake = program.path().join("lake");
+        std::fs::create_dir(&lake).unwrap();
+        let program = program
+            .with("LINKSPAN_FILE_TARGETS", lake.to_str().unwrap())
             .with("LINKSPAN_DATABASE_URL", url)
             .with("LINKSPAN_LEASE_SECS", "1")
             .with("LINKSPAN_LOG", "error");
@@ -127,13 +147,23 @@ impl Plant {
         Self { program, remote, url: url.to_owned(), store, activation, workers, server }
     }
 
+    /// The folder that connectors may write to.
+    pub(crate) fn lake(&self) -> PathBuf {
+        self.program.path().join("lake")
+    }
+
     /// Syncs, and kills the worker at it if there is `time` to. Answers what the sync came to, and whether a worker died.
-    async fn sync(&mut self, load: Load, time: Option<Duration>) -> (Value, bool) {
+    pub(crate) async fn sync(
+        &mut self,
+        name: &str,
+        load: Load,
+        time: Option<Duration>,
+    ) -> (Value, bool) {
         let mode = if load == Load::Full { "--full" } else { "--incremental" };
-        let mut command = self.remote.command(&["sync", "shop", mode, "--json"]);
-        let waiting = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut command = self.remote.command(&["sync", name, mode, "--json"]);
+        let mut waiting = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let killed = match time {
-            Some(time) => self.kill_after(time).await,
+            Some(time) => self.kill_after(time, &mut waiting).await,
             None => false,
         };
         let Output { status, stdout, stderr } = waiting.wait_with_output().unwrap();
@@ -143,12 +173,16 @@ impl Plant {
         (serde_json::from_str(stdout.lines().last().unwrap()).unwrap(), killed)
     }
 
-    /// Kills the worker at the run, some `time` after it took it. Answers whether it was still at it.
-    async fn kill_after(&mut self, time: Duration) -> bool {
+    /// Kills the worker at the run that `waiting` waits for, some `time` after it took it. Answers whether it was still at
+    /// it.
+    async fn kill_after(&mut self, time: Duration, waiting: &mut Child) -> bool {
         let patience = Instant::now();
         let holder = loop {
             if let Some(holder) = self.holder().await {
                 break holder;
+            }
+            if waiting.try_wait().unwrap().is_some() {
+                return false;
             }
             assert!(patience.elapsed() < Duration::from_secs(30), "no worker takes the run");
             tokio::time::sleep(Duration::from_millis(3)).await;
@@ -176,7 +210,7 @@ impl Plant {
     }
 
     /// What the platform keeps of the orders.
-    async fn kept(&self) -> BTreeMap<String, Value> {
+    async fn kept(&self) -> Records {
         let records = self.store.records();
         let mut query = RecordQuery {
             activation: self.activation,
@@ -197,7 +231,7 @@ impl Plant {
         }
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.store.close().await;
         for it in self.workers.into_iter().chain([self.server]) {
             assert_eq!(it.stop(), 0);
@@ -206,7 +240,7 @@ impl Plant {
 }
 
 /// Records by their keys.
-type Records = BTreeMap<String, Value>;
+pub(crate) type Records = BTreeMap<String, Value>;
 
 /// What the sync counted is what changed, once each.
 fn check(counted: &Value, (before, expected, kept): (&Records, &Records, &Records)) {
@@ -226,7 +260,7 @@ async fn killed_workers_lose_nothing(url: &str, seed: u64) {
     let mut dice = Dice(seed);
     // How long a full load takes without a worker that dies: they die somewhere within.
     let began = Instant::now();
-    plant.sync(Load::Full, None).await;
+    plant.sync("shop", Load::Full, None).await;
     let whole = u64::try_from(began.elapsed().as_millis()).unwrap();
     let mut before = shop.orders().await;
     assert!(plant.kept().await == before);
@@ -239,15 +273,14 @@ async fn killed_workers_lose_nothing(url: &str, seed: u64) {
         shop.trade(day, load).await;
         let time =
             Duration::from_millis(dice.up_to(if load == Load::Full { whole } else { whole / 2 }));
-        let (counted, killed) = plant.sync(load, Some(time)).await;
+        let (counted, killed) = plant.sync("shop", load, Some(time)).await;
         kills += u32::from(killed);
         let expected = shop.orders().await;
         check(&counted, (&before, &expected, &plant.kept().await));
         before = expected;
     }
     plant.stop().await;
-    drop(shop.connection);
-    shop.database.remove().await;
+    shop.close().await;
 }
 
 #[tokio::test]

@@ -5,6 +5,8 @@ mod activations;
 mod cli;
 mod doctor;
 mod kill;
+mod kill_pushes;
 mod program;
+mod pushing;
 mod secrecy;
 mod server;

@@ -145,7 +145,7 @@ impl Plan {
 /// The rows of a commit, each key once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Unique {
-    /// The last row of each key.
+    /// The last row of each key, by key.
     pub(super) indices: Vec<usize>,
     /// Earlier rows that say what the last one says.
     pub(super) repeated: u64,
@@ -154,7 +154,8 @@ pub(super) struct Unique {
 }
 
 impl Unique {
-    /// Leaves out all but the last row of each key.
+    /// Leaves out all but the last row of each key. The rest are in the order of their keys, as indices have them: what is
+    /// looked for and written in that order is found side by side.
     pub(super) fn of(rows: &Rows) -> Self {
         let last: HashMap<&str, usize> =
             rows.iter().enumerate().map(|(index, row)| (row.key, index)).collect();
@@ -169,6 +170,7 @@ impl Unique {
                 unique.overwritten += 1;
             }
         }
+        unique.indices.sort_unstable_by_key(|&index| rows.row(index).key);
         unique
     }
 }

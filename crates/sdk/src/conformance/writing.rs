@@ -2,13 +2,21 @@
 
 use std::{sync::Arc, time::Duration};
 
-use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow_array::{
+    ArrayRef, Int64Array, RecordBatch, StringArray, cast::AsArray, types::Int64Type,
+};
 use arrow_schema::{ArrowError, Schema};
-use linkspan_domain::{FieldKind, StreamField, StreamName, StreamSpec};
+use linkspan_domain::{
+    Fence, FieldKind, StreamField, StreamName, StreamSpec, SyncLogId, WorkspaceConnectorId,
+};
 use tokio::time::timeout;
+use uuid::Uuid;
 
 use super::{Subject, said};
-use crate::{BatchWriter, Change, Failure, WriteMode, WriteRequest, arrow_schema};
+use crate::{
+    BatchWriter, Change, ChangeKind, Failure, HeldRun, Push, RecordVersion, WriteMode,
+    WriteRequest, arrow_schema,
+};
 
 /// How long a cancelled write may take to end.
 const PROMPT: Duration = Duration::from_secs(5);
@@ -19,7 +27,7 @@ pub type Held = (i64, Option<String>);
 /// What is wrong with how the type writes the stream called `target`, which has an integer `id` and a text `name`.
 ///
 /// `held` says what the target holds, none where there is no target yet. It is asked after each write, and after those
-/// that broke off.
+/// that broke off. Of a journal, which is tried last, it says what counts.
 pub async fn of_sink<F>(subject: &Subject, target: &StreamName, held: F) -> Vec<String>
 where
     F: AsyncFn() -> Vec<Held>,
@@ -30,12 +38,14 @@ where
     if modes.is_empty() {
         faults.push("the type says that it writes in no mode".to_owned());
     }
-    for mode in [WriteMode::Replace, WriteMode::Append, WriteMode::Upsert] {
+    let all = [WriteMode::Replace, WriteMode::Append, WriteMode::Upsert, WriteMode::Journal];
+    for mode in all {
         let tried = match mode {
             _ if !modes.contains(&mode) => trial.refuses(mode).await,
             WriteMode::Replace => trial.replaces().await,
             WriteMode::Append => trial.appends().await,
             WriteMode::Upsert => trial.upserts().await,
+            WriteMode::Journal => trial.journals().await,
         };
         match tried {
             Ok(found) => faults.extend(found.into_iter().map(|it| format!("{mode}: {it}"))),
@@ -73,6 +83,14 @@ impl<F: AsyncFn() -> Vec<Held>> Trial<'_, F> {
         definition.write(settings.clone(), request, environment.clone())
     }
 
+    fn open_push(&self, mode: WriteMode, primary_key: &[&str]) -> BatchWriter {
+        let Subject { definition, environment, settings, .. } = self.subject;
+        let run = HeldRun { id: SyncLogId::from_uuid(Uuid::nil()), fence: Fence(1) };
+        let push = Push { activation: WorkspaceConnectorId::from_uuid(Uuid::nil()), run };
+        let request = WriteRequest { stream: self.spec(primary_key), mode, push: Some(push) };
+        definition.write(settings.clone(), request, environment.clone())
+    }
+
     fn put(&self, records: &[(i64, Option<&str>)]) -> Result<Change, Failure> {
         let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(records.iter().map(|it| it.0)));
         let names: ArrayRef = Arc::new(records.iter().map(|it| it.1).collect::<StringArray>());
@@ -95,12 +113,29 @@ impl<F: AsyncFn() -> Vec<Held>> Trial<'_, F> {
         writer.finish().await.map(drop)
     }
 
+    /// Writes changes that are of these pushes and generations.
+    async fn push(&self, mode: WriteMode, changes: Vec<(Change, i64, i64)>) -> Result<(), Failure> {
+        let mut writer = self.open_push(mode, &["id"]);
+        for (change, begun, generation) in changes {
+            let kind = match change {
+                Change::Put(_) => ChangeKind::Updated,
+                Change::Remove(_) => ChangeKind::Deleted,
+            };
+            let ids = change.records().column(0).as_primitive::<Int64Type>();
+            let version = |&id: &i64| version(id, kind, begun, generation);
+            let versions = ids.values().iter().map(version).collect();
+            writer.push(change, versions).await?;
+        }
+        writer.finish().await.map(drop)
+    }
+
     /// Writes some records, and is gone before the end.
-    async fn break_off(&self, mode: WriteMode) -> Result<(), Failure> {
-        let mut writer = self.open(mode, &["id"]);
+    async fn break_off(&self, mut writer: BatchWriter) -> Result<(), Failure> {
         // When the last is sent, the first was taken at least.
         for id in 91..95 {
-            writer.send(self.put(&[(id, Some("z"))])?).await?;
+            writer
+                .push(self.put(&[(id, Some("z"))])?, vec![version(id, ChangeKind::Added, 9, 9)])
+                .await?;
         }
         drop(writer);
         Ok(())
@@ -130,7 +165,7 @@ impl<F: AsyncFn() -> Vec<Held>> Trial<'_, F> {
         self.write(mode, some).await?;
         let expected = [(1, Some("a")), (2, None), (3, Some("ü'\"\\"))];
         faults.extend(self.holds("after the first write", &expected).await);
-        self.break_off(mode).await?;
+        self.break_off(self.open(mode, &["id"])).await?;
         faults.extend(self.holds("after a write that broke off", &expected).await);
         self.write(mode, vec![self.put(&[(4, Some("d"))])?]).await?;
         faults.extend(self.holds("after the second write", &[(4, Some("d"))]).await);
@@ -148,7 +183,7 @@ impl<F: AsyncFn() -> Vec<Held>> Trial<'_, F> {
         self.write(mode, vec![self.put(&[(11, Some("k"))])?, self.put(&[(12, None)])?]).await?;
         let mut faults = Vec::new();
         faults.extend(self.holds("after a write", &expected).await);
-        self.break_off(mode).await?;
+        self.break_off(self.open(mode, &["id"])).await?;
         faults.extend(self.holds("after a write that broke off", &expected).await);
         faults.extend(self.cancels(mode).await?);
         Ok(faults)
@@ -186,6 +221,32 @@ impl<F: AsyncFn() -> Vec<Held>> Trial<'_, F> {
         Ok(faults)
     }
 
+    async fn journals(&self) -> Result<Vec<String>, Failure> {
+        let mode = WriteMode::Journal;
+        let mut faults = self.refuses(mode).await?;
+        let first = (self.put(&[(41, Some("a")), (42, Some("b"))])?, 1, 1);
+        let second = (self.put(&[(41, Some("A")), (43, None)])?, 1, 2);
+        let third = (self.remove(&[42, 99])?, 1, 3);
+        let expected = [(41, Some("A")), (43, None)];
+        self.push(mode, vec![first.clone(), second.clone(), third.clone()]).await?;
+        faults.extend(self.holds("after a push", &expected).await);
+        self.push(mode, vec![first.clone(), second, third.clone()]).await?;
+        faults.extend(self.holds("after the same push", &expected).await);
+        self.push(mode, vec![first.clone()]).await?;
+        self.push(mode, vec![third, first]).await?;
+        faults.extend(self.holds("after parts of it, in another order", &expected).await);
+        self.break_off(self.open_push(mode, &["id"])).await?;
+        faults.extend(self.holds("after a push that broke off", &expected).await);
+        self.push(mode, vec![(self.put(&[(41, Some("c"))])?, 2, 1)]).await?;
+        let expected = [(41, Some("c")), (43, None)];
+        faults.extend(self.holds("after a push that was begun anew", &expected).await);
+        match self.open_push(mode, &[]).finish().await {
+            Err(Failure::Invalid { .. }) => {}
+            other => faults.push(format!("a stream without a key ends in {other:?}")),
+        }
+        Ok(faults)
+    }
+
     /// Whether a write ends soon after it is cancelled.
     async fn cancels(&self, mode: WriteMode) -> Result<Vec<String>, Failure> {
         let Subject { definition, environment, settings, .. } = self.subject;
@@ -204,6 +265,10 @@ impl<F: AsyncFn() -> Vec<Held>> Trial<'_, F> {
             Err(_) => vec!["a write that is cancelled does not end".to_owned()],
         })
     }
+}
+
+fn version(id: i64, kind: ChangeKind, begun: i64, generation: i64) -> RecordVersion {
+    RecordVersion { key: id.to_string(), kind, begun, generation }
 }
 
 fn unbuilt(error: ArrowError) -> Failure {

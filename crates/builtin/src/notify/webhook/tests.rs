@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use arrow_array::{ArrayRef, Int64Array};
 use linkspan_domain::{Fence, StreamField, StreamSpec, SyncLogId, WorkspaceConnectorId};
 use linkspan_sdk::{
-    Definition, Environment, HeldRun, OpenHosts, Push, Refusal, arrow_schema, conformance,
+    ChangeKind, Definition, Environment, HeldRun, OpenHosts, Push, Refusal, arrow_schema,
+    conformance,
 };
 use linkspan_testkit::{Answer, Answers, SeenRequest};
 
@@ -164,7 +165,11 @@ async fn push(answers: &Arc<Answers>) -> (Result<Vec<Refusal>, Failure>, Vec<Val
     let request = WriteRequest { stream, mode: WriteMode::Upsert, push: Some(push) };
     let webhook = Definition::of::<Webhook>();
     let mut writer = webhook.write(settings(), request, environment(answers));
-    writer.push(Change::Put(records), vec![7, 8, 9]).await.unwrap();
+    let version = |generation: i64| {
+        let (key, kind) = (generation.to_string(), ChangeKind::Updated);
+        RecordVersion { key, kind, begun: 1, generation }
+    };
+    writer.push(Change::Put(records), [7, 8, 9].map(version).into()).await.unwrap();
     let refused = writer.finish().await;
     let seen = answers.seen();
     let sent = seen.iter().map(|it| serde_json::from_slice(&it.body).unwrap());

@@ -52,7 +52,8 @@ impl Commit<'_> {
     /// Looks what is there, and writes only what is new or changed.
     pub(super) async fn merge(&mut self, rows: &Rows) -> Result<Plan, StoreError> {
         let unique = Unique::of(rows);
-        let existing = lookup::existing(self.tx, self.row, rows, &unique.indices).await?;
+        let existing =
+            lookup::existing(self.tx, self.load.mode, self.row, rows, &unique.indices).await?;
         let mut plan = Plan::of(self.load.mode, &unique, &existing);
 
         let target = self.records();
