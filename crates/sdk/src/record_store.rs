@@ -146,6 +146,8 @@ pub struct LoadPart {
 pub enum Held {
     /// Nothing, most likely: rows can be added without a look, as long as none turns out to be there.
     Nothing,
+    /// Other versions of them, most likely: rows can be written over what is there without a look.
+    Versions,
     /// Anything.
     Anything,
 }

@@ -136,7 +136,7 @@ impl<'a> StreamLoad<'a> {
     async fn push_down(&self, load: &Load) -> Result<(Vec<Condition>, Vec<Condition>), Halt> {
         let Connection { definition, settings, environment, .. } = self.connection;
         let parts = self.plan.filter.parts.clone();
-        let must_arrive = load.mode == SyncMode::Incremental && load.held == Held::Anything;
+        let must_arrive = load.mode == SyncMode::Incremental && load.held != Held::Nothing;
         if parts.is_empty() || must_arrive || self.plan.shape.is_some() {
             return Ok((Vec::new(), parts));
         }
@@ -199,7 +199,7 @@ impl<'a> StreamLoad<'a> {
         let load = attempt.load.clone();
         let filtered = match (load.mode, load.held) {
             (SyncMode::Full, _) | (_, Held::Nothing) => Filtered::PassedOver,
-            (SyncMode::Incremental, Held::Anything) => Filtered::Named,
+            (SyncMode::Incremental, Held::Versions | Held::Anything) => Filtered::Named,
         };
         let stage = Stage::new(
             self.plan.name.clone(),

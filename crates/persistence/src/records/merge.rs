@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use linkspan_domain::{RunCounts, SyncMode};
-use linkspan_sdk::{Rejected, Rows};
+use linkspan_sdk::{Held, Rejected, Rows};
 
 use crate::number::signed;
 
@@ -127,6 +127,15 @@ impl Plan {
     pub(super) fn refuse(&mut self, rows: usize, appearing: usize) {
         self.written -= rows as u64;
         self.appearing -= signed(appearing as u64);
+    }
+
+    /// What the stream may hold of the rows of the next commit: if most of many were other versions of what is there, so
+    /// will those be.
+    pub(super) fn held_next(&self, mode: SyncMode) -> Held {
+        const MANY: u64 = 1_000;
+        let versions = self.written.saturating_sub(self.appearing.unsigned_abs());
+        let is_most = versions >= MANY && versions > self.unchanged + self.appearing.unsigned_abs();
+        if mode == SyncMode::Incremental && is_most { Held::Versions } else { Held::Anything }
     }
 
     /// The counts of the commit.

@@ -71,7 +71,10 @@ impl RecordStore for SqliteRecords {
                 Some(plan) => (plan, Held::Nothing),
                 None => (commit.merge(&checkpoint.rows).await?, Held::Anything),
             },
-            Held::Anything => (commit.merge(&checkpoint.rows).await?, Held::Anything),
+            // Here a look costs next to nothing.
+            Held::Versions | Held::Anything => {
+                (commit.merge(&checkpoint.rows).await?, Held::Anything)
+            }
         };
         let aside = commit.set_aside(&checkpoint.rejected).await?;
         commit.release(&checkpoint.released).await?;

@@ -72,6 +72,43 @@ impl Commit<'_> {
         Ok(plan)
     }
 
+    /// Writes the rows of an incremental load over what is there, without a look: for loads of which most rows changed. Those
+    /// that did not are locked for it, which costs more than the look.
+    pub(super) async fn overwrite(&mut self, rows: &Rows) -> Result<Plan, StoreError> {
+        let unique = Unique::of(rows);
+        let culprits = self.stage(rows, &unique.indices).await?;
+        let (written, appearing): (i64, i64) = sqlx::query_as(OVERWRITE)
+            .bind(self.row.pk)
+            .bind(self.row.run_pk)
+            .bind(self.generation)
+            .bind(self.now)
+            .persistent(false)
+            .fetch_one(&mut *self.tx)
+            .await
+            .map_err(sqlx_error)?;
+        let written = written.unsigned_abs();
+        let stored = (unique.indices.len() - culprits.len()) as u64;
+        let keys: Vec<&str> = unique.indices.iter().map(|&it| rows.row(it).key).collect();
+        self.put_aside(rows, culprits);
+        self.see(&keys).await?;
+        Ok(Plan {
+            appearing,
+            written: written + unique.overwritten,
+            unchanged: stored - written + unique.repeated,
+            ..Plan::default()
+        })
+    }
+
+    /// Copies rows into a table of their own. Answers which the database refused.
+    async fn stage(
+        &mut self,
+        rows: &Rows,
+        indices: &[usize],
+    ) -> Result<Vec<(usize, String)>, StoreError> {
+        sqlx::raw_sql(CHANGED).execute(&mut *self.tx).await.map_err(sqlx_error)?;
+        copy(self.tx, &Target::Changed, rows, indices).await.map_err(failed)
+    }
+
     /// Copies rows into a table of their own, and runs a statement that takes them on from there.
     async fn take_on(
         &mut self,
@@ -79,8 +116,7 @@ impl Commit<'_> {
         indices: &[usize],
         statement: &'static str,
     ) -> Result<Vec<(usize, String)>, StoreError> {
-        sqlx::raw_sql(CHANGED).execute(&mut *self.tx).await.map_err(sqlx_error)?;
-        let culprits = copy(self.tx, &Target::Changed, rows, indices).await.map_err(failed)?;
+        let culprits = self.stage(rows, indices).await?;
         sqlx::query(statement)
             .bind(self.row.pk)
             .bind(self.row.run_pk)
@@ -115,8 +151,17 @@ impl Commit<'_> {
         Ok(())
     }
 
-    /// Those that were stale are not stale any more.
+    /// Those that were stale are not stale any more. Most streams have none, and need not be sent the keys.
     async fn refresh(&mut self, keys: &[&str]) -> Result<(), StoreError> {
+        let stale: Option<i32> = sqlx::query_scalar(STALE)
+            .bind(self.row.pk)
+            .persistent(false)
+            .fetch_optional(&mut *self.tx)
+            .await
+            .map_err(sqlx_error)?;
+        if stale.is_none() {
+            return Ok(());
+        }
         sqlx::query(REFRESH)
             .bind(self.row.pk)
             .bind(self.now)
@@ -226,11 +271,24 @@ const REPLACE: &str = concat!(
     over_sql!()
 );
 
-/// Where no record is stale, it does not look further.
+/// Answers how many rows were written, and how many records there are more: those that appeared in this generation.
+const OVERWRITE: &str = concat!(
+    "WITH written AS (INSERT INTO records ",
+    "(run_pk, first_seen_at, last_seen_at, stream_pk, generation, added_generation, hash, key, ",
+    "payload) ",
+    "SELECT $2, $4, $4, $1, $3, $3, c.hash, c.key, c.payload FROM changed_records c ",
+    over_sql!(),
+    " WHERE records.hash <> excluded.hash OR records.deleted_at IS NOT NULL ",
+    "RETURNING added_generation) ",
+    "SELECT count(*), count(*) FILTER (WHERE added_generation = $3) FROM written"
+);
+
+const STALE: &str =
+    "SELECT 1 FROM records WHERE stream_pk = $1 AND stale_since IS NOT NULL LIMIT 1";
+
 const REFRESH: &str = "\
     UPDATE records SET stale_since = NULL, last_seen_at = $2 \
-    WHERE stream_pk = $1 AND stale_since IS NOT NULL AND key = ANY ($3) \
-        AND EXISTS (SELECT FROM records o WHERE o.stream_pk = $1 AND o.stale_since IS NOT NULL)";
+    WHERE stream_pk = $1 AND stale_since IS NOT NULL AND key = ANY ($3)";
 
 /// What this commit itself keeps aside stays.
 const RELEASE: &str = "\
