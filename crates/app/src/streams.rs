@@ -196,6 +196,7 @@ mod tests {
             synced_at: None,
             memory: None,
             loaded_by: None,
+            loaded_basis: None,
         }
     }
 

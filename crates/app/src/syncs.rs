@@ -41,7 +41,7 @@ const fn mend(status: Status) -> &'static str {
             "to enable it, PATCH /v1/workspace-connectors/{id} with `\"status\": \"enabled\"` among the attributes"
         }
         Status::Suspended => "an admin has to set its status to enabled",
-        _ => "mend what the last run failed on and test it, or set its status to enabled",
+        _ => "mend what the last run failed on and test it, or disable it and enable it again",
     }
 }
 
@@ -88,7 +88,7 @@ pub enum SyncError {
     NotActive(SyncLogId),
     /// The run did not break off, or another one came after it.
     #[error(
-        "the run {0} cannot go on: only the last run of a workspace connector does, if it ended in error; start a sync instead"
+        "the run {0} cannot go on: only the last run of a workspace connector does, if it ended in error within the last seven days; start a sync instead"
     )]
     NotResumable(SyncLogId),
     /// The store failed.
@@ -189,9 +189,12 @@ impl Syncs {
                 return Err(SyncError::AlreadyInProgress(activation.id));
             }
         }
+        let now = self.world.now();
+        if broken.completed_at.is_none_or(|it| now - it > SyncLog::RESUMABLE) {
+            return Err(SyncError::NotResumable(id));
+        }
         let sync = StartSync { mode: Some(broken.mode), streams: broken.streams };
         let mode = self.accept(call, &activation, &sync).await?;
-        let now = self.world.now();
         let id_of_run = SyncLogId::from_uuid(self.world.uuid());
         let (workspace, trigger) = (activation.workspace_id, Trigger::Resume);
         let waiting = SyncLog::waiting(id_of_run, activation.id, workspace, trigger, mode, now);

@@ -203,6 +203,8 @@ pub struct StreamState {
     pub memory: Option<StreamMemory>,
     /// The run that read it in full last, as far as that is known.
     pub loaded_by: Option<SyncLogId>,
+    /// What that was read under, as a hash.
+    pub loaded_basis: Option<String>,
 }
 
 /// How the runs of an activation failed of late.
@@ -291,6 +293,9 @@ impl RunEnd {
 }
 
 impl SyncLog {
+    /// For how long after its end a run can go on: what it read is too old then.
+    pub const RESUMABLE: Duration = Duration::days(7);
+
     /// A run of all streams that waits for a worker.
     pub fn waiting(
         id: SyncLogId,

@@ -2,8 +2,9 @@
 
 use linkspan_domain::{
     Condition, ConditionMismatch, DiagnosticReason, Place, SchemaChange, SchemaPolicy, StreamField,
-    StreamMemory, StreamSpec, StreamState, SyncLogId,
+    StreamMemory, StreamSpec, StreamState, SyncLogId, WorkspaceConnector,
 };
+use linkspan_sdk::ContentHash;
 
 use crate::{
     StreamPlan, SyncError,
@@ -151,9 +152,22 @@ impl StreamPlan {
     }
 
     /// Whether `run` has read the stream in full already, just so: a worker before this one got that far.
-    pub(crate) fn is_done(&self, state: Option<&StreamState>, run: SyncLogId) -> bool {
-        state
-            .is_some_and(|it| it.loaded_by == Some(run) && it.memory.as_ref() == Some(&self.memory))
+    pub(crate) fn is_done(
+        &self,
+        activation: &WorkspaceConnector,
+        state: Option<&StreamState>,
+        run: SyncLogId,
+    ) -> bool {
+        let Some(state) = state.filter(|it| it.loaded_by == Some(run)) else { return false };
+        let basis = self.basis(activation).map(|it| it.to_string());
+        basis.is_ok_and(|it| state.loaded_basis == Some(it))
+    }
+
+    /// What the stream is read under: records that were read under something else do not go with it.
+    pub(crate) fn basis(&self, activation: &WorkspaceConnector) -> Result<ContentHash, SyncError> {
+        let basis = serde_json::to_string(&(&self.memory, &activation.config))
+            .map_err(|error| SyncError::Defect { doing: "compare a load", source: error.into() })?;
+        Ok(ContentHash::of(&basis))
     }
 
     /// Where the stream is read.

@@ -193,7 +193,9 @@ impl<'a> Run<'a> {
         let mut notes = Notes::default();
         let state = states.iter().find(|it| it.stream == stream);
         let done = match plan.prepare(state, &mut notes) {
-            Ok(()) if plan.is_done(state, self.log.id) => self.map(&stream, &mut notes).await,
+            Ok(()) if plan.is_done(&connection.activation, state, self.log.id) => {
+                self.map(&stream, &mut notes).await
+            }
             Ok(()) => self.load(connection, plan, &mut notes).await,
             Err(error) => Err(error.into()),
         };

@@ -16,7 +16,7 @@ use linkspan_app::{
 };
 use linkspan_domain::{
     Call, CatalogEntry, Secret, Workspace,
-    ports::{FileStore, Outbound},
+    ports::{FileStore, Outbound, StoreError},
 };
 use linkspan_egress::{ClientError, DatabaseHosts, EgressPolicy, GuardedClient, InvalidNetworks};
 use linkspan_engine::{InvalidModels, Models};
@@ -67,6 +67,14 @@ pub(crate) enum ComposeError {
     Migrate(#[source] MigrateError),
     #[error("secrets cannot be sealed")]
     Keyring(#[source] KeyringError),
+    #[error(
+        "there is no master key in {file}, and secrets in the database are sealed with one; put the file back from a backup or \
+         set LINKSPAN_MASTER_KEY. Where it is gone for good, set LINKSPAN_MASTER_KEY to a new one, delete the activations that \
+         have secrets, and connect them anew"
+    )]
+    KeyLost { file: PathBuf },
+    #[error("the database cannot be asked whether secrets are sealed")]
+    Sealed(#[source] StoreError),
     #[error(transparent)]
     AdminKey(AdminKeyError),
     #[error("the admin key cannot be used")]
@@ -317,9 +325,20 @@ pub(crate) fn make_data_dir(path: &Path) -> Result<(), ComposeError> {
     made.map_err(|source| ComposeError::DataDir { path: path.to_owned(), source })
 }
 
-/// The keys that seal secrets. In development one is made where there is none.
-pub(crate) fn keyring(settings: &Settings) -> Result<Keyring, ComposeError> {
-    open_keyring(settings, KeyPolicy::CreateFile)
+/// The keys that seal secrets. In development one is made where there is none, unless something is sealed with one that is lost.
+pub(crate) async fn keyring(
+    settings: &Settings,
+    database: &Database,
+) -> Result<Keyring, ComposeError> {
+    let kept = kept_keyring(settings);
+    let is_missing = matches!(kept, Err(ComposeError::Keyring(KeyringError::Missing)));
+    if !is_missing || settings.mode == Mode::Production {
+        return kept;
+    }
+    if database.sealed().await.map_err(ComposeError::Sealed)?.is_empty() {
+        return open_keyring(settings, KeyPolicy::CreateFile);
+    }
+    Err(ComposeError::KeyLost { file: settings.data_dir.join(Keyring::FILE) })
 }
 
 /// The keys that are there.

@@ -54,7 +54,7 @@ impl Workshop {
         make_data_dir(&uploads)?;
         let environment = environment(settings, Some(&uploads), reach)?;
         let types = Arc::new(registry::types().map_err(ComposeError::Types)?);
-        let vault = Arc::new(KeyringVault::new(keyring(settings)?));
+        let vault = Arc::new(KeyringVault::new(keyring(settings, &database).await?));
         let activation_settings = ActivationSettings::new(Arc::clone(&types), vault);
         let sources = Arc::new(Sources::new(Arc::new(activation_settings), environment));
         Ok(Self {

@@ -1,6 +1,9 @@
 //! Opening a database, and the stores over it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use linkspan_domain::{
     ApiKey, AuditEvent, ConnectionTest, ConnectorFilter, ConnectorMapping, Entity, Person,
@@ -21,6 +24,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
+use tokio::time::sleep;
 
 use crate::{
     access::SqlAccessStore,
@@ -104,13 +108,21 @@ fn sqlite_options(url: &str) -> Result<SqliteConnectOptions, ConnectError> {
     url.parse().map_err(unavailable)
 }
 
+/// How long to wait for others who write to an SQLite database.
+const BUSY: Duration = Duration::from_secs(5);
+
+fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.is_some_and(|it| it == "5")
+}
+
 async fn sqlite(url: &str, sizes: PoolSizes) -> Result<Pools, ConnectError> {
     let options = sqlite_options(url)?
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Normal)
         .foreign_keys(true)
-        .busy_timeout(Duration::from_secs(5));
+        .busy_timeout(BUSY);
     let pool = |connections| {
         SqlitePoolOptions::new()
             .max_connections(connections)
@@ -118,7 +130,14 @@ async fn sqlite(url: &str, sizes: PoolSizes) -> Result<Pools, ConnectError> {
             .test_before_acquire(false)
     };
     // The writer first: it makes the file, and readers find it in WAL mode.
-    let writer = pool(1).connect_with(options.clone()).await.map_err(unavailable)?;
+    let until = Instant::now() + BUSY;
+    let writer = loop {
+        match pool(1).connect_with(options.clone()).await {
+            // Who makes a file is not waited for by others who would turn it to WAL mode, whatever the time-out.
+            Err(error) if is_busy(&error) && Instant::now() < until => sleep(BUSY / 100).await,
+            done => break done.map_err(unavailable)?,
+        }
+    };
     let watcher = Watcher::new(options.clone());
     let readers = pool(sizes.connections).after_release(|connection, _| {
         Box::pin(async move {

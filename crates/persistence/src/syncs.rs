@@ -25,8 +25,9 @@ use crate::{
     table::{sync_log, workspace_connector},
 };
 
+/// What of `$table` is of the run `$1`, among the streams of the activation `$3`, is of the run `$2` from now on.
 macro_rules! take_over_sql {
-    ($table:literal, $column:literal) => {
+    ($table:literal, $column:literal, $of:literal) => {
         concat!(
             "UPDATE ",
             $table,
@@ -35,7 +36,8 @@ macro_rules! take_over_sql {
             " = (SELECT pk FROM workspace_connector_sync_logs ",
             "WHERE workspace_connector_sync_log_id = $2) WHERE ",
             $column,
-            " = $1"
+            " = $1 AND ",
+            $of
         )
     };
 }
@@ -63,7 +65,9 @@ impl SyncStore for SqlStore<SyncLog> {
             last.ok_or(StoreError::Dangling)?.try_get_by_index(0).map_err(store_error)?;
         begin(&session, &activation, run).await?;
         for take_over in TAKE_OVER {
-            session.run(take_over, vec![broken.into(), run.id.uuid().into()]).await?;
+            session
+                .run(take_over, vec![broken.into(), run.id.uuid().into(), activation.pk.into()])
+                .await?;
         }
         receipt::keep(&session, receipt).await?;
         session.commit().await
@@ -271,12 +275,24 @@ const LAST: &str = "\
         AND l.status = 'error' AND NOT EXISTS (SELECT 1 FROM workspace_connector_sync_logs o \
             WHERE o.workspace_connector_pk = $1 AND o.pk > l.pk)";
 
-/// Makes what a run was at that of another one: key of the run, the other one.
+/// Makes what a run was at that of another one: key of the run, the other one, key of the activation.
 const TAKE_OVER: [&str; 4] = [
-    take_over_sql!("workspace_connector_streams", "loading_run_pk"),
-    take_over_sql!("workspace_connector_streams", "loaded_by_run_pk"),
-    take_over_sql!("load_parts", "run_pk"),
-    take_over_sql!("quarantined_records", "run_pk"),
+    take_over_sql!("workspace_connector_streams", "loading_run_pk", "workspace_connector_pk = $3"),
+    take_over_sql!(
+        "workspace_connector_streams",
+        "loaded_by_run_pk",
+        "workspace_connector_pk = $3"
+    ),
+    take_over_sql!(
+        "load_parts",
+        "run_pk",
+        "stream_pk IN (SELECT pk FROM workspace_connector_streams WHERE workspace_connector_pk = $3)"
+    ),
+    take_over_sql!(
+        "quarantined_records",
+        "run_pk",
+        "stream_pk IN (SELECT pk FROM workspace_connector_streams WHERE workspace_connector_pk = $3)"
+    ),
 ];
 
 const ACTIVE: &str = "\
@@ -296,7 +312,8 @@ macro_rules! streams_sql {
     ($suffix:literal) => {
         concat!(
             "SELECT s.stream, s.cursor_column, s.cursor_after, s.generation, s.records, ",
-            "s.synced_at, s.memory, l.workspace_connector_sync_log_id AS loaded_by ",
+            "s.synced_at, s.memory, s.loaded_basis, ",
+            "l.workspace_connector_sync_log_id AS loaded_by ",
             "FROM workspace_connector_streams s ",
             "JOIN workspace_connectors w ON w.pk = s.workspace_connector_pk ",
             "LEFT JOIN workspace_connector_sync_logs l ON l.pk = s.loaded_by_run_pk ",
@@ -428,5 +445,6 @@ fn state(activation: WorkspaceConnectorId, row: &QueryResult) -> Result<StreamSt
         synced_at: synced_at.map(from_microseconds).transpose()?,
         memory: from_optional_json("memory", row.try_get("", "memory").map_err(store_error)?)?,
         loaded_by: loaded_by.map(SyncLogId::from_uuid),
+        loaded_basis: row.try_get("", "loaded_basis").map_err(store_error)?,
     })
 }

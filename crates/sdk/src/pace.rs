@@ -26,7 +26,7 @@ pub struct Paces {
     account: Option<Account>,
 }
 
-/// Whose requests a host counts together: those of all activations that log in with the same secrets or, without any, those of
+/// Whose requests a host counts together: those of all activations that log in with the same token or, without one, those of
 /// one activation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Account([u8; 32]);
@@ -44,15 +44,20 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// The longest that is believed.
 const LONGEST: Duration = Duration::from_hours(1);
 
-/// From so many accounts on, those are forgotten that nothing holds for any more.
+/// How long a secret is at least that names an account. Shorter ones are passwords, which others may have chosen as well.
+const TOKEN: usize = 16;
+
+/// From so many accounts on, those are forgotten that nothing holds for any more. Of ten times as many nothing is learnt.
 const MANY: usize = 1_000;
 
 impl Account {
     fn of(activation: WorkspaceConnectorId, secrets: &Secrets) -> Self {
-        Self(if secrets.is_empty() {
-            Sha256::digest(activation.uuid()).into()
-        } else {
+        let pointers = secrets.pointers();
+        let mut all = pointers.iter().filter_map(|it| secrets.get(it));
+        Self(if all.any(|it| it.expose().len() >= TOKEN) {
             Sha256::digest(secrets.to_bytes().expose()).into()
+        } else {
+            Sha256::digest(activation.uuid()).into()
         })
     }
 }
@@ -107,6 +112,9 @@ impl Paces {
             budget.left = budget.left.min(known.left);
         } else if budgets.len() >= MANY {
             budgets.retain(|_, it| it.until > now);
+            if budgets.len() >= 10 * MANY {
+                return;
+            }
         }
         budgets.insert(account, budget);
     }
@@ -232,14 +240,20 @@ mod tests {
     #[test]
     fn activations_that_log_in_alike_are_one_account() {
         let paces = Paces::default();
-        let alike = "{\"/token\":\"t0ken\"}";
+        let alike = "{\"/token\":\"a-token-of-some-length\"}";
         let one = with(&paces, 1, alike);
         one.learn("a.example", OK, &headers(&[("ratelimit", "r=1;t=10")]));
-        let (two, other) = (with(&paces, 2, alike), with(&paces, 2, "{\"/token\":\"other\"}"));
+        let (two, other) =
+            (with(&paces, 2, alike), with(&paces, 2, "{\"/token\":\"another-of-some-length\"}"));
         assert_eq!(two.take("a.example"), Ok(()));
         assert!(one.take("a.example").is_err(), "the other took the last one");
         assert_eq!(other.take("a.example"), Ok(()));
         assert_eq!(pace(&paces, 1).take("a.example"), Ok(()));
+        let weak = "{\"/password\":\"secret\"}";
+        let one = with(&paces, 1, weak);
+        one.learn("a.example", OK, &headers(&[("ratelimit", "r=0;t=10")]));
+        assert!(one.take("a.example").is_err());
+        assert_eq!(with(&paces, 2, weak).take("a.example"), Ok(()), "the same password by chance");
     }
 
     #[tokio::test(start_paused = true)]

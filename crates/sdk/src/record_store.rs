@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use linkspan_domain::{
-    Condition, Cursor, Deleted, Fence, Retention, RunCounts, StreamMemory, StreamName, SyncLogId,
-    SyncMode, WorkspaceConnectorId, ports::StoreError,
+    Condition, Cursor, Deleted, Fence, Retention, RunCounts, StreamMemory, StreamName,
+    StreamSource, SyncLogId, SyncMode, WorkspaceConnectorId, ports::StoreError,
 };
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
@@ -109,6 +109,8 @@ pub struct Opening {
     pub cursor_column: Option<String>,
     /// What to remember of the stream, if the load is an incremental one.
     pub memory: StreamMemory,
+    /// Where a push takes its records from: its marks are positions among the changes of that stream.
+    pub source: Option<StreamSource>,
     /// What the records are read under: memory and settings. A full load that its run began under something else begins anew.
     pub basis: ContentHash,
     /// When.

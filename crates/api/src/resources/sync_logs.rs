@@ -53,7 +53,7 @@ impl SyncLogs {
     ///
     /// Starts a run that goes on where this one broke off, with what was asked of it: streams that it read in full are not read
     /// again, nor are the parts of others that it kept. Only the last run of an activation goes on, and only if it ended in
-    /// error. The answer is the new run, whose `trigger_type` is `resume`.
+    /// error, within the last seven days. The answer is the new run, whose `trigger_type` is `resume`.
     #[oai(
         path = "/:id/resume",
         method = "post",

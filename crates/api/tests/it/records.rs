@@ -48,6 +48,7 @@ async fn load_at(
         mode: SyncMode::Full,
         cursor_column: None,
         memory: StreamMemory::default(),
+        source: None,
         now,
     };
     let load = records.open_stream(&opening).await?;

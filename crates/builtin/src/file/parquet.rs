@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use linkspan_domain::{Category, StreamName};
+use linkspan_domain::{Category, StreamName, WorkspaceConnectorId};
 use linkspan_sdk::{
     CheckOutcome, ConnectorType, Cx, Failure, Intake, Sink, SinkEntry, WriteMode, WriteRequest,
     sink,
@@ -75,7 +75,8 @@ impl Sink for Parquet {
         if request.mode == WriteMode::Journal {
             let mut journal = Journal::new(stream, intake)?;
             let folder = own_folder(cx, name).await?;
-            journal.opened(identity(&folder).await?);
+            let writer = request.push.as_ref().map(|it| it.activation);
+            journal.opened(identity(&folder, writer).await?);
             while let Some(Part { name, bytes }) = journal.next().await? {
                 let (temporary, mut file) = temporary(&folder)?;
                 file.write_all(&bytes).await.map_err(unwritable)?;
@@ -112,15 +113,24 @@ async fn own_folder(cx: &Cx<Parquet>, name: &str) -> Result<PathBuf, Failure> {
     Ok(folder)
 }
 
-/// What tells `folder` from one that takes its place: a file in it says so.
-async fn identity(folder: &Path) -> Result<String, Failure> {
+/// What tells `folder` from one that takes its place: a file in it says so, and who writes there. Changes of two activations
+/// would be taken for changes of one stream.
+async fn identity(folder: &Path, writer: Option<WorkspaceConnectorId>) -> Result<String, Failure> {
     let place = folder.join(IDENTITY);
+    let writer = writer.map(|it| it.to_string()).unwrap_or_default();
     match fs::read_to_string(&place).await {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
-        found => return found.map_err(unwritable),
+        Err(error) => return Err(unwritable(error)),
+        Ok(identity) if identity.lines().nth(1) == Some(&writer) => return Ok(identity),
+        Ok(_) => {
+            return Err(Failure::setting(
+                "folder",
+                "has the changes of another activation below it; choose another folder or another name for the stream",
+            ));
+        }
     }
     let (temporary, mut file) = temporary(folder)?;
-    let identity = Uuid::new_v4().to_string();
+    let identity = format!("{}\n{writer}", Uuid::new_v4());
     file.write_all(identity.as_bytes()).await.map_err(unwritable)?;
     keep(temporary, &file, &place).await?;
     Ok(identity)

@@ -169,7 +169,7 @@ impl std::fmt::Display for Event {
             Self::GrantRevoked => "a revoked grant",
             Self::Suspended => "a suspension",
             Self::Disabled => "being disabled",
-            Self::Resumed(_) => "being resumed",
+            Self::Resumed(_) => "being enabled",
         })
     }
 }

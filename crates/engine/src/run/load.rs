@@ -8,8 +8,7 @@ use std::{
 use futures_util::{StreamExt, stream};
 use linkspan_domain::{Condition, Cursor, DiagnosticReason, RunCounts, StreamState, SyncMode};
 use linkspan_sdk::{
-    BatchStream, Checkpoint, ContentHash, Failure, Finish, Held, Load, LoadPart, Opening, Pushed,
-    Rejected, Rows,
+    BatchStream, Checkpoint, Failure, Finish, Held, Load, LoadPart, Opening, Pushed, Rejected, Rows,
 };
 
 use super::{Halt, Retries, Run};
@@ -113,17 +112,15 @@ impl<'a> StreamLoad<'a> {
 
     async fn open(&self) -> Result<Load, Halt> {
         let (run, plan) = (self.run, self.plan);
-        let basis = (&plan.memory, &self.connection.activation.config);
-        let basis = serde_json::to_string(&basis)
-            .map_err(|error| SyncError::Defect { doing: "compare a load", source: error.into() })?;
         let opening = Opening {
-            basis: ContentHash::of(&basis),
+            basis: plan.basis(&self.connection.activation)?,
             run: run.held,
             activation: run.log.workspace_connector_id,
             stream: plan.name.clone(),
             mode: plan.mode(),
             cursor_column: plan.cursor.as_ref().map(|it| it.spec.column.clone()),
             memory: plan.memory.clone(),
+            source: None,
             now: run.engine.world.now(),
         };
         let opened = run.engine.records.open_stream(&opening).await;

@@ -3,25 +3,22 @@
 //! Each change is pushed at least once: how far a stream has come is kept, under the run's fence, once the system has it.
 //! Pushing again changes nothing, as sinks upsert, or write down which version of a record they are told.
 
+mod sorting;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use linkspan_domain::{
-    Condition, Cursor, DiagnosticReason, Retention, RunCounts, StreamMemory, StreamName,
-    StreamSource, StreamSpec, SyncMode,
+    Cursor, DiagnosticReason, Retention, RunCounts, StreamMemory, StreamName, StreamSource,
+    StreamSpec, SyncMode,
 };
 use linkspan_sdk::{
-    BatchWriter, Change, ChangeKind, ChangesQuery, Checkpoint, ContentHash, Failure, Finish, Load,
-    Opening, Position, RecordChange, RecordVersion, Refusal, Rejected, Rows, WriteMode,
-    WriteRequest,
+    BatchWriter, ChangeKind, ChangesQuery, Checkpoint, ContentHash, Failure, Finish, Load, Opening,
+    Position, RecordChange, RecordVersion, Refusal, Rejected, Rows, WriteMode, WriteRequest,
 };
-use serde_json::Value;
 
+use self::sorting::{Sorted, Sorting};
 use super::{Halt, Retries, Run};
-use crate::{
-    Connection, RunEvent, SyncError,
-    decoder::{Decoder, Values},
-    notes::Notes,
-};
+use crate::{Connection, RunEvent, SyncError, notes::Notes};
 
 /// How many changes are read at a time.
 const PAGE: u32 = 1_000;
@@ -126,7 +123,8 @@ impl Run<'_> {
             return Ok(());
         };
         let spec = spec(stream, &memory);
-        let sorting = Sorting::new(memory.filter.as_ref(), &spec);
+        let sorting =
+            Sorting::new(memory.filter.as_ref(), &spec, connection.definition.push_mode());
         let opening = Destination { connection, source, spec: &spec, memory: &memory };
         let (mut writer, load, begun) = self.open_push(&opening).await?;
         let mut push = Push { load, begun, sent: VecDeque::new(), refused: Vec::new() };
@@ -255,6 +253,7 @@ impl Run<'_> {
             mode: SyncMode::Incremental,
             cursor_column: Some(format!("{}/{begun}", marks(known))),
             memory: (*memory).clone(),
+            source: Some((*source).clone()),
             basis: known,
             now: self.engine.world.now(),
         };
@@ -389,63 +388,6 @@ fn spec(stream: &StreamName, memory: &StreamMemory) -> StreamSpec {
 /// What the marks of pushes under what is `known` are of.
 fn marks(known: ContentHash) -> String {
     format!("changes/{known}")
-}
-
-/// Tells what to put from what to remove.
-struct Sorting<'f> {
-    filter: Option<&'f Condition>,
-    whole: Decoder,
-    key: Decoder,
-}
-
-/// One of the sink's changes, and the records that it has, row by row.
-struct Sorted {
-    change: Change,
-    /// Deleted, or anything else.
-    kind: ChangeKind,
-    records: Vec<RecordChange>,
-}
-
-impl<'f> Sorting<'f> {
-    fn new(filter: Option<&'f Condition>, stream: &StreamSpec) -> Self {
-        Self { filter, whole: Decoder::new(stream), key: Decoder::of_key(stream) }
-    }
-
-    /// The batches of some changes, and what is to be kept aside. A record that the filter does not let through may
-    /// have been let through before, so it is removed.
-    fn sort(&self, changes: Vec<RecordChange>) -> Result<(Vec<Sorted>, Vec<Rejected>), SyncError> {
-        type Side = (Vec<Values>, Vec<RecordChange>);
-        let (mut puts, mut removals): (Side, Side) = Default::default();
-        let mut rejected = Vec::new();
-        for change in changes {
-            let payload: Value = serde_json::from_str(change.record.payload.get())
-                .map_err(|error| defect("read a record", error))?;
-            let stays = change.kind != ChangeKind::Deleted
-                && self.filter.is_none_or(|it| it.holds(&payload));
-            let (decoder, into) =
-                if stays { (&self.whole, &mut puts) } else { (&self.key, &mut removals) };
-            match decoder.values(&payload) {
-                Ok(values) => {
-                    into.0.push(values);
-                    into.1.push(change);
-                }
-                Err(reason) => rejected.push(aside(&change, reason)),
-            }
-        }
-        let built = |decoder: &Decoder, records: &[Values]| {
-            decoder.batch(records).map_err(|error| defect("build a batch of records", error))
-        };
-        let mut sorted = Vec::new();
-        if !puts.0.is_empty() {
-            let change = Change::Put(built(&self.whole, &puts.0)?);
-            sorted.push(Sorted { change, kind: ChangeKind::Updated, records: puts.1 });
-        }
-        if !removals.0.is_empty() {
-            let change = Change::Remove(built(&self.key, &removals.0)?);
-            sorted.push(Sorted { change, kind: ChangeKind::Deleted, records: removals.1 });
-        }
-        Ok((sorted, rejected))
-    }
 }
 
 fn defect(doing: &'static str, error: impl std::error::Error + Send + Sync + 'static) -> SyncError {

@@ -69,6 +69,9 @@ fn a_lost_master_key_is_told_and_not_made_anew() {
     let (verdict, says) = finding(&ran, "secrets");
     assert_eq!(verdict, "wrong");
     assert!(says.contains("\"crm\"") && says.contains("master.key back"), "{says}");
+    let refused = program.run(&["activations", "list"]);
+    assert_eq!(refused.code, 2, "{}", refused.stderr);
+    assert!(refused.stderr.contains("master.key"), "{}", refused.stderr);
     assert!(!file.exists(), "a new key would hide that the old one is gone");
 
     fs::write(&file, "no key").unwrap();

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use linkspan_domain::{Diagnostic, ports::StoreError};
-use linkspan_sdk::{FeedPosition, FeedQuery, Load, Position};
+use linkspan_sdk::{FeedPosition, FeedQuery, Position};
 use sea_orm::{ConnectionTrait, DbBackend, Value};
 use time::OffsetDateTime;
 
@@ -18,21 +18,20 @@ use crate::{
 };
 
 /// How many entries of a stream are looked at each time.
-const LOOK: i64 = 200;
+const LOOK: i64 = 1_000;
 
 /// Forgets tombstones that were made until then, and remembers which entry of the feed the newest of them was in. Those that a
 /// mapping or a push of the stream has yet to meet stay: what was made of the record would never go.
 pub(super) async fn purge(
     session: &Session,
     row: &StreamRow,
-    load: &Load,
     until: OffsetDateTime,
 ) -> Result<(), StoreError> {
     let until: Value = match session.get_database_backend() {
         DbBackend::Postgres => until.into(),
         _ => microseconds(until).into(),
     };
-    let Pushed { whole, key } = pushed(session, row, load).await?;
+    let Pushed { whole, key } = pushed(session, row).await?;
     let values = vec![row.pk.into(), until, whole.into(), key.into()];
     let mut newest: Option<i32> = None;
     let gone = session.each(PURGE.to_owned(), values, |row| {
@@ -86,15 +85,9 @@ impl Pushed {
     }
 }
 
-async fn pushed(session: &Session, row: &StreamRow, load: &Load) -> Result<Pushed, StoreError> {
-    let sql = match session.get_database_backend() {
-        DbBackend::Postgres => PUSHES_POSTGRES,
-        _ => PUSHES_SQLITE,
-    };
-    let activation = load.activation.to_string();
-    let values = vec![i64::from(row.pk).into(), activation.into(), load.stream.to_string().into()];
+async fn pushed(session: &Session, row: &StreamRow) -> Result<Pushed, StoreError> {
     let mut least = Pushed::ALL;
-    for row in session.rows(sql, values).await? {
+    for row in session.rows(PUSHES, vec![i64::from(row.pk).into()]).await? {
         let mark: Option<String> = row.try_get_by_index(0).map_err(store_error)?;
         // A mark that cannot be read is passed over by who pushes, too.
         let position = mark.and_then(|it| it.parse().ok()).unwrap_or_default();
@@ -103,39 +96,10 @@ async fn pushed(session: &Session, row: &StreamRow, load: &Load) -> Result<Pushe
     Ok(least)
 }
 
-/// How far the pushes of a stream are that have begun: stream, its activation and its name as the settings of streams say them.
-macro_rules! pushes_sql {
-    ($each:literal, $stream:literal, $activation:literal, $source:literal) => {
-        concat!(
-            "SELECT p.cursor_after FROM workspace_connector_streams s ",
-            "JOIN workspace_connectors w ON w.pk = s.workspace_connector_pk ",
-            "JOIN workspace_connectors c ON c.workspace_pk = w.workspace_pk ",
-            "JOIN workspace_connector_streams p ON p.workspace_connector_pk = c.pk ",
-            "CROSS JOIN ",
-            $each,
-            "(c.streams) it WHERE s.pk = $1 AND c.deleted_at IS NULL AND ",
-            $stream,
-            " = p.stream AND ",
-            $activation,
-            " = $2 AND ",
-            $source,
-            " = $3"
-        )
-    };
-}
-
-const PUSHES_POSTGRES: &str = pushes_sql!(
-    "jsonb_array_elements",
-    "it->>'stream'",
-    "it->'source'->>'workspace_connector_id'",
-    "it->'source'->>'stream'"
-);
-const PUSHES_SQLITE: &str = pushes_sql!(
-    "json_each",
-    "it.value->>'$.stream'",
-    "it.value->>'$.source.workspace_connector_id'",
-    "it.value->>'$.source.stream'"
-);
+/// How far the pushes of a stream are that ever began: one that is switched off, taken out of its activation or disconnected with
+/// it can come back.
+const PUSHES: &str =
+    "SELECT cursor_after FROM workspace_connector_streams WHERE source_stream_pk = $1";
 
 /// Whether a reader who stands at `after` will not hear of deletions that they would have to hear of: of records that they may
 /// have met, as they began before those were deleted, and whose tombstones they did not reach in time.
@@ -175,7 +139,7 @@ const PURGED_POSTGRES: &str = purged_sql!("::uuid", "::text");
 const PURGED_SQLITE: &str = purged_sql!("", "");
 
 /// Forgets entries of the feed that are as old as diagnostics may be and of whose generation no record is left. It looks at a few
-/// each time, behind those that it looked at before. The newest of a stream stays: it says what readers have met.
+/// each time, behind those that it looked at before. The last of them stays: it says what readers have met who are behind no other.
 pub(super) async fn prune(
     session: &Session,
     row: &StreamRow,
@@ -202,7 +166,7 @@ const OLD_ENTRIES: &str = "\
 
 /// Stream, up to which entry, and the stream as records name it. What the first full load wrote is in no index to look it up in.
 const PRUNE: &str = "\
-    DELETE FROM change_feed_entries WHERE stream_pk = $1 AND generation > 1 AND entry <= $2 \
+    DELETE FROM change_feed_entries WHERE stream_pk = $1 AND generation > 1 AND entry < $2 \
         AND entry > (SELECT pruned_entry FROM workspace_connector_streams WHERE pk = $1) \
         AND generation < (SELECT generation FROM workspace_connector_streams WHERE pk = $1) \
         AND NOT EXISTS (SELECT 1 FROM records r WHERE r.stream_pk = $3 AND r.generation > 1 \

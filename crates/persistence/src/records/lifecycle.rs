@@ -1,7 +1,7 @@
 //! How a load is opened and how writes of records end, on either database: the stream moves on, the feed gets its entry, the
 //! run its counts.
 
-use linkspan_domain::{Place, RunCounts, StreamMemory, SyncMode, ports::StoreError};
+use linkspan_domain::{Place, RunCounts, StreamMemory, StreamSource, SyncMode, ports::StoreError};
 use linkspan_sdk::{Checkpoint, Finish, Held, HeldRun, Load, Opening};
 use sea_orm::{ConnectionTrait, DbBackend};
 use time::OffsetDateTime;
@@ -34,6 +34,14 @@ pub(super) async fn open(
     session.run(stream::BEGIN, begin).await?;
     if opening.mode == SyncMode::Incremental {
         remember(&session, row, &opening.memory).await?;
+    }
+    if let Some(StreamSource { workspace_connector_id, stream }) = &opening.source {
+        let values = vec![
+            i64::from(row.pk).into(),
+            workspace_connector_id.uuid().into(),
+            stream.to_string().into(),
+        ];
+        session.run(stream::FOLLOW, values).await?;
     }
     let is_filled = session.row(stream::IS_FILLED, vec![row.pk.into()]).await?.is_some();
     count(&session, row, opening.run, &RunCounts::default(), opening.now).await?;
@@ -87,9 +95,6 @@ pub(super) async fn finish(
             let place = finish.memory.place.as_ref().map(|it| Place::as_str(it).to_owned());
             session.run(stream::LEAVE_PLACE, vec![pk.into(), place.into()]).await?;
             remember(&session, row, &finish.memory).await?;
-            if let Some(days) = finish.retention.tombstones {
-                purge(&session, row, load, now - days.duration()).await?;
-            }
             let swap = vec![
                 pk.into(),
                 generation.into(),
@@ -106,6 +111,9 @@ pub(super) async fn finish(
     }
     if finish.extent == SyncMode::Full {
         session.run(stream::RELEASE, vec![row.pk.into(), row.run_pk.into()]).await?;
+    }
+    if let Some(days) = finish.retention.tombstones {
+        purge(&session, row, now - days.duration()).await?;
     }
     prune(&session, row, now).await?;
     if load.mode == SyncMode::Full {

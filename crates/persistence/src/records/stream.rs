@@ -96,6 +96,14 @@ pub(super) const REMEMBER_POSTGRES: &str =
 pub(super) const REMEMBER_SQLITE: &str =
     "UPDATE workspace_connector_streams SET memory = $2 WHERE pk = $1";
 
+/// Remembers where a push takes its records from: stream, activation and name of that.
+pub(super) const FOLLOW: &str = "\
+    UPDATE workspace_connector_streams SET source_stream_pk = (\
+        SELECT s.pk FROM workspace_connector_streams s \
+        JOIN workspace_connectors w ON w.pk = s.workspace_connector_pk \
+        WHERE w.workspace_connector_id = $2 AND s.stream = $3) \
+    WHERE pk = $1";
+
 /// Finds a row if the stream has any record, whoever can see it.
 pub(super) const IS_FILLED: &str = "SELECT 1 FROM records WHERE stream_pk = $1 LIMIT 1";
 
@@ -129,6 +137,7 @@ pub(super) const LEAVE_PLACE: &str = "\
 pub(super) const SWAP: &str = "\
     UPDATE workspace_connector_streams SET generation = $2, loading_generation = NULL, \
         loading_run_pk = NULL, loading_basis = NULL, loaded_by_run_pk = $5, \
+        loaded_basis = loading_basis, \
         records = records + loaded - $3, loaded = 0, \
         synced_at = $4, met_all_at = $4 \
     WHERE pk = $1";
@@ -335,6 +344,7 @@ mod tests {
             mode,
             cursor_column: cursor_column.map(str::to_owned),
             memory: StreamMemory::default(),
+            source: None,
             basis: ContentHash::of("basis"),
             now: OffsetDateTime::UNIX_EPOCH,
         }

@@ -137,17 +137,24 @@ impl Bench {
         run: HeldRun,
         mode: SyncMode,
     ) -> Result<Load, StoreError> {
-        let opening = Opening {
-            basis: linkspan_sdk::ContentHash::of(basis),
+        let basis = ContentHash::of(basis);
+        let opening = Opening { basis, ..self.opening(run, mode) };
+        self.records.open_stream(&opening).await
+    }
+
+    /// What opens the stream `orders`.
+    pub(crate) fn opening(&self, run: HeldRun, mode: SyncMode) -> Opening {
+        Opening {
+            basis: ContentHash::of("basis"),
             run,
             activation: self.activation.id,
             stream: "orders".parse().unwrap(),
             mode,
             cursor_column: (mode == SyncMode::Incremental).then(|| "id".to_owned()),
             memory: self.memory.clone(),
+            source: None,
             now: EPOCH,
-        };
-        self.records.open_stream(&opening).await
+        }
     }
 
     /// Commits rows of key and payload.

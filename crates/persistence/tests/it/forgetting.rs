@@ -1,12 +1,13 @@
 //! What streams forget, and that no reader of changes is left behind unaware.
 
 use linkspan_domain::{
-    Cursor, Deleted, Retention, RunEnd, StreamMemory, StreamSettings, SyncMode, WorkspaceConnector,
+    Cursor, Deleted, Retention, RunEnd, StreamMemory, StreamSource, SyncMode,
     ports::{Change, StoreError},
 };
-use linkspan_sdk::{ChangeKind, Checkpoint, FeedPage, FeedPosition, FeedQuery, Finish, Position};
+use linkspan_sdk::{
+    ChangeKind, Checkpoint, FeedPage, FeedPosition, FeedQuery, Finish, Load, Opening, Position,
+};
 use linkspan_testkit::fixtures::{EPOCH, receipt};
-use serde_json::json;
 use time::Duration;
 
 use crate::{
@@ -20,7 +21,8 @@ on_both! {
     a_reader_who_began_after_a_deletion_does_not_miss_it
     deletions_of_other_streams_are_nobody_elses_business
     a_tombstone_stays_until_every_push_has_met_it
-    a_push_that_was_taken_back_holds_nothing
+    a_push_that_can_come_back_still_holds_them
+    tombstones_go_with_incremental_loads_too
     old_entries_are_forgotten_once_nothing_is_left_of_them
 }
 
@@ -34,11 +36,14 @@ async fn full(bench: &Bench, rows: &[(&str, &str)], day: i64) {
     let run = bench.begin(SyncMode::Full).await;
     let load = bench.open(run, SyncMode::Full).await.unwrap();
     bench.commit(&load, rows).await.unwrap();
+    bench.records.finish_stream(&ending(load, day)).await.unwrap();
+    bench.end(run, RunEnd::Clean).await.unwrap();
+}
+
+fn ending(load: Load, day: i64) -> Finish {
     let retention = Retention { stale: None, tombstones: Some(1_u32.try_into().unwrap()) };
     let (memory, now) = (StreamMemory::default(), EPOCH + Duration::days(day));
-    let finish = Finish { load, memory, retention, extent: SyncMode::Full, now };
-    bench.records.finish_stream(&finish).await.unwrap();
-    bench.end(run, RunEnd::Clean).await.unwrap();
+    Finish { extent: load.mode, load, memory, retention, now }
 }
 
 async fn feed(bench: &Bench, after: &FeedPosition, limit: u32) -> Result<FeedPage, StoreError> {
@@ -131,65 +136,69 @@ async fn deletions_of_other_streams_are_nobody_elses_business(url: &str) {
     assert!(is_told(&one.records.feed(&narrow(one.activation.id)).await));
 }
 
-/// An activation that pushes the stream on.
-async fn target(bench: &Bench, number: u32) -> Bench {
-    let target = bench.another(number).await;
-    let source = json!({ "workspace_connector_id": bench.activation.id, "stream": "orders" });
-    let settings = json!({ "stream": "orders", "source": source });
-    let settings: StreamSettings = serde_json::from_value(settings).unwrap();
-    edit(&target, |it| it.streams = vec![settings]).await;
-    target
-}
-
-async fn edit(bench: &Bench, edit: impl FnOnce(&mut WorkspaceConnector)) {
-    let mut stored = bench.stored().await;
-    edit(&mut stored);
-    let number = 700_000 + bench.runs.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    let change = [Change::Update(stored)];
-    bench.db.workspace_connectors().write(&change, &receipt(number, None)).await.unwrap();
-}
-
-/// The push has come so far.
-async fn push(target: &Bench, generation: i64, key: Option<&str>) {
-    let load = target.incremental().await;
+/// The push of `target` has come so far.
+async fn push(bench: &Bench, target: &Bench, generation: i64, key: Option<&str>) {
+    let run = target.begin(SyncMode::Incremental).await;
+    let source = StreamSource {
+        workspace_connector_id: bench.activation.id,
+        stream: "orders".parse().unwrap(),
+    };
+    let opening = Opening { source: Some(source), ..target.opening(run, SyncMode::Incremental) };
+    let load = target.records.open_stream(&opening).await.unwrap();
     let position = Position { generation, key: key.map(str::to_owned) };
     let mark = Some(Cursor::Text(position.to_string()));
     let checkpoint = Checkpoint { mark, ..checkpoint(&load, &[]) };
     target.records.commit(&checkpoint).await.unwrap();
-    target.end(load.run, RunEnd::Clean).await.unwrap();
+    target.end(run, RunEnd::Clean).await.unwrap();
 }
 
 async fn a_tombstone_stays_until_every_push_has_met_it(url: &str) {
     let bench = Bench::new(url).await;
-    let (one, two) = (target(&bench, 2).await, target(&bench, 3).await);
+    let (one, two) = (bench.another(2).await, bench.another(3).await);
     full(&bench, &[A, B, C], 1).await;
-    push(&one, 1, Some("3")).await;
-    push(&two, 1, None).await;
+    push(&bench, &one, 1, Some("3")).await;
+    push(&bench, &two, 1, None).await;
     full(&bench, &[A], 2).await;
-    push(&one, 2, Some("3")).await;
+    push(&bench, &one, 2, Some("3")).await;
     full(&bench, &[A], 4).await;
     assert_eq!(keys(&bench).await, ["1", "2", "3"], "one of two pushes has yet to meet them");
-    push(&two, 2, Some("2")).await;
+    push(&bench, &two, 2, Some("2")).await;
     full(&bench, &[A], 5).await;
     assert_eq!(keys(&bench).await, ["1", "3"]);
-    push(&two, 2, None).await;
+    push(&bench, &two, 2, None).await;
     full(&bench, &[A], 6).await;
     assert_eq!(keys(&bench).await, ["1"]);
 }
 
-async fn a_push_that_was_taken_back_holds_nothing(url: &str) {
+async fn a_push_that_can_come_back_still_holds_them(url: &str) {
     let bench = Bench::new(url).await;
-    let (one, two) = (target(&bench, 2).await, target(&bench, 3).await);
+    let target = bench.another(2).await;
     full(&bench, &[A, B], 1).await;
-    push(&one, 1, None).await;
-    push(&two, 1, None).await;
+    push(&bench, &target, 1, None).await;
     full(&bench, &[A], 2).await;
-    edit(&one, |it| it.streams.clear()).await;
+    let mut stored = target.stored().await;
+    stored.deleted_at = Some(EPOCH);
+    let store = bench.db.workspace_connectors();
+    store.write(&[Change::Update(stored)], &receipt(700_000, None)).await.unwrap();
     full(&bench, &[A], 4).await;
-    assert_eq!(keys(&bench).await, ["1", "2"]);
-    edit(&two, |it| it.deleted_at = Some(EPOCH)).await;
+    assert_eq!(keys(&bench).await, ["1", "2"], "it may be restored");
+    let stored = target.stored().await;
+    store.write(&[Change::Purge(stored)], &receipt(700_001, None)).await.unwrap();
     full(&bench, &[A], 5).await;
     assert_eq!(keys(&bench).await, ["1"]);
+}
+
+async fn tombstones_go_with_incremental_loads_too(url: &str) {
+    let bench = Bench::new(url).await;
+    full(&bench, &[A, B], 1).await;
+    full(&bench, &[A], 2).await;
+    for (day, left) in [(2, ["1", "2"].as_slice()), (4, ["1"].as_slice())] {
+        let load = bench.incremental().await;
+        let run = load.run;
+        bench.records.finish_stream(&ending(load, day)).await.unwrap();
+        bench.end(run, RunEnd::Clean).await.unwrap();
+        assert_eq!(keys(&bench).await, left);
+    }
 }
 
 async fn old_entries_are_forgotten_once_nothing_is_left_of_them(url: &str) {
@@ -202,7 +211,7 @@ async fn old_entries_are_forgotten_once_nothing_is_left_of_them(url: &str) {
     full(&bench, &[A, B, C], 31).await;
     assert_eq!(entries().await, 4, "none of them is older than thirty days");
     full(&bench, &[A, B, C], 40).await;
-    // The second of them is gone: its record changed again. The others stand for what they brought, or are the newest.
+    // The second of them is gone: its record changed again. The others stand for what they brought, or for what readers met.
     assert_eq!(entries().await, 4);
     let at = FeedPosition::default();
     let page = feed(&bench, &at, 100).await.unwrap();

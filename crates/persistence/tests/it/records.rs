@@ -307,6 +307,7 @@ async fn what_is_remembered_of_a_stream_is_what_readers_see(url: &str) {
         mode: SyncMode::Incremental,
         cursor_column: Some("id".to_owned()),
         memory: remembered("b"),
+        source: None,
         now: EPOCH,
     };
     bench.records.open_stream(&opening).await.unwrap();
@@ -328,6 +329,7 @@ async fn a_mark_is_forgotten_with_its_column(url: &str) {
         mode: SyncMode::Incremental,
         cursor_column: Some("updated_at".to_owned()),
         memory: StreamMemory::default(),
+        source: None,
         now: EPOCH,
     };
     bench.records.open_stream(&opening).await.unwrap();
