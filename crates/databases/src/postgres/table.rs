@@ -27,7 +27,7 @@ left join pg_catalog.pg_index i on i.indrelid = c.oid and i.indisprimary
 where c.relkind in ('r', 'p', 'v', 'm', 'f')
   and n.nspname not in ('pg_catalog', 'information_schema') and n.nspname not like 'pg\\_toast%'
   and n.nspname not like 'pg\\_temp%'
-  and not c.relispartition
+  and not c.relispartition and c.relname <> '_linkspan_pushes'
   and has_schema_privilege(n.oid, 'usage') and has_column_privilege(c.oid, a.attnum, 'select')
   and ($1::text is null or n.nspname || '.' || c.relname = $1)
 order by n.nspname, c.relname, a.attnum";

@@ -96,6 +96,7 @@ async fn tables_views_and_their_keys_are_discovered() {
     let database = database(
         "create schema \"Odd Name\"; create table \"Odd Name\".\"Order Lines\" (b int, a int, primary key (a, b));
          create view v as select 1 as one; create table secret (x int); create table \"a/b\" (x int);
+         create table _linkspan_pushes (x int);
          create table parted (id int) partition by range (id); create table part partition of parted for values from (0) to (9);",
     )
     .await;

@@ -118,7 +118,7 @@ impl Run<'_> {
     ) -> Result<(), Halt> {
         let engine = self.engine;
         engine.connections.admit(self.log, source).await?;
-        let Some(memory) = self.memory(connection, source).await? else {
+        let Some(memory) = self.memory(connection, stream, source).await? else {
             notes.add(DiagnosticReason::EmptyResult, "its source has brought nothing in yet", 0);
             return Ok(());
         };
@@ -219,11 +219,23 @@ impl Run<'_> {
     async fn memory(
         &self,
         connection: &Connection,
+        stream: &StreamName,
         source: &StreamSource,
     ) -> Result<Option<StreamMemory>, Halt> {
         let (activation, name) = (source.workspace_connector_id, &source.stream);
         let state = self.engine.syncs.stream(activation, name).await.map_err(SyncError::Store)?;
         let Some(memory) = state.and_then(|it| it.memory) else { return Ok(None) };
+        let Connection { definition, settings, .. } = connection;
+        let is_there = memory.place.as_ref() == Some(&definition.place(settings));
+        if is_there && definition.read_as(stream) == *name {
+            // Each push would be a change of the source, and so be pushed again.
+            let source = Failure::Invalid {
+                what: "the stream",
+                field: stream.to_string(),
+                reason: "is what its records were read from; push into another".to_owned(),
+            };
+            return Err(SyncError::Source(source).into());
+        }
         let filter = connection.filter.as_ref().map(|it| it.bind(&memory.fields)).transpose();
         let filter = filter
             .map_err(|source| SyncError::FilterUnfit { stream: Some(name.clone()), source })?;

@@ -33,12 +33,16 @@ async fn turn(bench: &Bench, streams: Vec<StreamSettings>, number: u32) {
 }
 
 async fn point(bench: &Bench, into: &Arc<System>, number: u32) {
+    point_at(bench, "out", into, number).await;
+}
+
+async fn point_at(bench: &Bench, stream: &str, into: &Arc<System>, number: u32) {
     let source = StreamSource {
         workspace_connector_id: bench.activation.id,
         stream: "items".parse().unwrap(),
     };
     let output = StreamSettings {
-        stream: Some("out".parse().unwrap()),
+        stream: Some(stream.parse().unwrap()),
         cursor_column: None,
         cursor_type: None,
         source: Some(source),
@@ -79,6 +83,20 @@ async fn what_changed_is_pushed_and_nothing_else() {
         let full = bench.sync(SyncMode::Full).await;
         assert_eq!(full.counts.written, 2_500);
         assert_eq!(outside.texts(), texts);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nothing_is_pushed_into_what_it_was_read_from() {
+    for_both(|url| async move {
+        let bench = Bench::new(&url, items(&["items"], Vec::new())).await;
+        let outside = Arc::new(System::default());
+        bring_in(&bench, some(3, "a"), 20).await;
+        point_at(&bench, "items", &outside, 21).await;
+        let (code, says) = bench.sync(SyncMode::Incremental).await.error.unwrap();
+        assert!(says.contains("push into another"), "{code} {says}");
+        assert_eq!(outside.texts().len(), 0);
     })
     .await;
 }
