@@ -65,23 +65,24 @@ def run():
 
 
 def over(log):
-    """Waits until a run is over, and returns its status."""
+    """Waits until a run is over."""
     for _ in range(100):
         answer = SESSION.get(f"{URL}/v1/workspace-connector-sync-logs/{log}", timeout=30).json()
-        status = answer["data"]["attributes"]["status"]
-        if status in ("success", "error"):
-            return status
+        if answer["data"]["attributes"]["status"] in ("success", "error"):
+            return
         time.sleep(0.1)
-    return None
 
 
 def broken():
-    """Starts runs and stops them, until one is stopped before it ends; returns its identifier."""
-    for _ in range(50):
-        log = run()
-        SESSION.post(f"{URL}/v1/workspace-connector-sync-logs/{log}/cancel", timeout=30)
-        if over(log) == "error":
-            break
+    """Syncs what is not there any more, points the activation at what is, and returns the run that broke off."""
+    gone = upload()
+    attributes = FRESH["workspace-connectors"]() | {"config": {"path": gone["attributes"]["path"]}}
+    activation = send("POST", "workspace-connectors", {"data": {"type": "workspace_connector", "attributes": attributes}})
+    send("DELETE", f"files/{gone['id']}")
+    log = send("POST", f"workspace-connectors/{activation}/syncs")
+    over(log)
+    data = {"type": "workspace_connector", "id": activation, "attributes": {"config": SETTINGS}}
+    send("PATCH", f"workspace-connectors/{activation}", {"data": data})
     return log
 
 
@@ -99,6 +100,8 @@ def diagnose():
                 break
             time.sleep(0.1)
     return DIAGNOSTICS[0]
+
+
 def synced():
     """Syncs an activation, and returns what names one of its streams in a path."""
     identifier = make("workspace-connectors")

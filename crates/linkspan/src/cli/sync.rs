@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     activation::Activation,
+    client::Client,
     exit::Failed,
     output::{Output, table, thousands},
     progress::Progress,
@@ -29,6 +30,9 @@ pub(crate) struct Sync {
     /// Only this stream; repeat for more
     #[arg(long = "stream", value_name = "STREAM")]
     streams: Vec<String>,
+    /// Go on where the last sync broke off
+    #[arg(long, conflicts_with_all = ["full", "incremental", "streams"])]
+    resume: bool,
 }
 
 /// What a run came to.
@@ -46,7 +50,8 @@ const AGAIN: Duration = Duration::from_millis(500);
 impl Sync {
     /// A sync of everything that `name` has, in the way the server thinks best.
     pub(crate) fn of(name: &str) -> Self {
-        Self { name: name.to_owned(), full: false, incremental: false, streams: Vec::new() }
+        let name = name.to_owned();
+        Self { name, full: false, incremental: false, streams: Vec::new(), resume: false }
     }
 
     /// Runs the command.
@@ -66,16 +71,7 @@ impl Sync {
     pub(crate) async fn sync(&self, session: &Session, output: &Output) -> Result<Synced, Failed> {
         let (client, began) = (session.client(), Instant::now());
         let activation = Activation::find(client, &self.name).await?;
-        let mut attributes = json!({ "streams": self.streams });
-        match (self.full, self.incremental) {
-            (true, _) => attributes["mode"] = json!("full"),
-            (_, true) => attributes["mode"] = json!("incremental"),
-            _ => {}
-        }
-        let body =
-            json!({ "data": { "type": "workspace_connector_sync_log", "attributes": attributes } });
-        let path = format!("/v1/workspace-connectors/{}/syncs", activation.id);
-        let started = match client.post(&path, &body).await {
+        let started = match self.start(client, &activation).await {
             // Of an embedded platform nobody else works on it: its worker was stopped, and it goes on here.
             Err(failed) if failed.code.as_deref() == Some(ACTIVE) && session.server().is_some() => {
                 output.say("A run that was interrupted goes on.");
@@ -87,7 +83,7 @@ impl Sync {
         };
         let log = started["id"].as_str().unwrap_or_default();
         session.work_on(log);
-        let path = format!("/v1/workspace-connector-sync-logs/{log}");
+        let path = format!("{LOGS}/{log}");
         let mut progress = Progress::start(output, &activation.name);
         loop {
             // It ends with the run, or sooner: with the server, or where something between cuts it off.
@@ -102,7 +98,31 @@ impl Sync {
             tokio::time::sleep(AGAIN).await;
         }
     }
+
+    async fn start(&self, client: &Client, activation: &Activation) -> Result<Value, Failed> {
+        if self.resume {
+            let id = activation.id.as_str();
+            let newest = [("sort", "-created_at"), ("page[size]", "1")];
+            let query = [&newest[..], &[("filter[workspace_connector_id]", id)]].concat();
+            let found = client.get(LOGS, &query).await?;
+            let last = found["data"][0]["id"].as_str().ok_or_else(|| {
+                Failed::usage(format!("{} was not synced before", activation.name))
+            })?;
+            return client.post(&format!("{LOGS}/{last}/resume"), &json!({})).await;
+        }
+        let mut attributes = json!({ "streams": self.streams });
+        match (self.full, self.incremental) {
+            (true, _) => attributes["mode"] = json!("full"),
+            (_, true) => attributes["mode"] = json!("incremental"),
+            _ => {}
+        }
+        let body =
+            json!({ "data": { "type": "workspace_connector_sync_log", "attributes": attributes } });
+        client.post(&format!("/v1/workspace-connectors/{}/syncs", activation.id), &body).await
+    }
 }
+
+const LOGS: &str = "/v1/workspace-connector-sync-logs";
 
 /// The problem code for an activation that has a run.
 const ACTIVE: &str = "sync.already_in_progress";

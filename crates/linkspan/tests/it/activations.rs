@@ -40,6 +40,22 @@ fn activations_are_listed_with_their_last_runs() {
 }
 
 #[test]
+fn a_sync_that_broke_off_goes_on() {
+    let program = program();
+    let resume = ["sync", "sales", "--resume"];
+    let never = program.run(&resume);
+    assert!(never.code == 2 && never.stderr.contains("not synced before"), "{}", never.stderr);
+    let file = program.path().join("sales.csv");
+    fs::remove_file(&file).unwrap();
+    assert_ne!(program.run(&["sync", "sales"]).code, 0);
+    fs::write(&file, SALES).unwrap();
+    program.json(&["check", "sales"]);
+    assert_eq!(program.json(&resume)["read"], 2);
+    let over = program.run(&resume);
+    assert!(over.code != 0 && over.stderr.contains("start a sync instead"), "{}", over.stderr);
+}
+
+#[test]
 fn an_activation_is_changed_in_what_flags_name_and_nothing_else() {
     let program = program();
     let changed = program.json(&[
