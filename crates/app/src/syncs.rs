@@ -165,12 +165,7 @@ impl Syncs {
         sync: StartSync,
     ) -> Result<SyncLog, SyncError> {
         let activation = self.activations.live(call, id, None).await?;
-        let mode = self.accept(call, &activation, &sync).await?;
-        let now = self.world.now();
-        let id_of_run = SyncLogId::from_uuid(self.world.uuid());
-        let (workspace, trigger) = (activation.workspace_id, trigger(call.caller.actor));
-        let waiting = SyncLog::waiting(id_of_run, id, workspace, trigger, mode, now);
-        let run = SyncLog { streams: sync.streams, ..waiting };
+        let run = self.waiting(call, &activation, sync, trigger(call.caller.actor)).await?;
         let receipt = self.records.receipt(call, run.started(), &run);
         let started = self.store.start(&run, &receipt).await;
         self.offer(call, run, started).await
@@ -189,21 +184,31 @@ impl Syncs {
                 return Err(SyncError::AlreadyInProgress(activation.id));
             }
         }
-        let now = self.world.now();
-        if broken.completed_at.is_none_or(|it| now - it > SyncLog::RESUMABLE) {
+        if broken.completed_at.is_none_or(|it| self.world.now() - it > SyncLog::RESUMABLE) {
             return Err(SyncError::NotResumable(id));
         }
         let sync = StartSync { mode: Some(broken.mode), streams: broken.streams };
-        let mode = self.accept(call, &activation, &sync).await?;
-        let id_of_run = SyncLogId::from_uuid(self.world.uuid());
-        let (workspace, trigger) = (activation.workspace_id, Trigger::Resume);
-        let waiting = SyncLog::waiting(id_of_run, activation.id, workspace, trigger, mode, now);
-        let run = SyncLog { streams: sync.streams, ..waiting };
+        let run = self.waiting(call, &activation, sync, Trigger::Resume).await?;
         let receipt = self.records.receipt(call, run.resumed(id), &run);
         match self.store.resume(&run, id, &receipt).await {
             Err(StoreError::Dangling) => Err(SyncError::NotResumable(id)),
             started => self.offer(call, run, started).await,
         }
+    }
+
+    /// A run that waits for a worker, if the activation may run like that.
+    async fn waiting(
+        &self,
+        call: &Call,
+        activation: &WorkspaceConnector,
+        sync: StartSync,
+        trigger: Trigger,
+    ) -> Result<SyncLog, SyncError> {
+        let mode = self.accept(call, activation, &sync).await?;
+        let (id, now) = (SyncLogId::from_uuid(self.world.uuid()), self.world.now());
+        let WorkspaceConnector { id: of, workspace_id, .. } = *activation;
+        let waiting = SyncLog::waiting(id, of, workspace_id, trigger, mode, now);
+        Ok(SyncLog { streams: sync.streams, ..waiting })
     }
 
     /// Hands out a run that was `started`, or says why it was not.

@@ -8,6 +8,14 @@ use super::{
     exit::Failed,
 };
 
+/// Where runs are.
+pub(crate) const RUNS: &str = "/v1/workspace-connector-sync-logs";
+
+/// Whether a run with these attributes goes on no longer.
+pub(crate) fn is_over(run: &Value) -> bool {
+    matches!(run["status"].as_str(), Some("success" | "error"))
+}
+
 /// An activation, as much of it as commands need.
 #[derive(Debug)]
 pub(crate) struct Activation {
@@ -47,11 +55,22 @@ impl Activation {
             ("filter[workspace_connector_id]", self.id.as_str()),
             ("filter[status][in]", "scheduled,in_progress"),
         ];
-        let found = client.get("/v1/workspace-connector-sync-logs", &query).await?;
+        let found = client.get(RUNS, &query).await?;
         Ok(found["data"].get(0).cloned())
     }
 
-    fn of(resource: &Value) -> Self {
+    /// Its last run, if there was one.
+    pub(crate) async fn last_run(&self, client: &Client) -> Result<Option<Value>, Failed> {
+        let query = [
+            ("filter[workspace_connector_id]", self.id.as_str()),
+            ("sort", "-created_at"),
+            ("page[size]", "1"),
+        ];
+        let found = client.get(RUNS, &query).await?;
+        Ok(found["data"].get(0).cloned())
+    }
+
+    pub(super) fn of(resource: &Value) -> Self {
         Self { id: text(&resource["id"]), name: text(&resource["attributes"]["name"]) }
     }
 }

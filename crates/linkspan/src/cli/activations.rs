@@ -79,15 +79,10 @@ const AT_ONCE: usize = 8;
 impl Listed {
     /// What there is to know of `resource` beside itself.
     async fn of(client: &Client, resource: Value) -> Result<Self, Failed> {
-        let id = text(&resource["id"]);
-        let schedule = client.find(&format!("/v1/workspace-connectors/{id}/schedule")).await?;
-        let last = [
-            ("filter[workspace_connector_id]", id.as_str()),
-            ("sort", "-created_at"),
-            ("page[size]", "1"),
-        ];
-        let mut runs = client.get("/v1/workspace-connector-sync-logs", &last).await?;
-        let last_run = runs["data"].get_mut(0).map(Value::take).unwrap_or_default();
+        let activation = Activation::of(&resource);
+        let path = format!("/v1/workspace-connectors/{}/schedule", activation.id);
+        let schedule = client.find(&path).await?;
+        let last_run = activation.last_run(client).await?.unwrap_or_default();
         let schedule = schedule.map(|mut it| it["data"]["attributes"].take()).unwrap_or_default();
         Ok(Self { resource, schedule, last_run })
     }

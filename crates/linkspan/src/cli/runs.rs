@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    activation::Activation,
+    activation::{Activation, RUNS, is_over},
     client::{Client, text},
     exit::Failed,
     output::{Output, table, thousands},
@@ -36,8 +36,6 @@ enum Action {
     },
 }
 
-const PATH: &str = "/v1/workspace-connector-sync-logs";
-
 /// How often to look whether a run has stopped, and after how long.
 const LOOKS: usize = 20;
 const AGAIN: Duration = Duration::from_millis(500);
@@ -63,7 +61,7 @@ async fn list(client: &Client, name: Option<&str>, output: &Output) -> Result<()
     let mut query =
         vec![("sort", "-created_at"), ("page[size]", "20"), ("include", "workspace_connector")];
     query.extend(activation.as_ref().map(|it| ("filter[workspace_connector_id]", it.id.as_str())));
-    let found = client.get(PATH, &query).await?;
+    let found = client.get(RUNS, &query).await?;
     let runs: Vec<_> = found["data"].as_array().into_iter().flatten().collect();
     let name = |run: &Value| {
         let mut activations = found["included"].as_array().into_iter().flatten();
@@ -102,7 +100,7 @@ fn said(run: &Value, activation: &str) -> Value {
 async fn cancel(session: &Session, run: &str, output: &Output) -> Result<(), Failed> {
     let client = session.client();
     let id =
-        if run.parse::<Uuid>().is_ok() && client.find(&format!("{PATH}/{run}")).await?.is_some() {
+        if run.parse::<Uuid>().is_ok() && client.find(&format!("{RUNS}/{run}")).await?.is_some() {
             run.to_owned()
         } else {
             let activation = Activation::find(client, run).await?;
@@ -113,17 +111,17 @@ async fn cancel(session: &Session, run: &str, output: &Output) -> Result<(), Fai
             text(&active["id"])
         };
     // No If-Match: a run at work changes all the time, and stopping it is meant whatever it has done.
-    let mut stopped = client.post(&format!("{PATH}/{id}/cancel"), &json!({})).await?["data"].take();
+    let mut stopped = client.post(&format!("{RUNS}/{id}/cancel"), &json!({})).await?["data"].take();
     session.work_on(&id);
     for _ in 0..LOOKS {
-        if is_over(&stopped) {
+        if is_over(&stopped["attributes"]) {
             break;
         }
         tokio::time::sleep(AGAIN).await;
-        stopped = client.get(&format!("{PATH}/{id}"), &[]).await?["data"].take();
+        stopped = client.get(&format!("{RUNS}/{id}"), &[]).await?["data"].take();
     }
     let human = || {
-        if is_over(&stopped) {
+        if is_over(&stopped["attributes"]) {
             format!("The run has ended: {}.", text(&stopped["attributes"]["status"]))
         } else {
             "The run will stop at its next checkpoint; see linkspan runs list.".to_owned()
@@ -132,9 +130,4 @@ async fn cancel(session: &Session, run: &str, output: &Output) -> Result<(), Fai
     let machine = json!({ "id": id, "status": stopped["attributes"]["status"] });
     output.answer(human, &machine);
     Ok(())
-}
-
-/// Whether a run goes on no longer.
-fn is_over(run: &Value) -> bool {
-    matches!(run["attributes"]["status"].as_str(), Some("success" | "error"))
 }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::{
-    activation::Activation,
-    client::Client,
+    activation::{Activation, RUNS, is_over},
+    client::{Client, text},
     exit::Failed,
     output::{Output, table, thousands},
     progress::Progress,
@@ -83,7 +83,7 @@ impl Sync {
         };
         let log = started["id"].as_str().unwrap_or_default();
         session.work_on(log);
-        let path = format!("{LOGS}/{log}");
+        let path = format!("{RUNS}/{log}");
         let mut progress = Progress::start(output, &activation.name);
         loop {
             // It ends with the run, or sooner: with the server, or where something between cuts it off.
@@ -92,7 +92,7 @@ impl Sync {
                 progress.show(&event);
             }
             let log = client.get(&path, &[]).await?["data"]["attributes"].take();
-            if matches!(log["status"].as_str(), Some("success" | "error")) {
+            if is_over(&log) {
                 return Ok(Synced { log, seconds: began.elapsed().as_secs_f64() });
             }
             tokio::time::sleep(AGAIN).await;
@@ -101,14 +101,11 @@ impl Sync {
 
     async fn start(&self, client: &Client, activation: &Activation) -> Result<Value, Failed> {
         if self.resume {
-            let id = activation.id.as_str();
-            let newest = [("sort", "-created_at"), ("page[size]", "1")];
-            let query = [&newest[..], &[("filter[workspace_connector_id]", id)]].concat();
-            let found = client.get(LOGS, &query).await?;
-            let last = found["data"][0]["id"].as_str().ok_or_else(|| {
+            let last = activation.last_run(client).await?.ok_or_else(|| {
                 Failed::usage(format!("{} was not synced before", activation.name))
             })?;
-            return client.post(&format!("{LOGS}/{last}/resume"), &json!({})).await;
+            let path = format!("{RUNS}/{}/resume", text(&last["id"]));
+            return client.post(&path, &json!({})).await;
         }
         let mut attributes = json!({ "streams": self.streams });
         match (self.full, self.incremental) {
@@ -121,8 +118,6 @@ impl Sync {
         client.post(&format!("/v1/workspace-connectors/{}/syncs", activation.id), &body).await
     }
 }
-
-const LOGS: &str = "/v1/workspace-connector-sync-logs";
 
 /// The problem code for an activation that has a run.
 const ACTIVE: &str = "sync.already_in_progress";

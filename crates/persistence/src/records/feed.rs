@@ -25,6 +25,20 @@ pub(super) const ADD_ENTRY: &str = "\
     JOIN workspace_connectors w ON w.pk = s.workspace_connector_pk \
     JOIN change_feeds f ON f.workspace_pk = w.workspace_pk WHERE s.pk = $1";
 
+/// What is of a feed, of workspaces `w`, activations `c` and streams `s`: [workspace, activation, stream](feed_values).
+macro_rules! of_feed_sql {
+    ($uuid:literal, $text:literal) => {
+        concat!(
+            "w.workspace_id = $1 AND ($2",
+            $uuid,
+            " IS NULL OR c.workspace_connector_id = $2) AND ($3",
+            $text,
+            " IS NULL OR s.stream = $3)"
+        )
+    };
+}
+pub(super) use of_feed_sql;
+
 /// The entries of a feed from a number on: [workspace, activation, stream](feed_values), number, how many. The last column is the
 /// newest generation of the entry's stream that was there before that number.
 macro_rules! entries_sql {
@@ -37,14 +51,9 @@ macro_rules! entries_sql {
             "JOIN workspaces w ON w.pk = e.workspace_pk ",
             "JOIN workspace_connector_streams s ON s.pk = e.stream_pk ",
             "JOIN workspace_connectors c ON c.pk = s.workspace_connector_pk ",
-            "WHERE w.workspace_id = $1 AND e.entry >= $4 ",
-            "AND ($2",
-            $uuid,
-            " IS NULL OR c.workspace_connector_id = $2) ",
-            "AND ($3",
-            $text,
-            " IS NULL OR s.stream = $3) ",
-            "ORDER BY e.entry LIMIT $5"
+            "WHERE e.entry >= $4 AND ",
+            of_feed_sql!($uuid, $text),
+            " ORDER BY e.entry LIMIT $5"
         )
     };
 }

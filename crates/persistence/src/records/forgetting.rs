@@ -8,7 +8,7 @@ use sea_orm::{ConnectionTrait, DbBackend, Value};
 use time::OffsetDateTime;
 
 use super::{
-    feed::{Paging, feed_values},
+    feed::{Paging, feed_values, of_feed_sql},
     stream::StreamRow,
 };
 use crate::{
@@ -124,13 +124,8 @@ macro_rules! purged_sql {
             "SELECT max(s.purged_entry) FROM workspace_connector_streams s ",
             "JOIN workspace_connectors c ON c.pk = s.workspace_connector_pk ",
             "JOIN workspaces w ON w.pk = c.workspace_pk ",
-            "WHERE w.workspace_id = $1 ",
-            "AND ($2",
-            $uuid,
-            " IS NULL OR c.workspace_connector_id = $2) ",
-            "AND ($3",
-            $text,
-            " IS NULL OR s.stream = $3)"
+            "WHERE ",
+            of_feed_sql!($uuid, $text)
         )
     };
 }

@@ -129,13 +129,14 @@ impl Plan {
         self.appearing -= signed(appearing as u64);
     }
 
-    /// What the stream may hold of the rows of the next commit: if most of many were other versions of what is there, so
+    /// It, and what the stream may hold of the rows of the next commit: if most of many were other versions of what is there, so
     /// will those be.
-    pub(super) fn held_next(&self, mode: SyncMode) -> Held {
+    pub(super) fn with_held_next(self, mode: SyncMode) -> (Self, Held) {
         const MANY: u64 = 1_000;
         let versions = self.written.saturating_sub(self.appearing.unsigned_abs());
         let is_most = versions >= MANY && versions > self.unchanged + self.appearing.unsigned_abs();
-        if mode == SyncMode::Incremental && is_most { Held::Versions } else { Held::Anything }
+        let is_next = mode == SyncMode::Incremental && is_most;
+        (self, if is_next { Held::Versions } else { Held::Anything })
     }
 
     /// The counts of the commit.

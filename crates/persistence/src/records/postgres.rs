@@ -79,14 +79,8 @@ impl RecordStore for PostgresRecords {
                 Some(plan) => (plan, Held::Nothing),
                 None => (commit.merge(rows).await?, Held::Anything),
             },
-            held => {
-                let plan = match held {
-                    Held::Versions => commit.overwrite(rows).await?,
-                    Held::Nothing | Held::Anything => commit.merge(rows).await?,
-                };
-                let held = plan.held_next(load.mode);
-                (plan, held)
-            }
+            Held::Versions => commit.overwrite(rows).await?.with_held_next(load.mode),
+            Held::Anything => commit.merge(rows).await?.with_held_next(load.mode),
         };
         let aside = commit.set_aside(&checkpoint.rejected).await?;
         commit.release(&checkpoint.released).await?;

@@ -1,5 +1,7 @@
 //! What of a page of changes is put, and what removed.
 
+use arrow_array::{BooleanArray, RecordBatch};
+use arrow_select::filter::filter_record_batch;
 use linkspan_domain::{Condition, StreamSpec};
 use linkspan_sdk::{Change, ChangeKind, RecordChange, Rejected, WriteMode};
 use serde_json::Value;
@@ -67,38 +69,49 @@ impl<'f> Sorting<'f> {
                 Err(reason) => rejected.push(aside(&change, reason)),
             }
         }
-        let built = |decoder: &Decoder, records: &[Values]| {
-            decoder.batch(records).map_err(|error| defect("build a batch of records", error))
-        };
         let mut sorted = Vec::new();
         if !puts.0.is_empty() {
             let change = Change::Put(built(&self.whole, &puts.0)?);
             sorted.push(Sorted { change, kind: ChangeKind::Updated, records: puts.1 });
         }
-        let removals = self.named_so(removals)?;
         if !removals.0.is_empty() {
-            let change = Change::Remove(built(&self.key, &removals.0)?);
-            sorted.push(Sorted { change, kind: ChangeKind::Deleted, records: removals.1 });
+            let (batch, records) = self.named_so(built(&self.key, &removals.0)?, removals.1)?;
+            if !records.is_empty() {
+                let change = Change::Remove(batch);
+                sorted.push(Sorted { change, kind: ChangeKind::Deleted, records });
+            }
         }
         Ok((sorted, rejected))
     }
 
     /// Those that are to be removed and have the name that the primary key gives them. Under another primary key they had
     /// others, and what the system has by that key is another record, which is there.
-    fn named_so(&self, removals: Side) -> Result<Side, SyncError> {
-        if self.primary_key.is_empty() || removals.0.is_empty() {
-            return Ok(removals);
+    fn named_so(
+        &self,
+        batch: RecordBatch,
+        mut records: Vec<RecordChange>,
+    ) -> Result<(RecordBatch, Vec<RecordChange>), SyncError> {
+        if self.primary_key.is_empty() {
+            return Ok((batch, records));
         }
-        let (values, records) = removals;
         let doing = "name the records to remove";
-        let batch = self.key.batch(&values).map_err(|error| defect(doing, error))?;
         let encoder = RowEncoder::new(batch.schema(), self.primary_key);
         let mut encoder = encoder.map_err(|error| defect(doing, error))?;
         let keys = encoder.keys(&batch).map_err(|error| defect(doing, error))?;
-        let all = values.into_iter().zip(records).zip(keys);
-        let named_so = all.filter(|((_, it), key)| key.as_ref() == Some(&it.record.key));
-        Ok(named_so.map(|(it, _)| it).unzip())
+        let is_named_so: Vec<bool> = records
+            .iter()
+            .zip(&keys)
+            .map(|(it, key)| Some(&it.record.key) == key.as_ref())
+            .collect();
+        let mut is_kept = is_named_so.iter();
+        records.retain(|_| is_kept.next().copied().unwrap_or_default());
+        let batch = filter_record_batch(&batch, &BooleanArray::from(is_named_so));
+        Ok((batch.map_err(|error| defect(doing, error))?, records))
     }
+}
+
+fn built(decoder: &Decoder, records: &[Values]) -> Result<RecordBatch, SyncError> {
+    decoder.batch(records).map_err(|error| defect("build a batch of records", error))
 }
 
 #[cfg(test)]
