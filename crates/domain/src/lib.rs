@@ -34,6 +34,7 @@ mod sync_log;
 mod sync_target;
 mod tenancy;
 mod text;
+mod whole;
 mod workspace;
 mod workspace_connector;
 

@@ -1,11 +1,11 @@
 //! Lists: filters, sorting and keyset paging over the attributes of a resource.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use uuid::Uuid;
 
-use crate::{Attribute, AttributeKind};
+use crate::{Attribute, AttributeKind, whole::whole};
 
 /// What to list, in which order, and which page of it.
 #[derive(Clone, Debug, PartialEq, Default)]
@@ -261,6 +261,13 @@ impl PageSize {
     /// The number.
     pub const fn get(self) -> u16 {
         self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for PageSize {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let size = whole(deserializer, 1..=Self::MAX.into())?;
+        u16::try_from(size).map(Self).map_err(Error::custom)
     }
 }
 

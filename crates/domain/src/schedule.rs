@@ -7,10 +7,10 @@ use croner::{
     parser::{CronParser, Seconds, Year},
 };
 use jiff::{Timestamp, tz::TimeZone};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use time::{Duration, OffsetDateTime};
 
-use crate::{SyncMode, WorkspaceConnectorId, WorkspaceId};
+use crate::{SyncMode, WorkspaceConnectorId, WorkspaceId, whole::whole};
 
 /// When an activation syncs by itself, and how. An activation has at most one.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,8 +82,8 @@ pub struct ZoneName(String);
 pub struct InvalidZone;
 
 /// From one minute to a year, in whole seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "u32", into = "u32")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(into = "u32")]
 pub struct Interval(u32);
 
 /// A length that no interval has.
@@ -209,6 +209,12 @@ impl TryFrom<u32> for Interval {
         } else {
             Err(InvalidInterval)
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for Interval {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        whole(deserializer, Self::SHORTEST..=Self::LONGEST).map(Self)
     }
 }
 

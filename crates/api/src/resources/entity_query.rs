@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 
 use linkspan_app::FindEntities;
-use linkspan_domain::{Condition, Deleted, Entity, EntityId, TargetModel, WorkspaceConnectorId};
+use linkspan_domain::{
+    Condition, Deleted, Entity, EntityId, PageSize, TargetModel, WorkspaceConnectorId,
+};
 use poem_openapi::registry::MetaSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::records::{condition, limit, limit_schema};
+use super::records::{condition, limit_schema};
 use crate::{
     answer::Sequence,
     body::{Plain, PlainBody},
@@ -31,7 +33,7 @@ pub(crate) struct EntityQuery {
     #[serde(default)]
     include_deleted: bool,
     #[serde(default)]
-    limit: Option<u16>,
+    limit: Option<PageSize>,
     #[serde(default)]
     after: Option<String>,
 }
@@ -54,14 +56,16 @@ pub(super) async fn answer(
 
 impl EntityQuery {
     fn into_find(self, scope: &Scope) -> Result<FindEntities, Failure> {
-        let after = self.after.map(|cursor| scope.resume(&cursor).map_err(|it| it.at("/after")));
+        let resume =
+            |cursor: String| scope.resume(&cursor).map_err(|it| it.at("/data/attributes/after"));
+        let after = self.after.map(resume);
         Ok(FindEntities {
             model: self.model,
             activation: self.workspace_connector_id,
             condition: condition(self.condition)?,
             deleted: if self.include_deleted { Deleted::Shown } else { Deleted::Hidden },
             after: after.transpose()?,
-            limit: limit(self.limit)?,
+            limit: self.limit.unwrap_or_default().get().into(),
         })
     }
 }

@@ -2,8 +2,7 @@
 
 use linkspan_app::{Choice, Find};
 use linkspan_domain::{
-    Attribute, Code, Condition, Deleted, PageSize, Revision, StreamName, SyncLogId,
-    WorkspaceConnectorId,
+    Attribute, Condition, Deleted, PageSize, Revision, StreamName, SyncLogId, WorkspaceConnectorId,
 };
 use linkspan_sdk::{ChangeKind, FeedChange, FeedPosition, FoundRecord, Record, SearchPosition};
 use poem_openapi::{OpenApi, registry::MetaSchema};
@@ -120,7 +119,7 @@ pub(crate) struct RecordQuery {
     #[serde(default)]
     include_deleted: bool,
     #[serde(default)]
-    limit: Option<u16>,
+    limit: Option<PageSize>,
     #[serde(default)]
     after: Option<String>,
 }
@@ -128,9 +127,8 @@ pub(crate) struct RecordQuery {
 impl RecordQuery {
     fn into_find(self, scope: &Scope) -> Result<Find, Failure> {
         let condition = condition(self.condition)?;
-        let limit = limit(self.limit)?;
         let after = self.after.map(|cursor| {
-            let position = scope.resume(&cursor).map_err(|it| it.at("/after"));
+            let position = scope.resume(&cursor).map_err(|it| it.at("/data/attributes/after"));
             position.map(|(stream, key)| SearchPosition { stream, key })
         });
         Ok(Find {
@@ -138,7 +136,7 @@ impl RecordQuery {
             condition,
             deleted: if self.include_deleted { Deleted::Shown } else { Deleted::Hidden },
             after: after.transpose()?,
-            limit,
+            limit: self.limit.unwrap_or_default().get().into(),
         })
     }
 }
@@ -146,16 +144,6 @@ impl RecordQuery {
 /// What has to hold, as `where` says it.
 pub(super) fn condition(condition: Map<String, Value>) -> Result<Condition, Failure> {
     body::condition(&Value::Object(condition), "/data/attributes/where")
-}
-
-/// How long a page may be, as `limit` says it.
-pub(super) fn limit(limit: Option<u16>) -> Result<u32, Failure> {
-    let size = limit.map_or(Some(PageSize::default()), PageSize::new);
-    let size = size.ok_or_else(|| {
-        let detail = format!("a page has 1 to {} items", PageSize::MAX);
-        Failure::new(Code::Invalid, detail).at("/limit")
-    })?;
-    Ok(size.get().into())
 }
 
 /// What `limit` may be.

@@ -133,9 +133,14 @@ async fn what_is_wrong_with_a_body_is_pointed_at_where_it_stands_and_said_in_pla
     let never = json!({ "cron": "0 0 30 2 *", "mode": "full" });
     let text = json!({ "interval_secs": "hourly", "mode": "full" });
     let unknown = json!({ "interval_secs": 3600, "mode": "full", "colour": "red" });
+    let short = json!({ "interval_secs": 59, "mode": "full" });
+    let negative = json!({ "interval_secs": -60, "mode": "full" });
+    let range = "must be a whole number from 60 to 31622400";
     for (attributes, member, says) in [
         (never, "/cron", ""),
-        (text, "/interval_secs", "must be a whole number"),
+        (text, "/interval_secs", range),
+        (short, "/interval_secs", range),
+        (negative, "/interval_secs", range),
         (unknown, "/colour", "does not exist"),
     ] {
         let flat = admin.put(&schedule, attributes.clone()).await.refused(422, "resource.invalid");

@@ -198,7 +198,17 @@ async fn records_are_found_by_what_they_say() {
         .await
         .refused(422, "connector_filter.invalid_condition");
     assert_eq!(problem["source"]["pointer"], "/where/city/_equals");
-    admin.post("/v1/records/query", json!({ "limit": 501 })).await.expect(422);
+    for limit in [json!(0), json!(501), json!(-1), json!(70_000), json!("many")] {
+        let query = json!({ "limit": limit });
+        let refused = admin.post("/v1/records/query", query.clone()).await;
+        let refused = refused.refused(422, "resource.invalid");
+        assert_eq!(refused["source"]["pointer"], "/limit");
+        assert_eq!(refused["detail"], "must be a whole number from 1 to 500", "{limit}");
+        let query = json!({ "data": { "type": "record_query", "attributes": query } });
+        let refused = admin.post("/v1/records/query", query).await;
+        let refused = refused.refused(422, "resource.invalid");
+        assert_eq!(refused["source"]["pointer"], "/data/attributes/limit");
+    }
 }
 
 #[tokio::test]
