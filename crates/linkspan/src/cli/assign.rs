@@ -123,6 +123,12 @@ pub(crate) fn is_of_streams(schema: &Value, key: &str) -> bool {
     field(schema, key).is_none() && STREAM_KEYS.contains(&key)
 }
 
+/// The stream that `key` names, as `streams.NAME` does unless the type has a setting called `streams`.
+pub(crate) fn stream<'k>(schema: &Value, key: &'k str) -> Option<&'k str> {
+    let name = key.strip_prefix("streams.")?;
+    field(schema, "streams").is_none().then_some(name)
+}
+
 fn split(flag: &str) -> Result<(&str, &str), Failed> {
     // Never the whole flag: what stands behind a missing `=` may be a secret.
     flag.split_once('=')

@@ -26,7 +26,7 @@ pub(super) struct Set {
     description: Option<String>,
     #[command(flatten)]
     settings: Assignments,
-    /// A setting to clear; repeat for more
+    /// A setting to clear, or all that is said of one stream, such as `streams.public.orders`; repeat for more
     #[arg(long, value_name = "KEY")]
     unset: Vec<String>,
     /// The stream that settings of streams are for [default: all that have none of their own]
@@ -56,9 +56,11 @@ impl Set {
     /// The attributes that change. `streams` are the settings of streams so far.
     fn changes(&self, schema: &Value, streams: &Value) -> Result<Map<String, Value>, Failed> {
         let Assigned { mut config, stream } = self.settings.read(schema)?;
-        let mut cleared = Vec::new();
+        let (mut cleared, mut removed) = (Vec::new(), Vec::new());
         for key in &self.unset {
-            if assign::is_of_streams(schema, key) {
+            if let Some(stream) = assign::stream(schema, key) {
+                removed.push(stream);
+            } else if assign::is_of_streams(schema, key) {
                 cleared.push(key.as_str());
             } else {
                 assign::put(&mut config, key, Value::Null)?;
@@ -70,10 +72,15 @@ impl Set {
         if !config.is_empty() {
             changes.insert("config".to_owned(), Value::Object(config));
         }
-        if !stream.is_empty() || !cleared.is_empty() {
-            let streams = self.streams(streams, stream, &cleared);
-            changes.insert("streams".to_owned(), streams);
-        } else if self.stream.is_some() {
+        let is_of_one = !stream.is_empty() || !cleared.is_empty();
+        if is_of_one || !removed.is_empty() {
+            let mut streams = without(streams, &removed)?;
+            if is_of_one {
+                streams = self.streams(streams, stream, &cleared);
+            }
+            changes.insert("streams".to_owned(), Value::Array(streams));
+        }
+        if self.stream.is_some() && !is_of_one {
             return Err(Failed::usage(
                 "--stream goes with a setting of streams, such as --set cursor_column=updated_at",
             ));
@@ -82,8 +89,12 @@ impl Set {
     }
 
     /// The settings of streams, with `assigned` and without `cleared` for the one that is meant.
-    fn streams(&self, before: &Value, assigned: Map<String, Value>, cleared: &[&str]) -> Value {
-        let mut streams = before.as_array().cloned().unwrap_or_default();
+    fn streams(
+        &self,
+        mut streams: Vec<Value>,
+        assigned: Map<String, Value>,
+        cleared: &[&str],
+    ) -> Vec<Value> {
         let is_meant = |it: &Value| it["stream"].as_str() == self.stream.as_deref();
         let position = streams.iter().position(is_meant).unwrap_or_else(|| {
             streams.push(self.stream.as_ref().map_or(json!({}), |it| json!({ "stream": it })));
@@ -93,8 +104,25 @@ impl Set {
             meant.extend(assigned);
             meant.retain(|key, _| !cleared.contains(&key.as_str()));
         }
-        Value::Array(streams)
+        // What says nothing of no stream in particular is not worth keeping.
+        streams.retain(|it| it.as_object().is_none_or(|it| !it.is_empty()));
+        streams
     }
+}
+
+/// The settings of streams, without those for the streams called `removed`.
+fn without(before: &Value, removed: &[&str]) -> Result<Vec<Value>, Failed> {
+    let mut streams = before.as_array().cloned().unwrap_or_default();
+    for name in removed {
+        let is_meant = |it: &Value| it["stream"].as_str() == Some(name);
+        let Some(position) = streams.iter().position(is_meant) else {
+            return Err(Failed::usage(format!(
+                "nothing is said of a stream called {name}; see what is with `linkspan activations show`"
+            )));
+        };
+        streams.remove(position);
+    }
+    Ok(streams)
 }
 
 /// Switches an activation to `status`.
@@ -152,14 +180,16 @@ mod tests {
 
     #[test]
     fn settings_of_other_streams_stay() {
-        let before =
-            json!([{ "cursor_column": "id" }, { "stream": "a", "lag": 5, "missing": "keep" }]);
+        let before = vec![
+            json!({ "cursor_column": "id" }),
+            json!({ "stream": "a", "lag": 5, "missing": "keep" }),
+        ];
         let assigned = json!({ "lag": 7 }).as_object().cloned().unwrap();
-        let of_a = set(Some("a")).streams(&before, assigned.clone(), &["missing"]);
-        assert_eq!(of_a, json!([{ "cursor_column": "id" }, { "stream": "a", "lag": 7 }]));
-        let of_all = set(None).streams(&before, assigned.clone(), &[]);
+        let of_a = set(Some("a")).streams(before.clone(), assigned.clone(), &["missing"]);
+        assert_eq!(of_a, [json!({ "cursor_column": "id" }), json!({ "stream": "a", "lag": 7 })]);
+        let of_all = set(None).streams(before.clone(), assigned.clone(), &[]);
         assert_eq!(of_all[0], json!({ "cursor_column": "id", "lag": 7 }));
-        let of_another = set(Some("b")).streams(&before, assigned, &[]);
+        let of_another = set(Some("b")).streams(before, assigned, &[]);
         assert_eq!(of_another[2], json!({ "stream": "b", "lag": 7 }));
     }
 
@@ -168,6 +198,23 @@ mod tests {
         let schema = json!({ "properties": { "auth": { "properties": { "token": {} } } } });
         let it = Set { unset: vec!["auth.token".to_owned(), "lag".to_owned()], ..set(None) };
         let changes = Value::Object(it.changes(&schema, &json!([{ "lag": 5 }])).unwrap());
-        assert_eq!(changes, json!({ "config": { "auth": { "token": null } }, "streams": [{}] }));
+        assert_eq!(changes, json!({ "config": { "auth": { "token": null } }, "streams": [] }));
+    }
+
+    #[test]
+    fn all_that_is_said_of_a_stream_can_be_taken_back() {
+        let before = json!([{ "lag": 5 }, { "stream": "public.a", "lag": 7 }, { "stream": "b" }]);
+        let unset = |keys: &[&str], schema: Value| {
+            let unset = keys.iter().map(|&it| it.to_owned()).collect();
+            Set { unset, ..set(None) }.changes(&schema, &before).map(Value::Object)
+        };
+        let changes = unset(&["streams.public.a"], json!({})).unwrap();
+        assert_eq!(changes, json!({ "streams": [{ "lag": 5 }, { "stream": "b" }] }));
+        let changes = unset(&["streams.public.a", "streams.b", "lag"], json!({})).unwrap();
+        assert_eq!(changes, json!({ "streams": [] }));
+        assert!(unset(&["streams.public"], json!({})).is_err(), "it would have changed nothing");
+        let own = json!({ "properties": { "streams": { "type": "object" } } });
+        let changes = unset(&["streams.b"], own).unwrap();
+        assert_eq!(changes, json!({ "config": { "streams": { "b": null } } }));
     }
 }
