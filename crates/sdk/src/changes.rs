@@ -72,7 +72,8 @@ impl FromStr for Position {
             None => (text, None),
             Some((generation, key)) => (generation, Some(key.to_owned())),
         };
-        Ok(Self { generation: generation.parse()?, key })
+        // No stream has more generations than that: a larger number is the mark of something else.
+        Ok(Self { generation: generation.parse::<i32>()?.into(), key })
     }
 }
 
@@ -215,5 +216,6 @@ mod tests {
         }
         assert!("".parse::<Position>().is_err());
         assert!("a:7".parse::<Position>().is_err());
+        assert!("3000000000".parse::<Position>().is_err(), "no generation has such a number");
     }
 }

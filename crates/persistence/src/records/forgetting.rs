@@ -80,7 +80,7 @@ impl Pushed {
 
     fn of(position: Position) -> Result<Self, StoreError> {
         let generation = i32::try_from(position.generation).map_err(corrupt)?;
-        let whole = generation - i32::from(position.key.is_some());
+        let whole = generation.saturating_sub(i32::from(position.key.is_some()));
         Ok(Self { whole, key: position.key })
     }
 }

@@ -22,6 +22,7 @@ on_both! {
     deletions_of_other_streams_are_nobody_elses_business
     a_tombstone_stays_until_every_push_has_met_it
     a_push_that_can_come_back_still_holds_them
+    a_mark_that_is_none_of_a_push_holds_them_and_fails_nobody
     tombstones_go_with_incremental_loads_too
     old_entries_are_forgotten_once_nothing_is_left_of_them
 }
@@ -186,6 +187,18 @@ async fn a_push_that_can_come_back_still_holds_them(url: &str) {
     store.write(&[Change::Purge(stored)], &receipt(700_001, None)).await.unwrap();
     full(&bench, &[A], 5).await;
     assert_eq!(keys(&bench).await, ["1"]);
+}
+
+async fn a_mark_that_is_none_of_a_push_holds_them_and_fails_nobody(url: &str) {
+    let bench = Bench::new(url).await;
+    let target = bench.another(2).await;
+    full(&bench, &[A, B], 1).await;
+    full(&bench, &[A], 2).await;
+    for (day, generation, key) in [(4, 3_000_000_000, None), (5, i64::from(i32::MIN), Some("x"))] {
+        push(&bench, &target, generation, key).await;
+        full(&bench, &[A], day).await;
+        assert_eq!(keys(&bench).await, ["1", "2"], "it says nothing of what was met");
+    }
 }
 
 async fn tombstones_go_with_incremental_loads_too(url: &str) {
