@@ -171,7 +171,7 @@ impl Streams {
         let specs = self.sources.discover(activation, LOOKING).await??.streams;
         let asked = std::slice::from_ref(stream);
         let plans = plan(activation, SyncMode::Incremental, asked, &specs).unwrap_or_default();
-        let planned = plans.into_iter().find_map(|it| it.cursor);
+        let planned = plans.into_iter().find_map(|(_, it)| it.ok()?.cursor);
         // A column that is gone holds whatever it is said to hold.
         let cursor_type = planned.map_or(CursorType::Text, |it| it.spec.cursor_type);
         Ok(CursorSpec { column, cursor_type })

@@ -34,7 +34,7 @@ pub use mapping::{
     Mapping, MappingFailure, MappingLimits, ModelField, ModelKind, ModelSchema, Models, Suggestion,
     ValueKind, Verdict, map_all, suggest,
 };
-pub use plan::{CursorPlan, StreamPlan, plan};
+pub use plan::{CursorPlan, Planned, StreamPlan, plan};
 pub use prepare::{StreamFilter, concerns_some};
 pub use progress::{NoProgress, Progress, RunEvent};
 pub use scheduler::Scheduler;

@@ -42,24 +42,27 @@ pub struct CursorPlan {
     pub lag: u64,
 }
 
+/// A stream that a run was asked for, and how to read it, if its settings fit it.
+pub type Planned = (StreamName, Result<StreamPlan, SyncError>);
+
 /// Plans a run of `activation` in `mode` over the streams called `asked`, or all, of those that it has and may show.
 ///
-/// Whatever is wrong with the settings of any of them is told before anything is read.
+/// Settings that do not fit a stream stand in the way of that stream alone.
 pub fn plan(
     activation: &WorkspaceConnector,
     mode: SyncMode,
     asked: &[StreamName],
     specs: &[StreamSpec],
-) -> Result<Vec<StreamPlan>, SyncError> {
+) -> Result<Vec<Planned>, SyncError> {
     let specs = specs.iter().filter(|it| activation.shows(it.name.as_str()));
     let missing = |name: &&StreamName| !specs.clone().any(|it| it.name == **name);
     if let Some(name) = asked.iter().find(missing) {
         return Err(SyncError::StreamNotFound(name.clone()));
     }
-    specs
-        .filter(|it| asked.is_empty() || asked.contains(&it.name))
-        .map(|spec| stream(activation.stream_settings(&spec.name), mode, spec))
-        .collect()
+    let planned = |spec: &StreamSpec| {
+        (spec.name.clone(), stream(activation.stream_settings(&spec.name), mode, spec))
+    };
+    Ok(specs.filter(|it| asked.is_empty() || asked.contains(&it.name)).map(planned).collect())
 }
 
 fn stream(

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::load::StreamLoad;
 use crate::{
-    Connection, Engine, RunEvent, StreamFilter, StreamPlan, SyncError, mapper::Mapper,
+    Connection, Engine, Planned, RunEvent, StreamFilter, StreamPlan, SyncError, mapper::Mapper,
     notes::Notes, pipeline::silent, plan, prepare::concerns_some,
 };
 
@@ -131,23 +131,20 @@ impl<'a> Run<'a> {
         }
         let Discovered { streams: specs, left_out } = self.discover(&connection).await?;
         let run = self.log;
-        let mut plans = plan(&connection.activation, run.mode, &run.streams, &specs)?;
+        let plans = plan(&connection.activation, run.mode, &run.streams, &specs)?;
         if let Some(filter) = &connection.filter {
             let shown = specs.iter().filter(|it| connection.activation.shows(it.name.as_str()));
             concerns_some(filter, shown)?;
-            plans = plans.into_iter().map(|it| filtered(it, filter)).collect::<Result<_, _>>()?;
         }
-        let place = connection.definition.place(&connection.settings);
-        plans = plans.into_iter().map(|it| it.at(place.clone())).collect();
         let states = self.engine.syncs.streams(run.workspace_connector_id).await;
         let states = states.map_err(SyncError::Store)?;
         self.note_removed(&states, &specs).await;
         self.note_left_out(&left_out).await;
-        let streams = plans.iter().map(|it| it.name.clone()).collect();
+        let streams = plans.iter().map(|it| it.0.clone()).collect();
         self.tell(&RunEvent::Started { mode: run.mode, streams });
         // Collected first: otherwise the compiler does not see that the run can move between threads.
         let streams: Vec<_> =
-            plans.iter_mut().map(|it| self.load_and_map(&connection, it, &states)).collect();
+            plans.into_iter().map(|it| self.load_and_map(&connection, it, &states)).collect();
         let mut streams = stream::iter(streams).buffer_unordered(self.engine.limits.reads);
         let mut first_error = None;
         while let Some((stream, done)) = streams.next().await {
@@ -185,18 +182,23 @@ impl<'a> Run<'a> {
     async fn load_and_map(
         &self,
         connection: &Connection,
-        plan: &mut StreamPlan,
+        (stream, plan): Planned,
         states: &[StreamState],
     ) -> (StreamName, Result<RunCounts, Halt>) {
-        let stream = plan.name.clone();
         self.tell(&RunEvent::StreamStarted { stream: stream.clone() });
         let mut notes = Notes::default();
         let state = states.iter().find(|it| it.stream == stream);
-        let done = match plan.prepare(state, &mut notes) {
-            Ok(()) if plan.is_done(&connection.activation, state, self.log.id) => {
+        let prepared = plan.and_then(|plan| {
+            let place = connection.definition.place(&connection.settings);
+            let mut plan = filtered(plan, connection.filter.as_ref())?.at(place);
+            plan.prepare(state, &mut notes)?;
+            Ok(plan)
+        });
+        let done = match prepared {
+            Ok(plan) if plan.is_done(&connection.activation, state, self.log.id) => {
                 self.map(&stream, &mut notes).await
             }
-            Ok(()) => self.load(connection, plan, &mut notes).await,
+            Ok(plan) => self.load(connection, &plan, &mut notes).await,
             Err(error) => Err(error.into()),
         };
         self.note(Some(&stream), &notes).await;
@@ -338,7 +340,8 @@ impl<'a> Run<'a> {
     }
 }
 
-fn filtered(plan: StreamPlan, filter: &Condition) -> Result<StreamPlan, SyncError> {
+fn filtered(plan: StreamPlan, filter: Option<&Condition>) -> Result<StreamPlan, SyncError> {
+    let Some(filter) = filter else { return Ok(plan) };
     match StreamFilter::of(filter, &plan.memory.fields) {
         Ok(its) => Ok(plan.with_filter(its)),
         Err(source) => Err(SyncError::FilterUnfit { stream: Some(plan.name), source }),

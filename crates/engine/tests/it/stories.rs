@@ -9,7 +9,9 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use linkspan_domain::{Deleted, RunEnd, RunStatus, Status, SyncMode, ports::Change};
+use linkspan_domain::{
+    Deleted, RunEnd, RunStatus, Status, StreamSettings, SyncMode, ports::Change,
+};
 use linkspan_engine::{Ended, RunEvent, Stop};
 use linkspan_sdk::{Definition, Failure};
 use linkspan_testkit::fixtures::receipt;
@@ -134,9 +136,9 @@ async fn the_first_incremental_sync_starts_where_the_settings_say() {
 }
 
 #[tokio::test]
-async fn settings_that_do_not_fit_are_told_before_anything_is_read() {
+async fn settings_that_do_not_fit_fail_their_stream_and_no_other() {
     on_sqlite(|url| async move {
-        let bench = Bench::new(&url, items(&["a"], numbered(0..10))).await;
+        let bench = Bench::new(&url, items(&["a", "b"], numbered(0..10))).await;
         let set = async |streams, number| {
             let activation =
                 linkspan_domain::WorkspaceConnector { streams, ..bench.stored().await };
@@ -154,13 +156,22 @@ async fn settings_that_do_not_fit_are_told_before_anything_is_read() {
         assert_eq!(code, "stream.not_found");
         assert!(message.contains("`z`"), "{message}");
 
-        let mut wrong = settings(None);
-        wrong.cursor_column = Some("changed".to_owned());
-        set(vec![wrong], 11).await;
+        let wrong = StreamSettings {
+            stream: Some("b".parse().unwrap()),
+            cursor_column: Some("changed".to_owned()),
+            ..settings(None)
+        };
+        set(vec![wrong, settings(None)], 11).await;
         let outcome = bench.sync(SyncMode::Incremental).await;
-        assert_eq!(outcome.error.unwrap().0, "workspace_connector.invalid_config");
+        let (code, message) = outcome.error.unwrap();
+        assert_eq!(code, "workspace_connector.invalid_config");
+        assert!(message.contains("`b`") && message.contains("`changed`"), "{message}");
         assert_eq!((outcome.end, bench.status().await), (RunEnd::Broken, Status::Error));
-        assert_eq!(bench.records("a", Deleted::Shown).await.len(), 0);
+        let mut read = Vec::new();
+        for stream in ["a", "b"] {
+            read.push(bench.records(stream, Deleted::Shown).await.len());
+        }
+        assert_eq!(read, [10, 0]);
     })
     .await;
 }
