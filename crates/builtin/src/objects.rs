@@ -346,7 +346,7 @@ impl Table {
 /// The time to read from. Only that of the objects tells what is new.
 fn time_of(cursor: &CursorSpec, after: Option<&Cursor>) -> Result<Option<OffsetDateTime>, Failure> {
     let invalid = |reason: &str| Failure::Invalid {
-        what: "request",
+        what: "request".into(),
         field: "cursor_column".to_owned(),
         reason: reason.to_owned(),
     };

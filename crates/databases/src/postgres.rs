@@ -20,5 +20,5 @@ pub(crate) use filter::push_down;
 pub(crate) use read::read;
 pub(crate) use split::split;
 pub(crate) use table::Table;
-pub(crate) use target::read_as;
+pub(crate) use target::{place, read_as};
 pub(crate) use write::write;

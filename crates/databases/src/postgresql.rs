@@ -158,6 +158,10 @@ impl Sink for Postgresql {
         postgres::read_as(stream)
     }
 
+    fn accepts(stream: &StreamName) -> Result<(), Failure> {
+        postgres::place(stream).map(drop)
+    }
+
     async fn write(
         cx: &Cx<Self>,
         request: WriteRequest,

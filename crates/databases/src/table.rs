@@ -55,10 +55,8 @@ impl<W> Table<W> {
         cursor: &CursorSpec,
     ) -> Result<(usize, &Column<W>), Failure> {
         let mut columns = self.columns.iter().enumerate();
-        columns.find(|(_, it)| it.name == cursor.column).ok_or_else(|| Failure::Invalid {
-            what: "the stream",
-            field: "cursor_column".to_owned(),
-            reason: "is no column of the table".to_owned(),
+        columns.find(|(_, it)| it.name == cursor.column).ok_or_else(|| {
+            Failure::stream(self.stream(), "cursor_column", "is no column of the table")
         })
     }
 
@@ -105,12 +103,9 @@ impl<W> Column<W> {
         StreamField { name: self.name.clone(), kind: self.kind, nullable: self.nullable }
     }
 
-    /// Says that the column cannot be read by cursors of the type that was asked for.
-    pub(crate) fn unfit(&self) -> Failure {
-        Failure::Invalid {
-            what: "the stream",
-            field: "cursor_type".to_owned(),
-            reason: format!("does not fit the column, which holds {}", self.kind),
-        }
+    /// Says that `stream` cannot be read by cursors of the type that was asked for, as this is the column.
+    pub(crate) fn unfit(&self, stream: &str) -> Failure {
+        let reason = format!("does not fit the column, which holds {}", self.kind);
+        Failure::stream(stream, "cursor_type", reason)
     }
 }

@@ -33,9 +33,12 @@ pub enum SyncError {
     StreamNotFound(StreamName),
     /// The activation that an output stream takes its records from is not there.
     #[error(
-        "the activation that the stream `{0}` takes its records from is not in this workspace; correct its source"
+        "the activation whose stream `{0}` is to be pushed is not in this workspace; correct the source"
     )]
     SourceNotFound(StreamName),
+    /// Each push would be a change of the source, and so be pushed again.
+    #[error("the stream `{0}` is what its records were read from; push into another")]
+    PushedIntoItself(StreamName),
     /// An incremental sync needs to know what is new.
     #[error(
         "the stream `{0}` has no cursor column, which an incremental sync needs; set cursor_column, or sync in full"
@@ -144,6 +147,7 @@ impl SyncError {
             | Self::Secrets(_)
             | Self::StreamNotFound(_)
             | Self::SourceNotFound(_)
+            | Self::PushedIntoItself(_)
             | Self::CursorRequired(_)
             | Self::ColumnNotFound { .. }
             | Self::InvalidCursor { .. }
@@ -186,6 +190,7 @@ impl SyncError {
             | Self::NotInstalled(_)
             | Self::Secrets(_)
             | Self::SourceNotFound(_)
+            | Self::PushedIntoItself(_)
             | Self::ColumnNotFound { .. }
             | Self::InvalidCursor { .. }
             | Self::UselessLag(_)
@@ -221,6 +226,7 @@ impl Problem for SyncError {
             Self::StreamNotFound(_) => Code::StreamNotFound,
             Self::CursorRequired(_) => Code::CursorRequired,
             Self::SourceNotFound(_)
+            | Self::PushedIntoItself(_)
             | Self::ColumnNotFound { .. }
             | Self::InvalidCursor { .. }
             | Self::UselessLag(_) => Code::InvalidConfig,

@@ -100,6 +100,8 @@ pub struct SinkRunners {
     pub write: WriteRunner,
     /// What a stream is called when it is read, by what it is called when it is written.
     pub read_as: fn(&StreamName) -> StreamName,
+    /// Passes unless no stream can be written under this name.
+    pub accepts: fn(&StreamName) -> Result<(), Failure>,
 }
 
 /// A connector type as a value. Cheap to clone; clones share connections.
@@ -247,6 +249,7 @@ impl Definition {
             let sink = this.runners.sink.as_ref();
             let sink = sink.ok_or_else(|| Failure::Unsupported("write records".to_owned()))?;
             request.pass(&sink.modes)?;
+            (sink.accepts)(&request.stream.name)?;
             let write =
                 |settings, environment| (sink.write)(settings, request, environment, intake);
             this.work(settings, environment, write).await
@@ -261,6 +264,11 @@ impl Definition {
     /// What a stream that is written as `stream` is called when it is read.
     pub fn read_as(&self, stream: &StreamName) -> StreamName {
         self.runners.sink.as_ref().map_or_else(|| stream.clone(), |it| (it.read_as)(stream))
+    }
+
+    /// Passes unless the type can write no stream under this name, whatever its system holds.
+    pub fn accepts(&self, stream: &StreamName) -> Result<(), Failure> {
+        self.runners.sink.as_ref().map_or(Ok(()), |it| (it.accepts)(stream))
     }
 
     /// How the type takes what changed, if it does.
@@ -422,9 +430,10 @@ fn runners<T: ConnectorType>(
             }))
         },
     });
-    let sink = sink.map(|SinkEntry { modes, write, read_as }| SinkRunners {
+    let sink = sink.map(|SinkEntry { modes, write, read_as, accepts }| SinkRunners {
         modes: modes.to_vec(),
         read_as,
+        accepts,
         write: {
             let open = open.clone();
             Arc::new(move |settings, request, environment, mut intake| {

@@ -1,6 +1,6 @@
 //! Why a connector could not do what it was asked for.
 
-use std::time::Duration;
+use std::{borrow::Cow, fmt, time::Duration};
 
 use linkspan_domain::{Code, Secrets, ports::Cause};
 
@@ -15,7 +15,7 @@ pub enum Failure {
     #[error("{what}: `{field}` {reason}")]
     Invalid {
         /// What was handed in: `settings`, `parameters`, `request`.
-        what: &'static str,
+        what: Cow<'static, str>,
         /// The path of the field that does not fit.
         field: String,
         /// What is wrong with it, continuing a sentence: `is required`, `must be a number`.
@@ -129,6 +129,7 @@ impl Failure {
         let mask = |text| secrets.mask_in(text);
         match self {
             Self::Invalid { what, field, reason } => {
+                let what = mask(what.into_owned()).into();
                 Self::Invalid { what, field: mask(field), reason: mask(reason) }
             }
             Self::Refused(text) => Self::Refused(mask(text)),
@@ -169,7 +170,17 @@ impl Failure {
 
     /// A setting that does not fit; `reason` continues the sentence "`field` …".
     pub fn setting(field: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self::Invalid { what: "settings", field: field.into(), reason: reason.into() }
+        Self::Invalid { what: "settings".into(), field: field.into(), reason: reason.into() }
+    }
+
+    /// Something about the stream called `name` that does not fit; `reason` continues the sentence "`field` …".
+    pub fn stream(
+        name: impl fmt::Display,
+        field: impl Into<String>,
+        reason: impl Into<String>,
+    ) -> Self {
+        let what = format!("the stream `{name}`").into();
+        Self::Invalid { what, field: field.into(), reason: reason.into() }
     }
 
     /// `system` does not answer, as `source` says.

@@ -27,7 +27,7 @@ pub fn validate_config(schema: &Value, value: &Value) -> Vec<SettingsFault> {
 /// secret, so only the path survives.
 pub fn parse<T: DeserializeOwned>(what: &'static str, value: Value) -> Result<T, Failure> {
     serde_path_to_error::deserialize(value).map_err(|error| Failure::Invalid {
-        what,
+        what: what.into(),
         field: error.path().to_string(),
         reason: "has a value that does not fit".to_owned(),
     })
@@ -64,7 +64,7 @@ impl Checker {
             Some(SettingsFault { pointer, message: reason }) => {
                 let field = pointer.trim_start_matches('/').replace('/', ".");
                 let field = if field.is_empty() { ".".to_owned() } else { field };
-                Err(Failure::Invalid { what, field, reason })
+                Err(Failure::Invalid { what: what.into(), field, reason })
             }
         }
     }

@@ -96,6 +96,12 @@ pub trait Sink: ConnectorType {
         stream.clone()
     }
 
+    /// Passes unless no stream can be written under this name, whatever the system holds. Asked before a name is kept, and
+    /// before each write.
+    fn accepts(_stream: &StreamName) -> Result<(), Failure> {
+        Ok(())
+    }
+
     /// Writes what comes out of `intake`, to its end.
     fn write(
         cx: &Cx<Self>,
@@ -380,6 +386,7 @@ pub struct SinkEntry<T: ConnectorType> {
     pub(crate) modes: &'static [WriteMode],
     pub(crate) write: Write<T>,
     pub(crate) read_as: fn(&StreamName) -> StreamName,
+    pub(crate) accepts: fn(&StreamName) -> Result<(), Failure>,
 }
 
 /// States that `S` is a sink.
@@ -388,6 +395,7 @@ pub fn sink<S: Sink>() -> SinkEntry<S> {
         modes: S::MODES,
         write: |cx, request, intake| S::write(cx, request, intake).boxed(),
         read_as: S::read_as,
+        accepts: S::accepts,
     }
 }
 
@@ -398,11 +406,7 @@ impl WriteRequest {
         if !modes.contains(&self.mode) || self.mode == WriteMode::Journal && is_by_hand {
             return Err(Failure::Unsupported(format!("{} records", self.mode)));
         }
-        let invalid = |reason: &str| Failure::Invalid {
-            what: "the stream",
-            field: "primary_key".to_owned(),
-            reason: reason.to_owned(),
-        };
+        let invalid = |reason: &str| Failure::stream(&self.stream.name, "primary_key", reason);
         let key = &self.stream.primary_key;
         if matches!(self.mode, WriteMode::Upsert | WriteMode::Journal) && key.is_empty() {
             return Err(invalid("is required to upsert; name the fields that tell records apart"));

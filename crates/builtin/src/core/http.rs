@@ -215,7 +215,7 @@ fn add_headers(headers: &mut HeaderMap, given: &BTreeMap<String, String>) -> Res
 }
 
 fn parameter(field: &str, reason: impl Into<String>) -> Failure {
-    Failure::Invalid { what: "parameters", field: field.to_owned(), reason: reason.into() }
+    Failure::Invalid { what: "parameters".into(), field: field.to_owned(), reason: reason.into() }
 }
 
 fn joined(headers: &HeaderMap) -> BTreeMap<String, String> {

@@ -153,7 +153,7 @@ struct Sieve {
 impl Sieve {
     fn new(spec: &StreamSpec, cursor: &CursorSpec, after: Option<Cursor>) -> Result<Self, Failure> {
         let invalid = |reason: String| Failure::Invalid {
-            what: "request",
+            what: "request".into(),
             field: "cursor_column".to_owned(),
             reason,
         };

@@ -64,6 +64,10 @@ pub(crate) struct Settings {
 impl Sink for Parquet {
     const MODES: &'static [WriteMode] = &[WriteMode::Replace, WriteMode::Journal];
 
+    fn accepts(stream: &StreamName) -> Result<(), Failure> {
+        plain(stream).map(drop)
+    }
+
     async fn write(
         cx: &Cx<Self>,
         request: WriteRequest,
@@ -178,11 +182,8 @@ const LENGTH: usize = 240;
 fn plain(stream: &StreamName) -> Result<&str, Failure> {
     let name = stream.as_str();
     if name.contains(['/', '\\']) || name.starts_with('.') || name.len() > LENGTH {
-        return Err(Failure::Invalid {
-            what: "the stream",
-            field: "name".to_owned(),
-            reason: "cannot name a file; write it under another name".to_owned(),
-        });
+        let reason = "cannot name a file; write it under another name";
+        return Err(Failure::stream(stream, "name", reason));
     }
     Ok(name)
 }

@@ -40,11 +40,8 @@ impl<'i> Journal<'i> {
     /// The changes of `stream` that come out of `intake`.
     pub(crate) fn new(stream: &StreamSpec, intake: &'i mut Intake) -> Result<Self, Failure> {
         if let Some(taken) = [CHANGE, KEY, POSITION].iter().find(|it| stream.field(it).is_some()) {
-            return Err(Failure::Invalid {
-                what: "the stream",
-                field: (*taken).to_owned(),
-                reason: "is the name of a column that is added to each change".to_owned(),
-            });
+            let reason = "is the name of a column that is added to each change";
+            return Err(Failure::stream(&stream.name, *taken, reason));
         }
         Ok(Self { intake, schema: schema(stream), is_over: false })
     }

@@ -347,7 +347,7 @@ fn headers(id: &str, at: u64, body: &str, keys: &[SigningKey]) -> Result<HeaderM
     let signatures = signatures.collect::<Vec<_>>().join(" ");
     let value = |text: String| {
         HeaderValue::try_from(text).map_err(|_| Failure::Invalid {
-            what: "parameters",
+            what: "parameters".into(),
             field: "id".to_owned(),
             reason: "has a character that no header can have".to_owned(),
         })

@@ -88,7 +88,7 @@ fn parts(table: &Table, mode: &ReadMode, filter: &[Sql]) -> Result<Vec<Part>, Fa
     let filter = filter.fold(String::new(), |all, it| all + " and " + &it);
     let (index, column) = table.cursor_column(cursor)?;
     let name = quoted(&column.name);
-    let ordered = ordering(column, cursor.cursor_type)?;
+    let ordered = ordering(table, column, cursor.cursor_type)?;
     let (none, some) = if column.wire.has_zero_dates() {
         (format!("({name} is null or {name} < {YEAR_ONE})"), format!("{name} >= {YEAR_ONE}"))
     } else {
@@ -114,7 +114,7 @@ fn parts(table: &Table, mode: &ReadMode, filter: &[Sql]) -> Result<Vec<Part>, Fa
 }
 
 /// What the rows are ordered by.
-fn ordering(column: &Column, cursor_type: CursorType) -> Result<String, Failure> {
+fn ordering(table: &Table, column: &Column, cursor_type: CursorType) -> Result<String, Failure> {
     let name = quoted(&column.name);
     match (cursor_type, column.kind) {
         (CursorType::Int, FieldKind::Integer) => Ok(name),
@@ -124,7 +124,7 @@ fn ordering(column: &Column, cursor_type: CursorType) -> Result<String, Failure>
         (CursorType::Text, FieldKind::Text | FieldKind::Uuid) if column.wire == Wire::Text => {
             Ok(format!("cast(convert({name} using utf8mb4) as binary)"))
         }
-        _ => Err(column.unfit()),
+        _ => Err(column.unfit(&table.stream())),
     }
 }
 

@@ -331,5 +331,5 @@ fn has_no_nul(slot: &Slot, texts: &StringArray) -> Result<(), Failure> {
 
 /// That the records do not go into the table, because of one column.
 pub(super) fn unfit(column: &str, reason: &str) -> Failure {
-    Failure::Invalid { what: RECORDS, field: column.to_owned(), reason: reason.to_owned() }
+    Failure::Invalid { what: RECORDS.into(), field: column.to_owned(), reason: reason.to_owned() }
 }

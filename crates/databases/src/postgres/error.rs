@@ -47,7 +47,7 @@ pub(super) fn unwritten(error: Error) -> Failure {
     let Some(said) = said(&error) else { return failure("the database", error) };
     let column = column(said);
     let invalid = |reason: &str| Failure::Invalid {
-        what: RECORDS,
+        what: RECORDS.into(),
         field: column.clone(),
         reason: reason.to_owned(),
     };

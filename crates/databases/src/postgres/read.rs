@@ -66,10 +66,10 @@ fn parts(table: &Table, mode: &ReadMode, filter: &[Sql]) -> Result<Vec<Part>, Fa
     let filter = filter.iter().fold(String::new(), |all, it| all + " and " + &inlined(it));
     let (index, column) = table.cursor_column(cursor)?;
     let name = quoted(&column.name);
-    let ordered = ordering(column, cursor.cursor_type)?;
+    let ordered = ordering(table, column, cursor.cursor_type)?;
     let from = match after {
         None => format!("{name} is not null"),
-        Some(after) => format!("{ordered} >= {}", literal(column, after)?),
+        Some(after) => format!("{ordered} >= {}", literal(table, column, after)?),
     };
     let behind = Part {
         statement: format!("{select} where {from}{filter} order by {ordered}"),
@@ -82,19 +82,19 @@ fn parts(table: &Table, mode: &ReadMode, filter: &[Sql]) -> Result<Vec<Part>, Fa
 }
 
 /// What the rows are ordered by.
-fn ordering(column: &Column, cursor_type: CursorType) -> Result<String, Failure> {
+fn ordering(table: &Table, column: &Column, cursor_type: CursorType) -> Result<String, Failure> {
     let name = quoted(&column.name);
     match (cursor_type, column.kind) {
         (CursorType::Int, FieldKind::Integer) => Ok(name),
         (CursorType::Timestamp, FieldKind::Timestamp) => Ok(name),
         (CursorType::Text, FieldKind::Text) => Ok(format!("{name}::text collate \"C\"")),
         (CursorType::Text, FieldKind::Uuid) => Ok(name),
-        _ => Err(column.unfit()),
+        _ => Err(column.unfit(&table.stream())),
     }
 }
 
 /// The boundary as an expression of the column's type.
-fn literal(column: &Column, after: &Cursor) -> Result<String, Failure> {
+fn literal(table: &Table, column: &Column, after: &Cursor) -> Result<String, Failure> {
     match (after, column.wire) {
         (Cursor::Int(it), _) => Ok(it.to_string()),
         (Cursor::Timestamp(_), Wire::Timestamp) => {
@@ -105,11 +105,10 @@ fn literal(column: &Column, after: &Cursor) -> Result<String, Failure> {
         }
         (Cursor::Text(it), Wire::Uuid) => match it.parse::<uuid::Uuid>() {
             Ok(uuid) => Ok(format!("'{uuid}'::uuid")),
-            Err(_) => Err(Failure::Invalid {
-                what: "the stream",
-                field: "cursor_after".to_owned(),
-                reason: "must be a UUID, as the column holds".to_owned(),
-            }),
+            Err(_) => {
+                let reason = "must be a UUID, as the column holds";
+                Err(Failure::stream(table.stream(), "cursor_after", reason))
+            }
         },
         (Cursor::Text(it), _) => Ok(format!("{} collate \"C\"", text_literal(it))),
     }

@@ -45,8 +45,8 @@ impl Target {
         connection: &mut PgConnection,
         stream: &StreamSpec,
     ) -> Result<Self, Failure> {
-        let (schema, name) = place(stream)?;
-        columns_fit(&stream.fields)?;
+        let (schema, name) = place(&stream.name)?;
+        columns_fit(stream)?;
         let full = Identifier::guard("stream", &format!("{schema}.{name}"))?;
         let key = stream.primary_key.clone();
         if let Some(table) = Table::find_any(connection, &full).await? {
@@ -90,15 +90,14 @@ pub(super) async fn run(connection: &mut PgConnection, statement: String) -> Res
 }
 
 /// Schema and table of `stream`. A dot sets them apart; a stream without one goes where tables usually are.
-pub(super) fn place(stream: &StreamSpec) -> Result<(&str, &str), Failure> {
-    let (schema, name) = parts(&stream.name);
+pub(crate) fn place(stream: &StreamName) -> Result<(&str, &str), Failure> {
+    let invalid = |reason: &str| Failure::stream(stream, "name", reason);
+    let (schema, name) = parts(stream);
     for part in [schema, name] {
-        Identifier::guard("stream", part)?;
+        Identifier::guard("stream", part)
+            .map_err(|_| invalid("is not one that a table can have; write to another table"))?;
         if part.len() > LENGTH {
-            return Err(invalid(
-                "stream",
-                "has a name of more than 63 bytes, which PostgreSQL would cut off",
-            ));
+            return Err(invalid("has more than 63 bytes, which PostgreSQL would cut off"));
         }
     }
     Ok((schema, name))
@@ -115,7 +114,9 @@ pub(crate) fn read_as(name: &StreamName) -> StreamName {
     format!("{schema}.{table}").parse().unwrap_or_else(|_| name.clone())
 }
 
-fn columns_fit(fields: &[StreamField]) -> Result<(), Failure> {
+fn columns_fit(stream: &StreamSpec) -> Result<(), Failure> {
+    let StreamSpec { name, fields, .. } = stream;
+    let invalid = |field: &str, reason: &str| Failure::stream(name, field, reason);
     for (at, field) in fields.iter().enumerate() {
         let place = format!("column {}", at + 1);
         if Identifier::guard("stream", &field.name).is_err() || field.name.len() > LENGTH {
@@ -135,10 +136,6 @@ fn columns_fit(fields: &[StreamField]) -> Result<(), Failure> {
         return Err(invalid("columns", "are none, so there is nothing to make a table of"));
     }
     Ok(())
-}
-
-fn invalid(field: &str, reason: &str) -> Failure {
-    Failure::Invalid { what: "the stream", field: field.to_owned(), reason: reason.to_owned() }
 }
 
 /// Makes the schema, unless it is there.
@@ -232,7 +229,7 @@ fn fit(fields: &[StreamField], columns: &[Column]) -> Result<Vec<Fitting>, Failu
                     Ok(Fitting { slot, step: Step::Widen(to, using) })
                 }
                 None => Err(Failure::Invalid {
-                    what: "the target",
+                    what: "the target".into(),
                     field: name,
                     reason: format!(
                         "holds {}, and the stream has {kind} there; write to another table, or alter or drop the column",

@@ -111,7 +111,7 @@ async fn push(
     intake: &mut Intake,
 ) -> Result<(), Failure> {
     begin(connection).await?;
-    let turn = Turn::take(connection, place(stream)?.0, &stream.name, by).await?;
+    let turn = Turn::take(connection, place(&stream.name)?.0, &stream.name, by).await?;
     let target = Target::prepare(connection, stream).await?;
     add_key(connection, &target).await?;
     let identity = turn.identify(connection, &target).await?;

@@ -297,6 +297,9 @@ async fn hostile_names_never_become_statements() {
         let stream = spec(name, &[("id", FieldKind::Integer)], &[]);
         let refused = write(&database, &stream, WriteMode::Replace, Vec::new()).await.unwrap_err();
         assert!(matches!(refused, Failure::Invalid { .. }), "{name}: {refused:?}");
+        assert!(refused.to_string().starts_with(&format!("the stream `{name}`: ")), "{refused}");
+        let accepts = definition("postgresql").accepts(&stream.name);
+        assert!(accepts.is_err(), "{name} is known to be no good without asking");
         let stream = spec("t", &[(name, FieldKind::Integer)], &[]);
         let refused = write(&database, &stream, WriteMode::Replace, Vec::new()).await.unwrap_err();
         assert!(matches!(refused, Failure::Invalid { .. }), "{name}: {refused:?}");

@@ -228,13 +228,7 @@ impl Run<'_> {
         let Connection { definition, settings, .. } = connection;
         let is_there = memory.place.as_ref() == Some(&definition.place(settings));
         if is_there && definition.read_as(stream) == *name {
-            // Each push would be a change of the source, and so be pushed again.
-            let source = Failure::Invalid {
-                what: "the stream",
-                field: stream.to_string(),
-                reason: "is what its records were read from; push into another".to_owned(),
-            };
-            return Err(SyncError::Source(source).into());
+            return Err(SyncError::PushedIntoItself(stream.clone()).into());
         }
         let filter = connection.filter.as_ref().map(|it| it.bind(&memory.fields)).transpose();
         let filter = filter

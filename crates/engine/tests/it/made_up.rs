@@ -188,6 +188,7 @@ pub(crate) fn system(system: Arc<System>) -> Definition {
     let sink = SinkRunners {
         modes: vec![WriteMode::Upsert],
         read_as: Clone::clone,
+        accepts: |_| Ok(()),
         write: Arc::new(move |_, _, _, intake| write(intake)),
     };
     let runners = Runners {

@@ -94,6 +94,8 @@ async fn a_stream_leads_to_no_other_folder() {
         let writer = subject.definition.write(subject.settings, request, subject.environment);
         let refused = writer.finish().await.unwrap_err();
         assert!(matches!(refused, Failure::Invalid { .. }), "{name}: {refused:?}");
+        assert!(refused.to_string().starts_with(&format!("the stream `{name}`: ")), "{refused}");
+        assert!(Definition::of::<Parquet>().accepts(&name.parse().unwrap()).is_err(), "{name}");
     }
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
