@@ -21,6 +21,7 @@ pub use error::ActivationError;
 pub use input::{ActivationPatch, Draft, DraftOf, NewActivation, Switch};
 
 use self::configuring::{accept_streams, readiness};
+pub(crate) use self::selecting::require_stream;
 use crate::{
     RecordError, Records, Sources, Writable,
     patch::Changes,

@@ -11,10 +11,10 @@ use std::{
 use async_trait::async_trait;
 use linkspan_domain::{
     Actor, AuthorizationFlow, Availability, Call, Caller, Category, Connector, ConnectorId,
-    ContentHash, Failures, Fence, Id, KeyHash, ListQuery, OrganizationId, Page, PersonId, Position,
-    Problem, Receipt, Resource, Role, RunOutcome, Secret, StreamName, StreamSpec, StreamState,
-    SyncLog, SyncLogId, UploadedFile, Visible, Workspace, WorkspaceConnector, WorkspaceConnectorId,
-    WorkspaceId,
+    ContentHash, Failures, Fence, FieldKind, Id, KeyHash, ListQuery, OrganizationId, Page,
+    PersonId, Position, Problem, Receipt, Resource, Role, RunOutcome, Secret, StreamField,
+    StreamName, StreamSpec, StreamState, SyncLog, SyncLogId, UploadedFile, Visible, Workspace,
+    WorkspaceConnector, WorkspaceConnectorId, WorkspaceId,
     ports::{
         CatalogStore, Change, Demand, FileStore, FileStoreError, MarkMoved, MockStore, MockVault,
         MockWorld, Outbound, OutboundError, OutboundRequest, OutboundResponse, ReceiveError,
@@ -23,7 +23,8 @@ use linkspan_domain::{
 };
 use linkspan_sdk::{
     BatchSink, CheckOutcome, ConnectorType, Cx, Definition, Discovered, Environment, Failure,
-    OpenHosts, ReadRequest, Source, SourceEntry, source,
+    Intake, OpenHosts, ReadRequest, Sink, SinkEntry, Source, SourceEntry, WriteMode, WriteRequest,
+    sink, source,
 };
 use schemars::JsonSchema;
 use semver::Version;
@@ -270,7 +271,7 @@ pub(crate) struct Fake;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FakeSettings {
-    /// `down`, `slow`, `rude`, or any other for a system that works.
+    /// `down`, `slow`, `rude`, `wide` for one whose streams have columns, or any other for a system that works.
     host: String,
     #[expect(dead_code, reason = "only its place in the schema counts")]
     port: Option<u16>,
@@ -305,7 +306,19 @@ impl Source for Fake {
         if cx.settings.host == "down" {
             return Err(Failure::unavailable("down", "it is down"));
         }
-        Ok(["public.orders", "audit.logins", "files"].map(stream).to_vec().into())
+        let mut streams = ["public.orders", "audit.logins", "files"].map(stream).to_vec();
+        if cx.settings.host == "wide" {
+            let column = |name: &str| StreamField {
+                name: name.to_owned(),
+                kind: FieldKind::Text,
+                nullable: true,
+            };
+            for it in &mut streams {
+                it.fields = vec![column("id"), column("at")];
+            }
+            streams[0].fields.push(column("total"));
+        }
+        Ok(streams.into())
     }
 
     async fn read(_: &Cx<Self>, _: ReadRequest, _: &mut BatchSink) -> Result<(), Failure> {
@@ -335,8 +348,27 @@ impl ConnectorType for Double {
     type Settings = Nothing;
     type Shared = ();
 
+    fn sink() -> Option<SinkEntry<Self>> {
+        Some(sink::<Self>())
+    }
+
     async fn check(_: &Cx<Self>) -> Result<CheckOutcome, Failure> {
         Ok(CheckOutcome::ok("fine"))
+    }
+}
+
+impl Sink for Double {
+    const MODES: &'static [WriteMode] = &[WriteMode::Upsert];
+
+    fn accepts(stream: &StreamName) -> Result<(), Failure> {
+        match stream.as_str() {
+            "?" => Err(Failure::stream(stream, "name", "says nothing")),
+            _ => Ok(()),
+        }
+    }
+
+    async fn write(_: &Cx<Self>, _: WriteRequest, _: &mut Intake) -> Result<(), Failure> {
+        Ok(())
     }
 }
 

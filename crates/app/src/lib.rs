@@ -19,6 +19,7 @@ mod filter_plans;
 mod filters;
 mod idempotency;
 mod mappings;
+mod near;
 mod patch;
 mod people;
 mod providers;

@@ -15,12 +15,16 @@ use linkspan_domain::{
 use linkspan_engine::{Models, Verdict};
 use linkspan_sdk::{EntityStore, RecordStore};
 use serde_json::json;
+use tokio::time::Instant;
 
 pub use error::MappingError;
 pub use suggesting::{SuggestMappings, Suggested, SuggestedField, SuggestedMapping};
 pub use trying::{DryRun, DryRunOf, DryRunRow, DryRunRows};
 
-use crate::{RecordError, Records, Sources, Writable, patch::Changes, records::require_live};
+use crate::{
+    RecordError, Records, Sources, Writable, activations::require_stream, patch::Changes,
+    records::require_live, suitability::LOOKING,
+};
 
 /// Mappings of the streams of activations to target models.
 ///
@@ -126,6 +130,7 @@ impl Mappings {
             deleted_at: None,
         };
         mapping.guard(&call.caller)?;
+        self.require_stream(call, &activation, &mapping.stream).await?;
         self.accept(&mapping).await?;
         Ok(self.records.insert(call, mapping).await?)
     }
@@ -224,6 +229,23 @@ impl Mappings {
         expected: Option<Revision>,
     ) -> Result<(), RecordError> {
         self.records.purge(call, id, expected).await
+    }
+
+    /// Refuses a stream that is not there. One that has records is; what a system does not say is not known, and passes.
+    async fn require_stream(
+        &self,
+        call: &Call,
+        activation: &WorkspaceConnector,
+        stream: &StreamName,
+    ) -> Result<(), MappingError> {
+        if !self.samples(activation.id, stream, 1).await?.is_empty() {
+            return Ok(());
+        }
+        let until = Instant::now() + LOOKING;
+        let Some(known) = self.sources.streams(&call.caller, activation, until).await else {
+            return Ok(());
+        };
+        Ok(require_stream(&known, stream, || "/data/attributes/stream".to_owned())?)
     }
 
     async fn read_versions(

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use linkspan_domain::{
-    Caller, Condition, Denied, Permission, StreamName, WorkspaceConnector, WorkspaceId,
+    Caller, Condition, Denied, Permission, StreamName, StreamSpec, WorkspaceConnector, WorkspaceId,
 };
 use linkspan_sdk::{Definition, Discovered, Environment, Failure, Pushed};
 use serde_json::Value;
@@ -81,20 +81,19 @@ impl Sources {
         }))
     }
 
-    /// The names of the streams behind an activation, which need not be kept yet. None where its system does not say them by
-    /// `until`, or `caller` may not ask it.
-    pub(crate) async fn names(
+    /// The streams behind an activation, which need not be kept yet. None where its system does not say them by `until`, or
+    /// `caller` may not ask it.
+    pub(crate) async fn streams(
         &self,
         caller: &Caller,
         activation: &WorkspaceConnector,
         until: Instant,
-    ) -> Option<Vec<StreamName>> {
+    ) -> Option<Vec<StreamSpec>> {
         let (definition, settings) = self.settings.of(activation).ok()?;
         may_run(caller, definition).ok()?;
         // No activation: what may not be kept keeps no connections.
         let asking = definition.discover(settings, self.lend_to(activation.workspace_id));
-        let found = timeout_at(until, asking).await.ok()?.ok()?;
-        Some(found.streams.into_iter().map(|it| it.name).collect())
+        Some(timeout_at(until, asking).await.ok()?.ok()?.streams)
     }
 
     /// Which parts of a filter the source takes over in a read of `stream`.

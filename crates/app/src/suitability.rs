@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use linkspan_domain::{
-    Caller, Capability, Code, Denied, Problem, StreamName, SyncMode, WorkspaceConnector,
-    WorkspaceConnectorId,
+    Caller, Capability, Code, Denied, Problem, StreamName, StreamSettings, SyncMode,
+    WorkspaceConnector, WorkspaceConnectorId,
 };
 
-use crate::{SettingsError, Sources, sources::may_run};
+use crate::{SettingsError, Sources, near::listed, sources::may_run};
 
 /// Why an activation cannot sync like that.
 #[derive(Debug, thiserror::Error)]
@@ -30,9 +30,15 @@ pub enum Unsuitable {
     Replaces,
     /// An incremental sync has nothing to tell new records by.
     #[error(
-        "an incremental sync needs a cursor_column in the streams of workspace connector {0}; set one, or sync in full"
+        "an incremental sync needs a cursor_column for each stream of workspace connector {id}, and {}; set one in its streams, or sync in full",
+        without(.lacking)
     )]
-    CursorRequired(WorkspaceConnectorId),
+    CursorRequired {
+        /// Of which activation.
+        id: WorkspaceConnectorId,
+        /// The streams without one. Empty: all.
+        lacking: Vec<StreamName>,
+    },
 }
 
 impl Problem for Unsuitable {
@@ -41,13 +47,13 @@ impl Problem for Unsuitable {
             Self::Denied(_) => Code::PermissionDenied,
             Self::Settings(error) => error.code(),
             Self::Unsupported(_) | Self::Replaces => Code::TypeUnsupported,
-            Self::CursorRequired(_) => Code::CursorRequired,
+            Self::CursorRequired { .. } => Code::CursorRequired,
         }
     }
 
     fn pointer(&self) -> Option<String> {
         match self {
-            Self::CursorRequired(_) => Some("/data/attributes/mode".to_owned()),
+            Self::CursorRequired { .. } => Some("/data/attributes/mode".to_owned()),
             Self::Denied(_) | Self::Settings(_) | Self::Unsupported(_) | Self::Replaces => None,
         }
     }
@@ -95,37 +101,47 @@ pub(crate) async fn mode(
         // It goes on where the last one ended, or begins anew.
         return Ok(wanted.unwrap_or(SyncMode::Incremental));
     }
-    match wanted {
-        Some(SyncMode::Full) => Ok(SyncMode::Full),
-        Some(SyncMode::Incremental) if !has_cursor(sources, activation, streams).await? => {
-            Err(Unsuitable::CursorRequired(activation.id))
-        }
-        Some(SyncMode::Incremental) => Ok(SyncMode::Incremental),
-        None if has_cursor(sources, activation, streams).await? => Ok(SyncMode::Incremental),
-        None => Ok(SyncMode::Full),
+    if wanted == Some(SyncMode::Full) {
+        return Ok(SyncMode::Full);
+    }
+    match (lacking(sources, activation, streams).await?, wanted) {
+        (None, _) => Ok(SyncMode::Incremental),
+        (Some(_), None) => Ok(SyncMode::Full),
+        (Some(lacking), Some(_)) => Err(Unsuitable::CursorRequired { id: activation.id, lacking }),
     }
 }
 
-/// Whether it is known what tells new records from old ones, in each of `streams` or, without any, in all.
-async fn has_cursor(
+/// Those of `streams` or, without any, of all, of which it is not known what tells new records from old ones. None: it is of
+/// each. An empty list: of no stream at all.
+async fn lacking(
     sources: &Sources,
     activation: &WorkspaceConnector,
     streams: &[StreamName],
-) -> Result<bool, SettingsError> {
-    let known = |it: &StreamName| {
-        activation.stream_settings(it).is_some_and(|it| it.cursor_column.is_some())
+) -> Result<Option<Vec<StreamName>>, SettingsError> {
+    let has_cursor = |it: &StreamSettings| it.cursor_column.is_some();
+    let lacks = |it: &&StreamName| !activation.stream_settings(it).is_some_and(has_cursor);
+    let settings = &activation.streams;
+    let lacking: Vec<_> = if !streams.is_empty() {
+        streams.iter().filter(lacks).cloned().collect()
+    } else if !settings.iter().any(has_cursor) {
+        return Ok(Some(Vec::new()));
+    } else if settings.iter().any(|it| it.stream.is_none() && has_cursor(it)) {
+        settings.iter().filter_map(|it| it.stream.as_ref()).filter(lacks).cloned().collect()
+    } else {
+        // Only some streams are spoken of. If the system does not say which others there are, the run will.
+        let Ok(all) = sources.discover(activation, LOOKING).await? else { return Ok(None) };
+        all.streams.iter().map(|it| &it.name).filter(lacks).cloned().collect()
     };
-    let mut settings = activation.streams.iter();
-    if !streams.is_empty() {
-        return Ok(streams.iter().all(known));
+    Ok((!lacking.is_empty()).then_some(lacking))
+}
+
+/// Which streams have no cursor, continuing a sentence.
+fn without(lacking: &[StreamName]) -> String {
+    const TOLD: usize = 5;
+    let names = || listed(lacking.iter().map(StreamName::as_str), TOLD);
+    match lacking {
+        [] => "there is none".to_owned(),
+        [_] => format!("{} has none", names()),
+        _ => format!("{} have none", names()),
     }
-    if settings.clone().all(|it| it.cursor_column.is_none()) {
-        return Ok(false);
-    }
-    if settings.any(|it| it.stream.is_none() && it.cursor_column.is_some()) {
-        return Ok(activation.streams.iter().all(|it| it.cursor_column.is_some()));
-    }
-    // Only some streams are spoken of. If the system does not say which others there are, the run will.
-    let all = sources.discover(activation, LOOKING).await?;
-    Ok(all.map_or(true, |all| all.streams.iter().all(|it| known(&it.name))))
 }

@@ -47,7 +47,8 @@ impl ConnectorMappings {
     /// Create a mapping
     ///
     /// The expression is read, and tried on records of the stream when there are some: all that it makes of them has to fit the
-    /// schema of the target model. The next run maps all records of the stream.
+    /// schema of the target model. A stream that has none, and that the system says it does not have, is refused. The next run maps
+    /// all records of the stream.
     #[oai(path = "/", method = "post", operation_id = "create_connector_mapping")]
     async fn create(
         &self,

@@ -26,14 +26,42 @@ pub enum ActivationError {
         status: Availability,
     },
     /// A stream that it names is not there.
-    #[error("there is no stream `{stream}`; {}", some(.known))]
+    #[error("there is no stream `{stream}`; {near}")]
     NoSuchStream {
         /// Where it is named.
         pointer: String,
         /// Which stream.
         stream: StreamName,
-        /// Those that there are.
-        known: Vec<StreamName>,
+        /// Which there are, continuing the sentence.
+        near: String,
+    },
+    /// A column that its settings name is not there.
+    #[error("{} `{column}`; {near}", lacking(stream.as_ref()))]
+    NoSuchColumn {
+        /// Where it is named.
+        pointer: String,
+        /// The stream that lacks it. None: all that the settings are for.
+        stream: Option<StreamName>,
+        /// Which column.
+        column: String,
+        /// Which there are, continuing the sentence.
+        near: String,
+    },
+    /// Nothing can be written under the name of a stream.
+    #[error("{failure}")]
+    Unwritable {
+        /// Where it is named.
+        pointer: String,
+        /// What the type says.
+        failure: Failure,
+    },
+    /// Each push would be a change of the source, and so be pushed again.
+    #[error("the stream `{stream}` is what its records are read from; push into another")]
+    PushedIntoItself {
+        /// Where it is named.
+        pointer: String,
+        /// Which stream.
+        stream: StreamName,
     },
     /// The activation that records are to be taken from is not there.
     #[error(
@@ -76,7 +104,11 @@ impl Problem for ActivationError {
             Self::Record(error) => error.code(),
             Self::Settings(error) => error.code(),
             Self::NotAvailable { .. } => Code::ConnectorNotAvailable,
-            Self::NoSuchStream { .. } | Self::NoSuchSource { .. } => Code::Invalid,
+            Self::NoSuchStream { .. }
+            | Self::NoSuchColumn { .. }
+            | Self::Unwritable { .. }
+            | Self::PushedIntoItself { .. }
+            | Self::NoSuchSource { .. } => Code::Invalid,
             Self::Config(error) => config_code(error),
             Self::InvalidConfig { .. } => Code::InvalidConfig,
             Self::UnexpectedStatus(_) => Code::UnexpectedStatus,
@@ -89,9 +121,11 @@ impl Problem for ActivationError {
         match self {
             Self::Record(error) => error.pointer(),
             Self::NotAvailable { .. } => Some("/data/relationships/connector".to_owned()),
-            Self::NoSuchStream { pointer, .. } | Self::NoSuchSource { pointer, .. } => {
-                Some(pointer.clone())
-            }
+            Self::NoSuchStream { pointer, .. }
+            | Self::NoSuchColumn { pointer, .. }
+            | Self::Unwritable { pointer, .. }
+            | Self::PushedIntoItself { pointer, .. }
+            | Self::NoSuchSource { pointer, .. } => Some(pointer.clone()),
             Self::Config(
                 ConfigError::UnknownSecret { pointer } | ConfigError::NothingStored { pointer },
             ) => below_config(pointer),
@@ -114,15 +148,9 @@ pub(super) const fn config_code(error: &ConfigError) -> Code {
     }
 }
 
-/// A few of the streams that there are.
-fn some(known: &[StreamName]) -> String {
-    const NAMED: usize = 10;
-    let names = known.iter().take(NAMED).map(|it| format!("`{it}`")).collect::<Vec<_>>().join(", ");
-    match known.len() {
-        0 => "there is none".to_owned(),
-        count if count > NAMED => format!("there are {names} and {} more", count - NAMED),
-        _ => format!("there are {names}"),
-    }
+fn lacking(stream: Option<&StreamName>) -> String {
+    let none = || "none of the streams that these settings are for has a column".to_owned();
+    stream.map_or_else(none, |it| format!("the stream `{it}` has no column"))
 }
 
 /// The faults in a sentence. They quote no values.

@@ -1,52 +1,38 @@
-//! The streams that activations name: whether they are there.
+//! The streams that activations name, and columns of them: whether they are there.
 
-use std::collections::{HashMap, hash_map::Entry};
+use std::collections::{HashMap, HashSet, hash_map::Entry};
 
-use linkspan_domain::{Call, StreamName, StreamSettings, WorkspaceConnector, WorkspaceConnectorId};
+use linkspan_domain::{
+    Call, StreamName, StreamSettings, StreamSource, StreamSpec, WorkspaceConnector,
+    WorkspaceConnectorId,
+};
 use tokio::time::Instant;
 
 use super::{ActivationError, Activations};
-use crate::suitability::LOOKING;
+use crate::{near::near, suitability::LOOKING};
 
 impl Activations {
-    /// Refuses streams that are not there, of those that `activation` names and `before` does not. What a system does not
-    /// say is not known, and passes.
+    /// Refuses streams and columns that are not there, of those that `activation` names and `before` does not, and names that
+    /// nothing can be written under. What a system does not say is not known, and passes.
     pub(super) async fn require_streams(
         &self,
         call: &Call,
         activation: &WorkspaceConnector,
         before: &[StreamSettings],
     ) -> Result<(), ActivationError> {
-        let is_new = |it: &StreamSettings| {
-            !before.iter().any(|old| (&old.stream, &old.source) == (&it.stream, &it.source))
-        };
         let until = Instant::now() + LOOKING;
-        // Of each activation its streams, if its system said which they are.
-        let mut answers: HashMap<WorkspaceConnectorId, Option<Vec<StreamName>>> = HashMap::new();
-        for (at, named) in activation.streams.iter().enumerate().filter(|(_, it)| is_new(it)) {
-            let (member, id, stream) = match (&named.source, &named.stream) {
-                (Some(source), _) => {
-                    ("source/stream", source.workspace_connector_id, &source.stream)
-                }
-                (None, Some(stream)) => ("stream", activation.id, stream),
-                (None, None) => continue,
+        let mut sight = Sight { activations: self, call, activation, until, seen: HashMap::new() };
+        for (at, named) in activation.streams.iter().enumerate() {
+            let same = |old: &&StreamSettings| {
+                (&old.stream, &old.source) == (&named.stream, &named.source)
             };
-            let known = match answers.entry(id) {
-                Entry::Occupied(it) => it.into_mut(),
-                Entry::Vacant(it) if named.source.is_none() => {
-                    it.insert(self.sources.names(&call.caller, activation, until).await)
+            let known = before.iter().find(same);
+            match (&named.stream, &named.source) {
+                (Some(stream), Some(source)) if known.is_none() => {
+                    sight.require_push(at, stream, source).await?;
                 }
-                Entry::Vacant(it) => {
-                    let source = self.source(call, activation, id, at).await?;
-                    it.insert(self.sources.names(&call.caller, &source, until).await)
-                }
-            };
-            if let Some(known) = known
-                && !known.contains(stream)
-            {
-                let pointer = format!("{STREAMS}/{at}/{member}");
-                let (stream, known) = (stream.clone(), known.clone());
-                return Err(ActivationError::NoSuchStream { pointer, stream, known });
+                (_, None) => sight.require_own(at, named, known).await?,
+                (_, Some(_)) => {}
             }
         }
         Ok(())
@@ -67,10 +53,165 @@ impl Activations {
         let pointer = || format!("{STREAMS}/{at}/source/workspace_connector_id");
         found.ok_or_else(|| ActivationError::NoSuchSource { pointer: pointer(), id })
     }
+
+    /// Whether a push of `activation` into `stream` would change the stream of `source` that it takes its records from.
+    fn changes_its_source(
+        &self,
+        activation: &WorkspaceConnector,
+        stream: &StreamName,
+        source: (&WorkspaceConnector, &StreamName),
+    ) -> bool {
+        let settings = self.sources.settings();
+        let (Ok((into, target)), Ok((from, origin))) =
+            (settings.of(activation), settings.of(source.0))
+        else {
+            return false;
+        };
+        into.place(&target) == from.place(&origin) && into.read_as(stream) == *source.1
+    }
 }
 
 /// Where streams are in a body.
 const STREAMS: &str = "/data/attributes/streams";
+
+/// What there is, as far as anybody had to look.
+struct Sight<'a> {
+    activations: &'a Activations,
+    call: &'a Call,
+    /// Whose streams are named.
+    activation: &'a WorkspaceConnector,
+    until: Instant,
+    /// The activations that records are taken from, and under none what the activation itself has.
+    seen: HashMap<Option<WorkspaceConnectorId>, Seen>,
+}
+
+/// An activation, and its streams if its system said which they are.
+struct Seen {
+    activation: WorkspaceConnector,
+    streams: Option<Vec<StreamSpec>>,
+}
+
+impl Sight<'_> {
+    /// The activation `source` that stream `at` takes its records from, or the activation itself.
+    async fn of(
+        &mut self,
+        source: Option<WorkspaceConnectorId>,
+        at: usize,
+    ) -> Result<&Seen, ActivationError> {
+        let Self { activations, call, activation, until, .. } = *self;
+        match self.seen.entry(source) {
+            Entry::Occupied(it) => Ok(it.into_mut()),
+            Entry::Vacant(it) => {
+                let activation = match source {
+                    None => activation.clone(),
+                    Some(id) => activations.source(call, activation, id, at).await?,
+                };
+                let sources = &activations.sources;
+                let streams = sources.streams(&call.caller, &activation, until).await;
+                Ok(it.insert(Seen { activation, streams }))
+            }
+        }
+    }
+
+    /// Passes if records of `source` can be pushed as `stream`.
+    async fn require_push(
+        &mut self,
+        at: usize,
+        stream: &StreamName,
+        source: &StreamSource,
+    ) -> Result<(), ActivationError> {
+        let (activations, activation) = (self.activations, self.activation);
+        let seen = self.of(Some(source.workspace_connector_id), at).await?;
+        if let Some(known) = &seen.streams {
+            require_stream(known, &source.stream, || format!("{STREAMS}/{at}/source/stream"))?;
+        }
+        let pointer = format!("{STREAMS}/{at}/stream");
+        let settings = activations.sources.settings();
+        if let Err(failure) = settings.definition(&activation.connector_type)?.accepts(stream) {
+            return Err(ActivationError::Unwritable { pointer, failure });
+        }
+        if activations.changes_its_source(activation, stream, (&seen.activation, &source.stream)) {
+            return Err(ActivationError::PushedIntoItself { pointer, stream: stream.clone() });
+        }
+        Ok(())
+    }
+
+    /// Passes if the stream that `named` speaks of is there, and has the columns that it names. What `before` says needs no
+    /// other look.
+    async fn require_own(
+        &mut self,
+        at: usize,
+        named: &StreamSettings,
+        before: Option<&StreamSettings>,
+    ) -> Result<(), ActivationError> {
+        let columns = columns(named);
+        let is_same = before.is_some_and(|it| self::columns(it) == columns);
+        let stream = named.stream.as_ref().filter(|_| before.is_none());
+        if stream.is_none() && (is_same || columns.is_empty()) {
+            return Ok(());
+        }
+        let activation = self.activation;
+        let Some(known) = &self.of(None, at).await?.streams else { return Ok(()) };
+        if let Some(stream) = stream {
+            require_stream(known, stream, || format!("{STREAMS}/{at}/stream"))?;
+        }
+        let is_meant = |it: &&StreamSpec| {
+            let settings = activation.stream_settings(&it.name);
+            activation.shows(it.name.as_str()) && settings == Some(named)
+        };
+        let meant: Vec<_> = known.iter().filter(is_meant).collect();
+        for (member, column) in columns {
+            require_column(&meant, column, || format!("{STREAMS}/{at}/{member}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// The columns that settings name, and where they do.
+fn columns(settings: &StreamSettings) -> Vec<(String, &str)> {
+    let cursor = settings.cursor_column.iter().map(|it| ("cursor_column".to_owned(), it.as_str()));
+    let key = settings.primary_key.iter().enumerate();
+    cursor.chain(key.map(|(at, it)| (format!("primary_key/{at}"), it.as_str()))).collect()
+}
+
+/// Passes if `stream` is one of `known`.
+pub(crate) fn require_stream(
+    known: &[StreamSpec],
+    stream: &StreamName,
+    pointer: impl Fn() -> String,
+) -> Result<(), ActivationError> {
+    if known.iter().any(|it| it.name == *stream) {
+        return Ok(());
+    }
+    let near = near(stream.as_str(), known.iter().map(|it| it.name.as_str()));
+    Err(ActivationError::NoSuchStream { pointer: pointer(), stream: stream.clone(), near })
+}
+
+/// Passes if one of the streams that are `meant` has the column: a name that none of them has is a mistake.
+fn require_column(
+    meant: &[&StreamSpec],
+    column: &str,
+    pointer: impl Fn() -> String,
+) -> Result<(), ActivationError> {
+    // Of a stream without a field it is not known what it will have.
+    let may_have = |it: &&StreamSpec| it.fields.is_empty() || it.field(column).is_some();
+    if meant.is_empty() || meant.iter().any(may_have) {
+        return Ok(());
+    }
+    let stream = match meant {
+        [only] => Some(only.name.clone()),
+        _ => None,
+    };
+    let mut told = HashSet::new();
+    let fields = meant.iter().flat_map(|it| &it.fields).map(|it| it.name.as_str());
+    let near = near(column, fields.filter(|it| told.insert(*it)));
+    Err(ActivationError::NoSuchColumn {
+        pointer: pointer(),
+        stream,
+        column: column.to_owned(),
+        near,
+    })
+}
 
 #[cfg(test)]
 mod tests {
@@ -126,6 +267,61 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_column_that_the_stream_lacks_is_refused_with_those_that_it_has() {
+        let at = |place: &str, says: &str| {
+            Err((format!("/data/attributes/streams/{place}"), says.to_owned()))
+        };
+        for (named, expected) in [
+            (json!([{ "stream": "files", "cursor_column": "at", "primary_key": ["id"] }]), Ok(())),
+            (
+                json!([{ "lag": 5 }, { "stream": "files", "cursor_column": "ta" }]),
+                at(
+                    "1/cursor_column",
+                    "the stream `files` has no column `ta`; there are `id`, `at`",
+                ),
+            ),
+            (
+                json!([{ "stream": "files", "primary_key": ["id", "total"] }]),
+                at(
+                    "0/primary_key/1",
+                    "the stream `files` has no column `total`; there are `id`, `at`",
+                ),
+            ),
+            // What is said of all has to be of use to one of them.
+            (json!([{ "cursor_column": "total" }]), Ok(())),
+            (
+                json!([{ "cursor_column": "total" }, { "stream": "public.orders" }]),
+                at(
+                    "0/cursor_column",
+                    "none of the streams that these settings are for has a column `total`; there are `id`, `at`",
+                ),
+            ),
+        ] {
+            assert_eq!(create("wide", named.clone()).await, expected, "{named}");
+            assert_eq!(create("down", named.clone()).await, Ok(()), "nobody knows: {named}");
+            assert_eq!(create("shop", named.clone()).await, Ok(()), "no columns: {named}");
+        }
+    }
+
+    #[tokio::test]
+    async fn only_columns_that_are_named_anew_are_looked_for() {
+        let gone = || json!({ "stream": "files", "cursor_column": "gone" });
+        let change = async |named: Value| {
+            let stage = activations(vec![activation(|it| {
+                it.config.insert("host".to_owned(), json!("wide"));
+                it.streams = streams(json!([gone()]));
+            })]);
+            let patch =
+                ActivationPatch { streams: Some(streams(named)), ..ActivationPatch::default() };
+            outcome(stage.update(&call(Role::Designer), id(30), None, patch).await)
+        };
+        assert_eq!(change(json!([gone(), { "lag": 5 }])).await, Ok(()));
+        let changed = json!([{ "stream": "files", "cursor_column": "absent" }]);
+        let refused = change(changed).await.unwrap_err();
+        assert_eq!(refused.0, "/data/attributes/streams/0/cursor_column");
+    }
+
+    #[tokio::test]
     async fn only_what_is_named_anew_is_looked_for() {
         let gone = || streams(json!([{ "stream": "gone", "lag": 5 }]));
         let change = async |named: Value| {
@@ -141,7 +337,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_output_takes_from_a_stream_of_an_activation_beside_it() {
-        let push = async |source: u128, stream: &str| {
+        let push_as = async |source: u128, stream: &str, out: &str, kind: &str| {
             let beside = activation(|it| {
                 it.id = id(31);
                 // What is sealed opens for its own row alone.
@@ -152,20 +348,25 @@ mod tests {
                 it.id = id(32);
                 it.workspace_id = lower_workspace();
             });
-            let stage = activations(vec![activation(|_| {}), beside, elsewhere]);
+            let output = activation(|it| it.connector_type = kind.parse().unwrap());
+            let stage = activations(vec![output, beside, elsewhere]);
             let id: WorkspaceConnectorId = id(source);
             let from = json!({ "workspace_connector_id": id, "stream": stream });
-            let named = streams(json!([{ "stream": "out", "source": from }]));
+            let named = streams(json!([{ "stream": out, "source": from }]));
             let patch = ActivationPatch { streams: Some(named), ..ActivationPatch::default() };
             let own: WorkspaceConnectorId = crate::fixtures::id(30);
             let done = stage.update(&call(Role::Designer), own, None, patch).await;
             outcome(done).map_err(|(pointer, _)| pointer)
         };
-        let at = |member: &str| Err(format!("/data/attributes/streams/0/source/{member}"));
+        let push = async |source, stream| push_as(source, stream, "out", "fake").await;
+        let at = |member: &str| Err(format!("/data/attributes/streams/0/{member}"));
         assert_eq!(push(31, "files").await, Ok(()));
-        assert_eq!(push(31, "nothing").await, at("stream"));
+        assert_eq!(push(31, "nothing").await, at("source/stream"));
         for other in [30, 32, 33] {
-            assert_eq!(push(other, "files").await, at("workspace_connector_id"), "{other}");
+            assert_eq!(push(other, "files").await, at("source/workspace_connector_id"), "{other}");
         }
+        assert_eq!(push_as(31, "files", "?", "double").await, at("stream"), "no name there");
+        assert_eq!(push_as(31, "files", "files", "double").await, Ok(()));
+        assert_eq!(push_as(31, "files", "files", "fake").await, at("stream"), "into itself");
     }
 }

@@ -231,6 +231,21 @@ async fn a_mapping_is_kept_if_it_fits_the_records_that_are_there() {
 }
 
 #[tokio::test]
+async fn a_stream_that_is_not_there_is_not_mapped() {
+    let create = async |stream: &str, samples| {
+        let mapping = NewMapping { stream: stream.parse().unwrap(), ..new(GOOD) };
+        mappings(&keep(Vec::new()), samples).create(&call(Role::Designer), mapping).await
+    };
+    assert_eq!(code(create("files", &[]).await), "ok");
+    let error = create("file", &[]).await.unwrap_err();
+    assert_eq!(error.code().to_string(), "resource.invalid");
+    assert_eq!(error.pointer().as_deref(), Some("/data/attributes/stream"));
+    assert!(error.to_string().contains("`files`"), "{error}");
+    let has_records = create("file", &["{\"id\":1,\"mail\":null}"]).await;
+    assert_eq!(code(has_records), "ok", "it was there");
+}
+
+#[tokio::test]
 async fn what_does_not_fit_is_named_without_its_values() {
     let samples = ["{\"id\":1,\"mail\":\"not an address\"}"];
     let error =

@@ -86,6 +86,26 @@ async fn an_incremental_run_needs_a_cursor_for_every_stream_it_names() {
 }
 
 #[tokio::test]
+async fn streams_without_a_cursor_are_named() {
+    let says = async |stored, streams: &[&str]| {
+        let sync = run(Some(SyncMode::Incremental), streams);
+        start(stored, sync, Ok(())).await.unwrap_err().to_string()
+    };
+    let none = says(activation(|_| {}), &[]).await;
+    assert!(none.contains("and there is none;"), "{none}");
+    let named = || with_cursor(Some("files"));
+    let others = says(named(), &[]).await;
+    assert!(others.contains("and `public.orders`, `audit.logins` have none;"), "{others}");
+    let asked = says(named(), &["files", "audit.logins"]).await;
+    assert!(asked.contains("and `audit.logins` has none;"), "{asked}");
+    let mut all_but_one = with_cursor(None);
+    let without = StreamSettings { cursor_column: None, ..named().streams.remove(0) };
+    all_but_one.streams.push(without);
+    let one = says(all_but_one, &[]).await;
+    assert!(one.contains("and `files` has none;"), "{one}");
+}
+
+#[tokio::test]
 async fn one_run_at_a_time() {
     let busy = activation(|it| it.status = Status::Processing);
     assert_eq!(code(start(busy, run(None, &[]), Ok(())).await), "sync.already_in_progress");

@@ -67,17 +67,24 @@ fn an_activation_is_changed_in_what_flags_name_and_nothing_else() {
         "--set",
         "cursor_column=updated_at",
         "--set",
-        "delimiter=;",
+        "delimiter=,",
     ]);
     assert_eq!(changed["name"], "orders");
     let shown = show(&program, "orders");
     assert_eq!(shown["config"]["path"], "sales.csv", "{shown}");
-    assert_eq!(shown["config"]["delimiter"], ";");
+    assert_eq!(shown["config"]["delimiter"], ",");
     assert_eq!(shown["streams"][0]["cursor_column"], "updated_at");
     program.json(&["activations", "set", "orders", "--unset", "cursor_column", "--set", "lag=5"]);
     let shown = show(&program, "orders");
     assert_eq!(shown["streams"][0].get("cursor_column"), None, "{shown}");
     assert_eq!(shown["streams"][0]["lag"], 5);
+
+    let misspelt = ["activations", "set", "orders", "--set", "cursor_column=udpated_at"];
+    let misspelt = program.run(&misspelt);
+    assert_eq!(misspelt.code, 2);
+    let says =
+        "the stream `sales` has no column `udpated_at`; there are `id`, `customer`, `updated_at`";
+    assert!(misspelt.stderr.contains(says), "{}", misspelt.stderr);
 
     let stream = ["activations", "set", "orders", "--set", "lag=7", "--stream"];
     let absent = program.run(&[&stream[..], &["nothing"]].concat());
@@ -87,6 +94,8 @@ fn an_activation_is_changed_in_what_flags_name_and_nothing_else() {
     assert!(absent.stderr.contains(says), "{}", absent.stderr);
     program.json(&[&stream[..], &["sales"]].concat());
     assert_eq!(show(&program, "orders")["streams"][1], json!({ "stream": "sales", "lag": 7 }));
+    program.json(&["activations", "set", "orders", "--unset", "streams.sales"]);
+    assert_eq!(show(&program, "orders")["streams"], json!([{ "lag": 5 }]));
 
     let nothing = program.run(&["activations", "set", "orders"]);
     assert_eq!(nothing.code, 2);
