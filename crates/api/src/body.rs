@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 pub(crate) use json::{patch, present};
 pub(crate) use plain::{Plain, PlainBody};
 
-use self::json::{attributes, check, json};
+use self::json::{attributes, check, check_numbers, json};
 
 /// Reading what stands somewhere in a body.
 pub(crate) mod nested {
@@ -57,6 +57,8 @@ pub(crate) trait Written: DeserializeOwned + Send {
     const REQUIRED: &'static [&'static str] = &[];
     /// Relationships that stand for attributes.
     const LINKS: &'static [Link] = &[];
+    /// Whether it has a condition, whose numbers must keep their digits.
+    const HAS_CONDITION: bool = false;
 
     /// A body, to begin from.
     fn example() -> Option<Value> {
@@ -187,6 +189,9 @@ fn unwrap<W: Written>(
     identify: impl FnOnce(Option<String>) -> Result<(), Failure>,
 ) -> Result<W, Failure> {
     let Envelope { data } = json(body)?;
+    if W::HAS_CONDITION {
+        check_numbers(body)?;
+    }
     let expected = W::Of::TYPE;
     if data.r#type != expected {
         let detail = format!("the type has to be `{expected}` here");

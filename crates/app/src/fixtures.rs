@@ -11,8 +11,8 @@ use std::{
 use async_trait::async_trait;
 use linkspan_domain::{
     Actor, AuthorizationFlow, Availability, Call, Caller, Category, Connector, ConnectorId,
-    ContentHash, Failures, Fence, FieldKind, Id, KeyHash, ListQuery, OrganizationId, Page,
-    PersonId, Position, Problem, Receipt, Resource, Role, RunOutcome, Secret, StreamField,
+    ContentHash, Direction, Failures, Fence, FieldKind, Id, KeyHash, ListQuery, OrganizationId,
+    Page, PersonId, Position, Problem, Receipt, Resource, Role, RunOutcome, Secret, StreamField,
     StreamName, StreamSpec, StreamState, SyncLog, SyncLogId, UploadedFile, Visible, Workspace,
     WorkspaceConnector, WorkspaceConnectorId, WorkspaceId,
     ports::{
@@ -271,7 +271,8 @@ pub(crate) struct Fake;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FakeSettings {
-    /// `down`, `slow`, `rude`, `wide` for one whose streams have columns, or any other for a system that works.
+    /// `down`, `slow`, `rude`, `empty` where nothing is to be read, `wide` for one whose streams have columns, or any other
+    /// for a system that works.
     host: String,
     #[expect(dead_code, reason = "only its place in the schema counts")]
     port: Option<u16>,
@@ -295,6 +296,9 @@ impl ConnectorType for Fake {
         match cx.settings.host.as_str() {
             "down" => Err(Failure::unavailable("down", cx.settings.password.expose().clone())),
             "slow" => std::future::pending().await,
+            "empty" if cx.direction == Direction::Input => {
+                Err(Failure::NotFound("anything".to_owned()))
+            }
             "rude" => Err(Failure::Refused(format!("no to {}", cx.settings.password.expose()))),
             _ => Ok(CheckOutcome::ok(format!("hello {}", cx.settings.password.expose()))),
         }

@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use linkspan_domain::{
-    Caller, Condition, Denied, Permission, StreamName, StreamSpec, WorkspaceConnector, WorkspaceId,
+    Caller, Condition, Denied, Direction, Permission, StreamName, StreamSpec, WorkspaceConnector,
+    WorkspaceId,
 };
 use linkspan_sdk::{Definition, Discovered, Environment, Failure, Pushed};
 use serde_json::Value;
@@ -39,16 +40,18 @@ impl Sources {
         &self.settings
     }
 
-    /// Tries settings in `workspace`. A failure is an answer here, not an error.
+    /// Tries settings in `workspace`, to read or to write. A failure is an answer here, not an error.
     pub(crate) async fn check(
         &self,
         workspace: WorkspaceId,
+        direction: Direction,
         definition: &Definition,
         settings: Value,
     ) -> Checked {
         let start = Instant::now();
         // No activation: settings that are only being tried keep no connections.
-        let checking = definition.check(settings, self.lend_to(workspace));
+        let environment = Environment { direction, ..self.lend_to(workspace) };
+        let checking = definition.check(settings, environment);
         let answer = timeout(PATIENCE, checking).await.unwrap_or_else(|_| Err(too_slow()));
         let latency = start.elapsed();
         match answer {

@@ -184,6 +184,12 @@ impl Table {
         Err(self.nothing())
     }
 
+    /// Lists the bucket, in which nothing needs to be yet.
+    pub(crate) async fn reach(&self) -> Result<CheckOutcome, Failure> {
+        self.bucket.list(self.pattern.literal()).await?.next().await?;
+        Ok(CheckOutcome::ok(format!("the bucket `{}` can be listed", self.bucket.name())))
+    }
+
     /// What the objects offer as a stream.
     pub(crate) async fn spec(&self) -> Result<StreamSpec, Failure> {
         let objects = self.objects().await?;
@@ -285,7 +291,12 @@ impl Table {
     }
 
     fn nothing(&self) -> Failure {
-        Failure::NotFound(format!("an object of `{}` that matches the path", self.bucket.name()))
+        let ending = match self.formats {
+            Formats::One(_) => "",
+            Formats::ByName => " and whose name ends as one of CSV, JSON Lines or Parquet",
+        };
+        let bucket = self.bucket.name();
+        Failure::NotFound(format!("an object of `{bucket}` that {}{ending}", self.pattern))
     }
 
     /// The columns of `objects`, as a sample tells them.

@@ -125,6 +125,17 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// How long a connection that nobody uses stays open.
 const IDLE: Duration = Duration::from_mins(5);
 
+/// How much of a refusal is repeated, in bytes: a server may quote a long value.
+const SAID: usize = 500;
+
+/// That `system` refused, in its own words: they are about a query, and what is wrong with it only the server knows.
+pub(crate) fn refused(system: &str, error: &sqlx::Error) -> Failure {
+    let said =
+        error.as_database_error().map_or("without a word", sqlx::error::DatabaseError::message);
+    let said = &said[..said.floor_char_boundary(SAID)];
+    Failure::Refused(format!("{system} refused: {said}; correct that there, and try again"))
+}
+
 /// A setting that must be there.
 pub(crate) fn required(field: &str, value: Option<&String>) -> Result<String, Failure> {
     value.cloned().ok_or_else(|| Failure::setting(field, "is required without `connection_string`"))

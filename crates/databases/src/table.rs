@@ -29,6 +29,16 @@ impl<W> Table<W> {
         format!("{}.{}", self.schema, self.name)
     }
 
+    /// Why it is not read: a refusal comes with the name of the stream.
+    pub(crate) fn unread(&self, failure: Failure) -> Failure {
+        match failure {
+            Failure::Refused(why) => {
+                Failure::Refused(format!("the stream `{}` cannot be read: {why}", self.stream()))
+            }
+            other => other,
+        }
+    }
+
     /// Whether its name can be that of a stream.
     fn is_stream(&self) -> bool {
         Identifier::guard("stream", &self.stream()).is_ok()

@@ -323,7 +323,7 @@ impl Database {
             Pools::Postgres(pool) => pool
                 .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 .await
-                .map(Session::postgres),
+                .map(|it| Session::postgres(it, pool)),
         }
         .map_err(sqlx_error)
     }
@@ -334,7 +334,7 @@ impl Database {
             Pools::Sqlite { writer, .. } => {
                 writer.begin_with("BEGIN IMMEDIATE").await.map(Session::sqlite)
             }
-            Pools::Postgres(pool) => pool.begin().await.map(Session::postgres),
+            Pools::Postgres(pool) => pool.begin().await.map(|it| Session::postgres(it, pool)),
         }
         .map_err(sqlx_error)
     }

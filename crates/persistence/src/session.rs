@@ -1,7 +1,9 @@
 //! One unit of work on the database: a transaction.
 
 use std::{
+    convert::Infallible,
     ops::ControlFlow,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -12,13 +14,24 @@ use sea_orm::{
     ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement, Value, Values,
 };
 use sea_query_sqlx::SqlxValues;
-use sqlx::{AssertSqlSafe, Postgres, Sqlite, Transaction, query::Query};
-use tokio::sync::Mutex;
+use sqlx::{
+    AssertSqlSafe, Connection, PgConnection, PgPool, Postgres, Row, Sqlite, Transaction,
+    postgres::{PgConnectOptions, PgRow},
+    query::Query,
+};
+use tokio::{
+    select,
+    sync::{Mutex, oneshot},
+    time::timeout,
+};
 
 use crate::{
     error::{query_error, sqlx_error, stopped_error, store_error},
     instant::{sqlite_text, storable},
 };
+
+/// How long stopping a statement may take.
+const STOPPING: Duration = Duration::from_secs(5);
 
 /// After how many steps of its machine SQLite is asked whether a statement takes too long.
 const STEPS: i32 = 10_000;
@@ -32,7 +45,8 @@ pub(crate) struct Session(Inner);
 
 enum Inner {
     Sqlite(Mutex<Transaction<'static, Sqlite>>),
-    Postgres(Mutex<Transaction<'static, Postgres>>),
+    /// Shared with a statement that is being stopped, and where its server is.
+    Postgres(Arc<Mutex<Transaction<'static, Postgres>>>, Arc<PgConnectOptions>),
 }
 
 impl Session {
@@ -40,15 +54,19 @@ impl Session {
         Self(Inner::Sqlite(Mutex::new(transaction)))
     }
 
-    pub(crate) fn postgres(transaction: Transaction<'static, Postgres>) -> Self {
-        Self(Inner::Postgres(Mutex::new(transaction)))
+    /// `transaction` is one of `pool`.
+    pub(crate) fn postgres(transaction: Transaction<'static, Postgres>, pool: &PgPool) -> Self {
+        Self(Inner::Postgres(Arc::new(Mutex::new(transaction)), pool.connect_options()))
     }
 
     /// Keeps what was written, and ends the session.
     pub(crate) async fn commit(self) -> Result<(), StoreError> {
         match self.0 {
             Inner::Sqlite(transaction) => transaction.into_inner().commit().await,
-            Inner::Postgres(transaction) => transaction.into_inner().commit().await,
+            Inner::Postgres(transaction, _) => match Arc::into_inner(transaction) {
+                Some(transaction) => transaction.into_inner().commit().await,
+                None => Err(abandoned()),
+            },
         }
         .map_err(sqlx_error)
     }
@@ -91,7 +109,8 @@ impl Session {
         self.query_all_raw(statement).await.map_err(store_error)
     }
 
-    /// As [`rows_of`](Self::rows_of), of a statement that is stopped once it took so long.
+    /// As [`rows_of`](Self::rows_of), of a statement that is stopped once it took so long, or nobody waits for it any more:
+    /// a connection that is at work is of no use to others.
     pub(crate) async fn rows_within(
         &self,
         limit: Duration,
@@ -99,25 +118,27 @@ impl Session {
         values: Vec<Value>,
     ) -> Result<Vec<QueryResult>, StoreError> {
         let statement = Statement::from_sql_and_values(self.get_database_backend(), sql, values);
+        // Who waits for the rows holds one end.
+        let (given_up, _waiting) = oneshot::channel::<Infallible>();
         let rows: Result<Vec<QueryResult>, sqlx::Error> = match &self.0 {
             Inner::Sqlite(it) => {
                 let mut transaction = it.lock().await;
                 let until = Instant::now() + limit;
                 let mut handle = transaction.lock_handle().await.map_err(sqlx_error)?;
-                handle.set_progress_handler(STEPS, move || Instant::now() < until);
+                let goes_on = move || !given_up.is_closed() && Instant::now() < until;
+                handle.set_progress_handler(STEPS, goes_on);
                 drop(handle);
                 let rows = sqlite(statement).fetch_all(&mut **transaction).await;
                 // If nobody waits for the rows any more, the pool does this.
                 transaction.lock_handle().await.map_err(sqlx_error)?.remove_progress_handler();
                 rows.map(|rows| rows.into_iter().map(QueryResult::from).collect())
             }
-            Inner::Postgres(it) => {
-                let mut transaction = it.lock().await;
-                // 0 would be no limit.
-                let set = format!("SET LOCAL statement_timeout = {}", limit.as_millis().max(1));
-                let set = sqlx::raw_sql(AssertSqlSafe(set));
-                set.execute(&mut **transaction).await.map_err(sqlx_error)?;
-                let rows = postgres(statement).fetch_all(&mut **transaction).await;
+            Inner::Postgres(it, server) => {
+                let work =
+                    stoppable(Arc::clone(it), Arc::clone(server), limit, statement, given_up);
+                // It goes on when it is given up, until the statement is stopped.
+                let rows = tokio::spawn(work).await;
+                let rows = rows.map_err(|error| StoreError::Unavailable(error.into()))?;
                 rows.map(|rows| rows.into_iter().map(QueryResult::from).collect())
             }
         };
@@ -142,7 +163,7 @@ impl Session {
                     }
                 }
             }
-            Inner::Postgres(it) => {
+            Inner::Postgres(it, _) => {
                 let mut transaction = it.lock().await;
                 let mut rows = postgres(statement).fetch(&mut **transaction);
                 while let Some(row) = rows.try_next().await.map_err(sqlx_error)? {
@@ -165,7 +186,7 @@ impl ConnectionTrait for Session {
     fn get_database_backend(&self) -> DbBackend {
         match self.0 {
             Inner::Sqlite(_) => DbBackend::Sqlite,
-            Inner::Postgres(_) => DbBackend::Postgres,
+            Inner::Postgres(..) => DbBackend::Postgres,
         }
     }
 
@@ -174,7 +195,7 @@ impl ConnectionTrait for Session {
             Inner::Sqlite(it) => {
                 sqlite(statement).execute(&mut **it.lock().await).await.map(ExecResult::from)
             }
-            Inner::Postgres(it) => {
+            Inner::Postgres(it, _) => {
                 postgres(statement).execute(&mut **it.lock().await).await.map(ExecResult::from)
             }
         };
@@ -185,7 +206,9 @@ impl ConnectionTrait for Session {
         let sql = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
         let done = match &self.0 {
             Inner::Sqlite(it) => sql.execute(&mut **it.lock().await).await.map(ExecResult::from),
-            Inner::Postgres(it) => sql.execute(&mut **it.lock().await).await.map(ExecResult::from),
+            Inner::Postgres(it, _) => {
+                sql.execute(&mut **it.lock().await).await.map(ExecResult::from)
+            }
         };
         done.map_err(query_error)
     }
@@ -196,7 +219,7 @@ impl ConnectionTrait for Session {
                 .fetch_optional(&mut **it.lock().await)
                 .await
                 .map(|row| row.map(QueryResult::from)),
-            Inner::Postgres(it) => postgres(statement)
+            Inner::Postgres(it, _) => postgres(statement)
                 .fetch_optional(&mut **it.lock().await)
                 .await
                 .map(|row| row.map(QueryResult::from)),
@@ -210,13 +233,58 @@ impl ConnectionTrait for Session {
                 .fetch_all(&mut **it.lock().await)
                 .await
                 .map(|rows| rows.into_iter().map(QueryResult::from).collect()),
-            Inner::Postgres(it) => postgres(statement)
+            Inner::Postgres(it, _) => postgres(statement)
                 .fetch_all(&mut **it.lock().await)
                 .await
                 .map(|rows| rows.into_iter().map(QueryResult::from).collect()),
         };
         rows.map_err(query_error)
     }
+}
+
+/// The rows of `statement`, which is stopped at the `server` once it took as long as `limit` or is `given_up`.
+///
+/// Only then the transaction ends: a connection that was given back sooner would be waited for, and one that was closed
+/// would leave the server at work.
+async fn stoppable(
+    transaction: Arc<Mutex<Transaction<'static, Postgres>>>,
+    server: Arc<PgConnectOptions>,
+    limit: Duration,
+    statement: Statement,
+    mut given_up: oneshot::Sender<Infallible>,
+) -> Result<Vec<PgRow>, sqlx::Error> {
+    let mut transaction = transaction.lock_owned().await;
+    // 0 would be no limit. Who compiles a long condition for the processor hears of neither limit nor end meanwhile.
+    let begin = format!(
+        "SET LOCAL statement_timeout = {}; SET LOCAL jit = off; SELECT pg_backend_pid()",
+        limit.as_millis().max(1)
+    );
+    let begun = sqlx::raw_sql(AssertSqlSafe(begin)).fetch_one(&mut **transaction).await?;
+    let process: i32 = begun.try_get(0)?;
+    select! {
+        rows = postgres(statement).fetch_all(&mut **transaction) => rows,
+        () = given_up.closed() => {
+            match timeout(STOPPING, stop(&server, process)).await {
+                Ok(Ok(())) => {}
+                // It goes on until its limit.
+                Ok(Err(error)) => tracing::debug!(%error, "a statement could not be stopped"),
+                Err(_) => tracing::debug!("a statement could not be stopped in time"),
+            }
+            Err(abandoned())
+        }
+    }
+}
+
+fn abandoned() -> sqlx::Error {
+    sqlx::Error::Protocol("a statement of the transaction was given up".to_owned())
+}
+
+/// Has `server` stop what its `process` is at. That takes another connection, which may be one too many for the pool.
+async fn stop(server: &PgConnectOptions, process: i32) -> Result<(), sqlx::Error> {
+    let mut connection = PgConnection::connect_with(server).await?;
+    let stop = sqlx::query("SELECT pg_cancel_backend($1)").persistent(false).bind(process);
+    stop.execute(&mut connection).await?;
+    connection.close().await
 }
 
 fn sqlite(statement: Statement) -> Query<'static, Sqlite, SqlxValues> {

@@ -2,6 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
+use linkspan_domain::Direction;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +29,8 @@ pub struct Cx<T: ConnectorType> {
     /// Names the pool of connections to keep for this activation; `None` for settings that are only
     /// being tried.
     pub pool_key: Option<PoolKey>,
+    /// Whether records are to be read or written. Only a check needs to know.
+    pub direction: Direction,
     /// Cancelled when nobody waits for the result any more. Waiting at an `await` needs no look at
     /// it: the work is dropped there. Long computations should ask.
     pub cancel: CancellationToken,
@@ -49,6 +52,7 @@ impl<T: ConnectorType> Cx<T> {
             limits,
             paces,
             activation,
+            direction,
             cancel,
         } = environment;
         let pool_key = activation.map(|activation| PoolKey::of(activation, &settings));
@@ -63,6 +67,7 @@ impl<T: ConnectorType> Cx<T> {
             database_hosts,
             limits,
             pool_key,
+            direction,
             cancel,
         })
     }

@@ -3,7 +3,7 @@
 use std::{env::temp_dir, path::Path, sync::Arc};
 
 use linkspan_domain::{
-    WorkspaceConnectorId,
+    Direction, WorkspaceConnectorId,
     ports::{Limits, Outbound},
 };
 use tokio_util::sync::CancellationToken;
@@ -27,6 +27,8 @@ pub struct Environment {
     pub paces: Paces,
     /// For which activation, if the settings belong to one; draft settings do not.
     pub activation: Option<WorkspaceConnectorId>,
+    /// Whether records are to be read or written there, which a check may look at.
+    pub direction: Direction,
     /// Stops the use when cancelled.
     pub cancel: CancellationToken,
 }
@@ -57,7 +59,7 @@ impl Default for SourceLimits {
 
 impl Environment {
     /// An environment that reaches the world through `outbound`, sees no file, lets connections go
-    /// wherever `database_hosts` permits, and has the scratch folder of the operating system.
+    /// wherever `database_hosts` permits, and has the scratch folder of the operating system. It is for reading.
     pub fn new(outbound: Arc<dyn Outbound>, database_hosts: Arc<dyn HostGuard>) -> Self {
         Self {
             outbound,
@@ -67,6 +69,7 @@ impl Environment {
             limits: SourceLimits::default(),
             paces: Paces::default(),
             activation: None,
+            direction: Direction::Input,
             cancel: CancellationToken::new(),
         }
     }

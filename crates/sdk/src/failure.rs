@@ -8,7 +8,7 @@ use linkspan_domain::{Code, Secrets, ports::Cause};
 ///
 /// Each message is shown to the person who uses the connector: it says what failed and what to do,
 /// and repeats no secret and no value of the settings. What the system itself said is the `source`,
-/// which is for the log of the operator.
+/// which is for the log of the operator, unless nobody else knows why it refused.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// What was handed in does not fit: settings, parameters, a request.

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use linkspan_app::Patch;
-use linkspan_domain::Code;
+use linkspan_domain::{Code, Decimal};
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use crate::problem::Failure;
 
@@ -35,6 +35,48 @@ pub(super) fn check(body: &[u8]) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Refuses a body with a number that loses digits when it is read, as those of 64 bits keep no more than 17.
+pub(super) fn check_numbers(body: &[u8]) -> Result<(), Failure> {
+    let (mut in_text, mut is_escaped, mut place) = (false, false, 0);
+    while let Some(byte) = body.get(place) {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if in_text => is_escaped = true,
+            b'"' => in_text = !in_text,
+            b'-' | b'0'..=b'9' if !in_text => {
+                let rest = &body[place..];
+                let is_part = |it: &u8| it.is_ascii_digit() || b"+-.eE".contains(it);
+                let length = rest.iter().position(|it| !is_part(it)).unwrap_or(rest.len());
+                if !is_kept(&rest[..length]) {
+                    return Err(rounded(&body[..place]));
+                }
+                place += length;
+                continue;
+            }
+            _ => {}
+        }
+        place += 1;
+    }
+    Ok(())
+}
+
+/// Whether `number` is the same after it was read. What is none is refused elsewhere.
+fn is_kept(number: &[u8]) -> bool {
+    let Ok(written) = std::str::from_utf8(number) else { return true };
+    let Ok(read) = serde_json::from_str::<Number>(written) else { return true };
+    Decimal::parse(written) == Decimal::parse(&read.to_string())
+}
+
+fn rounded(before: &[u8]) -> Failure {
+    let line = before.split(|it| *it == b'\n').count();
+    let column = before.iter().rev().take_while(|it| **it != b'\n').count() + 1;
+    let detail = format!(
+        "the number at line {line}, column {column} has more digits than can be kept; write it as a text, \
+         which fields that hold decimals compare with exactly"
+    );
+    Failure::new(Code::RequestMalformed, detail)
 }
 
 /// Reads `body` as a `T`. What the parser says is not repeated as it is: it quotes values.
@@ -197,6 +239,27 @@ mod tests {
         assert!(check(nested(DEPTH + 1).as_bytes()).is_err());
         let text = format!(r#"["{}\"{}"]"#, "[".repeat(100), "{".repeat(100));
         assert!(check(text.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn a_number_that_would_be_rounded_is_refused() {
+        for number in [
+            "12345678901234567890.12",
+            "-9007199254740993.0",
+            "0.1000000000000000000001",
+            "18446744073709551616",
+            "1e-400",
+        ] {
+            let body = format!("{{\"a\": 1,\n \"b\": [{number}]}}");
+            let refused = format!("{:?}", check_numbers(body.as_bytes()).unwrap_err());
+            assert!(refused.contains("line 2, column 8"), "{number}: {refused}");
+        }
+        for number in
+            ["0.1", "-0", "1.50", "1E2", "18446744073709551615", "0.30000000000000004", "1e300"]
+        {
+            let body = format!("{{\"12345678901234567890.12\": {number}, \"b\": \"\\\"1e-400\"}}");
+            assert!(check_numbers(body.as_bytes()).is_ok(), "{number}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use poem_openapi::registry::MetaSchema;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Map, Value};
 
-use super::{Input, attributes, json};
+use super::{Input, attributes, json, json::check_numbers};
 use crate::{
     problem::Failure,
     schema::{inline, object, one_of},
@@ -22,6 +22,8 @@ pub(crate) trait PlainBody: DeserializeOwned + Send {
     const NAME: &'static str;
     /// The JSON:API type in the envelope, if there is one.
     const TYPE: &'static str;
+    /// Whether it has a condition, whose numbers must keep their digits.
+    const HAS_CONDITION: bool = false;
 
     /// Its shape.
     fn schema() -> MetaSchema;
@@ -53,6 +55,9 @@ impl<B: PlainBody> Input for Plain<B> {
 
     fn read(body: &[u8], _: Option<&str>) -> Result<Self, Failure> {
         let mut all: Map<String, Value> = json(body)?;
+        if B::HAS_CONDITION {
+            check_numbers(body)?;
+        }
         let Some(data) = all.remove("data") else { return attributes(all, "").map(Self) };
         if let Some(name) = all.keys().next() {
             let detail = "there is no such member beside `data`";

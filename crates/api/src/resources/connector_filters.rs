@@ -169,6 +169,7 @@ struct NewFilterBody {
 impl Written for NewFilterBody {
     type Of = ConnectorFilter;
     const NAME: &'static str = "NewConnectorFilter";
+    const HAS_CONDITION: bool = true;
     const REQUIRED: &'static [&'static str] = &["config"];
     const LINKS: &'static [Link] = &[
         Link { name: "connector", target: "connector", attribute: "connector_id" },
@@ -214,6 +215,7 @@ struct FilterPatchBody {
 impl Written for FilterPatchBody {
     type Of = ConnectorFilter;
     const NAME: &'static str = "ConnectorFilterPatch";
+    const HAS_CONDITION: bool = true;
 }
 
 impl FilterPatchBody {

@@ -73,6 +73,7 @@ impl EntityQuery {
 impl PlainBody for EntityQuery {
     const NAME: &'static str = "EntityQuery";
     const TYPE: &'static str = "entity_query";
+    const HAS_CONDITION: bool = true;
 
     fn schema() -> MetaSchema {
         let properties = vec![

@@ -161,6 +161,7 @@ pub(super) fn limit_schema() -> MetaSchema {
 impl PlainBody for RecordQuery {
     const NAME: &'static str = "RecordQuery";
     const TYPE: &'static str = "record_query";
+    const HAS_CONDITION: bool = true;
 
     fn schema() -> MetaSchema {
         let properties = vec![

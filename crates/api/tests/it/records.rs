@@ -4,6 +4,7 @@ use linkspan_domain::{
     Retention, RunCounts, RunEnd, RunOutcome, StreamMemory, SyncLogId, SyncMode, ports::Cause,
 };
 use linkspan_sdk::{Checkpoint, ContentHash, Finish, HeldRun, Opening, Rejected, Rows};
+use poem::http::Method;
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 
@@ -192,6 +193,20 @@ async fn records_are_found_by_what_they_say() {
     assert_eq!(find(json!({})).await.listed("key").len(), 20, "the default size");
     assert_eq!(find(json!({ "stream": "none" })).await.listed("key"), [""; 0]);
 
+    let long = r#"{"n": {"_gt": 12345678901234567890.12}}"#;
+    let filter = format!(
+        r#"{{"data": {{"type": "connector_filter", "attributes": {{"config": {long}}}}}}}"#
+    );
+    for (path, body) in [
+        ("/v1/records/query", format!(r#"{{"where": {long}}}"#)),
+        ("/v1/entities/query", format!(r#"{{"model": "people", "where": {long}}}"#)),
+        ("/v1/connector-filters", filter),
+    ] {
+        let json = admin.with("Content-Type", "application/json");
+        let refused = json.send(Method::POST, path, Some(body)).await;
+        let problem = refused.refused(400, "request.malformed");
+        assert!(problem["detail"].as_str().unwrap().contains("write it as a text"), "{problem}");
+    }
     let wrong = json!({ "where": { "city": { "_equals": "Rome" } } });
     let problem = admin
         .post("/v1/records/query", wrong)

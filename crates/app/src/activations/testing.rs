@@ -1,8 +1,8 @@
 //! Testing connections: whether settings work, kept as history.
 
 use linkspan_domain::{
-    Act, Attribute, Call, Caller, ConfigError, ConnectionTest, ConnectionTestId, Event, Filter,
-    FilterTest, FilterValue, ListQuery, Page, SplitConfig, Status, WorkspaceConnector,
+    Act, Attribute, Call, Caller, ConfigError, ConnectionTest, ConnectionTestId, Direction, Event,
+    Filter, FilterTest, FilterValue, ListQuery, Page, SplitConfig, Status, WorkspaceConnector,
     WorkspaceConnectorId, WorkspaceId, join_config,
 };
 use linkspan_sdk::Definition;
@@ -23,15 +23,18 @@ impl Activations {
         draft: Draft,
     ) -> Result<ConnectionTest, ActivationError> {
         call.caller.require(WorkspaceConnector::WRITE)?;
-        let connector_type = match draft.of {
-            DraftOf::Type(key) => key,
-            DraftOf::Connector(id) => self.connector(call, id).await?.entry.connector_type,
+        let (connector_type, direction) = match draft.of {
+            DraftOf::Type(key) => (key, Direction::Input),
+            DraftOf::Connector(id) => {
+                let entry = self.connector(call, id).await?.entry;
+                (entry.connector_type, entry.direction)
+            }
         };
         let definition = self.sources.settings().definition(&connector_type)?;
         may_run(&call.caller, definition)?;
         let split = definition.manifest.config_schema.split(draft.config);
         let workspace = call.caller.visible.workspace;
-        let checked = self.check(workspace, definition, split).await;
+        let checked = self.check(workspace, direction, definition, split).await;
         Ok(self.keep_test(call, None, definition, checked).await?)
     }
 
@@ -50,7 +53,12 @@ impl Activations {
         let stored = settings.open(&activation)?;
         let is_as_kept = overrides.is_empty();
         let merged = definition.manifest.config_schema.merge(&stored, overrides);
-        let checked = self.check(activation.workspace_id, definition, merged).await;
+        let direction = match activation.pushes().next() {
+            Some(_) => Direction::Output,
+            None => Direction::Input,
+        };
+        let workspace = activation.workspace_id;
+        let checked = self.check(workspace, direction, definition, merged).await;
         if checked.ok && is_as_kept && activation.status == Status::Error {
             self.mend(call, id).await?;
         }
@@ -91,13 +99,14 @@ impl Activations {
     async fn check(
         &self,
         workspace: WorkspaceId,
+        direction: Direction,
         definition: &Definition,
         split: Result<SplitConfig, ConfigError>,
     ) -> Checked {
         match split {
             Ok(SplitConfig { public, secrets }) => {
                 let config = join_config(public, &secrets);
-                self.sources.check(workspace, definition, config).await
+                self.sources.check(workspace, direction, definition, config).await
             }
             Err(error) => Checked {
                 ok: false,

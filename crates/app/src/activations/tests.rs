@@ -1,8 +1,8 @@
 //! Tests of activations: their life, their settings and their secrets.
 
 use linkspan_domain::{
-    AuthorizationFlow, Availability, Problem, ResourceType, Role, StreamSettings,
-    WorkspaceConnector,
+    AuthorizationFlow, Availability, Direction, Missing, Problem, ResourceType, Role, SchemaPolicy,
+    StreamSettings, StreamSource, WorkspaceConnector,
     ports::{Change, StoreError},
 };
 use serde_json::{Map, Value, json};
@@ -347,6 +347,36 @@ async fn a_connection_that_fails_is_an_answer() {
     let (action, details) = stage.tests.act();
     assert_eq!(action, "workspace_connector.tested");
     assert_eq!(details["ok"], true);
+}
+
+#[tokio::test]
+async fn where_records_are_written_nothing_needs_to_be_read() {
+    let call = call(Role::Designer);
+    let empty = || object(json!({ "host": "empty", "password": PLANTED }));
+    let source = StreamSource { workspace_connector_id: id(31), stream: "orders".parse().unwrap() };
+    let push = StreamSettings {
+        stream: Some("orders".parse().unwrap()),
+        cursor_column: None,
+        cursor_type: None,
+        cursor_after: None,
+        primary_key: Vec::new(),
+        lag: None,
+        schema_policy: SchemaPolicy::Evolve,
+        missing: Missing::Delete,
+        retention_days: None,
+        source: Some(source),
+    };
+    for (streams, direction, ok) in
+        [(Vec::new(), Direction::Input, false), (vec![push], Direction::Output, true)]
+    {
+        let connector = connector(|it| it.entry.direction = direction);
+        let stage = stage(connector, vec![activation(|it| it.streams = streams)]);
+        let test = stage.activations.test(&call, id(30), empty()).await.unwrap();
+        assert_eq!(test.ok, ok, "{}", test.message);
+        let draft = Draft { of: DraftOf::Connector(id(20)), config: empty() };
+        let test = stage.activations.test_draft(&call, draft).await.unwrap();
+        assert_eq!(test.ok, ok, "{}", test.message);
+    }
 }
 
 #[tokio::test(start_paused = true)]

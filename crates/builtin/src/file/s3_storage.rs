@@ -1,6 +1,6 @@
 //! Files of several formats in a bucket of Amazon S3, or of a server that speaks as it does.
 
-use linkspan_domain::{Category, Condition, StreamName};
+use linkspan_domain::{Category, Condition, Direction, StreamName};
 use linkspan_sdk::{
     BatchSink, CheckOutcome, ConnectorType, Cx, Discovered, Failure, Intake, ReadRequest, Sink,
     SinkEntry, Source, SourceEntry, WriteMode, WriteRequest, sink, source,
@@ -48,7 +48,10 @@ impl ConnectorType for S3Storage {
     }
 
     async fn check(cx: &Cx<Self>) -> Result<CheckOutcome, Failure> {
-        table(cx)?.check().await
+        match cx.direction {
+            Direction::Input => table(cx)?.check().await,
+            Direction::Output => table(cx)?.reach().await,
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Which objects make a stream, and what it is called.
 
+use std::fmt;
+
 use globset::{GlobBuilder, GlobMatcher};
 use linkspan_domain::StreamName;
 use linkspan_sdk::Failure;
@@ -58,6 +60,17 @@ impl Pattern {
 
     pub(crate) fn matches(&self, key: &str) -> bool {
         key.starts_with(&self.literal) && self.glob.as_ref().is_none_or(|it| it.is_match(key))
+    }
+}
+
+/// Which keys, continuing "an object that".
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.glob {
+            Some(glob) => write!(f, "matches `{}`", glob.glob()),
+            None if self.literal.is_empty() => f.write_str("has something in it"),
+            None => write!(f, "begins with `{}`", self.literal),
+        }
     }
 }
 

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use arrow_array::{
     Array, ArrayRef, Int64Array, RecordBatch, StringArray, cast::AsArray, types::Int64Type,
 };
-use linkspan_domain::{Fence, FieldKind, StreamField, StreamSpec, SyncLogId, WorkspaceConnectorId};
+use linkspan_domain::{
+    Direction, Fence, FieldKind, StreamField, StreamSpec, SyncLogId, WorkspaceConnectorId,
+};
 use linkspan_sdk::{
-    BatchWriter, Change, ChangeKind, Failure, HeldRun, Push, ReadRequest, RecordVersion, WriteMode,
-    WriteRequest, arrow_schema, conformance,
+    BatchWriter, Change, ChangeKind, Environment, Failure, HeldRun, Push, ReadRequest,
+    RecordVersion, WriteMode, WriteRequest, arrow_schema, conformance,
 };
 use linkspan_testkit::journal;
 use serde_json::{Value, json};
@@ -101,6 +103,36 @@ async fn a_large_stream_is_sent_in_parts_and_read_back_whole() {
         it.records.column(0).as_primitive::<Int64Type>().values().to_vec()
     });
     assert!(ids.eq(0..200_000));
+}
+
+#[tokio::test]
+async fn to_write_nothing_needs_to_be_there_but_the_bucket() {
+    let bucket = Bucket::with(&[("in/people.txt", "Ann")]).await;
+    let check = async |direction, settings| {
+        let environment = Environment { direction, ..bucket.environment.clone() };
+        let checked = definition("s3_storage").check(settings, environment).await;
+        checked.map_or_else(|it| it.to_string(), |it| it.message)
+    };
+    let prefixed = || below(&bucket, "out/");
+    let listed = format!("the bucket `{}` can be listed", bucket.name);
+    assert_eq!(check(Direction::Output, prefixed()).await, listed);
+    let mut gone = prefixed();
+    gone["bucket"] = json!("linkspan-no-such-bucket");
+    assert!(check(Direction::Output, gone).await.contains("was not found"));
+
+    let mut all = prefixed();
+    all.as_object_mut().unwrap().remove("prefix");
+    for (settings, words) in [
+        (prefixed(), "that begins with `out/` and whose name ends as"),
+        (
+            bucket.settings("in/*.csv", json!({ "format": "csv" })),
+            "that matches `in/*.csv` was not",
+        ),
+        (all, "that has something in it and whose name ends as"),
+    ] {
+        let refused = check(Direction::Input, settings).await;
+        assert!(refused.contains(words), "{refused}");
+    }
 }
 
 #[tokio::test]

@@ -43,6 +43,15 @@ pub(crate) async fn read(
     request: ReadRequest,
     out: &mut BatchSink,
 ) -> Result<(), Failure> {
+    read_all(pool, table, request, out).await.map_err(|it| table.unread(it))
+}
+
+async fn read_all(
+    pool: &MySqlPool,
+    table: &Table,
+    request: ReadRequest,
+    out: &mut BatchSink,
+) -> Result<(), Failure> {
     let mut connection = Reading::on(answered(pool.acquire()).await?);
     for statement in BEGIN {
         answered(sqlx::raw_sql(statement).execute(&mut *connection)).await?;

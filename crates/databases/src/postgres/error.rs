@@ -3,6 +3,8 @@
 use linkspan_sdk::Failure;
 use sqlx::{Error, postgres::PgDatabaseError};
 
+use crate::server::refused;
+
 /// What a failure names that is about what records say.
 pub(super) const RECORDS: &str = "the records";
 
@@ -32,7 +34,8 @@ pub(crate) fn failure(system: &str, error: Error) -> Failure {
             line: None,
             reason: "it is not valid in the encoding of the database".to_owned(),
         },
-        Some(_) => Failure::unavailable(system, error),
+        Some(code) if is_outage(code) => Failure::unavailable(system, error),
+        Some(_) => refused(system, &error),
         None => match error {
             Error::Tls(_) => Failure::Refused(
                 "no encrypted connection could be agreed on; check `sslmode` and the server's certificate".to_owned(),
@@ -40,6 +43,12 @@ pub(crate) fn failure(system: &str, error: Error) -> Failure {
             other => Failure::unavailable(system, other),
         },
     }
+}
+
+/// Whether the same may succeed in a moment: the connection is lost, the server ends or lacks something, or others were
+/// in the way.
+fn is_outage(code: &str) -> bool {
+    ["08", "40", "53", "55P03", "57P"].iter().any(|it| code.starts_with(it))
 }
 
 /// What `error` means to someone who writes.

@@ -32,6 +32,15 @@ pub(crate) async fn read(
     request: ReadRequest,
     out: &mut BatchSink,
 ) -> Result<(), Failure> {
+    read_all(pool, table, request, out).await.map_err(|it| table.unread(it))
+}
+
+async fn read_all(
+    pool: &PgPool,
+    table: &Table,
+    request: ReadRequest,
+    out: &mut BatchSink,
+) -> Result<(), Failure> {
     let said = |error| failure("the database", error);
     let mut connection = Reading::on(pool.acquire().await.map_err(said)?);
     sqlx::raw_sql(BEGIN).execute(&mut *connection).await.map_err(said)?;

@@ -370,6 +370,48 @@ async fn columns_with_hostile_names_are_read() {
 }
 
 #[tokio::test]
+async fn a_query_that_the_server_refuses_is_no_outage() {
+    let database = database(
+        "create table people (id int primary key, name text not null); insert into people values (1, 'a'), (2, 'b');
+         create view several as select id, (select name from people) as name from people;
+         create function fail(number int, state char(5)) returns int deterministic begin
+           if state = '08S01' then signal sqlstate '08S01' set mysql_errno = number, message_text = 'no to you'; end if;
+           signal sqlstate '45000' set mysql_errno = number, message_text = 'no to you';
+         end;",
+    )
+    .await;
+    let settings = settings(&database);
+    let read = async |view: &str| {
+        let stream = format!("{}.{view}", database.name()).parse().unwrap();
+        read(&settings, ReadRequest::full(stream)).await.unwrap_err()
+    };
+    let refused = read("several").await;
+    assert!(matches!(refused, Failure::Refused(_)) && !refused.is_retryable(), "{refused:?}");
+    let text = refused.to_string();
+    let stream = format!("`{}.several`", database.name());
+    assert!(text.contains(&stream) && text.contains("more than 1 row"), "{text}");
+
+    let mut connection = database.connect().await;
+    for (number, state, is_outage) in [
+        (1053, "08S01", true),
+        (1205, "HY000", true),
+        (1226, "HY000", true),
+        (1317, "HY000", false),
+        (1690, "HY000", false),
+        (3024, "HY000", false),
+    ] {
+        let view = format!(
+            "create or replace view failing as select id, fail({number}, '{state}') as it from people"
+        );
+        sqlx::raw_sql(AssertSqlSafe(view)).execute(&mut connection).await.unwrap();
+        let failed = read("failing").await;
+        assert_eq!(failed.is_retryable(), is_outage, "{number}: {failed:?}");
+        assert_eq!(failed.to_string().contains("no to you"), !is_outage, "{failed}");
+    }
+    database.remove().await;
+}
+
+#[tokio::test]
 async fn the_parts_of_a_large_table_have_each_row_once() {
     let database = database(
         "create table large (id bigint primary key, text varchar(1000) not null);

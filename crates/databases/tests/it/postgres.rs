@@ -241,6 +241,51 @@ async fn a_read_that_nobody_takes_lets_go_of_the_server() {
 }
 
 #[tokio::test]
+async fn a_query_that_the_server_refuses_is_no_outage() {
+    let database = database(
+        "create table people as select 1 as id, 0 as nought;
+         create view divided as select id / nought as it from people;
+         create view slow as select pg_sleep(60)::text as it from people;
+         create function raise(code text) returns int language plpgsql volatile as
+           $$ begin raise exception using errcode = code, message = 'no to ' || code; end $$;",
+    )
+    .await;
+    let mut connection = database.connect().await;
+    let hurried = format!("alter database {} set statement_timeout = '1s'", database.name());
+    sqlx::raw_sql(AssertSqlSafe(hurried)).execute(&mut connection).await.unwrap();
+    let settings = settings(&database);
+    let read = async |view: &str| {
+        let stream = format!("public.{view}").parse().unwrap();
+        read(&settings, ReadRequest::full(stream)).await.unwrap_err()
+    };
+    for (view, said) in [("divided", "division by zero"), ("slow", "due to statement timeout")] {
+        let refused = read(view).await;
+        assert!(matches!(refused, Failure::Refused(_)) && !refused.is_retryable(), "{refused:?}");
+        let text = refused.to_string();
+        assert!(text.contains(&format!("`public.{view}`")) && text.contains(said), "{text}");
+    }
+    for (code, is_outage) in [
+        ("08006", true),
+        ("40001", true),
+        ("53200", true),
+        ("55P03", true),
+        ("57P01", true),
+        ("0A000", false),
+        ("2201B", false),
+        ("42883", false),
+        ("57014", false),
+        ("P0001", false),
+    ] {
+        let view = format!("create or replace view failing as select raise('{code}') as it");
+        sqlx::raw_sql(AssertSqlSafe(view)).execute(&mut connection).await.unwrap();
+        let failed = read("failing").await;
+        assert_eq!(failed.is_retryable(), is_outage, "{code}: {failed:?}");
+        assert_eq!(failed.to_string().contains(&format!("no to {code}")), !is_outage, "{failed}");
+    }
+    database.remove().await;
+}
+
+#[tokio::test]
 async fn the_parts_of_a_large_table_have_each_row_once() {
     let database = database(
         "create table large (id int8 primary key, text text not null);

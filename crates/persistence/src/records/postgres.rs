@@ -57,7 +57,7 @@ impl RecordStore for PostgresRecords {
         if let Leftovers::Discard { beyond } = leftovers {
             discard(&mut tx, &row, beyond).await?;
         }
-        lifecycle::open(Session::postgres(tx), &row, opening, generation).await
+        lifecycle::open(Session::postgres(tx, &self.pool), &row, opening, generation).await
     }
 
     async fn commit(&self, checkpoint: &Checkpoint) -> Result<Committed, StoreError> {
@@ -88,7 +88,7 @@ impl RecordStore for PostgresRecords {
         let counts = RunCounts { deleted, ..plan.counts(&checkpoint.rows, aside) };
         let counts = counts.plus(checkpoint.pushed);
         let advance = row.advance(load, &plan, deleted, generation);
-        let session = Session::postgres(tx);
+        let session = Session::postgres(tx, &self.pool);
         lifecycle::commit(session, &row, checkpoint, &advance, &counts).await?;
         Ok(Committed { counts, held })
     }
@@ -101,7 +101,7 @@ impl RecordStore for PostgresRecords {
         let mut tx = self.pool.begin().await.map_err(sqlx_error)?;
         let row = lock(&mut tx, load.run, load.activation, load.stream.as_str()).await?;
         row.generation_of(load)?;
-        let session = Session::postgres(tx);
+        let session = Session::postgres(tx, &self.pool);
         let left = parts::plan(&session, &row, proposes).await?;
         session.commit().await?;
         Ok(left)
@@ -111,7 +111,7 @@ impl RecordStore for PostgresRecords {
         let mut tx = self.pool.begin().await.map_err(sqlx_error)?;
         let row = lock(&mut tx, load.run, load.activation, load.stream.as_str()).await?;
         row.generation_of(load)?;
-        let session = Session::postgres(tx);
+        let session = Session::postgres(tx, &self.pool);
         parts::finish(&session, &row, number).await?;
         session.commit().await
     }
@@ -125,7 +125,7 @@ impl RecordStore for PostgresRecords {
             SyncMode::Full => swap(&mut tx, &row, generation, finish).await?,
             SyncMode::Incremental => 0,
         };
-        lifecycle::finish(Session::postgres(tx), &row, finish, generation, buried).await
+        lifecycle::finish(Session::postgres(tx, &self.pool), &row, finish, generation, buried).await
     }
 
     async fn page(&self, query: &RecordQuery) -> Result<Vec<Record>, StoreError> {
