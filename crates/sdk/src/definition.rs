@@ -1,5 +1,7 @@
 //! A connector type with its Rust types erased: what registries, engines and documents hold.
 
+mod runners;
+
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use futures_util::{
@@ -13,9 +15,9 @@ use linkspan_domain::{
 use serde_json::Value;
 
 use crate::{
-    BatchSink, BatchStream, BatchWriter, CheckOutcome, ConnectorType, Cx, Discovered, Environment,
-    Failure, Intake, Pushed, ReadRequest, SettingsFault, SinkEntry, SourceEntry, WriteMode,
-    WriteRequest, config_schema, schema::description, settings::Checker,
+    BatchSink, BatchStream, BatchWriter, CheckOutcome, ConnectorType, Discovered, Environment,
+    Failure, Intake, Pushed, ReadRequest, SettingsFault, WriteMode, WriteRequest, config_schema,
+    schema::description, settings::Checker,
 };
 
 /// Checks settings.
@@ -150,7 +152,7 @@ impl Definition {
         Self {
             accept: Arc::new(accept),
             place: Arc::new(place),
-            ..Self::new(manifest, runners::<T>(source, sink))
+            ..Self::new(manifest, runners::of::<T>(source, sink))
         }
     }
 
@@ -382,71 +384,6 @@ fn accepted<T: ConnectorType>(settings: Value) -> Result<T::Settings, Failure> {
     let settings = crate::parse("settings", settings)?;
     T::accept(&settings)?;
     Ok(settings)
-}
-
-fn runners<T: ConnectorType>(
-    source: Option<SourceEntry<T>>,
-    sink: Option<SinkEntry<T>>,
-) -> Runners {
-    let shared = Arc::<T::Shared>::default();
-    let open = move |settings: Value, environment| {
-        Cx::<T>::open(accepted::<T>, settings, environment, Arc::clone(&shared))
-    };
-    let source = source.map(|SourceEntry { discover, read, push_down, split }| SourceRunners {
-        discover: {
-            let open = open.clone();
-            Arc::new(move |settings, environment| {
-                let cx = open(settings, environment);
-                async move { discover(&cx?).await }.boxed()
-            })
-        },
-        read: {
-            let open = open.clone();
-            Arc::new(move |settings, request, environment, mut sink| {
-                let cx = open(settings, environment);
-                async move { read(&cx?, request, &mut sink).await }.boxed()
-            })
-        },
-        push_down: {
-            let open = open.clone();
-            Some(Arc::new(move |settings, stream, parts, environment| {
-                let cx = open(settings, environment);
-                async move { push_down(&cx?, &stream, &parts).await }.boxed()
-            }))
-        },
-        split: {
-            let open = open.clone();
-            Some(Arc::new(move |settings, stream, parts, environment| {
-                let cx = open(settings, environment);
-                async move { split(&cx?, &stream, parts).await }.boxed()
-            }))
-        },
-    });
-    let sink = sink.map(|SinkEntry { modes, write, read_as }| SinkRunners {
-        modes: modes.to_vec(),
-        read_as,
-        write: {
-            let open = open.clone();
-            Arc::new(move |settings, request, environment, mut intake| {
-                let cx = open(settings, environment);
-                async move { write(&cx?, request, &mut intake).await }.boxed()
-            })
-        },
-    });
-    let commands = T::commands().into_iter().map(|entry| {
-        let open = open.clone();
-        let run: CommandRunner = Arc::new(move |settings, parameters, environment| {
-            let (cx, run) = (open(settings, environment), entry.run);
-            async move { run(&cx?, parameters).await }.boxed()
-        });
-        (entry.manifest.name, run)
-    });
-    let commands = commands.collect();
-    let check: CheckRunner = Arc::new(move |settings, environment| {
-        let cx = open(settings, environment);
-        async move { T::check(&cx?).await }.boxed()
-    });
-    Runners { check, source, sink, commands }
 }
 
 #[cfg(test)]
