@@ -118,6 +118,8 @@ pub struct Definition {
     parameters: Arc<BTreeMap<String, Checker>>,
     accept: Accept,
     place: PlaceOf,
+    /// What kind of system the places are of.
+    system: ConnectorTypeKey,
 }
 
 type Accept = Arc<dyn Fn(&Value) -> Result<(), Failure> + Send + Sync>;
@@ -152,6 +154,7 @@ impl Definition {
         Self {
             accept: Arc::new(accept),
             place: Arc::new(place),
+            system: const { ConnectorTypeKey::of(T::SYSTEM) },
             ..Self::new(manifest, runners::of::<T>(source, sink))
         }
     }
@@ -162,6 +165,7 @@ impl Definition {
         let parameters = commands.map(|it| (it.name.clone(), Checker::new(&it.parameters)));
         Self {
             settings: Arc::new(Checker::new(manifest.config_schema.as_value())),
+            system: manifest.key.clone(),
             parameters: Arc::new(parameters.collect()),
             manifest: Arc::new(manifest),
             runners: Arc::new(runners),
@@ -170,12 +174,12 @@ impl Definition {
         }
     }
 
-    /// Which system `settings` point at, and which part of it. Activations of this type that point at the same have equal places,
-    /// whoever logs in.
+    /// Which system `settings` point at, and which part of it. Activations of types for the same systems that point at the same
+    /// one have equal places, whoever logs in.
     pub fn place(&self, settings: &Value) -> Place {
         let parts =
             (self.place)(settings).unwrap_or_else(|| self.taken_apart(settings).public.into());
-        Place::of(&self.manifest.key, parts)
+        Place::of(&self.system, parts)
     }
 
     /// What is wrong with `settings`, without trying them. Empty when they fit.
