@@ -150,15 +150,13 @@ impl Run<'_> {
             push.refused.extend(writer.refused());
             self.keep(&mut push, confirmed, counts, notes).await?;
             if push.is_full() {
-                writer = match self.flush(&mut push, writer, counts, notes).await? {
-                    Some(writer) => writer,
-                    None => {
-                        upto = 0;
-                        let (writer, load, begun) = self.open_push(&opening).await?;
-                        (push.load, push.begun) = (load, begun);
-                        writer
-                    }
-                };
+                let going_on = self.flush(&mut push, writer, counts, notes).await?;
+                if let Some(going_on) = going_on {
+                    writer = going_on;
+                } else {
+                    (writer, push.load, push.begun) = self.open_push(&opening).await?;
+                    upto = 0;
+                }
             }
         }
         self.end(&mut push, writer, counts, notes).await?;

@@ -87,7 +87,7 @@ impl Doctor {
 /// Looks at everything, and leaves it as it is.
 async fn examine(settings: &Settings) -> Vec<Finding> {
     let (master_key, keys) = master_key(settings);
-    let mut findings = Vec::from_iter(server(settings).await);
+    let mut findings: Vec<_> = server(settings).await.into_iter().collect();
     findings.extend([
         data_dir(settings),
         master_key,
