@@ -63,6 +63,37 @@ mod tests {
     }
 
     #[test]
+    fn this_machine_is_one_place_under_each_of_its_names() {
+        for (key, scheme) in [("postgresql", "postgres"), ("mysql", "mysql")] {
+            let at = |host: &str| {
+                place(key, &json!({ "connection_string": format!("{scheme}://ann@{host}/crm") }))
+            };
+            for name in ["LocalHost", "127.0.0.1", "[::1]", "[::ffff:127.0.0.1]"] {
+                assert_eq!(at("localhost"), at(name), "{key} {name}");
+            }
+            assert_ne!(at("localhost"), at("127.0.0.2"), "{key}: another server may listen there");
+        }
+    }
+
+    #[test]
+    fn a_database_is_the_same_place_for_all_types_that_reach_it() {
+        for (keys, scheme) in [
+            (&["postgresql", "postgres_identity"][..], "postgres"),
+            (&["mysql", "mariadb", "mysql_identity"], "mysql"),
+        ] {
+            let at = |key: &str| {
+                let string = format!("{scheme}://ann@db.example.com/crm");
+                let mut settings = json!({ "connection_string": string });
+                if key.ends_with("identity") {
+                    settings["table"] = json!("crm.people");
+                }
+                place(key, &settings)
+            };
+            assert!(keys.iter().all(|it| at(it) == at(keys[0])), "{keys:?}");
+        }
+    }
+
+    #[test]
     fn the_list_is_sorted() {
         assert!(super::all().is_sorted_by_key(|it| it.manifest.key.to_string()));
     }

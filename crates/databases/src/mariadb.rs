@@ -21,6 +21,7 @@ impl ConnectorType for Mariadb {
     const TAGS: &'static [&'static str] = &["sql", "mariadb"];
     const DOCS_URL: Option<&'static str> = Some("https://mariadb.com/kb/en/documentation/");
     const IS_QUERYABLE: bool = true;
+    const SYSTEM: &'static str = "mysql";
     type Settings = Settings;
     type Shared = PoolCache<MySqlPool>;
 

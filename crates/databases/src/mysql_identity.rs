@@ -26,6 +26,7 @@ impl ConnectorType for MysqlIdentity {
     const TAGS: &'static [&'static str] = &["sql", "mysql", "mariadb", "identity"];
     const DOCS_URL: Option<&'static str> =
         Some("https://dev.mysql.com/doc/refman/8.4/en/connecting.html");
+    const SYSTEM: &'static str = "mysql";
     type Settings = Settings;
     type Shared = PoolCache<MySqlPool>;
 

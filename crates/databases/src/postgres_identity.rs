@@ -25,6 +25,7 @@ impl ConnectorType for PostgresIdentity {
     const CATEGORY: Category = Category::Identity;
     const TAGS: &'static [&'static str] = &["sql", "postgres", "identity"];
     const DOCS_URL: Option<&'static str> = Some("https://www.postgresql.org/docs/");
+    const SYSTEM: &'static str = "postgresql";
     type Settings = Settings;
     type Shared = PoolCache<PgPool>;
 

@@ -120,7 +120,7 @@ impl Settings {
 impl Source for Postgresql {
     async fn discover(cx: &Cx<Self>) -> Result<Discovered, Failure> {
         let pool = postgres::pool(cx, cx.settings.connection()?).await?;
-        table::discovered(&Table::all(&pool).await?)
+        table::discovered(Table::all(&pool).await?)
     }
 
     async fn read(cx: &Cx<Self>, request: ReadRequest, out: &mut BatchSink) -> Result<(), Failure> {

@@ -1,6 +1,7 @@
 //! Where a database server is, who logs in, and how many connections are kept: the same for every make.
 
 use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     ops::{Deref, DerefMut},
     time::Duration,
 };
@@ -208,8 +209,7 @@ impl<M: Make> Connection<M> {
 
     /// What tells it from other databases, whoever logs in.
     pub(crate) fn place(&self) -> Value {
-        // Names of hosts know no upper case.
-        json!({ "host": self.host.to_lowercase(), "port": self.port, "database": self.database })
+        json!({ "host": host_of(&self.host), "port": self.port, "database": self.database })
     }
 
     /// The password, which is always given to the driver, if as nothing: else it might take the operator's
@@ -232,6 +232,15 @@ impl<M: Make> Connection<M> {
             },
         }
     }
+}
+
+/// What `host` is called among places: the machine that the program runs on has several names, and names know no upper
+/// case.
+fn host_of(host: &str) -> String {
+    let is_here = host.parse::<IpAddr>().is_ok_and(|it| {
+        [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()].contains(&it.to_canonical())
+    });
+    if is_here { "localhost".to_owned() } else { host.to_lowercase() }
 }
 
 /// The driver's options for a login.

@@ -1,5 +1,7 @@
 //! Tables, as the catalogs of databases describe them: the same for every make.
 
+use std::collections::BTreeSet;
+
 use linkspan_domain::{FieldKind, StreamField, StreamSpec};
 use linkspan_sdk::{CursorSpec, Discovered, Failure, LeftOut, Omission, Omitted};
 
@@ -14,6 +16,13 @@ pub(crate) struct Table<W> {
     pub(crate) primary_key: Vec<String>,
 }
 
+/// The tables of a database.
+pub(crate) struct Found<W> {
+    pub(crate) tables: Vec<Table<W>>,
+    /// The names of those that the credentials show, but may not read.
+    pub(crate) unreadable: Vec<String>,
+}
+
 /// One column of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Column<W> {
@@ -23,7 +32,33 @@ pub(crate) struct Column<W> {
     pub(crate) nullable: bool,
 }
 
+impl<W> Found<W> {
+    /// These tables, as far as they can be read. `unreadable` are the schemas and names of those with columns that cannot.
+    pub(crate) fn of(tables: Vec<Table<W>>, mut unreadable: BTreeSet<(String, String)>) -> Self {
+        // Who may read some columns may read the table.
+        for it in &tables {
+            unreadable.remove(&(it.schema.clone(), it.name.clone()));
+        }
+        Self {
+            tables: tables.into_iter().map(Table::with_whole_key).collect(),
+            unreadable: unreadable
+                .iter()
+                .map(|(schema, name)| format!("{schema}.{name}"))
+                .collect(),
+        }
+    }
+}
+
 impl<W> Table<W> {
+    /// A key of which the credentials may not read every column is of no use.
+    fn with_whole_key(mut self) -> Self {
+        let columns = &self.columns;
+        if !self.primary_key.iter().all(|key| columns.iter().any(|it| it.name == *key)) {
+            self.primary_key.clear();
+        }
+        self
+    }
+
     /// The name of its stream.
     pub(crate) fn stream(&self) -> String {
         format!("{}.{}", self.schema, self.name)
@@ -87,13 +122,16 @@ impl<W> Table<W> {
     }
 }
 
-/// What `tables` offer. Those that cannot be streams are named.
-pub(crate) fn discovered<W>(tables: &[Table<W>]) -> Result<Discovered, Failure> {
+/// What `found` offers. Tables that cannot be streams are named.
+pub(crate) fn discovered<W>(found: Found<W>) -> Result<Discovered, Failure> {
+    let Found { tables, unreadable } = found;
     let (streams, others): (Vec<_>, Vec<_>) = tables.iter().partition(|it| it.is_stream());
-    let omitted = |it: &Table<W>| Omitted { name: it.stream(), reason: Omission::CharactersInName };
+    let omitted = |reason| move |name| Omitted { name, reason };
+    let odd = others.into_iter().map(Table::stream).map(omitted(Omission::CharactersInName));
+    let unreadable = unreadable.into_iter().map(omitted(Omission::MissingPermission));
     Ok(Discovered {
         streams: streams.into_iter().map(Table::spec).collect::<Result<_, _>>()?,
-        left_out: LeftOut(others.into_iter().map(omitted).collect()),
+        left_out: LeftOut(odd.chain(unreadable).collect()),
     })
 }
 

@@ -14,7 +14,7 @@ use linkspan_domain::{
     Condition, DiagnosticReason, RunCounts, SchemaChange, Status, StreamName, StreamSpec,
     StreamState, SyncLog, ports::StoreError,
 };
-use linkspan_sdk::{Discovered, Failure, HeldRun, LeftOut};
+use linkspan_sdk::{Discovered, Failure, HeldRun, LeftOut, Omission};
 use tokio::{
     select,
     sync::Semaphore,
@@ -139,7 +139,7 @@ impl<'a> Run<'a> {
         let states = self.engine.syncs.streams(run.workspace_connector_id).await;
         let states = states.map_err(SyncError::Store)?;
         self.note_removed(&states, &specs).await;
-        self.note_left_out(&left_out).await;
+        self.note_left_out(left_out).await;
         let streams = plans.iter().map(|it| it.0.clone()).collect();
         self.tell(&RunEvent::Started { mode: run.mode, streams });
         // Collected first: otherwise the compiler does not see that the run can move between threads.
@@ -296,8 +296,9 @@ impl<'a> Run<'a> {
         report.counts = report.counts.plus(more);
     }
 
-    /// Notes what the system has that is no stream.
-    async fn note_left_out(&self, left_out: &LeftOut) {
+    /// Notes what the system has that is no stream. That a login may not read everything is as it should be.
+    async fn note_left_out(&self, mut left_out: LeftOut) {
+        left_out.0.retain(|it| it.reason != Omission::MissingPermission);
         if !self.log.streams.is_empty() || left_out.is_empty() {
             return;
         }

@@ -1,5 +1,7 @@
 //! The composition root: which adapter is behind which port.
 
+mod api;
+
 use std::{
     fs, io,
     os::unix::fs::DirBuilderExt,
@@ -7,12 +9,8 @@ use std::{
     sync::Arc,
 };
 
-use linkspan_api::{Limits, Probes};
 use linkspan_app::{
-    Access, AccessError, Activations, ApiKeys, Audit, Bootstrap, Catalog, Data, Diagnostics,
-    DuplicateConnectorType, Entities, Files, FilterPlans, Filters, Idempotency, MappingStores,
-    Mappings, People, ProviderConnectors, Providers, RunWatch, Schedules, SeedError, SeedOutcome,
-    Seeding, Sessions, Streams, SyncTargets, Syncs, TargetModels, Workspaces,
+    Access, AccessError, DuplicateConnectorType, SeedError, SeedOutcome, Seeding, Sessions,
 };
 use linkspan_domain::{
     Call, CatalogEntry, Secret, Workspace,
@@ -24,7 +22,6 @@ use linkspan_files::FolderStore;
 use linkspan_persistence::{ConnectError, Database, MigrateError};
 use linkspan_sdk::{Environment, FileAccess, SourceLimits};
 use linkspan_vault::{KeyPolicy, Keyring, KeyringError};
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin_key::{AdminKey, AdminKeyError, Origin},
@@ -189,133 +186,6 @@ impl Platform {
     /// Closes the database.
     pub(crate) async fn close(&self) {
         self.workshop.close().await;
-    }
-
-    fn mappings(&self) -> Arc<Mappings> {
-        let Workshop { database: db, sources, world, models, .. } = &self.workshop;
-        let stores = MappingStores {
-            mappings: db.connector_mappings(),
-            activations: db.workspace_connectors(),
-            connectors: db.connectors(),
-            entities: db.mapped(),
-            records: db.records(),
-        };
-        let (models, sources) = (Arc::clone(models), Arc::clone(sources));
-        Arc::new(Mappings::new(stores, models, sources, Arc::clone(world)))
-    }
-
-    fn entities(&self) -> Arc<Entities> {
-        let Workshop { database: db, world, models, .. } = &self.workshop;
-        let (models, world) = (Arc::clone(models), Arc::clone(world));
-        Arc::new(Entities::new(db.entities(), db.mapped(), models, world))
-    }
-
-    /// The API over this platform. What it sends as it happens ends when it is `closing`.
-    pub(crate) fn api(
-        &self,
-        probes: Probes,
-        limits: Limits,
-        closing: CancellationToken,
-    ) -> linkspan_api::App {
-        let Workshop { database: db, sources, world, .. } = &self.workshop;
-        let (world, sources) = (|| Arc::clone(world), || Arc::clone(sources));
-        let sessions = || Arc::clone(&self.sessions);
-        let filters = Arc::new(Filters::new(db.connector_filters(), db.connectors(), world()));
-        let activations = Arc::new(Activations::new(
-            db.workspace_connectors(),
-            db.connectors(),
-            db.people(),
-            db.connection_tests(),
-            sources(),
-            world(),
-        ));
-        let schedules =
-            Arc::new(Schedules::new(db.schedules(), db.workspace_connectors(), sources(), world()));
-        linkspan_api::App {
-            access: Arc::clone(&self.access),
-            activations: Arc::clone(&activations),
-            api_keys: Arc::new(ApiKeys::new(
-                db.api_keys(),
-                db.people(),
-                db.workspaces(),
-                sessions(),
-                linkspan_vault::random_token,
-                world(),
-            )),
-            audit: Arc::new(Audit::new(db.audit_events(), world())),
-            bootstrap: Arc::new(Bootstrap::new(
-                Arc::clone(&activations),
-                Arc::clone(&schedules),
-                db.schedules(),
-            )),
-            catalog: Arc::new(Catalog::new(db.connectors(), world())),
-            diagnostics: Arc::new(Diagnostics::new(db.diagnostics(), world())),
-            entities: self.entities(),
-            files: Arc::new(Files::new(
-                db.files(),
-                Arc::clone(&self.files),
-                self.upload_bytes,
-                world(),
-            )),
-            filter_plans: Arc::new(FilterPlans::new(
-                db.workspace_connectors(),
-                Arc::clone(&filters),
-                sources(),
-                world(),
-            )),
-            filters,
-            idempotency: Arc::new(Idempotency::new(db.idempotency(), world())),
-            mappings: self.mappings(),
-            people: Arc::new(People::new(db.people(), db.workspaces(), sessions(), world())),
-            provider_connectors: Arc::new(ProviderConnectors::new(
-                db.provider_connectors(),
-                db.providers(),
-                db.connectors(),
-                world(),
-            )),
-            providers: Arc::new(Providers::new(db.providers(), world())),
-            data: Arc::new(Data::new(db.records(), db.workspace_connectors(), world())),
-            run_watch: Arc::new(RunWatch::new(
-                db.syncs(),
-                self.workshop.events.clone(),
-                closing,
-                world(),
-            )),
-            schedules: Arc::clone(&schedules),
-            streams: Arc::new(Streams::new(
-                db.syncs(),
-                db.workspace_connectors(),
-                sources(),
-                world(),
-            )),
-            sync_targets: Arc::new(SyncTargets::new(
-                db.sync_targets(),
-                db.workspace_connectors(),
-                db.workspaces(),
-                world(),
-            )),
-            syncs: Arc::new(Syncs::new(
-                db.syncs(),
-                Arc::clone(&self.workshop.queue),
-                db.workspace_connectors(),
-                sources(),
-                world(),
-            )),
-            target_models: Arc::new(TargetModels::new(&self.workshop.models)),
-            connector_types: Arc::clone(&self.workshop.types),
-            workspaces: Arc::new(Workspaces::new(
-                db.workspaces(),
-                db.access(),
-                db.workspace_connectors(),
-                Arc::clone(&self.files),
-                sessions(),
-                world(),
-            )),
-            snapshots: db.snapshots(),
-            world: world(),
-            probes,
-            limits,
-        }
     }
 }
 

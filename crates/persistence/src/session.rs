@@ -255,11 +255,11 @@ async fn stoppable(
 ) -> Result<Vec<PgRow>, sqlx::Error> {
     let mut transaction = transaction.lock_owned().await;
     // 0 would be no limit. Who compiles a long condition for the processor hears of neither limit nor end meanwhile.
-    let begin = format!(
+    let opening = format!(
         "SET LOCAL statement_timeout = {}; SET LOCAL jit = off; SELECT pg_backend_pid()",
         limit.as_millis().max(1)
     );
-    let begun = sqlx::raw_sql(AssertSqlSafe(begin)).fetch_one(&mut **transaction).await?;
+    let begun = sqlx::raw_sql(AssertSqlSafe(opening)).fetch_one(&mut **transaction).await?;
     let process: i32 = begun.try_get(0)?;
     select! {
         rows = postgres(statement).fetch_all(&mut **transaction) => rows,

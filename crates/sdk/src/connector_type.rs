@@ -30,6 +30,9 @@ pub trait ConnectorType: Sized + Send + Sync + 'static {
     const IS_QUERYABLE: bool = false;
     /// Whether it is a double for trials, which only administrators may run.
     const IS_MOCK: bool = false;
+    /// What kind of system it reaches: types that reach the same, each in its way, name the same one, and say alike what its
+    /// [`place`](Self::place) is.
+    const SYSTEM: &'static str = Self::KEY;
 
     /// What an activation must supply. Its doc comment describes the type, those of its fields the
     /// form; fields that are a [`Secret`](linkspan_domain::Secret) are sealed.

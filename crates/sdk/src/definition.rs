@@ -1,5 +1,7 @@
 //! A connector type with its Rust types erased: what registries, engines and documents hold.
 
+mod runners;
+
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use futures_util::{
@@ -13,9 +15,9 @@ use linkspan_domain::{
 use serde_json::Value;
 
 use crate::{
-    BatchSink, BatchStream, BatchWriter, CheckOutcome, ConnectorType, Cx, Discovered, Environment,
-    Failure, Intake, Pushed, ReadRequest, SettingsFault, SinkEntry, SourceEntry, WriteMode,
-    WriteRequest, config_schema, schema::description, settings::Checker,
+    BatchSink, BatchStream, BatchWriter, CheckOutcome, ConnectorType, Discovered, Environment,
+    Failure, Intake, Pushed, ReadRequest, SettingsFault, WriteMode, WriteRequest, config_schema,
+    schema::description, settings::Checker,
 };
 
 /// Checks settings.
@@ -118,6 +120,8 @@ pub struct Definition {
     parameters: Arc<BTreeMap<String, Checker>>,
     accept: Accept,
     place: PlaceOf,
+    /// What kind of system the places are of.
+    system: ConnectorTypeKey,
 }
 
 type Accept = Arc<dyn Fn(&Value) -> Result<(), Failure> + Send + Sync>;
@@ -152,7 +156,8 @@ impl Definition {
         Self {
             accept: Arc::new(accept),
             place: Arc::new(place),
-            ..Self::new(manifest, runners::<T>(source, sink))
+            system: const { ConnectorTypeKey::of(T::SYSTEM) },
+            ..Self::new(manifest, runners::of::<T>(source, sink))
         }
     }
 
@@ -162,6 +167,7 @@ impl Definition {
         let parameters = commands.map(|it| (it.name.clone(), Checker::new(&it.parameters)));
         Self {
             settings: Arc::new(Checker::new(manifest.config_schema.as_value())),
+            system: manifest.key.clone(),
             parameters: Arc::new(parameters.collect()),
             manifest: Arc::new(manifest),
             runners: Arc::new(runners),
@@ -170,12 +176,12 @@ impl Definition {
         }
     }
 
-    /// Which system `settings` point at, and which part of it. Activations of this type that point at the same have equal places,
-    /// whoever logs in.
+    /// Which system `settings` point at, and which part of it. Activations of types for the same systems that point at the same
+    /// one have equal places, whoever logs in.
     pub fn place(&self, settings: &Value) -> Place {
         let parts =
             (self.place)(settings).unwrap_or_else(|| self.taken_apart(settings).public.into());
-        Place::of(&self.manifest.key, parts)
+        Place::of(&self.system, parts)
     }
 
     /// What is wrong with `settings`, without trying them. Empty when they fit.
@@ -390,72 +396,6 @@ fn accepted<T: ConnectorType>(settings: Value) -> Result<T::Settings, Failure> {
     let settings = crate::parse("settings", settings)?;
     T::accept(&settings)?;
     Ok(settings)
-}
-
-fn runners<T: ConnectorType>(
-    source: Option<SourceEntry<T>>,
-    sink: Option<SinkEntry<T>>,
-) -> Runners {
-    let shared = Arc::<T::Shared>::default();
-    let open = move |settings: Value, environment| {
-        Cx::<T>::open(accepted::<T>, settings, environment, Arc::clone(&shared))
-    };
-    let source = source.map(|SourceEntry { discover, read, push_down, split }| SourceRunners {
-        discover: {
-            let open = open.clone();
-            Arc::new(move |settings, environment| {
-                let cx = open(settings, environment);
-                async move { discover(&cx?).await }.boxed()
-            })
-        },
-        read: {
-            let open = open.clone();
-            Arc::new(move |settings, request, environment, mut sink| {
-                let cx = open(settings, environment);
-                async move { read(&cx?, request, &mut sink).await }.boxed()
-            })
-        },
-        push_down: {
-            let open = open.clone();
-            Some(Arc::new(move |settings, stream, parts, environment| {
-                let cx = open(settings, environment);
-                async move { push_down(&cx?, &stream, &parts).await }.boxed()
-            }))
-        },
-        split: {
-            let open = open.clone();
-            Some(Arc::new(move |settings, stream, parts, environment| {
-                let cx = open(settings, environment);
-                async move { split(&cx?, &stream, parts).await }.boxed()
-            }))
-        },
-    });
-    let sink = sink.map(|SinkEntry { modes, write, read_as, accepts }| SinkRunners {
-        modes: modes.to_vec(),
-        read_as,
-        accepts,
-        write: {
-            let open = open.clone();
-            Arc::new(move |settings, request, environment, mut intake| {
-                let cx = open(settings, environment);
-                async move { write(&cx?, request, &mut intake).await }.boxed()
-            })
-        },
-    });
-    let commands = T::commands().into_iter().map(|entry| {
-        let open = open.clone();
-        let run: CommandRunner = Arc::new(move |settings, parameters, environment| {
-            let (cx, run) = (open(settings, environment), entry.run);
-            async move { run(&cx?, parameters).await }.boxed()
-        });
-        (entry.manifest.name, run)
-    });
-    let commands = commands.collect();
-    let check: CheckRunner = Arc::new(move |settings, environment| {
-        let cx = open(settings, environment);
-        async move { T::check(&cx?).await }.boxed()
-    });
-    Runners { check, source, sink, commands }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use serde::Serialize;
 pub struct Discovered {
     /// The streams.
     pub streams: Vec<StreamSpec>,
-    /// What is no stream, though the credentials may read it.
+    /// What the credentials show, but is no stream.
     pub left_out: LeftOut,
 }
 
@@ -40,6 +40,24 @@ pub struct Omitted {
 pub enum Omission {
     /// Its name has characters that the name of a stream does not have.
     CharactersInName,
+    /// The credentials may not read it.
+    MissingPermission,
+}
+
+impl Omission {
+    /// Why things are left out, and what to do about it.
+    const fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::CharactersInName => (
+                "for characters in the name that no stream has",
+                "rename them, or make views of them with other names",
+            ),
+            Self::MissingPermission => (
+                "because the credentials may not read them",
+                "grant SELECT on those that are needed",
+            ),
+        }
+    }
 }
 
 impl LeftOut {
@@ -50,23 +68,30 @@ impl LeftOut {
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// What is left out for `reason`, if anything is.
+    fn sentence(&self, reason: Omission) -> Option<String> {
+        let tables: Vec<_> = self.0.iter().filter(|it| it.reason == reason).collect();
+        let were = match tables.len() {
+            0 => return None,
+            1 => "table was",
+            _ => "tables were",
+        };
+        let named = tables.iter().take(Self::NAMED).map(|it| format!("{:?}", it.name));
+        let named = named.collect::<Vec<_>>().join(", ");
+        let more = match tables.len().saturating_sub(Self::NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let ((why, mend), count) = (reason.words(), tables.len());
+        Some(format!("{count} {were} left out {why}: {named}{more}; {mend}"))
+    }
 }
 
 impl fmt::Display for LeftOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self.0.iter().take(Self::NAMED).map(|it| format!("{:?}", it.name));
-        let (count, names) = (self.0.len(), names.collect::<Vec<_>>().join(", "));
-        let (were, more) = match count {
-            1 => ("table was", String::new()),
-            _ if count > Self::NAMED => {
-                ("tables were", format!(" and {} more", count - Self::NAMED))
-            }
-            _ => ("tables were", String::new()),
-        };
-        write!(
-            f,
-            "{count} {were} left out for characters in the name that no stream has: {names}{more}; rename them, or make \
-             views of them with other names"
-        )
+        let reasons = [Omission::CharactersInName, Omission::MissingPermission];
+        let sentences = reasons.into_iter().filter_map(|it| self.sentence(it));
+        f.write_str(&sentences.collect::<Vec<_>>().join(". "))
     }
 }

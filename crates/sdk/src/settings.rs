@@ -57,16 +57,21 @@ impl Checker {
         all
     }
 
-    /// The first fault of `value`, as a failure.
+    /// What is wrong with `value`, as one failure: that of the first field, which tells of the others too.
     pub(crate) fn pass(&self, what: &'static str, value: &Value) -> Result<(), Failure> {
-        match self.faults(value).into_iter().next() {
-            None => Ok(()),
-            Some(SettingsFault { pointer, message: reason }) => {
-                let field = pointer.trim_start_matches('/').replace('/', ".");
-                let field = if field.is_empty() { ".".to_owned() } else { field };
-                Err(Failure::Invalid { what: what.into(), field, reason })
-            }
-        }
+        let mut faults = self.faults(value).into_iter();
+        let Some(first) = faults.next() else { return Ok(()) };
+        let others = faults.map(|it| format!("; `{}` {}", it.field(), it.message));
+        let reason = [first.message.clone()].into_iter().chain(others).collect();
+        Err(Failure::Invalid { what: what.into(), field: first.field(), reason })
+    }
+}
+
+impl SettingsFault {
+    /// The place as people write it: `auth.token`, and a dot for the whole.
+    fn field(&self) -> String {
+        let field = self.pointer.trim_start_matches('/').replace('/', ".");
+        if field.is_empty() { ".".to_owned() } else { field }
     }
 }
 

@@ -6,7 +6,7 @@ use arrow_array::RecordBatch;
 use futures_util::{FutureExt, future::BoxFuture};
 use linkspan_domain::{Secrets, StreamName, StreamSpec, WorkspaceConnectorId};
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
     task::JoinHandle,
 };
 use tokio_util::sync::DropGuard;
@@ -22,6 +22,8 @@ use crate::{ChangeKind, ConnectorType, Cx, Failure, HeldRun};
 /// - Changes take effect in the order in which they come.
 /// - [`write`](Self::write) returns when everything is durable. What is durable earlier may be
 ///   [confirmed](Intake::confirm): a write that breaks off is begun again from there, so records may come twice.
+/// - How much a sink gathers before it makes it durable is bounded by whoever pushes: [`next`](Intake::next) answers none
+///   there, too. A sink that confirms then, and asks on, stays open; one that returns is opened again.
 /// - A write that fails or is dropped leaves nothing half-written: nothing at all when it was to
 ///   [replace](WriteMode::Replace) or to [append](WriteMode::Append), whole changes when it was to
 ///   [upsert](WriteMode::Upsert) or to [journal](WriteMode::Journal).
@@ -215,6 +217,9 @@ pub struct Intake {
     target: watch::Sender<Option<Target>>,
     /// Where refused records are kept aside, if they are.
     refusals: Option<mpsc::UnboundedSender<Refusal>>,
+    /// Who waits until everything taken so far is durable, if somebody does.
+    flushing: Option<oneshot::Sender<()>>,
+    is_over: bool,
 }
 
 /// What a sink says of its target on opening.
@@ -224,6 +229,8 @@ type Target = Option<String>;
 #[derive(Debug)]
 enum Passed {
     Change(Change, Vec<RecordVersion>),
+    /// Everything before it is to be durable, before there is more.
+    Flush(oneshot::Sender<()>),
     End,
 }
 
@@ -238,21 +245,36 @@ impl Intake {
     }
 
     /// The next change, as soon as it is there; none at the end. [`Failure::Cancelled`] when it broke off before.
+    ///
+    /// None too where everything so far is to be durable before there is more, and is not confirmed. Who confirms it may
+    /// ask on.
     pub async fn next(&mut self) -> Result<Option<Change>, Failure> {
         self.target.send_if_modified(|it| {
             let is_first = it.is_none();
             it.get_or_insert(None);
             is_first
         });
-        match self.changes.recv().await {
-            Some(Passed::Change(change, versions)) => {
-                self.taken += 1;
-                self.versions = versions;
-                Ok(Some(change))
+        while !self.is_over {
+            if let Some(waiting) = self.flushing.take() {
+                if *self.confirmed.borrow() < self.taken {
+                    self.flushing = Some(waiting);
+                    break;
+                }
+                // Whoever waits no longer sends no more, either.
+                let _ = waiting.send(());
             }
-            Some(Passed::End) => Ok(None),
-            None => Err(Failure::Cancelled),
+            match self.changes.recv().await {
+                Some(Passed::Change(change, versions)) => {
+                    self.taken += 1;
+                    self.versions = versions;
+                    return Ok(Some(change));
+                }
+                Some(Passed::Flush(waiting)) => self.flushing = Some(waiting),
+                Some(Passed::End) => self.is_over = true,
+                None => return Err(Failure::Cancelled),
+            }
         }
+        Ok(None)
     }
 
     /// The versions of the records of the change taken last, in their order. Known in pushes; none otherwise.
@@ -308,6 +330,8 @@ impl BatchWriter {
             confirmed: confirming,
             target: opening,
             refusals: push.map(|_| refusing),
+            flushing: None,
+            is_over: false,
         };
         let writing = tokio::spawn(write(intake));
         Self { changes: sender, confirmed, target, refusals, secrets, writing, _cancel: cancel }
@@ -359,6 +383,19 @@ impl BatchWriter {
         let refused = std::iter::from_fn(|| self.refusals.try_recv().ok());
         let mask = |it: Refusal| Refusal { reason: self.secrets.mask_in(it.reason), ..it };
         refused.map(mask).collect()
+    }
+
+    /// Waits until everything pushed so far is durable, and answers what was refused since it was asked last, and the write,
+    /// to go on with. Without one, the sink came to its end with that: what follows is another write. For modes in which a
+    /// part is as good as the whole, [`Upsert`](WriteMode::Upsert) and [`Journal`](WriteMode::Journal).
+    pub async fn flush(mut self) -> Result<(Vec<Refusal>, Option<Self>), Failure> {
+        let (waiting, durable) = oneshot::channel();
+        self.pass(Passed::Flush(waiting)).await?;
+        if durable.await.is_ok() {
+            return Ok((self.refused(), Some(self)));
+        }
+        ended(&mut self.writing).await?;
+        Ok((self.refused(), None))
     }
 
     /// Says that there are no more, and returns when everything is durable: what was refused since it was asked last.

@@ -39,8 +39,10 @@ impl Schema for StreamField {
 
 impl Schema for Omitted {
     fn schema() -> MetaSchema {
-        let reason =
-            MetaSchema { description: Some("Why it is none."), ..one_of(&["characters_in_name"]) };
+        let reason = MetaSchema {
+            description: Some("Why it is none."),
+            ..one_of(&["characters_in_name", "missing_permission"])
+        };
         let properties = vec![
             property::<String>("name", "What its system calls it."),
             ("reason", crate::schema::inline(reason)),
@@ -58,7 +60,7 @@ impl Shown for StreamSpec {
     const HAS_UUID: bool = false;
 
     fn beside() -> Vec<Property> {
-        let about = "What its system has that is no stream, though the credentials may read it.";
+        let about = "What its system has that is no stream.";
         vec![property::<Vec<Omitted>>("left_out", about)]
     }
 

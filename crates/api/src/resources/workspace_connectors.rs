@@ -162,7 +162,7 @@ impl Operations {
 
     /// List the streams of an activation
     ///
-    /// As its system has them now. `meta.left_out` names what is no stream, though the credentials may read it.
+    /// As its system has them now. `meta.left_out` names what the credentials show, but is no stream.
     #[oai(path = "/:id/models", method = "get", operation_id = "list_streams")]
     async fn models(&self, request: Asking<StreamSpec>) -> Result<Collection<StreamSpec>, Failure> {
         let activations = &request.context.app.activations;

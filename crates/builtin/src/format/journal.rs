@@ -24,7 +24,6 @@ const POSITION: &str = "_linkspan_position";
 pub(crate) struct Journal<'i> {
     intake: &'i mut Intake,
     schema: SchemaRef,
-    is_over: bool,
 }
 
 /// A file of changes.
@@ -43,7 +42,7 @@ impl<'i> Journal<'i> {
             let reason = "is the name of a column that is added to each change";
             return Err(Failure::stream(&stream.name, *taken, reason));
         }
-        Ok(Self { intake, schema: schema(stream), is_over: false })
+        Ok(Self { intake, schema: schema(stream) })
     }
 
     /// Says how to tell the place of the files from one that takes its place later, before the first of them.
@@ -51,14 +50,12 @@ impl<'i> Journal<'i> {
         self.intake.opened(place);
     }
 
-    /// The next file. Whoever has stored it says so with [`confirm`](Self::confirm).
+    /// The next file: what comes until whoever pushes waits for it, or the file is large. Whoever has stored it says so
+    /// with [`confirm`](Self::confirm).
     pub(crate) async fn next(&mut self) -> Result<Option<Part>, Failure> {
         let mut open: Option<Open> = None;
-        while !self.is_over && open.as_ref().is_none_or(|it| it.bytes() < ROW_GROUP) {
-            let Some(change) = self.intake.next().await? else {
-                self.is_over = true;
-                break;
-            };
+        while open.as_ref().is_none_or(|it| it.bytes() < ROW_GROUP) {
+            let Some(change) = self.intake.next().await? else { break };
             let open = match &mut open {
                 Some(open) => open,
                 None => open.insert(Open::new(&self.schema)?),

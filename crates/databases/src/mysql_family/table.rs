@@ -1,6 +1,6 @@
 //! Tables, as the information schema describes them.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use linkspan_domain::FieldKind;
 use linkspan_sdk::Failure;
@@ -15,6 +15,9 @@ use crate::{identifier::Identifier, table};
 
 /// A table or view that the credentials may read.
 pub(crate) type Table = table::Table<Wire>;
+
+/// The tables of some databases.
+type Found = table::Found<Wire>;
 
 /// Database and name of a table.
 type Place = (String, String);
@@ -51,8 +54,8 @@ impl Scope {
 }
 
 impl Table {
-    /// Every table that may be read, by database and name.
-    pub(crate) async fn all(pool: &MySqlPool, scope: &Scope) -> Result<Vec<Self>, Failure> {
+    /// Every table, by database and name.
+    pub(crate) async fn all(pool: &MySqlPool, scope: &Scope) -> Result<Found, Failure> {
         query(pool, scope.asked()).await
     }
 
@@ -72,7 +75,7 @@ impl Table {
                 Scope::Database(it) => it == schema,
             };
             if within {
-                let tables = query(pool, Asked::Table(schema, table)).await?;
+                let tables = query(pool, Asked::Table(schema, table)).await?.tables;
                 // The information schema does not mind case; tables do.
                 found.extend(
                     tables.into_iter().filter(|it| it.schema == schema && it.name == table),
@@ -88,18 +91,23 @@ impl Table {
     }
 }
 
-async fn query(pool: &MySqlPool, asked: Asked<'_>) -> Result<Vec<Table>, Failure> {
+async fn query(pool: &MySqlPool, asked: Asked<'_>) -> Result<Found, Failure> {
     let mut keys = primary_keys(pool, asked).await?;
     let views = views(pool, asked).await?;
     let documents = documents(pool, asked).await?;
-    let columns =
-        "table_schema, table_name, column_name, data_type, column_type, is_nullable = 'YES'";
-    let tail = "and find_in_set('select', privileges) > 0 order by ordinal_position";
+    let columns = "table_schema, table_name, column_name, data_type, column_type, is_nullable = 'YES', \
+                   find_in_set('select', privileges) > 0";
+    let tail = "order by ordinal_position";
     // The server sorts names without regard to case, so that two tables could mix.
     let mut tables: BTreeMap<Place, Table> = BTreeMap::new();
+    let mut unreadable = BTreeSet::new();
     for row in rows(pool, columns, "columns", "table_schema", asked, tail).await? {
         let place = place(&row)?;
         let Some(is_view) = views.get(&place) else { continue };
+        if !flag(&row, 6)? {
+            unreadable.insert(place);
+            continue;
+        }
         let mut column = column(&row)?;
         // What a view yields may be null where its columns say it is not.
         column.nullable |= *is_view || column.wire.has_zero_dates();
@@ -117,16 +125,7 @@ async fn query(pool: &MySqlPool, asked: Asked<'_>) -> Result<Vec<Table>, Failure
         });
         table.columns.push(column);
     }
-    Ok(tables.into_values().map(with_whole_key).collect())
-}
-
-/// A key of which the credentials may not read every column is of no use.
-fn with_whole_key(mut table: Table) -> Table {
-    let columns = &table.columns;
-    if !table.primary_key.iter().all(|key| columns.iter().any(|it| it.name == *key)) {
-        table.primary_key.clear();
-    }
-    table
+    Ok(Found::of(tables.into_values().collect(), unreadable))
 }
 
 /// The tables that hold records, and whether each is a view.

@@ -93,7 +93,7 @@ where
 {
     let connection = cx.settings.connection()?;
     let pool = super::pool(cx, &connection).await?;
-    table::discovered(&Table::all(&pool, &Scope::of(&connection.database)).await?)
+    table::discovered(Table::all(&pool, &Scope::of(&connection.database)).await?)
 }
 
 /// Reads one of them.

@@ -112,13 +112,12 @@ fn literal(table: &Table, column: &Column, after: &Cursor) -> Result<String, Fai
         (Cursor::Timestamp(_), _) => {
             Ok(format!("{}::timestamptz", text_literal(&after.to_string())))
         }
-        (Cursor::Text(it), Wire::Uuid) => match it.parse::<uuid::Uuid>() {
-            Ok(uuid) => Ok(format!("'{uuid}'::uuid")),
-            Err(_) => {
-                let reason = "must be a UUID, as the column holds";
-                Err(Failure::stream(table.stream(), "cursor_after", reason))
-            }
-        },
+        (Cursor::Text(it), Wire::Uuid) => {
+            let reason = "must be a UUID, as the column holds";
+            let uuid = it.parse::<uuid::Uuid>();
+            let uuid = uuid.map_err(|_| Failure::stream(table.stream(), "cursor_after", reason))?;
+            Ok(format!("'{uuid}'::uuid"))
+        }
         (Cursor::Text(it), _) => Ok(format!("{} collate \"C\"", text_literal(it))),
     }
 }

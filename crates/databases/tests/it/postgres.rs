@@ -3,7 +3,7 @@
 use arrow_array::{Array, cast::AsArray, types};
 use futures_util::TryStreamExt;
 use linkspan_domain::{Cursor, CursorType, FieldKind, StreamSpec};
-use linkspan_sdk::{Batch, CursorSpec, Failure, ReadRequest, conformance};
+use linkspan_sdk::{Batch, CursorSpec, Failure, Omission, Omitted, ReadRequest, conformance};
 use linkspan_testkit::TestPostgres;
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
@@ -108,6 +108,33 @@ async fn tables_views_and_their_keys_are_discovered() {
     let names: Vec<_> = found.iter().map(|it| it.name.as_str()).collect();
     assert_eq!(names, ["Odd Name.Order Lines", "public.parted", "public.secret", "public.v"]);
     assert_eq!(found[0].primary_key, ["a", "b"], "in the order of the key, not of the table");
+    database.remove().await;
+}
+
+#[tokio::test]
+async fn what_a_login_may_not_read_is_named_and_is_no_stream_and_no_key() {
+    let role = "linkspan_reader_of_some";
+    let database = database(&format!(
+        "create table open (a int, b int, primary key (a, b)); create table closed (id int primary key);
+         create schema hidden; create table hidden.t (id int);
+         do $$ begin create role {role} login; exception when duplicate_object then null; end $$;
+         grant usage on schema public to {role}; grant select (a) on open to {role};
+         grant insert on closed to {role};",
+    ))
+    .await;
+    let mut settings = settings(&database);
+    settings["username"] = json!(role);
+    let found = definition("postgresql").discover(settings, environment()).await.unwrap();
+    let closed = Omitted { name: "public.closed".to_owned(), reason: Omission::MissingPermission };
+    assert_eq!(found.left_out.0, [closed], "nothing of schemas that are closed");
+    assert!(found.left_out.to_string().contains("\"public.closed\"; grant SELECT"));
+    let open = &found.streams[0];
+    let fields: Vec<_> = open.fields.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(
+        (found.streams.len(), open.name.as_str(), &fields[..]),
+        (1, "public.open", &["a"][..])
+    );
+    assert_eq!(open.primary_key, [""; 0], "half a key names no records");
     database.remove().await;
 }
 

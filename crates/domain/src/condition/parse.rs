@@ -49,12 +49,12 @@ pub enum InvalidCondition {
         pointer: String,
     },
     /// There is no such operator.
-    #[error("{pointer} is no operator; did you mean `{nearest}`?")]
+    #[error("{pointer} is no operator; {}", instead(*.nearest))]
     UnknownOperator {
         /// Where.
         pointer: String,
-        /// The known one that looks most like it.
-        nearest: &'static str,
+        /// The known one that looks most like it, if one does.
+        nearest: Option<&'static str>,
     },
     /// An operator without a field before it.
     #[error("{pointer} needs a field around it, such as {{\"name\": {{\"_eq\": \"Ada\"}}}}")]
@@ -281,13 +281,25 @@ fn wrong(place: &Place, expected: &'static str) -> InvalidCondition {
     InvalidCondition::WrongOperand { pointer: place.address(), expected }
 }
 
-/// The known operator that shares most of its beginning and length with `unknown`.
-fn nearest(unknown: &str) -> &'static str {
+/// What to write instead of an operator that there is not.
+fn instead(nearest: Option<&str>) -> String {
+    match nearest {
+        Some(nearest) => format!("did you mean `{nearest}`?"),
+        None => format!(
+            "there are {}; a field of that name is tested like this: {{\"_id\": {{\"_eq\": 1}}}}",
+            OPERATORS.join(", ")
+        ),
+    }
+}
+
+/// The known operator that shares most of its beginning and length with `unknown`, if it is more than the underscore.
+fn nearest(unknown: &str) -> Option<&'static str> {
     let likeness = |known: &&'static str| {
         let shared = known.bytes().zip(unknown.bytes()).take_while(|(a, b)| a == b).count();
         (shared, usize::MAX - known.len().abs_diff(unknown.len()))
     };
-    ["_and", "_or", "_not"].into_iter().chain(OPERATORS).max_by_key(likeness).unwrap_or("_eq")
+    let known = ["_and", "_or", "_not"].into_iter().chain(OPERATORS);
+    known.max_by_key(likeness).filter(|it| likeness(it).0 > 1)
 }
 
 #[cfg(test)]
@@ -321,7 +333,16 @@ mod tests {
     #[test]
     fn a_misspelled_operator_is_answered_with_the_nearest() {
         let refused = Condition::parse(&json!({ "a": { "_greater": 1 } })).unwrap_err();
-        assert!(refused.to_string().contains("_gt"), "{refused}");
+        assert!(refused.to_string().contains("did you mean `_gt"), "{refused}");
+    }
+
+    #[test]
+    fn what_looks_like_no_operator_is_answered_with_all_and_with_how_to_test_a_field() {
+        for value in [json!({ "_foo": 1 }), json!({ "a": { "_foo": 1 } })] {
+            let refused = Condition::parse(&value).unwrap_err().to_string();
+            assert!(!refused.contains("did you mean"), "{refused}");
+            assert!(refused.contains("_eq, _neq") && refused.contains("a field"), "{refused}");
+        }
     }
 
     #[test]

@@ -26,8 +26,12 @@ const PAGE: u32 = 1_000;
 /// And about how many bytes.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
 
-/// How many pages wait for the system to have them. One that does not say so is asked to finish then.
-const PENDING: usize = 16;
+/// How many records wait for the system to have them. One that does not say so by itself, as a file that grows, is then
+/// asked to make them durable.
+const PENDING: usize = 50_000;
+
+/// And how many bytes.
+const PENDING_BYTES: usize = 64 * 1024 * 1024;
 
 /// A page of changes that was sent, and what it means when the system has it.
 struct Sent {
@@ -36,6 +40,8 @@ struct Sent {
     position: Position,
     /// The keys of all its records.
     keys: Vec<String>,
+    /// The size of all its records.
+    bytes: usize,
     /// The records of the sink's changes, each under the number of its change.
     changes: Vec<(u64, ChangeKind, Vec<RecordChange>)>,
     rejected: Vec<Rejected>,
@@ -131,14 +137,7 @@ impl Run<'_> {
         let mut position = self.position(stream).await?;
         let mut upto = 0;
         loop {
-            let query = ChangesQuery {
-                activation: source.workspace_connector_id,
-                stream: source.stream.clone(),
-                after: position.clone(),
-                limit: PAGE,
-                bytes: PAGE_BYTES,
-            };
-            let changes = engine.records.changes(&query).await.map_err(SyncError::Store)?;
+            let changes = self.page(source, &position).await?;
             let Some(last) = changes.last() else { break };
             position = last.position.clone();
             let mut page = Sent::new(upto, position.clone(), &changes);
@@ -150,10 +149,14 @@ impl Run<'_> {
             let confirmed = writer.confirmed();
             push.refused.extend(writer.refused());
             self.keep(&mut push, confirmed, counts, notes).await?;
-            if push.sent.len() >= PENDING {
-                self.end(&mut push, writer, counts, notes).await?;
-                (writer, push.load, push.begun) = self.open_push(&opening).await?;
-                upto = 0;
+            if push.is_full() {
+                let going_on = self.flush(&mut push, writer, counts, notes).await?;
+                if let Some(going_on) = going_on {
+                    writer = going_on;
+                } else {
+                    (writer, push.load, push.begun) = self.open_push(&opening).await?;
+                    upto = 0;
+                }
             }
         }
         self.end(&mut push, writer, counts, notes).await?;
@@ -166,6 +169,22 @@ impl Run<'_> {
         };
         engine.records.finish_stream(&finish).await.map_err(SyncError::Store)?;
         Ok(())
+    }
+
+    /// The next changes of `source` behind a position.
+    async fn page(
+        &self,
+        source: &StreamSource,
+        after: &Position,
+    ) -> Result<Vec<RecordChange>, Halt> {
+        let query = ChangesQuery {
+            activation: source.workspace_connector_id,
+            stream: source.stream.clone(),
+            after: after.clone(),
+            limit: PAGE,
+            bytes: PAGE_BYTES,
+        };
+        Ok(self.engine.records.changes(&query).await.map_err(SyncError::Store)?)
     }
 
     /// Sends a page on its way.
@@ -190,6 +209,21 @@ impl Run<'_> {
             page.changes.push((page.upto, kind, records));
         }
         Ok(())
+    }
+
+    /// Waits until the system has all that was sent so far, and keeps that. Answers the write if it goes on.
+    async fn flush(
+        &self,
+        push: &mut Push,
+        writer: BatchWriter,
+        counts: &mut RunCounts,
+        notes: &mut Notes,
+    ) -> Result<Option<BatchWriter>, Halt> {
+        let done = self.signals.interrupt(writer.flush()).await?;
+        let (refused, writer) = done.map_err(SyncError::Source)?;
+        push.refused.extend(refused);
+        self.keep(push, u64::MAX, counts, notes).await?;
+        Ok(writer)
     }
 
     /// Waits until the system has all that was sent, and keeps that.
@@ -343,11 +377,21 @@ struct Settled {
     pushed: RunCounts,
 }
 
+impl Push {
+    /// Whether no more may wait.
+    fn is_full(&self) -> bool {
+        let records = self.sent.iter().map(|it| it.keys.len()).sum::<usize>();
+        let bytes = self.sent.iter().map(|it| it.bytes).sum::<usize>();
+        records >= PENDING || bytes >= PENDING_BYTES
+    }
+}
+
 impl Sent {
     /// A page of which nothing was sent yet, behind so many changes.
     fn new(upto: u64, position: Position, changes: &[RecordChange]) -> Self {
         let keys = changes.iter().map(|it| it.record.key.clone()).collect();
-        Self { upto, position, keys, changes: Vec::new(), rejected: Vec::new() }
+        let bytes = changes.iter().map(|it| it.record.payload.get().len()).sum();
+        Self { upto, position, keys, bytes, changes: Vec::new(), rejected: Vec::new() }
     }
 
     /// Sets aside what the system refused, and counts the rest.

@@ -158,14 +158,16 @@ pub(crate) struct System {
     pub(crate) refuses: Mutex<Option<String>>,
     /// What tells it from a system that takes its place.
     pub(crate) target: Mutex<Option<String>>,
+    /// How often it was opened.
+    pub(crate) opened: AtomicU64,
 }
 
 /// A sink that writes into `system`, and says so after each change.
 pub(crate) fn system(system: Arc<System>) -> Definition {
-    let definition = items(&["items"], Vec::new());
     let write = move |mut intake: Intake| {
         let system = Arc::clone(&system);
         async move {
+            system.opened.fetch_add(1, Ordering::SeqCst);
             let target = system.target.lock().unwrap().clone();
             if let Some(target) = target {
                 intake.opened(target);
@@ -185,6 +187,56 @@ pub(crate) fn system(system: Arc<System>) -> Definition {
         }
         .boxed()
     };
+    sink(Arc::new(write))
+}
+
+/// When a sink that gathers changes writes what it has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Gathering {
+    /// Whenever it is asked to, and goes on.
+    UntilAsked,
+    /// At its end.
+    UntilItsEnd,
+}
+
+/// A sink that gathers changes before it writes them into `system`. `files` are how many records it wrote at a time.
+pub(crate) fn gathering(
+    system: Arc<System>,
+    until: Gathering,
+    files: Arc<Mutex<Vec<usize>>>,
+) -> Definition {
+    let write = move |mut intake: Intake| {
+        let (system, files) = (Arc::clone(&system), Arc::clone(&files));
+        async move {
+            system.opened.fetch_add(1, Ordering::SeqCst);
+            loop {
+                let mut gathered = Vec::new();
+                while let Some(change) = intake.next().await? {
+                    gathered.push(change);
+                }
+                if gathered.is_empty() {
+                    return Ok(());
+                }
+                files.lock().unwrap().push(gathered.iter().map(|it| it.records().num_rows()).sum());
+                for change in &gathered {
+                    system.apply(change);
+                }
+                match until {
+                    Gathering::UntilAsked => intake.confirm(),
+                    Gathering::UntilItsEnd => return Ok(()),
+                }
+            }
+        }
+        .boxed()
+    };
+    sink(Arc::new(write))
+}
+
+type Write = dyn Fn(Intake) -> BoxFuture<'static, Result<(), Failure>> + Send + Sync;
+
+/// A connector type that writes so.
+fn sink(write: Arc<Write>) -> Definition {
+    let definition = items(&["items"], Vec::new());
     let sink = SinkRunners {
         modes: vec![WriteMode::Upsert],
         read_as: Clone::clone,
@@ -239,6 +291,14 @@ pub(crate) fn items(names: &'static [&'static str], items: Vec<Item>) -> Definit
         async move { send(items, &request, 3, &mut out).await }.boxed()
     };
     definition(Arc::new(move || Ok(names.iter().copied().map(spec).collect())), Arc::new(read))
+}
+
+/// A source of so many items, which come in large batches.
+pub(crate) fn many(count: i64) -> Definition {
+    let read = move |request, mut out| {
+        async move { send(numbered(0..count), &request, 5_000, &mut out).await }.boxed()
+    };
+    definition(Arc::new(|| Ok(vec![spec("items")])), Arc::new(read))
 }
 
 /// Items with the numbers of `range`, which are their marks too.

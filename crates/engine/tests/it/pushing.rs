@@ -11,8 +11,8 @@ use linkspan_testkit::fixtures::receipt;
 use serde_json::json;
 
 use crate::{
-    bench::{Bench, for_both, settings},
-    made_up::{Item, System, items, system},
+    bench::{Bench, for_both, on_sqlite, settings},
+    made_up::{Gathering, Item, System, gathering, items, many, system},
 };
 
 fn some(count: i64, text: &str) -> Vec<Item> {
@@ -114,6 +114,29 @@ async fn a_push_that_breaks_off_goes_on_from_what_the_system_has() {
         assert_eq!(outside.texts().len(), 5_000);
         let told = bench.told.0.lock().unwrap();
         assert!(told.iter().any(|it| matches!(it, RunEvent::Retrying { .. })));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_system_that_gathers_changes_is_opened_once_and_asked_for_them_now_and_then() {
+    on_sqlite(|url| async move {
+        let bench = Bench::new(&url, items(&["items"], Vec::new())).await;
+        turn(&bench, vec![settings(None)], 20).await;
+        bench.serve(many(60_000));
+        assert_eq!(bench.sync(SyncMode::Full).await.error, None);
+        for (number, until, opened) in
+            [(21, Gathering::UntilAsked, 1), (22, Gathering::UntilItsEnd, 2)]
+        {
+            let (outside, files) = (Arc::new(System::default()), Arc::default());
+            point(&bench, &outside, number).await;
+            bench.serve(gathering(Arc::clone(&outside), until, Arc::clone(&files)));
+            let pushed = bench.sync(SyncMode::Full).await;
+            assert_eq!((pushed.error, pushed.counts.written), (None, 60_000), "{until:?}");
+            assert_eq!(outside.texts().len(), 60_000, "{until:?}");
+            assert_eq!(*files.lock().unwrap(), [50_000, 10_000], "{until:?}");
+            assert_eq!(outside.opened.load(Ordering::SeqCst), opened, "{until:?}");
+        }
     })
     .await;
 }

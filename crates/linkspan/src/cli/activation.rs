@@ -1,6 +1,6 @@
 //! Finding the activation that a command names.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
@@ -68,6 +68,17 @@ impl Activation {
         ];
         let found = client.get(RUNS, &query).await?;
         Ok(found["data"].get(0).cloned())
+    }
+
+    /// What keeps it from being used, if it has yet to be configured and the server says.
+    pub(crate) async fn lacks(client: &Client, resource: &Value) -> Option<String> {
+        if resource["attributes"]["status"] != "to_configure" {
+            return None;
+        }
+        let path = format!("/v1/workspace-connectors/{}/test", text(&resource["id"]));
+        // The command has done what it was for, whatever the answer is.
+        let tested = client.post(&path, &json!({})).await.ok()?;
+        tested["message"].as_str().filter(|_| tested["ok"] == false).map(str::to_owned)
     }
 
     pub(super) fn of(resource: &Value) -> Self {

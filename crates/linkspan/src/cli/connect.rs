@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Map, Value, json};
 
 use super::{
+    activation::Activation,
     assign::{Assigned, Assignments},
     client::{Client, text},
     exit::Failed,
@@ -41,14 +42,24 @@ impl Connect {
     pub(crate) async fn run(self, settings: &Settings, output: &Output) -> Result<(), Failed> {
         let session = Session::open(settings).await?;
         let made = self.connect(&session).await;
+        let lacks = match &made {
+            Ok((made, _)) => Activation::lacks(session.client(), &made["data"]).await,
+            Err(_) => None,
+        };
         session.close().await;
         let (made, reads) = made?;
         let attributes = &made["data"]["attributes"];
         let machine = json!({
             "id": made["data"]["id"], "name": attributes["name"], "status": attributes["status"],
+            "lacks": lacks,
         });
         let human = || {
             let (name, status) = (text(&attributes["name"]), text(&attributes["status"]));
+            if let Some(lacks) = &lacks {
+                return format!(
+                    "{name} is {status}: {lacks}. Next: linkspan activations set \"{name}\" --set KEY=VALUE"
+                );
+            }
             let sync =
                 if reads { format!(", then linkspan sync \"{name}\"") } else { String::new() };
             format!("{name} is {status}. Next: linkspan check \"{name}\"{sync}")

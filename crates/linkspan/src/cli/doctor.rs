@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use super::{
     exit::Failed,
-    output::{Output, table},
+    output::{Output, counted, prose},
+    session::Session,
 };
 use crate::{
     admin_key::{AdminKey, Origin},
@@ -21,7 +22,8 @@ use crate::{
 
 /// Look for what could be wrong with this installation
 ///
-/// It only looks: nothing is made or changed, and each finding says what to do.
+/// It only looks: nothing is made or changed, and each finding says what to do. The server at LINKSPAN_URL is asked whether
+/// it answers; all else is about the settings and the data directory here.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Doctor {}
 
@@ -71,7 +73,7 @@ impl Doctor {
             .collect();
         let wrong = findings.iter().filter(|it| it.verdict == Verdict::Wrong).count();
         output.answer(
-            || table(["what", "", "found"], findings.iter().map(row)),
+            || prose(["what", "", "found"], findings.iter().map(row)),
             &json!({ "ok": wrong == 0, "findings": machine }),
         );
         if wrong == 0 {
@@ -85,19 +87,43 @@ impl Doctor {
 /// Looks at everything, and leaves it as it is.
 async fn examine(settings: &Settings) -> Vec<Finding> {
     let (master_key, keys) = master_key(settings);
-    let mut findings = vec![
+    let mut findings: Vec<_> = server(settings).await.into_iter().collect();
+    findings.extend([
         data_dir(settings),
         master_key,
         admin_key(settings),
         egress(settings),
         public_url(settings),
         connector_types(),
-    ];
+    ]);
     findings.extend(settings::unknown_variables().into_iter().map(|it| {
         Finding::note("environment", format!("{it} is no setting of Linkspan; misspelled?"))
     }));
     findings.extend(database(settings, &keys).await);
     findings
+}
+
+/// The server that commands talk to, where they do not open the data directory.
+async fn server(settings: &Settings) -> Option<Finding> {
+    const WHAT: &str = "server";
+    let client = match Session::remote(settings) {
+        Ok(client) => client?,
+        Err(failed) => return Some(Finding::wrong(WHAT, failed.message)),
+    };
+    let asked = client.get("/v1/workspace-connectors", &[("page[size]", "1")]).await;
+    Some(match asked {
+        Ok(_) => Finding::ok(
+            WHAT,
+            "the one at LINKSPAN_URL answers and takes LINKSPAN_API_KEY; commands go there, and all below is about this machine",
+        ),
+        Err(failed) => Finding::wrong(
+            WHAT,
+            format!(
+                "{}; commands go there: check LINKSPAN_URL and LINKSPAN_API_KEY",
+                failed.message
+            ),
+        ),
+    })
 }
 
 fn data_dir(settings: &Settings) -> Finding {
@@ -238,6 +264,10 @@ async fn database(settings: &Settings, keys: &Keys) -> Vec<Finding> {
     }
 }
 
+fn activations(number: usize) -> String {
+    counted(number.try_into().unwrap_or(u64::MAX), "activation")
+}
+
 /// So many activations are named.
 const NAMED: usize = 5;
 
@@ -258,13 +288,13 @@ fn secrets(settings: &Settings, sealed: &[SealedRow], keys: &Keys) -> Option<Fin
         }
     }
     if closed.is_empty() {
-        let says = format!("{} activations have some, and all open", sealed.len());
+        let says = format!("those of {} open", activations(sealed.len()));
         return Some(Finding::ok(WHAT, says));
     }
     let says = closed.iter().map(|(refusal, names)| {
         let some = names.iter().take(NAMED).map(|it| format!("\"{it}\""));
         let (some, count) = (some.collect::<Vec<_>>().join(", "), names.len());
-        format!("of {count} activations ({some}): {refusal}")
+        format!("of {} ({some}): {refusal}", activations(count))
     });
     let mend = match (keys, settings.mode) {
         // What was sealed since then needs the key that is here.

@@ -97,6 +97,25 @@ pub(crate) fn table<const N: usize>(
     header: [&str; N],
     rows: impl IntoIterator<Item = [String; N]>,
 ) -> String {
+    arranged(header, rows).to_string()
+}
+
+/// The same for rows with sentences, which are hard to read in long lines.
+pub(crate) fn prose<const N: usize>(
+    header: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> String {
+    /// So many characters fit into a line.
+    const MOST: u16 = 100;
+    let mut table = arranged(header, rows);
+    table.set_width(table.width().map_or(MOST, |it| it.min(MOST)));
+    table.to_string()
+}
+
+fn arranged<const N: usize>(
+    header: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> Table {
     let mut table = Table::new();
     table
         .load_preset(presets::UTF8_BORDERS_ONLY)
@@ -105,7 +124,13 @@ pub(crate) fn table<const N: usize>(
     for row in rows {
         table.add_row(row);
     }
-    table.to_string()
+    table
+}
+
+/// So many of something: 1 record, 2,000 records.
+pub(crate) fn counted(number: u64, noun: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{ending}", thousands(number))
 }
 
 /// A number as people read it: 1,234,567.
@@ -127,5 +152,11 @@ mod tests {
     fn thousands_are_set_apart() {
         let said = [0, 999, 1_000, 1_234_567].map(super::thousands);
         assert_eq!(said, ["0", "999", "1,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn one_is_no_plural() {
+        let said = [0, 1, 2_000].map(|it| super::counted(it, "record"));
+        assert_eq!(said, ["0 records", "1 record", "2,000 records"]);
     }
 }

@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use super::{
     assign::{Assigned, Assignments},
     exit::{Exit, Failed},
-    output::{Output, note, thousands},
+    output::{Output, counted, note},
 };
 use crate::{
     compose::{self, FileReach},
@@ -79,12 +79,12 @@ impl Read {
         let written = outlet.finish().await?;
         let seconds = began.elapsed().as_secs_f64();
         let machine = json!({ "stream": name, "records": written.records, "seconds": seconds });
-        let human = || format!("{name}: {} records in {seconds:.2} s", thousands(written.records));
+        let human = || format!("{name}: {} in {seconds:.2} s", counted(written.records, "record"));
         output.answer_beside_records(human, &machine);
         match written.rejected {
             0 => Ok(()),
             some => {
-                Err(Failed::partial(format!("{} records could not be written", thousands(some))))
+                Err(Failed::partial(format!("{} could not be written", counted(some, "record"))))
             }
         }
     }
@@ -98,27 +98,22 @@ impl Read {
     ) -> Result<StreamSpec, Failed> {
         let found = definition.discover(config.clone(), environment.clone()).await;
         let Discovered { streams: mut found, left_out } = found.map_err(|it| failed(&it))?;
-        let names: Vec<_> = found.iter().map(|it| it.name.to_string()).collect();
-        if !left_out.is_empty() {
+        let position = match &self.stream {
+            Some(name) => found.iter().position(|it| it.name.as_str() == name),
+            None => (found.len() == 1).then_some(0),
+        };
+        // Who names a stream that is there need not hear each time of what else there is.
+        if !left_out.is_empty() && (self.stream.is_none() || position.is_none()) {
             note(&left_out.to_string());
         }
-        let position = match &self.stream {
-            Some(name) => names.iter().position(|it| it == name),
-            None if found.len() == 1 => Some(0),
-            None => {
-                let names = names.join(", ");
-                return Err(Failed::usage(format!(
-                    "name a stream with --stream; there are {names}"
-                )));
-            }
-        };
-        match position {
-            Some(position) => Ok(found.swap_remove(position)),
-            None => Err(Failed::usage(format!(
-                "there is no such stream; there are {}",
-                names.join(", ")
-            ))),
-        }
+        position.map(|it| found.swap_remove(it)).ok_or_else(|| {
+            let names: Vec<_> = found.iter().map(|it| it.name.as_str()).collect();
+            let wrong = match self.stream {
+                Some(_) => "there is no such stream",
+                None => "name a stream with --stream",
+            };
+            Failed::usage(format!("{wrong}; there are {}", names.join(", ")))
+        })
     }
 }
 

@@ -72,6 +72,12 @@ fn read(folder: &Path) -> Result<Vec<CatalogEntry>, Failed> {
     let files = fs::read_dir(folder).map_err(|error| unreadable(folder, &error))?;
     let mut paths: Vec<_> = files.filter_map(Result::ok).map(|it| it.path()).collect();
     paths.retain(|it| it.extension().is_some_and(|it| it == "yaml" || it == "yml"));
+    if paths.is_empty() {
+        return Err(Failed::usage(format!(
+            "{} has no files called *.yaml or *.yml, so there is nothing to seed",
+            folder.display()
+        )));
+    }
     paths.sort();
     paths
         .iter()

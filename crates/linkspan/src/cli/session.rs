@@ -24,11 +24,17 @@ impl Session {
     ///
     /// Either way a command speaks to the API, so there is one way in.
     pub(crate) async fn open(settings: &Settings) -> Result<Self, Failed> {
+        match Self::remote(settings)? {
+            Some(client) => Ok(Self { client, embedded: None }),
+            None => Self::embedded(settings).await,
+        }
+    }
+
+    /// The server at `LINKSPAN_URL`, if that is where commands go.
+    pub(crate) fn remote(settings: &Settings) -> Result<Option<Client>, Failed> {
         match (&settings.url, &settings.api_key) {
-            (Some(url), Some(key)) => {
-                Ok(Self { client: client(url.clone(), key.clone())?, embedded: None })
-            }
-            (None, None) => Self::embedded(settings).await,
+            (Some(url), Some(key)) => client(url.clone(), key.clone()).map(Some),
+            (None, None) => Ok(None),
             _ => Err(Failed::usage("set LINKSPAN_URL and LINKSPAN_API_KEY together, or neither")),
         }
     }

@@ -8,7 +8,7 @@ use super::{
     activation::{Activation, RUNS, is_over},
     client::{Client, text},
     exit::Failed,
-    output::{Output, table, thousands},
+    output::{Output, counted, table, thousands},
     progress::Progress,
     session::Session,
 };
@@ -152,8 +152,8 @@ impl Synced {
         match self.count("quarantined") {
             0 => Ok(()),
             some => Err(Failed::partial(format!(
-                "{} records could not be stored and were kept aside",
-                thousands(some)
+                "what could not be stored was kept aside: {}",
+                counted(some, "record")
             ))),
         }
     }

@@ -133,6 +133,30 @@ fn an_activation_is_switched_off_and_on_and_taken_away() {
 }
 
 #[test]
+fn switching_off_says_what_becomes_of_the_run() {
+    let program = program();
+    assert_eq!(program.json(&["activations", "disable", "sales"])["run"], Value::Null);
+    program.json(&["activations", "enable", "sales"]);
+    // A server without a worker: what is started waits.
+    let served = program.serve_as("api");
+    let url = format!("http://{}", served.address);
+    let remote =
+        program.with("LINKSPAN_URL", &url).with("LINKSPAN_API_KEY", crate::program::ADMIN_KEY);
+    let mut syncing = remote.command(&["sync", "sales"]).spawn().unwrap();
+    let waiting = || remote.json(&["runs", "list", "sales"])["runs"][0]["status"] == "scheduled";
+    assert!((0..100).any(|_| waiting()), "the run was never there");
+    let said = remote.run(&["activations", "disable", "sales"]).stdout;
+    assert!(said.contains("sales is disabled. Its run, which waits"), "{said}");
+    let run = remote.json(&["activations", "disable", "sales"])["run"].clone();
+    assert_eq!(run, remote.json(&["runs", "list", "sales"])["runs"][0]["id"]);
+    // As it says.
+    let worker = remote.work();
+    assert!(!syncing.wait().unwrap().success());
+    assert_eq!(remote.json(&["runs", "list", "sales"])["runs"][0]["counts"]["read"], 0);
+    assert_eq!((worker.stop(), served.stop()), (0, 0));
+}
+
+#[test]
 fn a_run_is_stopped_by_the_name_of_its_activation() {
     let program = program();
     let idle = program.run(&["runs", "cancel", "sales"]);

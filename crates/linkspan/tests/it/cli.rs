@@ -174,6 +174,40 @@ fn bad_input_is_answered_with_what_to_do() {
 }
 
 #[test]
+fn an_activation_that_is_not_complete_says_what_it_lacks() {
+    let program = program();
+    let connect = ["connect", "postgresql", "--name", "crm", "--set", "database=x"];
+    let made = program.run(&connect);
+    assert!(
+        made.stdout.contains("to_configure") && made.stdout.contains("`host`"),
+        "{}",
+        made.stdout
+    );
+    assert!(made.stdout.contains("activations set \"crm\""), "{}", made.stdout);
+    let set = ["activations", "set", "crm", "--set"];
+    let said = program.json(&[&set[..], &["host=127.0.0.1"]].concat());
+    assert_eq!(said["status"], "to_configure", "{said}");
+    assert!(said["lacks"].as_str().unwrap().contains("`username`"), "{said}");
+    let done = program.json(&[&set[..], &["username=u"]].concat());
+    assert_eq!((&done["status"], &done["lacks"]), (&"enabled".into(), &Value::Null));
+
+    let connect = ["connect", "postgres_identity", "--name", "people", "--json"];
+    let said = program.run(&connect).last_line();
+    let lacks = said["lacks"].as_str().unwrap();
+    assert!(lacks.contains("`connection_string`") && lacks.contains("`table`"), "{said}");
+}
+
+#[test]
+fn a_folder_without_entries_seeds_nothing_and_says_so() {
+    let program = program();
+    for arguments in [&["seed", "."][..], &["seed", ".", "--check"]] {
+        let ran = program.run(arguments);
+        assert_eq!(ran.code, 2, "{}", ran.stdout);
+        assert!(ran.stderr.contains("nothing to seed"), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn a_stream_is_read_without_a_platform_into_each_format() {
     let program = program();
     let lines = program.run(&["read", "csv", "--set", "path=sales.csv"]);

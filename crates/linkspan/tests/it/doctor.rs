@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::program::{Program, Ran};
+use crate::program::{ADMIN_KEY, Program, Ran};
 
 /// What the doctor says of `what`, and how bad it is.
 fn finding(ran: &Ran, what: &str) -> (String, String) {
@@ -56,6 +56,35 @@ fn the_doctor_leaves_an_installation_as_it_is() {
     assert_eq!(ran.code, 0, "{}", ran.stdout);
     assert_eq!(finding(&ran, "secrets").0, "ok");
     assert_eq!(files(), before);
+}
+
+#[test]
+fn the_doctor_asks_the_server_that_commands_go_to() {
+    let program = Program::new();
+    let served = program.serve_as("api");
+    let at = |url: &str, key: &str| {
+        Program::bare().with("LINKSPAN_URL", url).with("LINKSPAN_API_KEY", key)
+    };
+    let url = format!("http://{}", served.address);
+    let ran = examine(&at(&url, ADMIN_KEY));
+    assert_eq!((ran.code, finding(&ran, "server").0.as_str()), (0, "ok"), "{}", ran.stdout);
+    let wrong = [(url.as_str(), "lsk_of_nobody"), ("http://127.0.0.1:1", ADMIN_KEY)];
+    for (url, key) in wrong {
+        let ran = examine(&at(url, key));
+        let (verdict, says) = finding(&ran, "server");
+        assert_eq!((ran.code, verdict.as_str()), (2, "wrong"), "{}", ran.stdout);
+        assert!(says.contains("LINKSPAN_URL") && !says.contains("lsk_of"), "{says}");
+    }
+    assert_eq!(served.stop(), 0);
+    let half = examine(&Program::bare().with("LINKSPAN_URL", &url));
+    assert_eq!((half.code, finding(&half, "server").0.as_str()), (2, "wrong"));
+}
+
+#[test]
+fn what_the_doctor_says_fits_a_terminal() {
+    let said = with_a_secret().run(&["doctor"]).stdout;
+    assert!(said.contains("those of 1 activation open"), "{said}");
+    assert!(said.lines().all(|it| it.chars().count() <= 100), "{said}");
 }
 
 #[test]

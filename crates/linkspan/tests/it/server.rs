@@ -173,6 +173,9 @@ async fn tables_that_are_no_streams_are_named() {
     assert_eq!((read.code, read.stdout.trim()), (0, "{\"id\":1}"), "{}", read.stderr);
     let says = "2 tables were left out for characters in the name that no stream has: \"public.Sales (2026)\", \"public.a;b\"";
     assert!(read.stderr.contains(says), "{}", read.stderr);
+    let named = [&["read", "postgresql", "--stream"][..], &["public.people"], &setting].concat();
+    let read = remote.run(&named);
+    assert!(read.code == 0 && !read.stderr.contains("left out"), "{}", read.stderr);
 
     remote.json(&[&["connect", "postgresql", "--name", "crm"][..], &setting].concat());
     let discovered = remote.json(&["discover", "crm"]);

@@ -213,6 +213,7 @@ impl<F: AsyncFn() -> Vec<Held>> Trial<'_, F> {
         self.write(mode, changes).await?;
         let expected = [(22, None), (23, Some("C")), (25, None)];
         faults.extend(self.holds("after changes and removals", &expected).await);
+        faults.extend(self.flushes(self.open(mode, &["id"])).await?);
         match self.open(mode, &[]).finish().await {
             Err(Failure::Invalid { .. }) => {}
             other => faults.push(format!("a stream without a key ends in {other:?}")),
@@ -240,10 +241,32 @@ impl<F: AsyncFn() -> Vec<Held>> Trial<'_, F> {
         self.push(mode, vec![(self.put(&[(41, Some("c"))])?, 2, 1)]).await?;
         let expected = [(41, Some("c")), (43, None)];
         faults.extend(self.holds("after a push that was begun anew", &expected).await);
+        faults.extend(self.flushes(self.open_push(mode, &["id"])).await?);
         match self.open_push(mode, &[]).finish().await {
             Err(Failure::Invalid { .. }) => {}
             other => faults.push(format!("a stream without a key ends in {other:?}")),
         }
+        Ok(faults)
+    }
+
+    /// Whether what was sent is there once it was waited for, and what follows too where the write goes on.
+    async fn flushes(&self, mut writer: BatchWriter) -> Result<Vec<String>, Failure> {
+        let before = (self.held)().await;
+        let mut expected: Vec<_> = before.iter().map(|it| (it.0, it.1.as_deref())).collect();
+        let mut faults = Vec::new();
+        for id in [61, 62] {
+            let version = version(id, ChangeKind::Added, 2, id);
+            writer.push(self.put(&[(id, Some("f"))])?, vec![version]).await?;
+            let (_, going_on) = writer.flush().await?;
+            expected.push((id, Some("f")));
+            faults.extend(self.holds("after it was waited for", &expected).await);
+            match going_on {
+                Some(it) => writer = it,
+                None => return Ok(faults),
+            }
+        }
+        writer.finish().await?;
+        faults.extend(self.holds("at the end of a write that was waited for", &expected).await);
         Ok(faults)
     }
 

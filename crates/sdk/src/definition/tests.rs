@@ -233,6 +233,8 @@ async fn a_command_takes_what_fits_and_nothing_else() {
     assert_eq!(sum, json!({ "sum": 3 }));
     let failure = run("add", json!({ "one": 1 })).await.unwrap_err();
     assert_eq!(failure.to_string(), "parameters: `other` is required");
+    let failure = run("add", json!({})).await.unwrap_err();
+    assert_eq!(failure.to_string(), "parameters: `one` is required; `other` is required");
     assert!(matches!(run("sub", json!({})).await, Err(Failure::NotFound(_))));
 }
 

@@ -289,6 +289,34 @@ async fn files_are_confirmed_when_they_are_there() {
 }
 
 #[tokio::test]
+async fn a_push_makes_a_file_of_what_it_is_asked_to_keep_and_goes_on_in_the_open_folder() {
+    let folder = TempDir::new().unwrap();
+    let own = folder.path().join("people");
+    let mut writer = begin(folder.path(), people());
+    writer.opened().await.unwrap();
+    // Whoever opens the folder removes it.
+    fs::write(own.join(".linkspan-abc"), "another's").unwrap();
+    let mut files = Vec::new();
+    for (ids, name) in [([1, 2], "a"), ([3, 4], "b")] {
+        for id in ids {
+            let (change, versions) = put(&[id], name, id);
+            writer.push(change, versions).await.unwrap();
+        }
+        let (refused, going_on) = writer.flush().await.unwrap();
+        assert_eq!(refused, []);
+        writer = going_on.expect("it goes on");
+        assert_eq!(writer.confirmed(), u64::try_from(held(folder.path()).len()).unwrap());
+        files.push(names(&own).into_iter().filter(|it| it.ends_with(".parquet")).count());
+    }
+    let (refused, going_on) = writer.flush().await.unwrap();
+    assert_eq!(refused, [], "there is nothing to wait for");
+    going_on.expect("it goes on").finish().await.unwrap();
+    assert_eq!(files, [1, 2]);
+    assert_eq!(held(folder.path()).len(), 4);
+    assert!(own.join(".linkspan-abc").exists());
+}
+
+#[tokio::test]
 async fn what_cannot_be_journaled_is_told() {
     let folder = TempDir::new().unwrap();
     let mut taken = people();

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
-use linkspan_sdk::{Batch, Failure, HostGuard, Permit, ReadRequest};
+use linkspan_sdk::{Batch, Failure, HostGuard, Omission, Omitted, Permit, ReadRequest};
 use serde_json::json;
 use sqlx::AssertSqlSafe;
 
-use super::{PEOPLE, database, definition, discover, environment, ids, read, settings};
+use super::{PEOPLE, database, definition, environment, ids, read, settings};
 
 /// Lets nothing through, or only to one address.
 struct Strict(Result<Permit, &'static str>);
@@ -131,7 +131,10 @@ async fn a_login_finds_only_what_it_may_read() {
 
     let mut limited = settings(&database);
     (limited["username"], limited["password"]) = (json!(user), json!("pa55word"));
-    let found = discover(&limited).await;
+    let found = definition("mysql").discover(limited.clone(), environment()).await.unwrap();
+    let shut = Omitted { name: format!("{name}.shut"), reason: Omission::MissingPermission };
+    assert_eq!(found.left_out.0, [shut]);
+    let found = found.streams;
     assert_eq!(found.len(), 1, "not the table that it may only write to");
     let fields: Vec<_> = found[0].fields.iter().map(|it| it.name.as_str()).collect();
     assert_eq!(fields, ["id", "name"]);

@@ -49,8 +49,7 @@ impl Set {
             ));
         }
         let after = client.change(&seen, &Value::Object(changes)).await?;
-        tell(&after["data"], output);
-        Ok(())
+        tell(client, &after["data"], output).await
     }
 
     /// The attributes that change. `streams` are the settings of streams so far.
@@ -134,8 +133,7 @@ pub(super) async fn switch(
 ) -> Result<(), Failed> {
     let seen = Activation::find(client, name).await?.see(client).await?;
     let changed = client.change(&seen, &json!({ "status": status })).await?;
-    tell(&changed["data"], output);
-    Ok(())
+    tell(client, &changed["data"], output).await
 }
 
 /// Disconnects an activation.
@@ -153,14 +151,37 @@ pub(super) async fn delete(client: &Client, name: &str, output: &Output) -> Resu
     Ok(())
 }
 
-/// Says how an activation is now.
-fn tell(resource: &Value, output: &Output) {
+/// Says how an activation is now: what it lacks, and what becomes of its run if nothing else may sync it.
+async fn tell(client: &Client, resource: &Value, output: &Output) -> Result<(), Failed> {
     let attributes = &resource["attributes"];
+    let lacks = Activation::lacks(client, resource).await;
+    let run = match attributes["status"].as_str() {
+        Some("disabled") => Activation::of(resource).active_run(client).await?,
+        _ => None,
+    };
+    let run = run.unwrap_or_default();
     let machine = json!({
         "id": resource["id"], "name": attributes["name"], "status": attributes["status"],
+        "lacks": lacks, "run": run["id"],
     });
-    let human = || format!("{} is {}.", text(&attributes["name"]), text(&attributes["status"]));
+    let human = || {
+        let (name, status) = (text(&attributes["name"]), text(&attributes["status"]));
+        let lacks = lacks.map(|it| format!(": {it}")).unwrap_or_default();
+        format!("{name} is {status}{lacks}.{}", fate(&run["attributes"]["status"], &name))
+    };
     output.answer(human, &machine);
+    Ok(())
+}
+
+/// What becomes of the run of the activation `name`, which was switched off.
+fn fate(run: &Value, name: &str) -> String {
+    match run.as_str() {
+        Some("in_progress") => {
+            format!(" Its run goes on to its end; linkspan runs cancel \"{name}\" stops it.")
+        }
+        Some(_) => " Its run, which waits for a worker, ends before it begins.".to_owned(),
+        None => String::new(),
+    }
 }
 
 #[cfg(test)]
@@ -176,6 +197,13 @@ mod tests {
             unset: Vec::new(),
             stream: stream.map(str::to_owned),
         }
+    }
+
+    #[test]
+    fn who_switches_off_is_told_how_to_stop_the_run() {
+        assert_eq!(fate(&Value::Null, "crm"), "");
+        assert!(fate(&json!("scheduled"), "crm").contains("ends before it begins"));
+        assert!(fate(&json!("in_progress"), "crm").contains("linkspan runs cancel \"crm\""));
     }
 
     #[test]
