@@ -226,6 +226,7 @@ impl Platform {
             db.connectors(),
             db.people(),
             db.connection_tests(),
+            db.credential_versions(),
             sources(),
             world(),
         ));

@@ -74,6 +74,8 @@ const STREAMS: &str = "/data/attributes/streams";
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use linkspan_domain::{Problem, Role};
     use serde_json::{Value, json};
 
@@ -81,15 +83,15 @@ mod tests {
     use crate::{
         ActivationPatch, NewActivation,
         fixtures::{
-            PLANTED, activation, call, connector, empty, id, keep, lower_workspace, object,
+            PLANTED, activation, call, connector, empty, id, keep, ledger, lower_workspace, object,
             sources, world,
         },
     };
 
     fn activations(kept: Vec<WorkspaceConnector>) -> Activations {
         let (activations, connectors) = (keep(kept).store, keep(vec![connector(|_| {})]).store);
-        let tests = keep(Vec::new()).store;
-        Activations::new(activations, connectors, empty(), tests, sources(), world())
+        let (tests, credentials) = (keep(Vec::new()).store, ledger(Arc::clone(&activations) as _));
+        Activations::new(activations, connectors, empty(), tests, credentials, sources(), world())
     }
 
     fn streams(named: Value) -> Vec<StreamSettings> {

@@ -88,7 +88,7 @@ impl Activations {
         Ok(())
     }
 
-    async fn check(
+    pub(super) async fn check(
         &self,
         workspace: WorkspaceId,
         definition: &Definition,
