@@ -15,6 +15,9 @@ import schemathesis
 
 URL, KEY = os.environ["LINKSPAN_URL"], os.environ["LINKSPAN_API_KEY"]
 
+# Where the tests' PostgreSQL is.
+POSTGRES = os.environ.get("LINKSPAN_TEST_POSTGRES_URL", "postgres://postgres@127.0.0.1:5432/postgres")
+
 COUNTER = itertools.count()
 TALLY = Counter()
 TURNS = Counter()
@@ -84,6 +87,25 @@ def broken():
     data = {"type": "workspace_connector", "id": activation, "attributes": {"config": SETTINGS}}
     send("PATCH", f"workspace-connectors/{activation}", {"data": data})
     return log
+
+
+def nowhere():
+    """A secret that does not work."""
+    return {"connection_string": f"postgres://{unique('role')}@127.0.0.1:1/none"}
+
+
+def secretive():
+    """Makes an activation with a secret that works, and rotates to one that does not. Returns what names both in a path."""
+    kind = {"connector_type": "postgresql", "category_id": "test", "provider": "well", "status": "available"}
+    attributes = kind | {"name": unique("connector"), "service_id": unique("service")}
+    connector = send("POST", "connectors", {"data": {"type": "connector", "attributes": attributes}})
+    config = {"connection_string": POSTGRES}
+    attributes = {"connector_id": connector, "name": unique("activation"), "config": config}
+    body = {"data": {"type": "workspace_connector", "attributes": attributes}}
+    activation = send("POST", "workspace-connectors", body)
+    send("POST", f"workspace-connectors/{activation}/rotate", {"config": nowhere(), "force_save": True})
+    listed = f"{URL}/v1/workspace-connectors/{activation}/secret-history?filter[state]=inactive"
+    return {"id": activation, "history_id": SESSION.get(listed, timeout=30).json()["data"][0]["id"]}
 
 
 def diagnose():
@@ -206,6 +228,12 @@ def aim_body(case, operation, kind):
         bodies = {"revert_connector_mapping": {"version": 1}, "try_connector_mapping": draft}
         case.body = bodies.get(operation, {"target_models": ["people"]})
         return
+    if operation == "rotate_credentials":
+        case.body = {"config": nowhere(), "force_save": True}
+        return
+    if operation == "roll_back_credentials":
+        case.body = {"reason": "it worked"}
+        return
     if operation == "set_stream_cursor":
         case.body = {"cursor_after": None}
         return
@@ -255,6 +283,10 @@ def before_call(context, case, kwargs):
         case.query.pop("page[before]", None)
     if "stream" in case.path_parameters:
         case.path_parameters |= synced()
+    if operation == "rotate_credentials":
+        case.path_parameters["id"] = secretive()["id"]
+    if "history_id" in case.path_parameters:
+        case.path_parameters |= secretive()
     if operation == "list_quarantined_records":
         case.query = {"filter[workspace_connector_id]": make("workspace-connectors"), "filter[stream]": "people"}
     if "key" in case.path_parameters:

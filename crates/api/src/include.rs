@@ -6,10 +6,10 @@ use linkspan_app::FilterPlan;
 use linkspan_app::{DryRunRows, SuggestedMapping, TargetModelSchema};
 use linkspan_domain::{
     ApiKey, AuditEvent, Caller, ConnectionTest, Connector, ConnectorFilter, ConnectorFilterId,
-    ConnectorId, ConnectorMapping, ConnectorTypeManifest, Diagnostic, Entity, EntitySource, Id,
-    MappingVersion, Person, Provider, ProviderConnector, ProviderConnectorId, ProviderId, Resource,
-    Schedule, StreamSpec, SyncLog, SyncTarget, UnmappedRecord, UploadedFile, Workspace,
-    WorkspaceConnector, WorkspaceConnectorId,
+    ConnectorId, ConnectorMapping, ConnectorTypeManifest, CredentialVersion, Diagnostic, Entity,
+    EntitySource, Id, MappingVersion, Person, Provider, ProviderConnector, ProviderConnectorId,
+    ProviderId, Resource, Schedule, StreamSpec, SyncLog, SyncTarget, UnmappedRecord, UploadedFile,
+    Workspace, WorkspaceConnector, WorkspaceConnectorId,
 };
 
 use crate::{
@@ -44,7 +44,7 @@ impl Kind {
 }
 
 /// All kinds of things that documents show, by name.
-pub(crate) static KINDS: [Kind; 32] = [
+pub(crate) static KINDS: [Kind; 33] = [
     Kind::of::<ApiKey>(),
     Kind::of::<AuditEvent>(),
     Kind::of::<ConnectionTest>(),
@@ -56,6 +56,7 @@ pub(crate) static KINDS: [Kind; 32] = [
     Kind::of::<DryRunRows>(),
     Kind::of::<ConnectorTypeManifest>(),
     Kind::of::<TypeCapabilities>(),
+    Kind::of::<CredentialVersion>(),
     Kind::of::<Entity>(),
     Kind::of::<EntitySource>(),
     Kind::of::<ShownEntityChange>(),

@@ -59,6 +59,8 @@ pub(crate) const fn status(code: Code) -> StatusCode {
         | Code::TypeNotInstalled
         | Code::UnexpectedStatus
         | Code::NeedReconnect
+        | Code::RotationConflict
+        | Code::UnexpectedCredentialState
         | Code::SyncAlreadyInProgress
         | Code::SyncCancelled
         | Code::SyncCrashed
@@ -77,6 +79,7 @@ pub(crate) const fn status(code: Code) -> StatusCode {
         | Code::TypeUnsupported
         | Code::InvalidConfig
         | Code::UnknownSecret
+        | Code::CredentialCheckFailed
         | Code::CursorRequired
         | Code::InvalidCondition
         | Code::InvalidMapping

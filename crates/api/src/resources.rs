@@ -7,6 +7,7 @@ mod connector_filters;
 mod connector_mappings;
 mod connector_types;
 mod connectors;
+mod credential_versions;
 mod diagnostics;
 mod entities;
 mod entity_changes;

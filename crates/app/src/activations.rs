@@ -3,29 +3,36 @@
 mod configuring;
 mod error;
 mod input;
+mod rotating;
 mod selecting;
 mod testing;
+mod versions;
 
 use std::sync::Arc;
 
 use linkspan_domain::{
-    Act, Actor, Availability, Call, Caller, ConnectionTest, Connector, ConnectorId, Event,
-    Permission, Person, PersonId, Readiness, Revision, SplitConfig, Status, WorkspaceConnector,
-    WorkspaceConnectorId,
-    ports::{Store, World},
+    Act, Actor, Availability, Call, Caller, ConnectionTest, Connector, ConnectorId,
+    CredentialVersion, Event, Permission, Person, PersonId, Readiness, Revision, SplitConfig,
+    Status, WorkspaceConnector, WorkspaceConnectorId,
+    ports::{Change, CredentialStore, Store, World},
 };
 
 use linkspan_sdk::Discovered;
 
 pub use error::ActivationError;
-pub use input::{ActivationPatch, Draft, DraftOf, NewActivation, Switch};
+pub use input::{
+    ActivationPatch, Draft, DraftOf, NewActivation, OnFailure, Rotation, Switch, Turnover,
+};
 
-use self::configuring::{accept_streams, readiness};
 pub(crate) use self::selecting::require_stream;
+use self::{
+    configuring::{accept_streams, readiness},
+    versions::Occasion,
+};
 use crate::{
     RecordError, Records, Sources, Writable,
     patch::Changes,
-    records::require_live,
+    records::{refused, require_live},
     sources::{PATIENCE, may_run},
 };
 
@@ -35,8 +42,18 @@ pub struct Activations {
     connectors: Records<Connector>,
     people: Records<Person>,
     tests: Records<ConnectionTest>,
+    versions: Records<CredentialVersion>,
+    credentials: Arc<dyn CredentialStore>,
     sources: Arc<Sources>,
     world: Arc<dyn World>,
+}
+
+/// A new activation that is not kept yet.
+pub(crate) struct Prepared {
+    /// The activation.
+    pub(crate) activation: WorkspaceConnector,
+    /// The first version of its credentials, if it has some.
+    pub(crate) credentials: Option<CredentialVersion>,
 }
 
 impl Activations {
@@ -46,6 +63,7 @@ impl Activations {
         connectors: Arc<dyn Store<Connector>>,
         people: Arc<dyn Store<Person>>,
         tests: Arc<dyn Store<ConnectionTest>>,
+        credentials: Arc<dyn CredentialStore>,
         sources: Arc<Sources>,
         world: Arc<dyn World>,
     ) -> Self {
@@ -54,6 +72,8 @@ impl Activations {
             connectors: Records::new(connectors, Arc::clone(&world)),
             people: Records::new(people, Arc::clone(&world)),
             tests: Records::new(tests, Arc::clone(&world)),
+            versions: Records::new(Arc::clone(&credentials) as _, Arc::clone(&world)),
+            credentials,
             sources,
             world,
         }
@@ -69,6 +89,11 @@ impl Activations {
         &self.tests
     }
 
+    /// The versions of credentials, for reading.
+    pub const fn versions(&self) -> &Records<CredentialVersion> {
+        &self.versions
+    }
+
     /// Activates a connector in the workspace of the call.
     ///
     /// Settings that fit are enough: one that still lacks some is there, but `to_configure`.
@@ -78,8 +103,15 @@ impl Activations {
         call: &Call,
         new: NewActivation,
     ) -> Result<WorkspaceConnector, ActivationError> {
-        let activation = self.prepare(call, new).await?;
-        Ok(self.records.insert(call, activation).await?)
+        let Prepared { activation, credentials } = self.prepare(call, new).await?;
+        let receipt =
+            self.records.receipt(call, Act::new(WorkspaceConnector::ACTS.created), &activation);
+        let versions: Vec<_> = credentials.into_iter().map(Change::Insert).collect();
+        let id = activation.id;
+        let kept =
+            self.credentials.commit(&Change::Insert(activation.clone()), &versions, &receipt).await;
+        kept.map_err(refused::<WorkspaceConnector>(id))?;
+        Ok(activation)
     }
 
     /// The activation that `new` makes. It is not kept yet.
@@ -87,7 +119,7 @@ impl Activations {
         &self,
         call: &Call,
         new: NewActivation,
-    ) -> Result<WorkspaceConnector, ActivationError> {
+    ) -> Result<Prepared, ActivationError> {
         call.caller.require(WorkspaceConnector::WRITE)?;
         let connector = self.connector(call, new.connector_id).await?;
         if connector.entry.status != Availability::Available {
@@ -136,7 +168,9 @@ impl Activations {
         }
         activation.guard(&call.caller)?;
         self.require_streams(call, &activation, &[]).await?;
-        Ok(activation)
+        let credentials = (!secrets.is_empty())
+            .then(|| self.version(call, &activation, 1, &Occasion::default(), now));
+        Ok(Prepared { activation, credentials })
     }
 
     /// Changes an activation.
@@ -175,14 +209,24 @@ impl Activations {
         changes.set("labels", &mut it.labels, labels);
         changes.set("mock_enabled", &mut it.mock_enabled, mock_enabled);
         changes.set("log_level", &mut it.log_level, log_level);
-        if let Some(config) = config {
-            self.configure(call, &mut it, config, &mut changes).await?;
-        }
+        let versions = match config {
+            Some(config) => self.configure(call, &mut it, config, &mut changes).await?,
+            None => Vec::new(),
+        };
         self.require_streams(call, &it, &before).await?;
         if let Some(switch) = switch {
             self.switch(call, &mut it, switch, &mut changes).await?;
         }
-        Ok(self.records.save(call, it, &changes).await?)
+        if versions.is_empty() {
+            return Ok(self.records.save(call, it, &changes).await?);
+        }
+        let act = Act { action: WorkspaceConnector::ACTS.updated, details: changes.details() };
+        it.updated_at = self.world.now();
+        let receipt = self.records.receipt(call, act, &it);
+        let kept = self.credentials.commit(&Change::Update(it.clone()), &versions, &receipt).await;
+        kept.map_err(refused::<WorkspaceConnector>(id))?;
+        it.revision = it.revision.next();
+        Ok(it)
     }
 
     /// Disconnects an activation: it is switched off and hidden, until it is restored or purged.
@@ -285,4 +329,4 @@ impl Activations {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -8,7 +8,7 @@ use linkspan_domain::{
 
 use crate::{
     ActivationError, Activations, NewActivation, ScheduleError, Schedules, SetSchedule, Writable,
-    records::refused,
+    activations::Prepared, records::refused,
 };
 
 /// Makes activations that sync by themselves from the beginning. Managers of connectors may.
@@ -68,14 +68,16 @@ impl Bootstrap {
         new: NewActivation,
         set: SetSchedule,
     ) -> Result<WorkspaceConnector, BootstrapError> {
-        let activation = self.activations.prepare(call, new).await?;
+        let Prepared { activation, credentials } = self.activations.prepare(call, new).await?;
         let (schedule, act) = self.schedules.prepare(call, &activation, set).await?;
         let records = self.activations.records();
         let created = Act::new(WorkspaceConnector::ACTS.created);
         let created = records.receipt(call, created, &activation);
         // One answer goes with the key: the activation.
         let scheduled = Receipt { reply: None, ..records.receipt(call, act, &activation) };
-        let kept = self.store.bootstrap(&activation, &schedule, &[created, scheduled]).await;
+        let receipts = [created, scheduled];
+        let kept =
+            self.store.bootstrap(&activation, credentials.as_slice(), &schedule, &receipts).await;
         kept.map_err(refused::<WorkspaceConnector>(activation.id))
             .map_err(ActivationError::from)?;
         Ok(activation)
@@ -93,7 +95,7 @@ mod tests {
     use super::*;
     use crate::{
         Pace,
-        fixtures::{PLANTED, call, code, connector, empty, id, keep, sources, world},
+        fixtures::{PLANTED, call, code, connector, empty, id, keep, ledger, sources, world},
     };
 
     async fn create(
@@ -103,7 +105,8 @@ mod tests {
     ) -> Result<WorkspaceConnector, BootstrapError> {
         let mut store = MockScheduleStore::new();
         let mut outcome = Some(outcome);
-        store.expect_bootstrap().returning(move |activation, schedule, receipts| {
+        store.expect_bootstrap().returning(move |activation, versions, schedule, receipts| {
+            assert_eq!(versions[0].workspace_connector_id, activation.id);
             assert_eq!(schedule.workspace_connector_id, activation.id);
             assert_eq!(schedule.workspace_id, activation.workspace_id);
             let acts = receipts.each_ref().map(|it| it.audit.action.as_str());
@@ -116,6 +119,7 @@ mod tests {
             keep(vec![connector(|_| {})]).store,
             empty::<Person>(),
             empty::<ConnectionTest>(),
+            ledger(empty()),
             sources(),
             world(),
         );

@@ -1,5 +1,7 @@
 //! Callers, kept things and a connector type, for the tests of all services.
 
+mod ledger;
+
 use std::{
     collections::BTreeSet,
     sync::{
@@ -32,6 +34,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use time::{OffsetDateTime, macros::datetime};
 use uuid::Uuid;
+
+pub(crate) use ledger::{Ledger, ledger};
 
 use crate::{ActivationSettings, ConnectorTypes, Sources};
 

@@ -11,6 +11,7 @@ mod bootstrap;
 mod catalog;
 mod connections;
 mod connector_types;
+mod credential_expiry;
 mod data;
 mod diagnostics;
 mod entities;
@@ -38,7 +39,8 @@ mod workspaces;
 
 pub use access::{Access, AccessError, AdminKey, Sessions};
 pub use activations::{
-    ActivationError, ActivationPatch, Activations, Draft, DraftOf, NewActivation, Switch,
+    ActivationError, ActivationPatch, Activations, Draft, DraftOf, NewActivation, OnFailure,
+    Rotation, Switch, Turnover,
 };
 pub use api_keys::{ApiKeys, ApiKeysError, Mint, NewApiKey};
 pub use audit::Audit;
@@ -46,6 +48,7 @@ pub use bootstrap::{Bootstrap, BootstrapError};
 pub use catalog::Catalog;
 pub use connections::RunConnections;
 pub use connector_types::{ConnectorTypes, DuplicateConnectorType};
+pub use credential_expiry::CredentialExpiry;
 pub use data::{Choice, Data, DataError, Find};
 pub use diagnostics::Diagnostics;
 pub use entities::{Entities, FindEntities, FollowEntities};

@@ -14,13 +14,13 @@ use strum::IntoEnumIterator;
 use crate::{
     ActivationPatch, Activations, ApiKeys, Audit, Catalog, Draft, DraftOf, DryRun, DryRunOf,
     Entities, Files, FilterPatch, Filters, FindEntities, MappingPatch, NewActivation, NewApiKey,
-    NewFilter, NewPerson, NewProvider, NewProviderConnector, NewSyncTarget, NewWorkspace, People,
-    PersonPatch, ProviderConnectorPatch, ProviderConnectors, ProviderPatch, Providers, Seeding,
-    Sessions, StartSync, SuggestMappings, SyncTargets, Syncs, TargetModels, WorkspacePatch,
-    Workspaces,
+    NewFilter, NewPerson, NewProvider, NewProviderConnector, NewSyncTarget, NewWorkspace,
+    OnFailure, People, PersonPatch, ProviderConnectorPatch, ProviderConnectors, ProviderPatch,
+    Providers, Rotation, Seeding, Sessions, StartSync, SuggestMappings, SyncTargets, Syncs,
+    TargetModels, Turnover, WorkspacePatch, Workspaces,
     fixtures::{
-        MockCatalog, MockRuns, Shelf, call, code, connector, empty, id, keep, key, own_workspace,
-        page, sources, types, world,
+        MockCatalog, MockRuns, Shelf, call, code, connector, empty, id, keep, key, ledger,
+        own_workspace, page, sources, types, world,
     },
     mappings::tests::Versions,
 };
@@ -106,6 +106,10 @@ activations models: admin designer analyst
 activations test draft: admin designer
 activations test: admin designer
 activations list tests: admin designer analyst
+activations rotate: admin designer
+activations roll back: admin designer
+activations revoke version: admin designer
+activations list versions: admin designer analyst
 syncs read: admin designer analyst
 syncs cancel: admin designer
 syncs start: admin designer
@@ -284,7 +288,16 @@ async fn organization(call: &Call) -> Tried {
 
 async fn activations(call: &Call) -> Tried {
     let clock: Arc<dyn World> = world();
-    let it = Activations::new(empty(), empty(), empty(), empty(), sources(), Arc::clone(&clock));
+    let (tests, credentials) = (empty(), ledger(empty()));
+    let it = Activations::new(
+        empty(),
+        empty(),
+        empty(),
+        tests,
+        credentials,
+        sources(),
+        Arc::clone(&clock),
+    );
     let mut runs = MockRuns::new();
     runs.expect_list().returning(|_, _| Ok(page(Vec::new())));
     runs.expect_find().returning(|_, _| Ok(Some(crate::connections::tests::run())));
@@ -294,6 +307,9 @@ async fn activations(call: &Call) -> Tried {
     let new = NewActivation::of(id(1), Map::new());
     let draft = Draft { of: DraftOf::Type("fake".parse().unwrap()), config: Map::new() };
     let patch = ActivationPatch::default();
+    let turnover = Turnover::default();
+    let rotation =
+        Rotation { config: Map::new(), on_failure: OnFailure::Refuse, turnover: turnover.clone() };
     let sync = StartSync { mode: None, streams: Vec::new() };
     vec![
         ("activations read", code(it.records().get(caller, id(1)).await)),
@@ -306,6 +322,10 @@ async fn activations(call: &Call) -> Tried {
         ("activations test draft", code(it.test_draft(call, draft).await)),
         ("activations test", code(it.test(call, id(1), Map::new()).await)),
         ("activations list tests", code(it.list_tests(caller, id(1), &all).await)),
+        ("activations rotate", code(it.rotate(call, id(1), None, rotation).await)),
+        ("activations roll back", code(it.roll_back(call, id(1), id(2), None, turnover).await)),
+        ("activations revoke version", code(it.revoke_version(call, id(1), id(2), None).await)),
+        ("activations list versions", code(it.list_versions(caller, id(1), &all).await)),
         ("syncs read", code(syncs.records().list(caller, &all).await)),
         ("syncs cancel", code(syncs.cancel(call, id(70)).await)),
         ("syncs start", code(syncs.start(call, id(1), sync).await)),

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use linkspan_domain::{
-    Code, ConfigError, ConnectorTypeKey, Problem, SealedSecrets, Secrets, SplitConfig,
-    WorkspaceConnector, WorkspaceConnectorId, join_config,
+    Code, ConfigError, ConnectorTypeKey, CredentialSnapshot, CredentialVersion, Problem,
+    SealedSecrets, Secrets, SplitConfig, WorkspaceConnector, WorkspaceConnectorId, join_config,
     ports::{Purpose, SealContext, Vault, VaultError},
 };
 use linkspan_sdk::Definition;
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::ConnectorTypes;
 
@@ -59,11 +60,6 @@ impl ActivationSettings {
         Self { types, vault }
     }
 
-    /// What the secrets of the activation `id` are bound to.
-    pub const fn context(id: WorkspaceConnectorId) -> SealContext {
-        SealContext { purpose: Purpose::Credentials, row: id.uuid() }
-    }
-
     /// The type with this key or alias.
     pub fn definition(&self, key: &ConnectorTypeKey) -> Result<&Definition, SettingsError> {
         self.types.find(key).ok_or_else(|| SettingsError::TypeNotInstalled(key.clone()))
@@ -88,9 +84,18 @@ impl ActivationSettings {
         if secrets.is_empty() {
             return Ok(None);
         }
-        let sealed = self.vault.seal(Self::context(id), secrets.to_bytes().expose());
-        let blob = sealed.map_err(|source| SettingsError::Vault { doing: "seal", id, source })?;
-        Ok(Some(SealedSecrets { blob, pointers: secrets.pointers() }))
+        self.seal_for(id.uuid(), id, secrets).map(Some)
+    }
+
+    /// Seals what `version` leaves behind. Nothing but that version opens it.
+    pub(crate) fn snapshot(
+        &self,
+        version: &CredentialVersion,
+        left: &SplitConfig,
+    ) -> Result<CredentialSnapshot, SettingsError> {
+        let (row, id) = (version.id.uuid(), version.workspace_connector_id);
+        let secrets = self.seal_for(row, id, &left.secrets)?;
+        Ok(CredentialSnapshot { config: left.public.clone(), secrets })
     }
 
     /// The settings of `activation`, with its secrets opened.
@@ -99,13 +104,48 @@ impl ActivationSettings {
         activation: &WorkspaceConnector,
     ) -> Result<SplitConfig, SettingsError> {
         let (id, public) = (activation.id, activation.config.clone());
-        let Some(sealed) = &activation.secrets else {
-            return Ok(SplitConfig { public, secrets: Secrets::default() });
+        let secrets = match &activation.secrets {
+            Some(sealed) => self.open_for(id.uuid(), id, sealed)?,
+            None => Secrets::default(),
         };
-        let bytes = self.vault.open(Self::context(id), &sealed.blob);
-        let bytes = bytes.map_err(|source| SettingsError::Vault { doing: "open", id, source })?;
-        let secrets = Secrets::from_bytes(&bytes);
-        let secrets = secrets.map_err(|source| SettingsError::Unreadable { id, source })?;
         Ok(SplitConfig { public, secrets })
     }
+
+    /// What `version` left behind as its `snapshot`.
+    pub(crate) fn open_snapshot(
+        &self,
+        version: &CredentialVersion,
+        snapshot: &CredentialSnapshot,
+    ) -> Result<SplitConfig, SettingsError> {
+        let (row, id) = (version.id.uuid(), version.workspace_connector_id);
+        let secrets = self.open_for(row, id, &snapshot.secrets)?;
+        Ok(SplitConfig { public: snapshot.config.clone(), secrets })
+    }
+
+    fn seal_for(
+        &self,
+        row: Uuid,
+        id: WorkspaceConnectorId,
+        secrets: &Secrets,
+    ) -> Result<SealedSecrets, SettingsError> {
+        let sealed = self.vault.seal(context(row), secrets.to_bytes().expose());
+        let blob = sealed.map_err(|source| SettingsError::Vault { doing: "seal", id, source })?;
+        Ok(SealedSecrets { blob, pointers: secrets.pointers() })
+    }
+
+    fn open_for(
+        &self,
+        row: Uuid,
+        id: WorkspaceConnectorId,
+        sealed: &SealedSecrets,
+    ) -> Result<Secrets, SettingsError> {
+        let bytes = self.vault.open(context(row), &sealed.blob);
+        let bytes = bytes.map_err(|source| SettingsError::Vault { doing: "open", id, source })?;
+        Secrets::from_bytes(&bytes).map_err(|source| SettingsError::Unreadable { id, source })
+    }
+}
+
+/// What the secrets in `row` are bound to.
+const fn context(row: Uuid) -> SealContext {
+    SealContext { purpose: Purpose::Credentials, row }
 }

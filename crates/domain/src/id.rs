@@ -74,6 +74,8 @@ ids! {
     ConnectorId
     /// One mapping of a stream to a target model.
     ConnectorMappingId
+    /// One set of secrets that an activation has or had.
+    CredentialVersionId
     /// One thing that a run noticed.
     DiagnosticId
     /// One object of a target model.

@@ -12,6 +12,7 @@ mod connector;
 mod connector_filter;
 mod connector_mapping;
 mod connector_type;
+mod credential_version;
 mod cursor;
 mod diagnostic;
 mod entity;
@@ -62,14 +63,18 @@ pub use connector_type::{
     Capability, Category, CommandManifest, ConnectorTypeKey, ConnectorTypeManifest, Deprecation,
     ExecutionModel, InvalidConnectorTypeKey,
 };
+pub use credential_version::{
+    CredentialEvent, CredentialPhase, CredentialSnapshot, CredentialState, CredentialTest,
+    CredentialVersion, InvalidOverlap, Overlap, UnexpectedCredentialState,
+};
 pub use cursor::{Cursor, CursorType, InvalidCursor};
 pub use diagnostic::{Diagnostic, DiagnosticClass, DiagnosticReason};
 pub use entity::{Entity, EntityCounts, EntityDirection, EntitySource};
 pub use file::{ContentHash, UploadedFile};
 pub use id::{
     ApiKeyId, AuditEventId, ConnectionTestId, ConnectorFilterId, ConnectorId, ConnectorMappingId,
-    DiagnosticId, EntityId, FileId, Id, OrganizationId, PersonId, ProviderConnectorId, ProviderId,
-    SyncLogId, SyncTargetId, WorkspaceConnectorId, WorkspaceId,
+    CredentialVersionId, DiagnosticId, EntityId, FileId, Id, OrganizationId, PersonId,
+    ProviderConnectorId, ProviderId, SyncLogId, SyncTargetId, WorkspaceConnectorId, WorkspaceId,
 };
 pub use list::{
     Deleted, Filter, FilterTest, FilterValue, InvalidFilter, ListQuery, Order, Page, PageRequest,

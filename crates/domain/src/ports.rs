@@ -1,5 +1,6 @@
 //! What Linkspan asks of the outside world, one small trait each.
 
+mod credentials;
 mod diagnostics;
 mod files;
 mod idempotency;
@@ -14,6 +15,7 @@ mod world;
 
 use std::error::Error;
 
+pub use credentials::{CredentialStore, ExpiredCredential};
 pub use diagnostics::DiagnosticStore;
 pub use files::{FileStore, FileStoreError, ReceiveError, ReceivedFile, Upload};
 pub use idempotency::{CLAIM_LASTS, Claimed, IdempotencyStore, REPLY_LASTS};

@@ -113,6 +113,15 @@ pub enum Code {
     /// The system refused the credentials.
     #[strum(to_string = "workspace_connector.need_reconnect")]
     NeedReconnect,
+    /// The new credentials do not work.
+    #[strum(to_string = "credential.check_failed")]
+    CredentialCheckFailed,
+    /// The settings were changed while the new credentials were tried.
+    #[strum(to_string = "credential.rotation_conflict")]
+    RotationConflict,
+    /// The state of the credential version does not allow that.
+    #[strum(to_string = "credential.unexpected_state")]
+    UnexpectedCredentialState,
     /// The connected system refused.
     #[strum(to_string = "source.refused")]
     SourceRefused,

@@ -54,6 +54,7 @@ pub enum ResourceType {
     ConnectorSyncDiagnostic,
     ConnectorMapping,
     ConnectorType,
+    CredentialVersion,
     Entity,
     File,
     Person,

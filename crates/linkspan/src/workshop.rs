@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use linkspan_app::{ActivationSettings, ConnectorTypes, RunConnections, Sources};
+use linkspan_app::{ActivationSettings, ConnectorTypes, CredentialExpiry, RunConnections, Sources};
 use linkspan_domain::{
     SyncLogId,
     ports::{RunQueue, World},
@@ -102,7 +102,8 @@ impl Workshop {
         };
         let scheduling = async {
             if roles.has(Role::Scheduler) {
-                self.scheduler().run(stop).await;
+                let (scheduler, expiry) = (self.scheduler(), self.credential_expiry());
+                tokio::join!(scheduler.run(stop), expiry.run(stop));
             }
         };
         // Also where there is nothing to do: whoever ends before is missed.
@@ -121,6 +122,12 @@ impl Workshop {
 
     fn withdrawals(&self) -> Withdrawals {
         Withdrawals { entities: self.database.mapped(), world: Arc::clone(&self.world) }
+    }
+
+    /// Wipes secrets whose overlap is over.
+    pub(crate) fn credential_expiry(&self) -> CredentialExpiry {
+        let credentials = self.database.credential_versions();
+        CredentialExpiry { credentials, world: Arc::clone(&self.world) }
     }
 
     fn scheduler(&self) -> Scheduler {

@@ -6,11 +6,12 @@ use std::{
 };
 
 use linkspan_domain::{
-    ApiKey, AuditEvent, ConnectionTest, ConnectorFilter, ConnectorMapping, Entity, Person,
-    Provider, ProviderConnector, SyncLog, SyncTarget, UploadedFile, Workspace, WorkspaceConnector,
+    ApiKey, AuditEvent, ConnectionTest, ConnectorFilter, ConnectorMapping, CredentialVersion,
+    Entity, Person, Provider, ProviderConnector, SyncLog, SyncTarget, UploadedFile, Workspace,
+    WorkspaceConnector,
     ports::{
-        AccessStore, CatalogStore, DiagnosticStore, IdempotencyStore, RunQueue, ScheduleStore,
-        Snapshots, Store, StoreError, SyncStore,
+        AccessStore, CatalogStore, CredentialStore, DiagnosticStore, IdempotencyStore, RunQueue,
+        ScheduleStore, Snapshots, Store, StoreError, SyncStore,
     },
 };
 use linkspan_migration::{Migrator, MigratorTrait};
@@ -264,6 +265,11 @@ impl Database {
     /// Results of testing connections. They are only ever added, and purged with their activation.
     pub fn connection_tests(&self) -> Arc<dyn Store<ConnectionTest>> {
         Arc::new(SqlStore::new(self.clone()))
+    }
+
+    /// The versions of the credentials of activations.
+    pub fn credential_versions(&self) -> Arc<dyn CredentialStore> {
+        Arc::new(SqlStore::<CredentialVersion>::new(self.clone()))
     }
 
     /// What runs noticed. Forgotten after a while.

@@ -1,27 +1,26 @@
 //! Looking at a database without changing it.
 
-use linkspan_domain::{
-    WorkspaceConnectorId,
-    ports::{Sealed, StoreError},
-};
+use linkspan_domain::ports::{Purpose, SealContext, Sealed, StoreError};
 use linkspan_migration::{Migrator, MigratorTrait};
 use uuid::Uuid;
 
 use crate::{Database, MigrateError, error::store_error};
 
-/// Deleted activations as well: they can be restored until they are purged.
+/// Deleted activations as well: they can be restored until they are purged. And what can be gone back to.
 const SEALED: &str = "\
-    SELECT workspace_connector_id, name, secrets FROM workspace_connectors \
-    WHERE secrets IS NOT NULL ORDER BY pk";
+    SELECT workspace_connector_id AS row_id, name, secrets FROM workspace_connectors \
+    WHERE secrets IS NOT NULL \
+    UNION ALL SELECT c.credential_version_id, w.name, c.secrets FROM credential_versions c \
+    JOIN workspace_connectors w ON w.pk = c.workspace_connector_pk WHERE c.secrets IS NOT NULL";
 
-/// The sealed secrets of one activation.
+/// Sealed secrets of an activation: those that it has, or those of a version before them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SealedRow {
-    /// Of which.
-    pub activation: WorkspaceConnectorId,
-    /// What it is called.
+    /// What they are bound to.
+    pub context: SealContext,
+    /// What the activation is called.
     pub name: String,
-    /// Its secrets.
+    /// The secrets.
     pub blob: Sealed,
 }
 
@@ -37,9 +36,9 @@ impl Database {
     pub async fn sealed(&self) -> Result<Vec<SealedRow>, StoreError> {
         let rows = self.read().await?.rows(SEALED, Vec::new()).await?;
         let sealed = rows.iter().map(|row| {
-            let id: Uuid = row.try_get("", "workspace_connector_id")?;
+            let row_id: Uuid = row.try_get("", "row_id")?;
             Ok(SealedRow {
-                activation: WorkspaceConnectorId::from_uuid(id),
+                context: SealContext { purpose: Purpose::Credentials, row: row_id },
                 name: row.try_get("", "name")?,
                 blob: Sealed::from_bytes(row.try_get("", "secrets")?),
             })

@@ -6,6 +6,7 @@
 mod access;
 mod asking;
 mod column;
+mod credentials;
 mod database;
 mod diagnostics;
 mod entities;

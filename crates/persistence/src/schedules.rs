@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use linkspan_domain::{
-    Event, Interval, OrganizationId, Receipt, Recurrence, Schedule, Status, Visible,
-    WorkspaceConnector, WorkspaceConnectorId, WorkspaceId,
+    CredentialVersion, Event, Interval, OrganizationId, Receipt, Recurrence, Schedule, Status,
+    Visible, WorkspaceConnector, WorkspaceConnectorId, WorkspaceId,
     ports::{DueSchedule, ScheduleStore, StoreError, Turn, TurnTaken},
 };
 use sea_orm::QueryResult;
@@ -104,6 +104,7 @@ impl ScheduleStore for SqlSchedules {
     async fn bootstrap(
         &self,
         activation: &WorkspaceConnector,
+        versions: &[CredentialVersion],
         schedule: &Schedule,
         receipts: &[Receipt; 2],
     ) -> Result<(), StoreError> {
@@ -112,6 +113,9 @@ impl ScheduleStore for SqlSchedules {
             receipt::keep(&session, it).await?;
         }
         insert(&session, activation).await?;
+        for version in versions {
+            insert(&session, version).await?;
+        }
         put(&session, schedule).await?;
         session.commit().await
     }

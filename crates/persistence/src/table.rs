@@ -6,6 +6,7 @@ pub(crate) mod connection_test;
 pub(crate) mod connector;
 pub(crate) mod connector_filter;
 pub(crate) mod connector_mapping;
+pub(crate) mod credential_version;
 pub(crate) mod diagnostic;
 pub(crate) mod entity;
 pub(crate) mod entity_source;

@@ -2,6 +2,7 @@
 
 mod access;
 mod catalog;
+mod credentials;
 mod diagnostics;
 mod idempotency;
 mod oracle;
@@ -9,6 +10,7 @@ mod store;
 
 pub use access::{access_store, bootstrap};
 pub use catalog::catalog_store;
+pub use credentials::credential_store;
 pub use diagnostics::diagnostic_store;
 pub use idempotency::idempotency_store;
 pub use store::{Subject, store};

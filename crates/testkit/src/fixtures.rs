@@ -2,6 +2,7 @@
 
 mod activations;
 mod catalog;
+mod credentials;
 mod files;
 mod mappings;
 mod tenancy;

@@ -273,7 +273,7 @@ pub(super) fn expand(path: &str, operation: &mut MetaOperation) {
 fn named_segment(segment: &str) -> Option<MetaOperationParam> {
     let name = segment.strip_prefix('{')?.strip_suffix('}')?;
     let schema = match name {
-        "id" => Uuid::schema(),
+        "id" | "history_id" => Uuid::schema(),
         "stream" => StreamName::schema(),
         _ => ConnectorTypeKey::schema(),
     };

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use linkspan_domain::{
     ActorType, ApiKeyId, AuditEventId, AuthConfig, AuthorizationFlow, Availability, Capability,
     Category, Condition, Confidence, ConfigSchema, ConnectionTestId, ConnectorFilterId,
-    ConnectorId, ConnectorMappingId, ConnectorTypeKey, CursorType, DiagnosticClass, DiagnosticId,
-    DiagnosticReason, Direction, Email, EntityDirection, EntityId, ExecutionModel, FileId,
-    FileName, LogLevel, MappingOrigin, MappingStatus, McpTransport, Missing, Name, OauthConfig,
-    OrganizationId, Permission, PersonId, ProviderConnectorId, ProviderId, ProviderType,
-    ResourceType, RetentionDays, Role, RunStatus, SchemaPolicy, ServiceId, Slug, Status,
-    StreamName, StreamSettings, StreamSource, SyncLogId, SyncMode, SyncTargetId, TargetModel,
-    Transport, Trigger, WorkspaceConnectorId, WorkspaceId,
+    ConnectorId, ConnectorMappingId, ConnectorTypeKey, CredentialState, CredentialTest,
+    CredentialVersionId, CursorType, DiagnosticClass, DiagnosticId, DiagnosticReason, Direction,
+    Email, EntityDirection, EntityId, ExecutionModel, FileId, FileName, LogLevel, MappingOrigin,
+    MappingStatus, McpTransport, Missing, Name, OauthConfig, OrganizationId, Overlap, Permission,
+    PersonId, ProviderConnectorId, ProviderId, ProviderType, ResourceType, RetentionDays, Role,
+    RunStatus, SchemaPolicy, ServiceId, Slug, Status, StreamName, StreamSettings, StreamSource,
+    SyncLogId, SyncMode, SyncTargetId, TargetModel, Transport, Trigger, WorkspaceConnectorId,
+    WorkspaceId,
 };
 use poem_openapi::registry::MetaSchema;
 use semver::Version;
@@ -86,16 +87,22 @@ shapes! {
         maximum: Some(f64::from(RetentionDays::MAX)),
         ..MetaSchema::new("integer")
     };
+    Overlap => MetaSchema {
+        minimum: Some(0.0),
+        maximum: Some(f64::from(Overlap::MAX)),
+        default: Some(u32::from(Overlap::default()).into()),
+        ..MetaSchema::new("integer")
+    };
     StreamSettings => stream_settings();
     StreamSource => stream_source();
 }
 
 words! {
-    ActorType AuthorizationFlow Availability Capability Category CursorType DiagnosticClass DiagnosticReason Direction EntityDirection ExecutionModel LogLevel MappingOrigin MappingStatus McpTransport Missing ProviderType ResourceType Role RunStatus SchemaPolicy Status SyncMode TargetModel Transport Trigger
+    ActorType AuthorizationFlow Availability Capability Category CredentialState CredentialTest CursorType DiagnosticClass DiagnosticReason Direction EntityDirection ExecutionModel LogLevel MappingOrigin MappingStatus McpTransport Missing ProviderType ResourceType Role RunStatus SchemaPolicy Status SyncMode TargetModel Transport Trigger
 }
 
 ids! {
-    ApiKeyId AuditEventId ConnectionTestId ConnectorFilterId ConnectorMappingId EntityId SyncTargetId ConnectorId DiagnosticId FileId OrganizationId PersonId ProviderConnectorId
+    ApiKeyId AuditEventId ConnectionTestId ConnectorFilterId ConnectorMappingId EntityId SyncTargetId ConnectorId CredentialVersionId DiagnosticId FileId OrganizationId PersonId ProviderConnectorId
     ProviderId SyncLogId WorkspaceConnectorId WorkspaceId
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::needless_pass_by_value, clippy::similar_names)]
 
 mod contract;
+mod credentials;
 mod documents;
 mod errors;
 mod events;

@@ -30,6 +30,7 @@ fn least(operation: &str) -> &'static str {
         | "get_schedule"
         | "list_stream_states"
         | "list_connection_tests"
+        | "list_credential_versions"
         | "list_connector_sync_diagnostics"
         | "explain_filter"
         | "get_connector_sync_diagnostic"
@@ -74,6 +75,9 @@ fn least_to_write(operation: &str) -> &'static str {
         | "purge_workspace_connector"
         | "test_draft"
         | "test_workspace_connector"
+        | "rotate_credentials"
+        | "roll_back_credentials"
+        | "revoke_credential_version"
         | "create_connector_mapping"
         | "update_connector_mapping"
         | "delete_connector_mapping"
@@ -162,8 +166,8 @@ async fn every_operation_takes_its_role() {
             } else {
                 "01960000-0000-7000-8000-ffffffffffff"
             };
-            let path =
-                path.replace("{id}", id).replace("{key}", "shop").replace("{stream}", "orders");
+            let path = path.replace("{id}", id).replace("{history_id}", id);
+            let path = path.replace("{key}", "shop").replace("{stream}", "orders");
             let (path, media_type) = match name {
                 "upload_file" => (format!("{path}?name=a.csv"), "text/csv"),
                 _ => (path, JSON_API),
@@ -216,13 +220,14 @@ fn body(operation: &Value, id: &str) -> Option<String> {
             "workspace_connector_id": id, "stream": "x", "target_model": "people", "expression": "{}",
         }),
         "NewSyncTarget" => json!({ "workspace_connector_id": id, "target_workspace_id": id }),
+        "CredentialRotation" => return Some(json!({ "config": {} }).to_string()),
         "EntityQuery" => return Some(json!({ "model": "people" }).to_string()),
         "RevertMapping" => return Some(json!({ "version": 1 }).to_string()),
         "MappingDryRun" => {
             let draft = json!({ "target_model": "people", "expression": "{}", "records": [] });
             return Some(draft.to_string());
         }
-        "TestOverrides" | "NewSync" | "RecordQuery" | "SuggestMappings" => {
+        "CredentialRollback" | "TestOverrides" | "NewSync" | "RecordQuery" | "SuggestMappings" => {
             return Some("{}".to_owned());
         }
         _ => json!({}),

@@ -130,6 +130,12 @@ impl Platform {
         run(&self.url, sql.to_owned()).await;
     }
 
+    /// The number that a statement finds.
+    pub(crate) async fn count(&self, sql: &'static str) -> i64 {
+        let mut connection = SqliteConnection::connect(&self.url).await.unwrap();
+        sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap()
+    }
+
     /// The answer to any request at all.
     pub(crate) async fn raw(&self, request: Request) -> poem::Response {
         self.endpoint.get_response(request).await
@@ -209,6 +215,7 @@ fn app(
         db.connectors(),
         db.people(),
         db.connection_tests(),
+        db.credential_versions(),
         Arc::clone(&sources),
         world(),
     ));

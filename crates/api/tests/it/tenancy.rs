@@ -55,6 +55,7 @@ async fn what_belongs_to_others_is_not_there() {
             for id in [id.as_str(), absent] {
                 let body = match method {
                     _ if path.ends_with("/streams/{stream}") => json!({ "cursor_after": null }),
+                    _ if path.ends_with("/rotate") => json!({ "config": {} }),
                     Method::PATCH => {
                         json!({ "data": { "type": kind, "id": id, "attributes": {} } })
                     }
@@ -62,7 +63,8 @@ async fn what_belongs_to_others_is_not_there() {
                     _ => Value::Null,
                 };
                 let body = (!body.is_null()).then(|| body.to_string());
-                let answer = stranger.send(method.clone(), &path.replace("{id}", id), body).await;
+                let path = path.replace("{id}", id).replace("{history_id}", absent);
+                let answer = stranger.send(method.clone(), &path, body).await;
                 let error = answer.refused(404, "resource.not_found");
                 answers.push(error["detail"].as_str().unwrap().replace(id, "…"));
             }

@@ -3,45 +3,68 @@
 use std::collections::HashSet;
 
 use linkspan_domain::{
-    AuthorizationFlow, Call, Cursor, Event, Readiness, SplitConfig, StreamSettings,
-    WorkspaceConnector, join_config,
+    AuthorizationFlow, Call, CredentialTest, CredentialVersion, Cursor, Event, Readiness,
+    SplitConfig, Status, StreamSettings, WorkspaceConnector, join_config, ports::Change,
 };
 use linkspan_sdk::{Definition, SettingsFault};
 use serde_json::{Map, Value};
 
-use super::{ActivationError, Activations};
+use super::{ActivationError, Activations, versions::Occasion};
 use crate::{RecordError, patch::Changes};
 
 impl Activations {
-    /// Merges `patch` into the settings of `activation`, and moves its status accordingly.
+    /// Merges `patch` into the settings of `activation`, and moves its status accordingly. Answers what becomes of the
+    /// versions of its credentials.
     pub(super) async fn configure(
         &self,
         call: &Call,
         activation: &mut WorkspaceConnector,
         patch: Map<String, Value>,
         changes: &mut Changes,
-    ) -> Result<(), ActivationError> {
+    ) -> Result<Vec<Change<CredentialVersion>>, ActivationError> {
         let settings = self.sources.settings();
         let definition = settings.definition(&activation.connector_type)?;
         let stored = settings.open(activation)?;
         let merged = definition.manifest.config_schema.merge(&stored, patch)?;
         if merged == stored {
-            return Ok(());
+            return Ok(Vec::new());
         }
+        let occasion = Occasion::default();
+        let versions = if merged.secrets == stored.secrets {
+            Vec::new()
+        } else {
+            self.turn_over(call, activation, &stored, &merged, &occasion).await?
+        };
+        self.settle(call, activation, merged, occasion.test_status, changes).await?;
+        Ok(versions)
+    }
+
+    /// Gives `activation` the settings `after`, and moves its status accordingly. What was tried and does not work mends
+    /// nothing.
+    pub(super) async fn settle(
+        &self,
+        call: &Call,
+        activation: &mut WorkspaceConnector,
+        after: SplitConfig,
+        test_status: CredentialTest,
+        changes: &mut Changes,
+    ) -> Result<(), ActivationError> {
+        let settings = self.sources.settings();
+        let definition = settings.definition(&activation.connector_type)?;
         let connector = self.connector(call, activation.connector_id).await?;
         let flow = connector.entry.authorization_flow;
-        let readiness = readiness(definition, flow, &merged)?;
-        if merged.secrets != stored.secrets {
-            activation.secrets = settings.seal(activation.id, &merged.secrets)?;
-        }
-        activation.config = merged.public;
+        let readiness = readiness(definition, flow, &after)?;
+        activation.secrets = settings.seal(activation.id, &after.secrets)?;
+        activation.config = after.public;
         activation.connector_type_version = definition.manifest.version.clone();
         changes.note("config");
 
         let before = activation.status;
+        let is_broken = matches!(before, Status::Error | Status::NeedReconnect);
         match readiness {
             // Whether the grant is good does not depend on the settings.
             _ if needs_grant(flow) => {}
+            Readiness::Configured if is_broken && test_status == CredentialTest::Failed => {}
             Readiness::Configured => activation.apply(Event::Configured)?,
             Readiness::Unconfigured => activation.apply(Event::Unconfigured)?,
         }

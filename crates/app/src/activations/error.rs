@@ -2,7 +2,7 @@
 
 use linkspan_domain::{
     Availability, Code, ConfigError, ConnectorId, ConnectorTypeKey, Denied, Problem, StreamName,
-    UnexpectedEvent, WorkspaceConnectorId,
+    UnexpectedCredentialState, UnexpectedEvent, WorkspaceConnectorId,
 };
 use linkspan_sdk::{Failure, SettingsFault};
 
@@ -87,6 +87,24 @@ pub enum ActivationError {
     /// Its status does not allow that.
     #[error(transparent)]
     UnexpectedStatus(#[from] UnexpectedEvent),
+    /// What is to be rotated is no secret.
+    #[error("is no secret, so it is not rotated; change it with PATCH")]
+    NotSecret {
+        /// Where it is named.
+        pointer: String,
+    },
+    /// The secrets are those that are there.
+    #[error("would change nothing; give at least one secret that is new")]
+    SameSecrets,
+    /// The new secrets do not work.
+    #[error("the credentials do not work, so nothing was changed: {0}")]
+    CheckFailed(String),
+    /// The settings are others than those that the new secrets were tried with.
+    #[error("the settings were changed while the credentials were tried; look at them and retry")]
+    RotationConflict,
+    /// The state of a version does not allow that.
+    #[error(transparent)]
+    UnexpectedVersion(#[from] UnexpectedCredentialState),
     /// The connected system, or the way to it, failed.
     #[error(transparent)]
     Source(#[from] Failure),
@@ -108,10 +126,15 @@ impl Problem for ActivationError {
             | Self::NoSuchColumn { .. }
             | Self::Unwritable { .. }
             | Self::PushedIntoItself { .. }
-            | Self::NoSuchSource { .. } => Code::Invalid,
+            | Self::NoSuchSource { .. }
+            | Self::NotSecret { .. }
+            | Self::SameSecrets => Code::Invalid,
             Self::Config(error) => config_code(error),
             Self::InvalidConfig { .. } => Code::InvalidConfig,
             Self::UnexpectedStatus(_) => Code::UnexpectedStatus,
+            Self::CheckFailed(_) => Code::CredentialCheckFailed,
+            Self::RotationConflict => Code::RotationConflict,
+            Self::UnexpectedVersion(_) => Code::UnexpectedCredentialState,
             Self::Source(failure) => failure.problem(),
         }
     }
@@ -131,7 +154,14 @@ impl Problem for ActivationError {
             ) => below_config(pointer),
             Self::InvalidConfig { faults, .. } => below_config(&faults.first()?.pointer),
             Self::UnexpectedStatus(_) => Some("/data/attributes/status".to_owned()),
-            Self::Config(_) | Self::Settings(_) | Self::Source(_) => None,
+            Self::NotSecret { pointer } => below_config(pointer),
+            Self::SameSecrets => below_config(""),
+            Self::Config(_)
+            | Self::Settings(_)
+            | Self::CheckFailed(_)
+            | Self::RotationConflict
+            | Self::UnexpectedVersion(_)
+            | Self::Source(_) => None,
         }
     }
 }

@@ -215,6 +215,8 @@ fn require_column(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use linkspan_domain::{Problem, Role};
     use serde_json::{Value, json};
 
@@ -222,15 +224,15 @@ mod tests {
     use crate::{
         ActivationPatch, NewActivation,
         fixtures::{
-            PLANTED, activation, call, connector, empty, id, keep, lower_workspace, object,
+            PLANTED, activation, call, connector, empty, id, keep, ledger, lower_workspace, object,
             sources, world,
         },
     };
 
     fn activations(kept: Vec<WorkspaceConnector>) -> Activations {
         let (activations, connectors) = (keep(kept).store, keep(vec![connector(|_| {})]).store);
-        let tests = keep(Vec::new()).store;
-        Activations::new(activations, connectors, empty(), tests, sources(), world())
+        let (tests, credentials) = (keep(Vec::new()).store, ledger(Arc::clone(&activations) as _));
+        Activations::new(activations, connectors, empty(), tests, credentials, sources(), world())
     }
 
     fn streams(named: Value) -> Vec<StreamSettings> {

@@ -96,7 +96,7 @@ impl Activations {
         Ok(())
     }
 
-    async fn check(
+    pub(super) async fn check(
         &self,
         workspace: WorkspaceId,
         direction: Direction,

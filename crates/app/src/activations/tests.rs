@@ -12,33 +12,35 @@ use super::*;
 use crate::{
     Patch,
     fixtures::{
-        Kept, NOW, PLANTED, activation, call, code, connector, empty, id, keep, keep_refusing,
-        lower_workspace, myself, object, own_workspace, sources, world,
+        Kept, Ledger, NOW, PLANTED, activation, call, code, connector, empty, id, keep,
+        keep_refusing, ledger, lower_workspace, myself, object, own_workspace, sources, world,
     },
 };
 
 /// Activations of `connector`, over stores that keep what they are given.
-struct Stage {
-    activations: Activations,
-    kept: Kept<WorkspaceConnector>,
+pub(crate) struct Stage {
+    pub(crate) activations: Activations,
+    pub(crate) kept: Kept<WorkspaceConnector>,
     tests: Kept<ConnectionTest>,
+    pub(crate) ledger: Arc<Ledger>,
 }
 
-fn stage(connector: Connector, kept: Vec<WorkspaceConnector>) -> Stage {
+pub(crate) fn stage(connector: Connector, kept: Vec<WorkspaceConnector>) -> Stage {
     stage_over(connector, keep(kept))
 }
 
-fn stage_over(connector: Connector, kept: Kept<WorkspaceConnector>) -> Stage {
-    let tests = keep(Vec::new());
+pub(crate) fn stage_over(connector: Connector, kept: Kept<WorkspaceConnector>) -> Stage {
+    let (tests, ledger) = (keep(Vec::new()), ledger(Arc::clone(&kept.store) as _));
     let activations = Activations::new(
         Arc::clone(&kept.store) as _,
         keep(vec![connector]).store,
         empty(),
         Arc::clone(&tests.store) as _,
+        Arc::clone(&ledger) as _,
         sources(),
         world(),
     );
-    Stage { activations, kept, tests }
+    Stage { activations, kept, tests, ledger }
 }
 
 async fn create(connector: Connector, config: Value) -> Result<WorkspaceConnector, String> {

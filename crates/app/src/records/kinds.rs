@@ -2,9 +2,9 @@
 
 use linkspan_domain::{
     Actor, ApiKey, Attribute, AuditEvent, Caller, ConnectionTest, Connector, ConnectorFilter,
-    ConnectorMapping, Diagnostic, Entity, Filter, FilterScope, FilterTest, FilterValue, Permission,
-    Person, Platform, Provider, ProviderConnector, Resource, Revision, SyncLog, SyncTarget,
-    UploadedFile, Visible, Within, Workspace, WorkspaceConnector, WorkspaceId,
+    ConnectorMapping, CredentialVersion, Diagnostic, Entity, Filter, FilterScope, FilterTest,
+    FilterValue, Permission, Person, Platform, Provider, ProviderConnector, Resource, Revision,
+    SyncLog, SyncTarget, UploadedFile, Visible, Within, Workspace, WorkspaceConnector, WorkspaceId,
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -151,7 +151,7 @@ macro_rules! seen_from_a_workspace {
     )+};
 }
 
-seen_from_a_workspace! { ConnectionTest Diagnostic SyncLog }
+seen_from_a_workspace! { ConnectionTest CredentialVersion Diagnostic SyncLog }
 
 impl Readable for WorkspaceConnector {
     const READ: Option<Permission> = Some(Permission::ConnectorRead);

@@ -1,6 +1,7 @@
 //! `linkspan activations`: what is activated, and changing it.
 
 mod changing;
+mod rotating;
 
 use futures_util::{StreamExt, TryStreamExt};
 use serde_json::{Value, json};
@@ -33,6 +34,14 @@ enum Action {
     Show(Named),
     /// Change its settings, its name, or how its streams are synced
     Set(changing::Set),
+    /// Give it new secrets, if they work
+    Rotate(rotating::Rotate),
+    /// List the versions of its secrets: what was in use when, and what can be gone back to
+    History(Named),
+    /// Go back to an earlier version of its secrets, if they still work
+    Rollback(rotating::Rollback),
+    /// Wipe an earlier version of its secrets now, rather than when its overlap is over
+    Revoke(rotating::Version),
     /// Switch it on
     Enable(Named),
     /// Switch it off: nothing syncs it until it is switched on
@@ -57,6 +66,10 @@ impl Activations {
             Action::List => list(client, output).await,
             Action::Show(it) => show(client, &it.name, output).await,
             Action::Set(it) => it.run(client, output).await,
+            Action::Rotate(it) => it.run(client, output).await,
+            Action::History(it) => rotating::history(client, &it.name, output).await,
+            Action::Rollback(it) => it.run(client, output).await,
+            Action::Revoke(it) => rotating::revoke(client, &it, output).await,
             Action::Enable(it) => changing::switch(client, &it.name, "enabled", output).await,
             Action::Disable(it) => changing::switch(client, &it.name, "disabled", output).await,
             Action::Delete(it) => changing::delete(client, &it.name, output).await,

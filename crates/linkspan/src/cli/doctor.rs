@@ -1,8 +1,11 @@
 //! `linkspan doctor`: looks for what could be wrong.
 
-use std::{collections::BTreeMap, fs, io, os::unix::fs::PermissionsExt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    os::unix::fs::PermissionsExt,
+};
 
-use linkspan_app::ActivationSettings;
 use linkspan_domain::ports::{Vault, VaultError};
 use linkspan_persistence::SealedRow;
 use linkspan_vault::{Keyring, KeyringError, KeyringVault};
@@ -273,22 +276,20 @@ const NAMED: usize = 5;
 
 fn secrets(settings: &Settings, sealed: &[SealedRow], keys: &Keys) -> Option<Finding> {
     const WHAT: &str = "secrets";
-    let mut closed: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    let mut closed: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     for row in sealed {
         let opened = match keys {
-            Keys::Here(vault) => {
-                vault.open(ActivationSettings::context(row.activation), &row.blob).map(drop)
-            }
+            Keys::Here(vault) => vault.open(row.context, &row.blob).map(drop),
             Keys::Missing => KeyringVault::key_id(&row.blob)
                 .and_then(|it| Err(VaultError::UnknownKey { key_id: it.to_string() })),
             Keys::Unreadable => return None,
         };
         if let Err(refusal) = opened {
-            closed.entry(refusal.to_string()).or_default().push(&row.name);
+            closed.entry(refusal.to_string()).or_default().insert(&row.name);
         }
     }
     if closed.is_empty() {
-        let says = format!("those of {} open", activations(sealed.len()));
+        let says = format!("{} are sealed, and all open", sealed.len());
         return Some(Finding::ok(WHAT, says));
     }
     let says = closed.iter().map(|(refusal, names)| {

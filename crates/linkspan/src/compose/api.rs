@@ -80,6 +80,7 @@ impl Platform {
             db.connectors(),
             db.people(),
             db.connection_tests(),
+            db.credential_versions(),
             self.sources(),
             self.world(),
         ))

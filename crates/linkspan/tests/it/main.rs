@@ -8,5 +8,6 @@ mod kill;
 mod kill_pushes;
 mod program;
 mod pushing;
+mod rotating;
 mod secrecy;
 mod server;

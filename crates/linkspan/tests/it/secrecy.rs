@@ -105,6 +105,7 @@ async fn use_secrets(api: &mut Api) {
             "auth": { "type": "bearer", "token": "••••••••" } } } } });
         api.send("PATCH", target, Some(masked)).await;
     }
+    rotate_secrets(api, &path).await;
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     for path in [
         "/v1/workspace-connectors",
@@ -119,6 +120,24 @@ async fn use_secrets(api: &mut Api) {
     }
     api.send("DELETE", &path, None).await;
     api.send("POST", &format!("{path}/restore"), Some(json!({}))).await;
+}
+
+/// Rotates the token of the activation at `path`, rightly and wrongly, and looks at what is kept of it.
+async fn rotate_secrets(api: &mut Api, path: &str) {
+    let fresh = format!("{PLANTED}-fresh");
+    for force in [false, true] {
+        let config = json!({ "auth": { "token": fresh } });
+        let body = json!({ "config": config, "reason": fresh, "force_save": force });
+        api.send("POST", &format!("{path}/rotate"), Some(body)).await;
+    }
+    for config in [json!({ "auth": { "token": [PLANTED] } }), json!({ "api_key": PLANTED })] {
+        api.send("POST", &format!("{path}/rotate"), Some(json!({ "config": config }))).await;
+    }
+    let kept = api.send("GET", &format!("{path}/secret-history?sort=number"), None).await;
+    assert_eq!(kept["data"][1]["attributes"]["test_status"], "failed", "{kept}");
+    let first = kept["data"][0]["id"].as_str().unwrap();
+    api.send("POST", &format!("{path}/rollback/{first}"), Some(json!({ "reason": PLANTED }))).await;
+    api.send("POST", &format!("{path}/secret-history/{first}/revoke"), None).await;
 }
 
 fn assert_absent(what: &str, bytes: &[u8]) {

@@ -28,6 +28,8 @@ on_both! {
     api_keys
     audit_events
     connection_tests
+    credential_versions
+    keeping_credentials
     diagnostics
     idempotency
     access
@@ -59,6 +61,7 @@ stores! {
     api_keys
     audit_events
     connection_tests
+    credential_versions
     diagnostics
 }
 
@@ -134,6 +137,12 @@ async fn an_activation_and_the_end_of_its_workspace_exclude_each_other(url: &str
             "{done:?}"
         );
     }
+}
+
+async fn keeping_credentials(url: &str) {
+    let (db, place) = furnished(url).await;
+    let (credentials, activations) = (db.credential_versions(), db.workspace_connectors());
+    contract::credential_store(credentials, &*activations, &place).await;
 }
 
 async fn noting_diagnostics(url: &str) {
