@@ -59,6 +59,7 @@ pub(crate) const fn status(code: Code) -> StatusCode {
         | Code::TypeNotInstalled
         | Code::UnexpectedStatus
         | Code::NeedReconnect
+        | Code::KeyUnknown
         | Code::SyncAlreadyInProgress
         | Code::SyncCancelled
         | Code::SyncCrashed

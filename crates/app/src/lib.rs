@@ -18,6 +18,7 @@ mod files;
 mod filter_plans;
 mod filters;
 mod idempotency;
+mod keys;
 mod mappings;
 mod patch;
 mod people;
@@ -37,7 +38,8 @@ mod workspaces;
 
 pub use access::{Access, AccessError, AdminKey, Sessions};
 pub use activations::{
-    ActivationError, ActivationPatch, Activations, Draft, DraftOf, NewActivation, Switch,
+    ActivationError, ActivationPatch, Activations, Draft, DraftOf, Encrypting, Fate, InTheClear,
+    NewActivation, Switch,
 };
 pub use api_keys::{ApiKeys, ApiKeysError, Mint, NewApiKey};
 pub use audit::Audit;
@@ -52,6 +54,7 @@ pub use files::{Files, FilesError};
 pub use filter_plans::{FilterPart, FilterPlan, FilterPlans};
 pub use filters::{FilterPatch, Filters, NewFilter};
 pub use idempotency::{Begun, Idempotency, IdempotencyError};
+pub use keys::{KeyInUse, KeyRotator, Keys, KeysError, MeteredVault, RotatorSettings};
 pub use mappings::{
     DryRun, DryRunOf, DryRunRow, DryRunRows, MappingError, MappingPatch, MappingStores, Mappings,
     NewMapping, SuggestMappings, Suggested, SuggestedField, SuggestedMapping,

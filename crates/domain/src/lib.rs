@@ -17,6 +17,7 @@ mod diagnostic;
 mod entity;
 mod file;
 mod id;
+mod key_rotation;
 mod list;
 mod permission;
 mod person;
@@ -67,8 +68,12 @@ pub use entity::{Entity, EntityCounts, EntityDirection, EntitySource};
 pub use file::{ContentHash, UploadedFile};
 pub use id::{
     ApiKeyId, AuditEventId, ConnectionTestId, ConnectorFilterId, ConnectorId, ConnectorMappingId,
-    DiagnosticId, EntityId, FileId, Id, OrganizationId, PersonId, ProviderConnectorId, ProviderId,
-    SyncLogId, SyncTargetId, WorkspaceConnectorId, WorkspaceId,
+    DiagnosticId, EntityId, FileId, Id, KeyRotationId, OrganizationId, PersonId,
+    ProviderConnectorId, ProviderId, SyncLogId, SyncTargetId, WorkspaceConnectorId, WorkspaceId,
+};
+pub use key_rotation::{
+    KeyRole, KeyRotation, KeyRotationCounts, KeyRotationFailure, KeyRotationRefusal,
+    KeyRotationStatus,
 };
 pub use list::{
     Deleted, Filter, FilterTest, FilterValue, InvalidFilter, ListQuery, Order, Page, PageRequest,

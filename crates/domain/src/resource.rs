@@ -56,6 +56,7 @@ pub enum ResourceType {
     ConnectorType,
     Entity,
     File,
+    KeyRotation,
     Person,
     Provider,
     ProviderConnector,

@@ -4,6 +4,7 @@ mod access;
 mod catalog;
 mod diagnostics;
 mod idempotency;
+mod keys;
 mod oracle;
 mod store;
 
@@ -11,4 +12,5 @@ pub use access::{access_store, bootstrap};
 pub use catalog::catalog_store;
 pub use diagnostics::diagnostic_store;
 pub use idempotency::idempotency_store;
+pub use keys::{key_rotation_store, key_store};
 pub use store::{Subject, store};

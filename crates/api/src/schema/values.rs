@@ -7,11 +7,12 @@ use linkspan_domain::{
     Category, Condition, Confidence, ConfigSchema, ConnectionTestId, ConnectorFilterId,
     ConnectorId, ConnectorMappingId, ConnectorTypeKey, CursorType, DiagnosticClass, DiagnosticId,
     DiagnosticReason, Direction, Email, EntityDirection, EntityId, ExecutionModel, FileId,
-    FileName, LogLevel, MappingOrigin, MappingStatus, McpTransport, Missing, Name, OauthConfig,
-    OrganizationId, Permission, PersonId, ProviderConnectorId, ProviderId, ProviderType,
-    ResourceType, RetentionDays, Role, RunStatus, SchemaPolicy, ServiceId, Slug, Status,
-    StreamName, StreamSettings, StreamSource, SyncLogId, SyncMode, SyncTargetId, TargetModel,
-    Transport, Trigger, WorkspaceConnectorId, WorkspaceId,
+    FileName, KeyRole, KeyRotationId, KeyRotationRefusal, KeyRotationStatus, LogLevel,
+    MappingOrigin, MappingStatus, McpTransport, Missing, Name, OauthConfig, OrganizationId,
+    Permission, PersonId, ProviderConnectorId, ProviderId, ProviderType, ResourceType,
+    RetentionDays, Role, RunStatus, SchemaPolicy, ServiceId, Slug, Status, StreamName,
+    StreamSettings, StreamSource, SyncLogId, SyncMode, SyncTargetId, TargetModel, Transport,
+    Trigger, WorkspaceConnectorId, WorkspaceId, ports::KeyId,
 };
 use poem_openapi::registry::MetaSchema;
 use semver::Version;
@@ -73,6 +74,7 @@ shapes! {
     ConnectorTypeKey => text(r"^[a-z0-9_-]+$", 1, 64);
     FileName => text(r"^[^\x00-\x20\x7f-\xa0./\\]([^\x00-\x1f\x7f-\x9f/\\]*[^\x00-\x20\x7f-\xa0/\\])?$", 1, 200);
     StreamName => text(r"^[^\x00-\x1f\x7f-\x9f]+$", 1, 512);
+    KeyId => text(r"^[0-9a-f]{8}$", 8, 8);
     Email => MetaSchema { max_length: Some(254), ..MetaSchema::new_with_format("string", "email") };
     Permission => one_of(&["connector:read", "connector:manage", "org:admin"]);
     Value => MetaSchema::ANY;
@@ -91,11 +93,11 @@ shapes! {
 }
 
 words! {
-    ActorType AuthorizationFlow Availability Capability Category CursorType DiagnosticClass DiagnosticReason Direction EntityDirection ExecutionModel LogLevel MappingOrigin MappingStatus McpTransport Missing ProviderType ResourceType Role RunStatus SchemaPolicy Status SyncMode TargetModel Transport Trigger
+    ActorType AuthorizationFlow Availability Capability Category CursorType DiagnosticClass DiagnosticReason Direction EntityDirection ExecutionModel KeyRole KeyRotationRefusal KeyRotationStatus LogLevel MappingOrigin MappingStatus McpTransport Missing ProviderType ResourceType Role RunStatus SchemaPolicy Status SyncMode TargetModel Transport Trigger
 }
 
 ids! {
-    ApiKeyId AuditEventId ConnectionTestId ConnectorFilterId ConnectorMappingId EntityId SyncTargetId ConnectorId DiagnosticId FileId OrganizationId PersonId ProviderConnectorId
+    ApiKeyId AuditEventId ConnectionTestId ConnectorFilterId ConnectorMappingId EntityId SyncTargetId ConnectorId DiagnosticId FileId KeyRotationId OrganizationId PersonId ProviderConnectorId
     ProviderId SyncLogId WorkspaceConnectorId WorkspaceId
 }
 

@@ -10,7 +10,7 @@ use linkspan_sdk::{Definition, SettingsFault};
 use serde_json::{Map, Value};
 
 use super::{ActivationError, Activations};
-use crate::{RecordError, patch::Changes};
+use crate::{RecordError, SettingsError, patch::Changes};
 
 impl Activations {
     /// Merges `patch` into the settings of `activation`, and moves its status accordingly.
@@ -23,10 +23,13 @@ impl Activations {
     ) -> Result<(), ActivationError> {
         let settings = self.sources.settings();
         let definition = settings.definition(&activation.connector_type)?;
-        let stored = settings.open(activation)?;
+        let (stored, closed) = settings.open_if_possible(activation);
         let merged = definition.manifest.config_schema.merge(&stored, patch)?;
         if merged == stored {
             return Ok(());
+        }
+        if let Some(closed) = closed {
+            require_all(&merged, closed)?;
         }
         let connector = self.connector(call, activation.connector_id).await?;
         let flow = connector.entry.authorization_flow;
@@ -49,6 +52,18 @@ impl Activations {
             changes.note("status");
         }
         Ok(())
+    }
+}
+
+/// Passes if no secret of `merged` is one of those that do not open, as `closed` says.
+fn require_all(merged: &SplitConfig, closed: SettingsError) -> Result<(), SettingsError> {
+    let missing = merged.secrets.masks();
+    match closed {
+        _ if missing.is_empty() => Ok(()),
+        SettingsError::KeyUnknown { id, key_id, .. } => {
+            Err(SettingsError::KeyUnknown { id, key_id, missing })
+        }
+        other => Err(other),
     }
 }
 

@@ -3,19 +3,19 @@
 use std::{collections::BTreeMap, fs, io, os::unix::fs::PermissionsExt};
 
 use linkspan_app::ActivationSettings;
-use linkspan_domain::ports::{Vault, VaultError};
+use linkspan_domain::ports::{KeyUsage, Vault, VaultError};
 use linkspan_persistence::SealedRow;
 use linkspan_vault::{Keyring, KeyringError, KeyringVault};
 use serde_json::{Value, json};
 
 use super::{
     exit::Failed,
-    output::{Output, table},
+    output::{Output, table, thousands},
 };
 use crate::{
     admin_key::{AdminKey, Origin},
     compose::{self, ComposeError, FileReach},
-    registry,
+    keys, registry,
     settings::{self, EgressDatabases, Mode, Settings},
 };
 
@@ -134,7 +134,7 @@ enum Keys {
 /// What there is to say of the keys.
 fn master_key(settings: &Settings) -> (Finding, Keys) {
     const WHAT: &str = "master key";
-    let keyring = match (compose::kept_keyring(settings), settings.mode) {
+    let keyring = match (keys::kept_keyring(settings), settings.mode) {
         (Ok(keyring), _) => keyring,
         (Err(ComposeError::Keyring(KeyringError::Missing)), Mode::Development) => {
             let file = settings.data_dir.join(Keyring::FILE);
@@ -148,8 +148,8 @@ fn master_key(settings: &Settings) -> (Finding, Keys) {
         }
     };
     let id = keyring.current_id();
-    let finding = match settings.master_key {
-        Some(_) => Finding::ok(WHAT, format!("{id}, given")),
+    let finding = match keys::sources(settings).first() {
+        Some(source) => Finding::ok(WHAT, format!("{id}, from {}", source.setting())),
         None => Finding::note(
             WHAT,
             format!(
@@ -216,6 +216,7 @@ async fn database(settings: &Settings, keys: &Keys) -> Vec<Finding> {
         Err(error) => return vec![Finding::wrong(WHAT, Failed::setup(&error).message)],
     };
     let (schema, sealed) = (database.steps_behind().await, database.sealed().await);
+    let usage = database.keys().usage().await;
     database.close().await;
     match (schema, sealed) {
         (Err(error), _) => {
@@ -225,7 +226,8 @@ async fn database(settings: &Settings, keys: &Keys) -> Vec<Finding> {
         (Ok(0), Err(error)) => vec![Finding::wrong(WHAT, Failed::setup(&error).message)],
         (Ok(0), Ok(sealed)) => {
             let answers = Finding::ok(WHAT, "answers, with the newest schema");
-            [answers].into_iter().chain(secrets(settings, &sealed, keys)).collect()
+            let worn = usage.ok().and_then(|it| worn(&it, keys));
+            [answers].into_iter().chain(secrets(settings, &sealed, keys)).chain(worn).collect()
         }
         (Ok(steps), sealed) => {
             let behind = format!(
@@ -236,6 +238,23 @@ async fn database(settings: &Settings, keys: &Keys) -> Vec<Finding> {
             [Finding::note(WHAT, behind)].into_iter().chain(secrets).collect()
         }
     }
+}
+
+/// Whether it is time for another master key.
+fn worn(usage: &[KeyUsage], keys: &Keys) -> Option<Finding> {
+    let Keys::Here(vault) = keys else { return None };
+    let most = usage.iter().filter(|it| it.key == vault.current()).max_by_key(|it| it.sealed)?;
+    most.is_worn().then(|| {
+        let (sealed, bound) = (thousands(most.sealed), thousands(KeyUsage::BOUND));
+        Finding::note(
+            "master key",
+            format!(
+                "{} has sealed {sealed} times, of the {bound} that are safe; make a new one, keep this one as a previous key, \
+                 and run linkspan keys rotate",
+                most.key
+            ),
+        )
+    })
 }
 
 /// So many activations are named.
@@ -249,8 +268,9 @@ fn secrets(settings: &Settings, sealed: &[SealedRow], keys: &Keys) -> Option<Fin
             Keys::Here(vault) => {
                 vault.open(ActivationSettings::context(row.activation), &row.blob).map(drop)
             }
-            Keys::Missing => KeyringVault::key_id(&row.blob)
-                .and_then(|it| Err(VaultError::UnknownKey { key_id: it.to_string() })),
+            Keys::Missing => {
+                row.blob.key_id().and_then(|key_id| Err(VaultError::UnknownKey { key_id }))
+            }
             Keys::Unreadable => return None,
         };
         if let Err(refusal) = opened {
@@ -280,8 +300,8 @@ fn secrets(settings: &Settings, sealed: &[SealedRow], keys: &Keys) -> Option<Fin
     Some(Finding::wrong(
         WHAT,
         format!(
-            "they do not open, {}. {mend}; where it is lost, connect anew: linkspan activations delete NAME, then \
-             linkspan connect",
+            "they do not open, {}. {mend}; where it is lost, give the secrets anew with linkspan activations set, all of an \
+             activation at once, and take deleted activations away with linkspan activations purge",
             says.collect::<Vec<_>>().join(". ")
         ),
     ))

@@ -4,9 +4,11 @@
 mod activations;
 mod cli;
 mod doctor;
+mod keys;
 mod kill;
 mod kill_pushes;
 mod program;
 mod pushing;
+mod rotation;
 mod secrecy;
 mod server;
