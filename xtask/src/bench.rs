@@ -8,6 +8,7 @@ mod resync;
 mod schedules;
 mod startup;
 mod sync;
+mod vault;
 
 use std::{path::PathBuf, process::Command};
 
@@ -72,6 +73,8 @@ enum Figures {
     Startup,
     /// A PostgreSQL table and a CSV file into a table, into Parquet and as Arrow, relative to plain pipes and other loaders
     Sync,
+    /// A secret of 1 KB sealed and opened on one thread
+    Vault,
 }
 
 /// One measured figure and what it should be.
@@ -115,6 +118,7 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
                     rounds: options.rounds,
                     report: options.report.as_deref(),
                 })?,
+                Figures::Vault => vault::measure(project, options.seconds)?,
             });
         }
     }

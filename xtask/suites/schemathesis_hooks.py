@@ -203,7 +203,7 @@ REFERRING = {
 }
 
 
-PLACEABLE = {*FRESH, "connector-sync-diagnostics", "entities", "files", "workspace-connector-sync-logs"}
+PLACEABLE = {*FRESH, "connector-sync-diagnostics", "entities", "files", "key-rotations", "workspace-connector-sync-logs"}
 
 
 def place(kind, action):
@@ -214,6 +214,8 @@ def place(kind, action):
         return diagnose()
     if kind == "entities":
         return entity()
+    if kind == "key-rotations":
+        return send("POST", "keys/rotate")
     identifier = upload()["id"] if kind == "files" else make(kind)
     if action in ("restore", "purge"):
         send("DELETE", f"{kind}/{identifier}")

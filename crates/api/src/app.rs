@@ -4,7 +4,7 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use linkspan_app::{
     Access, Activations, ApiKeys, Audit, Bootstrap, Catalog, ConnectorTypes, Data, Diagnostics,
-    Entities, Files, FilterPlans, Filters, Idempotency, Mappings, People, ProviderConnectors,
+    Entities, Files, FilterPlans, Filters, Idempotency, Keys, Mappings, People, ProviderConnectors,
     Providers, RunWatch, Schedules, Streams, SyncTargets, Syncs, TargetModels, Workspaces,
 };
 use linkspan_domain::ports::{Snapshots, World};
@@ -27,6 +27,7 @@ pub struct App {
     pub filter_plans: Arc<FilterPlans>,
     pub filters: Arc<Filters>,
     pub idempotency: Arc<Idempotency>,
+    pub keys: Arc<Keys>,
     pub mappings: Arc<Mappings>,
     pub people: Arc<People>,
     pub provider_connectors: Arc<ProviderConnectors>,

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use linkspan_app::FilterPlan;
-use linkspan_app::{DryRunRows, SuggestedMapping, TargetModelSchema};
+use linkspan_app::{DryRunRows, KeyInUse, SuggestedMapping, TargetModelSchema};
 use linkspan_domain::{
     ApiKey, AuditEvent, Caller, ConnectionTest, Connector, ConnectorFilter, ConnectorFilterId,
     ConnectorId, ConnectorMapping, ConnectorTypeManifest, CredentialVersion, Diagnostic, Entity,
-    EntitySource, Id, MappingVersion, Person, Provider, ProviderConnector, ProviderConnectorId,
-    ProviderId, Resource, Schedule, StreamSpec, SyncLog, SyncTarget, UnmappedRecord, UploadedFile,
-    Workspace, WorkspaceConnector, WorkspaceConnectorId,
+    EntitySource, Id, KeyRotation, MappingVersion, Person, Provider, ProviderConnector,
+    ProviderConnectorId, ProviderId, Resource, Schedule, StreamSpec, SyncLog, SyncTarget,
+    UnmappedRecord, UploadedFile, Workspace, WorkspaceConnector, WorkspaceConnectorId,
 };
 
 use crate::{
@@ -44,7 +44,7 @@ impl Kind {
 }
 
 /// All kinds of things that documents show, by name.
-pub(crate) static KINDS: [Kind; 33] = [
+pub(crate) static KINDS: [Kind; 35] = [
     Kind::of::<ApiKey>(),
     Kind::of::<AuditEvent>(),
     Kind::of::<ConnectionTest>(),
@@ -62,6 +62,8 @@ pub(crate) static KINDS: [Kind; 33] = [
     Kind::of::<ShownEntityChange>(),
     Kind::of::<UploadedFile>(),
     Kind::of::<FilterPlan>(),
+    Kind::of::<KeyInUse>(),
+    Kind::of::<KeyRotation>(),
     Kind::of::<Person>(),
     Kind::of::<Provider>(),
     Kind::of::<ProviderConnector>(),

@@ -61,6 +61,7 @@ pub(crate) const fn status(code: Code) -> StatusCode {
         | Code::NeedReconnect
         | Code::RotationConflict
         | Code::UnexpectedCredentialState
+        | Code::KeyUnknown
         | Code::SyncAlreadyInProgress
         | Code::SyncCancelled
         | Code::SyncCrashed

@@ -14,6 +14,7 @@ mod entity_changes;
 mod entity_query;
 mod files;
 mod filter_plans;
+mod keys;
 mod people;
 mod platform;
 mod provider_connectors;
@@ -65,7 +66,7 @@ pub(crate) type Resources = (
     workspaces::Workspaces,
     people::People,
     api_keys::ApiKeys,
-    (audit_events::AuditEvents, platform::Platform),
+    (audit_events::AuditEvents, keys::Keys, keys::KeyRotations, platform::Platform),
 );
 
 /// How the operations are grouped.

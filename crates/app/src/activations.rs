@@ -1,6 +1,7 @@
 //! Activations: connectors at work in a workspace.
 
 mod configuring;
+mod encrypting;
 mod error;
 mod input;
 mod rotating;
@@ -19,6 +20,7 @@ use linkspan_domain::{
 
 use linkspan_sdk::Discovered;
 
+pub use encrypting::{Encrypting, Fate, InTheClear};
 pub use error::ActivationError;
 pub use input::{
     ActivationPatch, Draft, DraftOf, NewActivation, OnFailure, Rotation, Switch, Turnover,
@@ -217,6 +219,7 @@ impl Activations {
         if let Some(switch) = switch {
             self.switch(call, &mut it, switch, &mut changes).await?;
         }
+        self.sources.settings().refresh(&mut it)?;
         if versions.is_empty() {
             return Ok(self.records.save(call, it, &changes).await?);
         }
@@ -240,6 +243,7 @@ impl Activations {
         let mut activation = self.records.live(call, id, expected).await?;
         activation.apply(Event::Disabled)?;
         activation.deleted_at = Some(self.world.now());
+        self.sources.settings().refresh(&mut activation)?;
         let act = Act::new(WorkspaceConnector::ACTS.deleted);
         self.records.put(call, activation, act).await?;
         Ok(())
@@ -253,9 +257,12 @@ impl Activations {
         id: WorkspaceConnectorId,
         expected: Option<Revision>,
     ) -> Result<WorkspaceConnector, ActivationError> {
-        let activation = self.records.deleted(call, id, expected).await?;
+        let mut activation = self.records.deleted(call, id, expected).await?;
         self.connector(call, activation.connector_id).await?;
-        Ok(self.records.restore(call, id, expected).await?)
+        activation.deleted_at = None;
+        self.sources.settings().refresh(&mut activation)?;
+        let act = Act::new(WorkspaceConnector::ACTS.restored);
+        Ok(self.records.put(call, activation, act).await?)
     }
 
     /// Removes a deleted activation for good, with its runs, tests and secrets.

@@ -18,9 +18,10 @@ use linkspan_domain::{
     StreamName, StreamSpec, StreamState, SyncLog, SyncLogId, UploadedFile, Visible, Workspace,
     WorkspaceConnector, WorkspaceConnectorId, WorkspaceId,
     ports::{
-        CatalogStore, Change, Demand, FileStore, FileStoreError, MarkMoved, MockStore, MockVault,
-        MockWorld, Outbound, OutboundError, OutboundRequest, OutboundResponse, ReceiveError,
-        ReceivedFile, Sealed, Store, StoreError, SyncStore, Upload, Vault, World,
+        CatalogStore, Change, Demand, FileStore, FileStoreError, KeyId, MarkMoved, MockStore,
+        MockVault, MockWorld, Outbound, OutboundError, OutboundRequest, OutboundResponse,
+        ReceiveError, ReceivedFile, Sealed, Store, StoreError, SyncStore, Upload, Vault,
+        VaultError, World,
     },
 };
 use linkspan_sdk::{
@@ -253,19 +254,40 @@ mockall::mock! {
     }
 }
 
-/// A vault that any fool can open, but not for another row.
+/// The key of [`vault`].
+pub(crate) const KEY: KeyId = KeyId::from_bytes([1; 4]);
+/// A key that [`vault`] opens with, and seals with no more.
+pub(crate) const OLD_KEY: KeyId = KeyId::from_bytes([2; 4]);
+/// A key that nobody has any more.
+pub(crate) const LOST_KEY: KeyId = KeyId::from_bytes([3; 4]);
+
+/// A vault that any fool with its key can open, but not for another row.
 pub(crate) fn vault() -> Arc<dyn Vault> {
     let mut vault = MockVault::new();
+    vault.expect_current().return_const(KEY);
+    vault.expect_previous().return_const(vec![OLD_KEY]);
     vault.expect_seal().returning(|context, plain| {
         let row = context.row.into_bytes();
-        Ok(Sealed::from_bytes(row.into_iter().chain(plain.iter().rev().copied()).collect()))
+        let body = row.into_iter().chain(plain.iter().rev().copied());
+        Ok(Sealed::from_bytes(Sealed::header(KEY).into_iter().chain(body).collect()))
     });
     vault.expect_open().returning(|context, sealed| {
-        let (row, body) = sealed.as_bytes().split_at(16);
+        let key_id = sealed.key_id()?;
+        if key_id == LOST_KEY {
+            return Err(VaultError::UnknownKey { key_id });
+        }
+        let (row, body) = sealed.as_bytes()[Sealed::HEADER_LEN..].split_at(16);
         assert_eq!(row, context.row.into_bytes(), "opened for another row");
         Ok(Secret::new(body.iter().rev().copied().collect()))
     });
     Arc::new(vault)
+}
+
+/// The secrets of `activation`, as if another key had sealed them.
+pub(crate) fn sealed_with(key: KeyId, activation: &mut linkspan_domain::WorkspaceConnector) {
+    let secrets = activation.secrets.as_mut().unwrap();
+    let body = &secrets.blob.as_bytes()[Sealed::HEADER_LEN..];
+    secrets.blob = Sealed::from_bytes([&Sealed::header(key)[..], body].concat());
 }
 
 /// A connector type that knows what its settings want of it.

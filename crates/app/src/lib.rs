@@ -19,6 +19,7 @@ mod files;
 mod filter_plans;
 mod filters;
 mod idempotency;
+mod keys;
 mod mappings;
 mod near;
 mod patch;
@@ -39,8 +40,8 @@ mod workspaces;
 
 pub use access::{Access, AccessError, AdminKey, Sessions};
 pub use activations::{
-    ActivationError, ActivationPatch, Activations, Draft, DraftOf, NewActivation, OnFailure,
-    Rotation, Switch, Turnover,
+    ActivationError, ActivationPatch, Activations, Draft, DraftOf, Encrypting, Fate, InTheClear,
+    NewActivation, OnFailure, Rotation, Switch, Turnover,
 };
 pub use api_keys::{ApiKeys, ApiKeysError, Mint, NewApiKey};
 pub use audit::Audit;
@@ -56,6 +57,7 @@ pub use files::{Files, FilesError};
 pub use filter_plans::{FilterPart, FilterPlan, FilterPlans};
 pub use filters::{FilterPatch, Filters, NewFilter};
 pub use idempotency::{Begun, Idempotency, IdempotencyError};
+pub use keys::{KeyInUse, KeyRotator, Keys, KeysError, MeteredVault, RotatorSettings};
 pub use mappings::{
     DryRun, DryRunOf, DryRunRow, DryRunRows, MappingError, MappingPatch, MappingStores, Mappings,
     NewMapping, SuggestMappings, Suggested, SuggestedField, SuggestedMapping,

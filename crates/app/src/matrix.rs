@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use futures_util::stream;
 use linkspan_domain::{
     Call, Condition, Deleted, FilterScope, ListQuery, Permission, Role, TargetModel,
-    ports::{FileStore, MockAccessStore, MockRunQueue, World},
+    ports::{FileStore, MockAccessStore, MockKeyStore, MockRunQueue, World},
 };
 use linkspan_engine::Models;
 use serde_json::Map;
@@ -13,15 +13,16 @@ use strum::IntoEnumIterator;
 
 use crate::{
     ActivationPatch, Activations, ApiKeys, Audit, Catalog, Draft, DraftOf, DryRun, DryRunOf,
-    Entities, Files, FilterPatch, Filters, FindEntities, MappingPatch, NewActivation, NewApiKey,
-    NewFilter, NewPerson, NewProvider, NewProviderConnector, NewSyncTarget, NewWorkspace,
-    OnFailure, People, PersonPatch, ProviderConnectorPatch, ProviderConnectors, ProviderPatch,
-    Providers, Rotation, Seeding, Sessions, StartSync, SuggestMappings, SyncTargets, Syncs,
-    TargetModels, Turnover, WorkspacePatch, Workspaces,
+    Entities, Files, FilterPatch, Filters, FindEntities, Keys, MappingPatch, NewActivation,
+    NewApiKey, NewFilter, NewPerson, NewProvider, NewProviderConnector, NewSyncTarget,
+    NewWorkspace, OnFailure, People, PersonPatch, ProviderConnectorPatch, ProviderConnectors,
+    ProviderPatch, Providers, Rotation, Seeding, Sessions, StartSync, SuggestMappings, SyncTargets,
+    Syncs, TargetModels, Turnover, WorkspacePatch, Workspaces,
     fixtures::{
         MockCatalog, MockRuns, Shelf, call, code, connector, empty, id, keep, key, ledger,
-        own_workspace, page, sources, types, world,
+        own_workspace, page, sources, types, vault, world,
     },
+    keys::tests::MockRotations,
     mappings::tests::Versions,
 };
 
@@ -96,6 +97,9 @@ api keys read: admin
 api keys create: admin
 api keys revoke: admin
 audit read: admin
+keys read: admin
+keys list: admin
+keys rotate: admin
 activations read: admin designer analyst
 activations create: admin designer
 activations update: admin designer
@@ -246,6 +250,14 @@ async fn organization(call: &Call) -> Tried {
     let mint = |_: &str| Ok(key("lsk_new"));
     let keys = ApiKeys::new(empty(), empty(), empty(), sessions, mint, world());
     let audit = Audit::new(empty(), world());
+    let mut rotations = MockRotations::new();
+    rotations.expect_list().returning(|_, _| Ok(page(Vec::new())));
+    rotations.expect_start().returning(|it, _| Ok(it.clone()));
+    let mut sealed = MockKeyStore::new();
+    sealed.expect_census().returning(|| Ok(Vec::new()));
+    sealed.expect_usage().returning(|| Ok(Vec::new()));
+    let master_keys =
+        Keys::new(Arc::new(rotations), Arc::new(sealed), vault(), world(), Arc::default());
     let workspace = NewWorkspace {
         name: "New".parse().unwrap(),
         slug: "new".parse().unwrap(),
@@ -283,6 +295,9 @@ async fn organization(call: &Call) -> Tried {
         ("api keys create", code(keys.create(call, api_key).await)),
         ("api keys revoke", code(keys.revoke(call, id(1), None).await)),
         ("audit read", code(audit.records().list(&call.caller, &ListQuery::default()).await)),
+        ("keys read", code(master_keys.records().list(&call.caller, &ListQuery::default()).await)),
+        ("keys list", code(master_keys.list(&call.caller).await)),
+        ("keys rotate", code(master_keys.rotate(call).await)),
     ]
 }
 

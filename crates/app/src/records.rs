@@ -78,7 +78,16 @@ impl<R: Readable> Records<R> {
         caller: &Caller,
         filters: Vec<Filter>,
     ) -> Result<Vec<R>, RecordError> {
-        let mut query = ListQuery { filters, page: largest(), ..ListQuery::default() };
+        self.list_whole(caller, ListQuery { filters, ..ListQuery::default() }).await
+    }
+
+    /// All that `query` finds, whatever page it asks for.
+    pub(crate) async fn list_whole(
+        &self,
+        caller: &Caller,
+        mut query: ListQuery,
+    ) -> Result<Vec<R>, RecordError> {
+        query.page = largest();
         let mut all = Vec::new();
         loop {
             let page = self.list(caller, &query).await?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use linkspan_domain::{
     Code, ConfigError, ConnectorTypeKey, CredentialSnapshot, CredentialVersion, Problem,
     SealedSecrets, Secrets, SplitConfig, WorkspaceConnector, WorkspaceConnectorId, join_config,
-    ports::{Purpose, SealContext, Vault, VaultError},
+    ports::{KeyId, Purpose, SealContext, Vault, VaultError},
 };
 use linkspan_sdk::Definition;
 use serde_json::Value;
@@ -25,6 +25,20 @@ pub enum SettingsError {
     /// This installation does not have the type.
     #[error("connector type {0} is not installed here")]
     TypeNotInstalled(ConnectorTypeKey),
+    /// The key that sealed the secrets is not here.
+    #[error(
+        "the secrets of workspace connector {id} were sealed with the master key {key_id}, which is not here; start with that \
+         key in LINKSPAN_MASTER_KEY_PREVIOUS or, where it is lost, give the secrets anew, all at once: {}",
+        .missing.join(", ")
+    )]
+    KeyUnknown {
+        /// Whose secrets.
+        id: WorkspaceConnectorId,
+        /// The key that sealed them.
+        key_id: KeyId,
+        /// The secrets that are to be given.
+        missing: Vec<String>,
+    },
     /// The vault failed.
     #[error("could not {doing} the secrets of workspace connector {id}")]
     Vault {
@@ -49,6 +63,7 @@ impl Problem for SettingsError {
     fn code(&self) -> Code {
         match self {
             Self::TypeNotInstalled(_) => Code::TypeNotInstalled,
+            Self::KeyUnknown { .. } => Code::KeyUnknown,
             Self::Vault { .. } | Self::Unreadable { .. } => Code::Internal,
         }
     }
@@ -75,6 +90,20 @@ impl ActivationSettings {
         Ok((definition, join_config(public, &secrets)))
     }
 
+    /// Seals the secrets of `activation` under the current key, if another sealed them: whoever writes an activation writes no
+    /// blob back that a rotation of the key has passed. Secrets that do not open stay as they are.
+    pub(crate) fn refresh(&self, activation: &mut WorkspaceConnector) -> Result<(), SettingsError> {
+        let current = self.vault.current();
+        let is_current = |it: &SealedSecrets| it.blob.key_id() == Ok(current);
+        if activation.secrets.as_ref().is_none_or(is_current) {
+            return Ok(());
+        }
+        if let Ok(SplitConfig { secrets, .. }) = self.open(activation) {
+            activation.secrets = self.seal(activation.id, &secrets)?;
+        }
+        Ok(())
+    }
+
     /// Seals `secrets` for the activation `id`.
     pub(crate) fn seal(
         &self,
@@ -96,6 +125,21 @@ impl ActivationSettings {
         let (row, id) = (version.id.uuid(), version.workspace_connector_id);
         let secrets = self.seal_for(row, id, &left.secrets)?;
         Ok(CredentialSnapshot { config: left.public.clone(), secrets })
+    }
+
+    /// The settings of `activation`. Where its secrets do not open, masks stand for them, and it is said why.
+    pub(crate) fn open_if_possible(
+        &self,
+        activation: &WorkspaceConnector,
+    ) -> (SplitConfig, Option<SettingsError>) {
+        match self.open(activation) {
+            Ok(opened) => (opened, None),
+            Err(error) => {
+                let set = activation.secrets.as_ref().map(|it| Secrets::unopened(&it.pointers));
+                let (public, secrets) = (activation.config.clone(), set.unwrap_or_default());
+                (SplitConfig { public, secrets }, Some(error))
+            }
+        }
     }
 
     /// The settings of `activation`, with its secrets opened.
@@ -140,7 +184,13 @@ impl ActivationSettings {
         sealed: &SealedSecrets,
     ) -> Result<Secrets, SettingsError> {
         let bytes = self.vault.open(context(row), &sealed.blob);
-        let bytes = bytes.map_err(|source| SettingsError::Vault { doing: "open", id, source })?;
+        let bytes = bytes.map_err(|source| match source {
+            VaultError::UnknownKey { key_id } => {
+                let missing = sealed.pointers.iter().cloned().collect();
+                SettingsError::KeyUnknown { id, key_id, missing }
+            }
+            source => SettingsError::Vault { doing: "open", id, source },
+        })?;
         Secrets::from_bytes(&bytes).map_err(|source| SettingsError::Unreadable { id, source })
     }
 }

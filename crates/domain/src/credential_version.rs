@@ -180,6 +180,9 @@ impl Overlap {
     /// The most seconds: 90 days.
     pub const MAX: u32 = 90 * 86_400;
 
+    /// Nothing to go back to.
+    pub const NONE: Self = Self(0);
+
     const DEFAULT: u32 = 7 * 86_400;
 }
 

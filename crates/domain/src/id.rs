@@ -82,6 +82,8 @@ ids! {
     EntityId
     /// One uploaded file.
     FileId
+    /// One pass over all that is sealed, to another master key.
+    KeyRotationId
     /// One organization: the account that owns workspaces.
     OrganizationId
     /// One person of an organization.

@@ -18,6 +18,7 @@ mod diagnostic;
 mod entity;
 mod file;
 mod id;
+mod key_rotation;
 mod list;
 mod permission;
 mod person;
@@ -73,8 +74,13 @@ pub use entity::{Entity, EntityCounts, EntityDirection, EntitySource};
 pub use file::{ContentHash, UploadedFile};
 pub use id::{
     ApiKeyId, AuditEventId, ConnectionTestId, ConnectorFilterId, ConnectorId, ConnectorMappingId,
-    CredentialVersionId, DiagnosticId, EntityId, FileId, Id, OrganizationId, PersonId,
-    ProviderConnectorId, ProviderId, SyncLogId, SyncTargetId, WorkspaceConnectorId, WorkspaceId,
+    CredentialVersionId, DiagnosticId, EntityId, FileId, Id, KeyRotationId, OrganizationId,
+    PersonId, ProviderConnectorId, ProviderId, SyncLogId, SyncTargetId, WorkspaceConnectorId,
+    WorkspaceId,
+};
+pub use key_rotation::{
+    KeyRole, KeyRotation, KeyRotationCounts, KeyRotationFailure, KeyRotationRefusal,
+    KeyRotationStatus,
 };
 pub use list::{
     Deleted, Filter, FilterTest, FilterValue, InvalidFilter, ListQuery, Order, Page, PageRequest,

@@ -4,6 +4,7 @@ mod credentials;
 mod diagnostics;
 mod files;
 mod idempotency;
+mod keys;
 mod outbound;
 mod run_queue;
 mod schedules;
@@ -19,6 +20,7 @@ pub use credentials::{CredentialStore, ExpiredCredential};
 pub use diagnostics::DiagnosticStore;
 pub use files::{FileStore, FileStoreError, ReceiveError, ReceivedFile, Upload};
 pub use idempotency::{CLAIM_LASTS, Claimed, IdempotencyStore, REPLY_LASTS};
+pub use keys::{KeyRotationStore, KeyStore, KeyUsage, Resealed, SealedAt, SealedCount, SealedRow};
 pub use outbound::{
     Limits, Outbound, OutboundBody, OutboundError, OutboundRequest, OutboundResponse,
 };
@@ -27,11 +29,12 @@ pub use schedules::{DueSchedule, ScheduleStore, Turn, TurnTaken};
 pub use snapshots::{Snapshot, Snapshots};
 pub use store::{AccessStore, CatalogStore, Change, Store, StoreError};
 pub use syncs::{Demand, MarkMoved, SyncStore};
-pub use vault::{Purpose, SealContext, Sealed, Vault, VaultError};
+pub use vault::{InvalidKeyId, KeyId, Purpose, SealContext, Sealed, Vault, VaultError};
 pub use world::World;
 #[cfg(any(test, feature = "mock"))]
 pub use {
     idempotency::MockIdempotencyStore,
+    keys::MockKeyStore,
     run_queue::MockRunQueue,
     schedules::MockScheduleStore,
     store::{MockAccessStore, MockStore},

@@ -104,6 +104,9 @@ pub enum Code {
     /// The settings do not fit the type's schema.
     #[strum(to_string = "workspace_connector.invalid_config")]
     InvalidConfig,
+    /// Secrets were sealed with a master key that this installation does not hold.
+    #[strum(to_string = "secrets.key_unknown")]
+    KeyUnknown,
     /// The settings hold something that looks secret but that the schema does not know as a secret.
     #[strum(to_string = "workspace_connector.unknown_secret")]
     UnknownSecret,

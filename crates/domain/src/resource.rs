@@ -57,6 +57,7 @@ pub enum ResourceType {
     CredentialVersion,
     Entity,
     File,
+    KeyRotation,
     Person,
     Provider,
     ProviderConnector,

@@ -9,6 +9,7 @@ mod connect;
 mod discover;
 mod doctor;
 mod exit;
+mod keys;
 mod migrate;
 mod openapi;
 mod output;
@@ -16,6 +17,7 @@ mod progress;
 mod quickstart;
 mod read;
 mod runs;
+mod secrets;
 mod seed;
 mod serve;
 mod session;
@@ -78,6 +80,10 @@ enum Command {
     Runs(runs::Runs),
     /// Read a stream once, without a platform: records go to a file or to standard output
     Read(read::Read),
+    /// Look at the master keys that seal secrets, or rotate them
+    Keys(keys::Keys),
+    /// Seal secrets that an import past the API left in the clear
+    Secrets(secrets::Secrets),
     /// Print the OpenAPI document of the API
     Openapi(openapi::Openapi),
     /// Look for what could be wrong with this installation
@@ -126,6 +132,8 @@ async fn execute(cli: Cli, output: &Output) -> Result<(), exit::Failed> {
         Command::Sync(it) => it.run(&settings, output).await,
         Command::Runs(it) => it.run(&settings, output).await,
         Command::Read(it) => it.run(&settings, output).await,
+        Command::Keys(it) => it.run(&settings, output).await,
+        Command::Secrets(it) => it.run(&settings, output).await,
         Command::Openapi(it) => {
             it.run();
             Ok(())

@@ -10,7 +10,10 @@ use std::{
 };
 
 use linkspan_app::{
-    Access, AccessError, DuplicateConnectorType, SeedError, SeedOutcome, Seeding, Sessions,
+    Access, AccessError, Activations, ApiKeys, Audit, Bootstrap, Catalog, Data, Diagnostics,
+    DuplicateConnectorType, Entities, Files, FilterPlans, Filters, Idempotency, Keys,
+    MappingStores, Mappings, People, ProviderConnectors, Providers, RunWatch, Schedules, SeedError,
+    SeedOutcome, Seeding, Sessions, Streams, SyncTargets, Syncs, TargetModels, Workspaces,
 };
 use linkspan_domain::{
     Call, CatalogEntry, Secret, Workspace,
@@ -21,12 +24,14 @@ use linkspan_engine::{InvalidModels, Models};
 use linkspan_files::FolderStore;
 use linkspan_persistence::{ConnectError, Database, MigrateError};
 use linkspan_sdk::{Environment, FileAccess, SourceLimits};
+use linkspan_vault::KeyringError;
 use linkspan_vault::{KeyPolicy, Keyring, KeyringError};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin_key::{AdminKey, AdminKeyError, Origin},
     database_hosts::GuardedHosts,
-    settings::{EgressDatabases, Mode, Settings},
+    settings::{EgressDatabases, Settings},
     workshop::Workshop,
 };
 
@@ -66,8 +71,8 @@ pub(crate) enum ComposeError {
     Keyring(#[source] KeyringError),
     #[error(
         "there is no master key in {file}, and secrets in the database are sealed with one; put the file back from a backup or \
-         set LINKSPAN_MASTER_KEY. Where it is gone for good, set LINKSPAN_MASTER_KEY to a new one, delete the activations that \
-         have secrets, and connect them anew"
+         set LINKSPAN_MASTER_KEY. Where it is gone for good, set LINKSPAN_MASTER_KEY to a new one; then give the secrets anew \
+         with `linkspan activations set`, all of an activation at once, and purge deleted activations that have some"
     )]
     KeyLost { file: PathBuf },
     #[error("the database cannot be asked whether secrets are sealed")]
@@ -148,14 +153,29 @@ impl Platform {
         &self,
         entries: Vec<CatalogEntry>,
     ) -> Result<SeedOutcome, ComposeError> {
+        let call = self.call().await?;
+        self.seeding.seed(&call, entries).await.map_err(ComposeError::Seed)
+    }
+
+    /// A call of the platform itself.
+    pub(crate) async fn call(&self) -> Result<Call, ComposeError> {
         let caller = self.access.system(self.workspace.organization_id, None).await;
-        let call = Call {
+        Ok(Call {
             caller: caller.map_err(ComposeError::Access)?,
             ip_address: None,
             trace_id: self.workshop.world.uuid().simple().to_string(),
             claim: None,
-        };
-        self.seeding.seed(&call, entries).await.map_err(ComposeError::Seed)
+        })
+    }
+
+    /// A call of the platform itself that sees every workspace.
+    pub(crate) async fn call_everywhere(&self) -> Result<Call, ComposeError> {
+        let mut call = self.call().await?;
+        let organization = self.workspace.organization_id;
+        let all = self.workshop.database.access().workspaces(organization).await;
+        let all = all.map_err(|error| ComposeError::Access(AccessError::Store(error)))?;
+        call.caller.visible.workspaces = all.iter().map(|it| it.id).collect();
+        Ok(call)
     }
 
     /// The key of the first admin.
@@ -193,39 +213,6 @@ impl Platform {
 pub(crate) fn make_data_dir(path: &Path) -> Result<(), ComposeError> {
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.map_err(|source| ComposeError::DataDir { path: path.to_owned(), source })
-}
-
-/// The keys that seal secrets. In development one is made where there is none, unless something is sealed with one that is lost.
-pub(crate) async fn keyring(
-    settings: &Settings,
-    database: &Database,
-) -> Result<Keyring, ComposeError> {
-    let kept = kept_keyring(settings);
-    let is_missing = matches!(kept, Err(ComposeError::Keyring(KeyringError::Missing)));
-    if !is_missing || settings.mode == Mode::Production {
-        return kept;
-    }
-    if database.sealed().await.map_err(ComposeError::Sealed)?.is_empty() {
-        return open_keyring(settings, KeyPolicy::CreateFile);
-    }
-    Err(ComposeError::KeyLost { file: settings.data_dir.join(Keyring::FILE) })
-}
-
-/// The keys that are there.
-pub(crate) fn kept_keyring(settings: &Settings) -> Result<Keyring, ComposeError> {
-    open_keyring(settings, KeyPolicy::ReadFile)
-}
-
-fn open_keyring(
-    settings: &Settings,
-    in_development: fn(PathBuf) -> KeyPolicy,
-) -> Result<Keyring, ComposeError> {
-    let policy = match settings.mode {
-        Mode::Production => KeyPolicy::Required,
-        Mode::Development => in_development(settings.data_dir.clone()),
-    };
-    let previous: Vec<_> = settings.master_key_previous.iter().cloned().collect();
-    Keyring::open(settings.master_key.as_ref(), &previous, &policy).map_err(ComposeError::Keyring)
 }
 
 /// What connectors work with. `uploads` is the folder of the uploads of all workspaces, if there is one.

@@ -4,6 +4,7 @@ mod admin_key;
 mod cli;
 mod compose;
 mod database_hosts;
+mod keys;
 mod logging;
 mod registry;
 mod role;

@@ -29,6 +29,10 @@ pub(crate) struct Settings {
     pub(crate) admin_key: Option<Secret<String>>,
     /// The key that seals secrets: 32 bytes, as 64 hexadecimal digits or base64.
     pub(crate) master_key: Option<Secret<String>>,
+    /// A file that holds that key.
+    pub(crate) master_key_file: Option<PathBuf>,
+    /// A program that writes that key to its standard output, with its arguments.
+    pub(crate) master_key_command: Option<CommandLine>,
     /// Keys that sealed secrets before, separated by commas.
     pub(crate) master_key_previous: Option<Secret<String>>,
     /// Where the program runs.
@@ -81,6 +85,26 @@ pub(crate) enum EgressDatabases {
     Exempt,
     /// Only hosts that HTTP requests may go to.
     Guarded,
+}
+
+/// A program and its arguments: words with white space between them, or a list.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum CommandLine {
+    /// No word has white space in it. There are no quotes.
+    Text(String),
+    /// One word each.
+    Words(Vec<String>),
+}
+
+impl CommandLine {
+    /// The program, then its arguments.
+    pub(crate) fn words(&self) -> Vec<String> {
+        match self {
+            Self::Text(text) => text.split_whitespace().map(str::to_owned).collect(),
+            Self::Words(words) => words.clone(),
+        }
+    }
 }
 
 /// How the log is written.
@@ -187,7 +211,7 @@ impl Settings {
 }
 
 /// Every setting, as files and the environment call it.
-pub(crate) const NAMES: [&str; 22] = [
+pub(crate) const NAMES: [&str; 24] = [
     "admin_key",
     "api_key",
     "csv_url_bytes",
@@ -202,6 +226,8 @@ pub(crate) const NAMES: [&str; 22] = [
     "log",
     "log_format",
     "master_key",
+    "master_key_command",
+    "master_key_file",
     "master_key_previous",
     "mode",
     "public_url",
@@ -316,6 +342,18 @@ mod tests {
                 Ok(())
             });
         }
+    }
+
+    #[test]
+    fn a_command_is_a_text_of_words_or_a_list() {
+        Jail::expect_with(|jail| {
+            let words = || read(&Flags::default()).unwrap().master_key_command.unwrap().words();
+            jail.set_env("LINKSPAN_MASTER_KEY_COMMAND", "pass  show linkspan");
+            assert_eq!(words(), ["pass", "show", "linkspan"]);
+            jail.set_env("LINKSPAN_MASTER_KEY_COMMAND", r#"["pass", "show", "a b"]"#);
+            assert_eq!(words(), ["pass", "show", "a b"]);
+            Ok(())
+        });
     }
 
     #[test]

@@ -7,11 +7,12 @@ use std::{
 
 use linkspan_domain::{
     ApiKey, AuditEvent, ConnectionTest, ConnectorFilter, ConnectorMapping, CredentialVersion,
-    Entity, Person, Provider, ProviderConnector, SyncLog, SyncTarget, UploadedFile, Workspace,
-    WorkspaceConnector,
+    Entity, KeyRotation, Person, Provider, ProviderConnector, SyncLog, SyncTarget, UploadedFile,
+    Workspace, WorkspaceConnector,
     ports::{
-        AccessStore, CatalogStore, CredentialStore, DiagnosticStore, IdempotencyStore, RunQueue,
-        ScheduleStore, Snapshots, Store, StoreError, SyncStore,
+        AccessStore, CatalogStore, CredentialStore, DiagnosticStore, IdempotencyStore,
+        KeyRotationStore, KeyStore, RunQueue, ScheduleStore, Snapshots, Store, StoreError,
+        SyncStore,
     },
 };
 use linkspan_migration::{Migrator, MigratorTrait};
@@ -33,6 +34,7 @@ use crate::{
     entities::SqlEntities,
     error::{ConnectError, MigrateError, sqlx_error},
     idempotency::SqlIdempotencyStore,
+    keys::SqlKeys,
     records::record_store,
     run_queue::StoreQueue,
     schedules::SqlSchedules,
@@ -285,6 +287,16 @@ impl Database {
     /// Idempotency keys.
     pub fn idempotency(&self) -> Arc<dyn IdempotencyStore> {
         Arc::new(SqlIdempotencyStore::new(self.clone()))
+    }
+
+    /// What is sealed, and how often keys have sealed.
+    pub fn keys(&self) -> Arc<dyn KeyStore> {
+        Arc::new(SqlKeys::new(self.clone()))
+    }
+
+    /// Rotations of the master key.
+    pub fn key_rotations(&self) -> Arc<dyn KeyRotationStore> {
+        Arc::new(SqlStore::<KeyRotation>::new(self.clone()))
     }
 
     /// Runs of syncs.

@@ -15,6 +15,8 @@ mod field;
 mod idempotency;
 mod inspection;
 mod instant;
+mod key_rotations;
+mod keys;
 mod list;
 mod number;
 mod receipt;

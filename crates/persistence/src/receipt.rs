@@ -23,7 +23,8 @@ pub(crate) async fn keep(session: &Session, receipt: &Receipt) -> Result<(), Sto
     insert(session, audit).await
 }
 
-async fn fulfil(
+/// Keeps what an idempotency key is answered with from `now` on. [`StoreError::ClaimLost`] as in [`keep`].
+pub(crate) async fn fulfil(
     session: &Session,
     reply: &IdempotencyReply,
     now: OffsetDateTime,

@@ -11,6 +11,7 @@ pub(crate) mod diagnostic;
 pub(crate) mod entity;
 pub(crate) mod entity_source;
 pub(crate) mod file;
+pub(crate) mod key_rotation;
 pub(crate) mod mapping_version;
 pub(crate) mod organization;
 pub(crate) mod person;

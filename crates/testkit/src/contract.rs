@@ -5,6 +5,7 @@ mod catalog;
 mod credentials;
 mod diagnostics;
 mod idempotency;
+mod keys;
 mod oracle;
 mod store;
 
@@ -13,4 +14,5 @@ pub use catalog::catalog_store;
 pub use credentials::credential_store;
 pub use diagnostics::diagnostic_store;
 pub use idempotency::idempotency_store;
+pub use keys::{key_rotation_store, key_store};
 pub use store::{Subject, store};

@@ -7,12 +7,12 @@ use linkspan_domain::{
     Category, Condition, Confidence, ConfigSchema, ConnectionTestId, ConnectorFilterId,
     ConnectorId, ConnectorMappingId, ConnectorTypeKey, CredentialState, CredentialTest,
     CredentialVersionId, CursorType, DiagnosticClass, DiagnosticId, DiagnosticReason, Direction,
-    Email, EntityDirection, EntityId, ExecutionModel, FileId, FileName, LogLevel, MappingOrigin,
-    MappingStatus, McpTransport, Missing, Name, OauthConfig, OrganizationId, Overlap, Permission,
-    PersonId, ProviderConnectorId, ProviderId, ProviderType, ResourceType, RetentionDays, Role,
-    RunStatus, SchemaPolicy, ServiceId, Slug, Status, StreamName, StreamSettings, StreamSource,
-    SyncLogId, SyncMode, SyncTargetId, TargetModel, Transport, Trigger, WorkspaceConnectorId,
-    WorkspaceId,
+    Email, EntityDirection, EntityId, ExecutionModel, FileId, FileName, KeyRole, KeyRotationId,
+    KeyRotationRefusal, KeyRotationStatus, LogLevel, MappingOrigin, MappingStatus, McpTransport,
+    Missing, Name, OauthConfig, OrganizationId, Overlap, Permission, PersonId, ProviderConnectorId,
+    ProviderId, ProviderType, ResourceType, RetentionDays, Role, RunStatus, SchemaPolicy,
+    ServiceId, Slug, Status, StreamName, StreamSettings, StreamSource, SyncLogId, SyncMode,
+    SyncTargetId, TargetModel, Transport, Trigger, WorkspaceConnectorId, WorkspaceId, ports::KeyId,
 };
 use poem_openapi::registry::MetaSchema;
 use semver::Version;
@@ -74,6 +74,7 @@ shapes! {
     ConnectorTypeKey => text(r"^[a-z0-9_-]+$", 1, 64);
     FileName => text(r"^[^\x00-\x20\x7f-\xa0./\\]([^\x00-\x1f\x7f-\x9f/\\]*[^\x00-\x20\x7f-\xa0/\\])?$", 1, 200);
     StreamName => text(r"^[^\x00-\x1f\x7f-\x9f]+$", 1, 512);
+    KeyId => text(r"^[0-9a-f]{8}$", 8, 8);
     Email => MetaSchema { max_length: Some(254), ..MetaSchema::new_with_format("string", "email") };
     Permission => one_of(&["connector:read", "connector:manage", "org:admin"]);
     Value => MetaSchema::ANY;
@@ -98,11 +99,11 @@ shapes! {
 }
 
 words! {
-    ActorType AuthorizationFlow Availability Capability Category CredentialState CredentialTest CursorType DiagnosticClass DiagnosticReason Direction EntityDirection ExecutionModel LogLevel MappingOrigin MappingStatus McpTransport Missing ProviderType ResourceType Role RunStatus SchemaPolicy Status SyncMode TargetModel Transport Trigger
+    ActorType AuthorizationFlow Availability Capability Category CredentialState CredentialTest CursorType DiagnosticClass DiagnosticReason Direction EntityDirection ExecutionModel KeyRole KeyRotationRefusal KeyRotationStatus LogLevel MappingOrigin MappingStatus McpTransport Missing ProviderType ResourceType Role RunStatus SchemaPolicy Status SyncMode TargetModel Transport Trigger
 }
 
 ids! {
-    ApiKeyId AuditEventId ConnectionTestId ConnectorFilterId ConnectorMappingId EntityId SyncTargetId ConnectorId CredentialVersionId DiagnosticId FileId OrganizationId PersonId ProviderConnectorId
+    ApiKeyId AuditEventId ConnectionTestId ConnectorFilterId ConnectorId ConnectorMappingId CredentialVersionId DiagnosticId EntityId FileId KeyRotationId OrganizationId PersonId ProviderConnectorId SyncTargetId
     ProviderId SyncLogId WorkspaceConnectorId WorkspaceId
 }
 

@@ -10,6 +10,7 @@ mod events;
 mod files;
 mod filter_plans;
 mod idempotency;
+mod keys;
 mod lists;
 mod mappings;
 mod negotiation;

@@ -129,7 +129,11 @@ fn least_to_write(operation: &str) -> &'static str {
         | "create_api_key"
         | "revoke_api_key"
         | "list_audit_events"
-        | "get_audit_event" => "admin",
+        | "get_audit_event"
+        | "list_keys"
+        | "rotate_keys"
+        | "list_key_rotations"
+        | "get_key_rotation" => "admin",
         other => panic!("who may {other}?"),
     }
 }

@@ -12,9 +12,9 @@ use std::{
 use linkspan_api::{App, Limits, Probes};
 use linkspan_app::{
     Access, ActivationSettings, Activations, ApiKeys, Audit, Bootstrap, Catalog, ConnectorTypes,
-    Data, Diagnostics, Entities, Files, FilterPlans, Filters, Idempotency, MappingStores, Mappings,
-    People, ProviderConnectors, Providers, RunWatch, Schedules, Seeding, Sessions, Sources,
-    Streams, SyncTargets, Syncs, TargetModels, Workspaces,
+    Data, Diagnostics, Entities, Files, FilterPlans, Filters, Idempotency, Keys, MappingStores,
+    Mappings, People, ProviderConnectors, Providers, RunWatch, Schedules, Seeding, Sessions,
+    Sources, Streams, SyncTargets, Syncs, TargetModels, Workspaces,
 };
 use linkspan_domain::{
     Act, ApiKey, AuditEventId, Call, Caller, KeyHash, OrganizationId, Receipt, Resource, Revision,
@@ -158,18 +158,18 @@ fn probes(pinged: Database) -> Probes {
 }
 
 /// The shop and CSV, without a way out.
-fn connectors(home: &TempDir) -> (Arc<ConnectorTypes>, Arc<Sources>) {
+fn connectors(home: &TempDir) -> (Arc<ConnectorTypes>, Arc<Sources>, Arc<KeyringVault>) {
     let csv = linkspan_builtin::all().into_iter().find(|it| it.manifest.key.as_str() == "csv");
     let types = [Definition::of::<Shop>(), csv.unwrap()];
     let types = Arc::new(ConnectorTypes::new(types).unwrap());
     let policy = KeyPolicy::CreateFile(home.path().to_owned());
-    let vault = Arc::new(KeyringVault::new(Keyring::open(None, &[], &policy).unwrap()));
-    let settings = Arc::new(ActivationSettings::new(Arc::clone(&types), vault));
+    let vault = Arc::new(KeyringVault::new(Keyring::open(&[], &[], &policy).unwrap()));
+    let settings = Arc::new(ActivationSettings::new(Arc::clone(&types), Arc::clone(&vault) as _));
     let environment = Environment {
         files: FileAccess::none().with_uploads(&home.path().join("files")).unwrap(),
         ..Environment::new(Arc::new(NoWayOut), Arc::new(OpenHosts))
     };
-    (types, Arc::new(Sources::new(settings, environment)))
+    (types, Arc::new(Sources::new(settings, environment)), vault)
 }
 
 fn sync_targets(db: &Database, world: Arc<dyn World>) -> Arc<SyncTargets> {
@@ -203,7 +203,7 @@ fn app(
     let world = || Arc::clone(world);
     let store: Arc<dyn FileStore> =
         Arc::new(FolderStore::open(&home.path().join("files")).unwrap());
-    let (types, sources) = connectors(home);
+    let (types, sources, vault) = connectors(home);
     let models = linkspan_engine::Models::parse(include_str!("../../../../seeds/models.json"));
     let models = Arc::new(models.unwrap());
     let sessions = Arc::new(Sessions::default());
@@ -254,6 +254,7 @@ fn app(
         )),
         filters,
         idempotency: Arc::new(Idempotency::new(db.idempotency(), world())),
+        keys: Arc::new(Keys::new(db.key_rotations(), db.keys(), vault, world(), Arc::default())),
         mappings: mappings(db, &models, &sources, world()),
         people: Arc::new(People::new(db.people(), db.workspaces(), Arc::clone(&sessions), world())),
         provider_connectors: Arc::new(ProviderConnectors::new(

@@ -9,7 +9,9 @@ use linkspan_domain::{
 use linkspan_sdk::{Definition, SettingsFault};
 use serde_json::{Map, Value};
 
+use super::{ActivationError, Activations};
 use super::{ActivationError, Activations, versions::Occasion};
+use crate::{RecordError, SettingsError, patch::Changes};
 use crate::{RecordError, patch::Changes};
 
 impl Activations {
@@ -24,12 +26,18 @@ impl Activations {
     ) -> Result<Vec<Change<CredentialVersion>>, ActivationError> {
         let settings = self.sources.settings();
         let definition = settings.definition(&activation.connector_type)?;
-        let stored = settings.open(activation)?;
+        let (stored, closed) = settings.open_if_possible(activation);
         let merged = definition.manifest.config_schema.merge(&stored, patch)?;
         if merged == stored {
             return Ok(Vec::new());
         }
-        let occasion = Occasion::default();
+        let occasion = match closed {
+            None => Occasion::default(),
+            Some(closed) => {
+                require_all(&merged, closed)?;
+                Occasion::unopened()
+            }
+        };
         let versions = if merged.secrets == stored.secrets {
             Vec::new()
         } else {
@@ -72,6 +80,18 @@ impl Activations {
             changes.note("status");
         }
         Ok(())
+    }
+}
+
+/// Passes if no secret of `merged` is one of those that do not open, as `closed` says.
+fn require_all(merged: &SplitConfig, closed: SettingsError) -> Result<(), SettingsError> {
+    let missing = merged.secrets.masks();
+    match closed {
+        _ if missing.is_empty() => Ok(()),
+        SettingsError::KeyUnknown { id, key_id, .. } => {
+            Err(SettingsError::KeyUnknown { id, key_id, missing })
+        }
+        other => Err(other),
     }
 }
 

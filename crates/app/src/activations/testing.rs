@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::{ActivationError, Activations, Draft, DraftOf, error::config_code};
 use crate::{
     RecordError, Writable,
+    patch::Changes,
     sources::{Checked, may_run},
 };
 
@@ -85,14 +86,14 @@ impl Activations {
     async fn mend(&self, call: &Call, id: WorkspaceConnectorId) -> Result<(), ActivationError> {
         // The claim of the call goes with the test.
         let call = Call { claim: None, ..call.clone() };
-        let mended = self.records.update(&call, id, None, |it, changes| {
-            // It may have gone another way meanwhile.
-            if it.status == Status::Error && it.apply(Event::Configured).is_ok() {
-                changes.note("status");
-            }
-            Ok(())
-        });
-        mended.await?;
+        let mut activation = self.records.live(&call, id, None).await?;
+        // It may have gone another way meanwhile.
+        if activation.status == Status::Error && activation.apply(Event::Configured).is_ok() {
+            let mut changes = Changes::default();
+            changes.note("status");
+            self.sources.settings().refresh(&mut activation)?;
+            self.records.save(&call, activation, &changes).await?;
+        }
         Ok(())
     }
 

@@ -28,6 +28,13 @@ impl Default for Occasion {
     }
 }
 
+impl Occasion {
+    /// They take the place of secrets whose key is gone, which nobody can go back to.
+    pub(super) fn unopened() -> Self {
+        Self { overlap: Overlap::NONE, ..Self::default() }
+    }
+}
+
 impl Activations {
     /// What becomes of the versions of `activation`, whose settings `before` give way to `after`.
     pub(super) async fn turn_over(

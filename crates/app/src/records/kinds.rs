@@ -3,8 +3,9 @@
 use linkspan_domain::{
     Actor, ApiKey, Attribute, AuditEvent, Caller, ConnectionTest, Connector, ConnectorFilter,
     ConnectorMapping, CredentialVersion, Diagnostic, Entity, Filter, FilterScope, FilterTest,
-    FilterValue, Permission, Person, Platform, Provider, ProviderConnector, Resource, Revision,
-    SyncLog, SyncTarget, UploadedFile, Visible, Within, Workspace, WorkspaceConnector, WorkspaceId,
+    FilterValue, KeyRotation, Permission, Person, Platform, Provider, ProviderConnector, Resource,
+    Revision, SyncLog, SyncTarget, UploadedFile, Visible, Within, Workspace, WorkspaceConnector,
+    WorkspaceId,
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -359,17 +360,23 @@ impl Writable for ApiKey {
     stamped!();
 }
 
-impl Readable for AuditEvent {
-    const READ: Option<Permission> = Some(Permission::OrgAdmin);
+macro_rules! seen_by_admins {
+    ($($kind:ident)+) => {$(
+        impl Readable for $kind {
+            const READ: Option<Permission> = Some(Permission::OrgAdmin);
 
-    fn tenancy(caller: &Caller) -> Within {
-        caller.within()
-    }
+            fn tenancy(caller: &Caller) -> Within {
+                caller.within()
+            }
 
-    fn is_deleted(&self) -> bool {
-        false
-    }
+            fn is_deleted(&self) -> bool {
+                false
+            }
+        }
+    )+};
 }
+
+seen_by_admins! { AuditEvent KeyRotation }
 
 fn is_admin(caller: &Caller) -> bool {
     caller.require(Permission::OrgAdmin).is_ok()

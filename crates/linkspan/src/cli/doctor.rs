@@ -6,6 +6,8 @@ use std::{
     os::unix::fs::PermissionsExt,
 };
 
+use linkspan_app::ActivationSettings;
+use linkspan_domain::ports::{KeyUsage, Vault, VaultError};
 use linkspan_domain::ports::{Vault, VaultError};
 use linkspan_persistence::SealedRow;
 use linkspan_vault::{Keyring, KeyringError, KeyringVault};
@@ -13,13 +15,13 @@ use serde_json::{Value, json};
 
 use super::{
     exit::Failed,
-    output::{Output, counted, prose},
+    output::{Output, counted, prose, table, thousands},
     session::Session,
 };
 use crate::{
     admin_key::{AdminKey, Origin},
     compose::{self, ComposeError, FileReach},
-    registry,
+    keys, registry,
     settings::{self, EgressDatabases, Mode, Settings},
 };
 
@@ -163,7 +165,7 @@ enum Keys {
 /// What there is to say of the keys.
 fn master_key(settings: &Settings) -> (Finding, Keys) {
     const WHAT: &str = "master key";
-    let keyring = match (compose::kept_keyring(settings), settings.mode) {
+    let keyring = match (keys::kept_keyring(settings), settings.mode) {
         (Ok(keyring), _) => keyring,
         (Err(ComposeError::Keyring(KeyringError::Missing)), Mode::Development) => {
             let file = settings.data_dir.join(Keyring::FILE);
@@ -177,8 +179,8 @@ fn master_key(settings: &Settings) -> (Finding, Keys) {
         }
     };
     let id = keyring.current_id();
-    let finding = match settings.master_key {
-        Some(_) => Finding::ok(WHAT, format!("{id}, given")),
+    let finding = match keys::sources(settings).first() {
+        Some(source) => Finding::ok(WHAT, format!("{id}, from {}", source.setting())),
         None => Finding::note(
             WHAT,
             format!(
@@ -245,6 +247,7 @@ async fn database(settings: &Settings, keys: &Keys) -> Vec<Finding> {
         Err(error) => return vec![Finding::wrong(WHAT, Failed::setup(&error).message)],
     };
     let (schema, sealed) = (database.steps_behind().await, database.sealed().await);
+    let usage = database.keys().usage().await;
     database.close().await;
     match (schema, sealed) {
         (Err(error), _) => {
@@ -254,7 +257,8 @@ async fn database(settings: &Settings, keys: &Keys) -> Vec<Finding> {
         (Ok(0), Err(error)) => vec![Finding::wrong(WHAT, Failed::setup(&error).message)],
         (Ok(0), Ok(sealed)) => {
             let answers = Finding::ok(WHAT, "answers, with the newest schema");
-            [answers].into_iter().chain(secrets(settings, &sealed, keys)).collect()
+            let worn = usage.ok().and_then(|it| worn(&it, keys));
+            [answers].into_iter().chain(secrets(settings, &sealed, keys)).chain(worn).collect()
         }
         (Ok(steps), sealed) => {
             let behind = format!(
@@ -271,6 +275,23 @@ fn activations(number: usize) -> String {
     counted(number.try_into().unwrap_or(u64::MAX), "activation")
 }
 
+/// Whether it is time for another master key.
+fn worn(usage: &[KeyUsage], keys: &Keys) -> Option<Finding> {
+    let Keys::Here(vault) = keys else { return None };
+    let most = usage.iter().filter(|it| it.key == vault.current()).max_by_key(|it| it.sealed)?;
+    most.is_worn().then(|| {
+        let (sealed, bound) = (thousands(most.sealed), thousands(KeyUsage::BOUND));
+        Finding::note(
+            "master key",
+            format!(
+                "{} has sealed {sealed} times, of the {bound} that are safe; make a new one, keep this one as a previous key, \
+                 and run linkspan keys rotate",
+                most.key
+            ),
+        )
+    })
+}
+
 /// So many activations are named.
 const NAMED: usize = 5;
 
@@ -280,8 +301,9 @@ fn secrets(settings: &Settings, sealed: &[SealedRow], keys: &Keys) -> Option<Fin
     for row in sealed {
         let opened = match keys {
             Keys::Here(vault) => vault.open(row.context, &row.blob).map(drop),
-            Keys::Missing => KeyringVault::key_id(&row.blob)
-                .and_then(|it| Err(VaultError::UnknownKey { key_id: it.to_string() })),
+            Keys::Missing => {
+                row.blob.key_id().and_then(|key_id| Err(VaultError::UnknownKey { key_id }))
+            }
             Keys::Unreadable => return None,
         };
         if let Err(refusal) = opened {
@@ -311,8 +333,8 @@ fn secrets(settings: &Settings, sealed: &[SealedRow], keys: &Keys) -> Option<Fin
     Some(Finding::wrong(
         WHAT,
         format!(
-            "they do not open, {}. {mend}; where it is lost, connect anew: linkspan activations delete NAME, then \
-             linkspan connect",
+            "they do not open, {}. {mend}; where it is lost, give the secrets anew with linkspan activations set, all of an \
+             activation at once, and take deleted activations away with linkspan activations purge",
             says.collect::<Vec<_>>().join(". ")
         ),
     ))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use linkspan_api::{Limits, Probes};
 use linkspan_app::{
     Activations, ApiKeys, Audit, Bootstrap, Catalog, Data, Diagnostics, Entities, Files,
-    FilterPlans, Filters, Idempotency, MappingStores, Mappings, People, ProviderConnectors,
+    FilterPlans, Filters, Idempotency, Keys, MappingStores, Mappings, People, ProviderConnectors,
     Providers, RunWatch, Schedules, Sessions, Sources, Streams, SyncTargets, Syncs, TargetModels,
     Workspaces,
 };
@@ -41,6 +41,7 @@ impl Platform {
             filter_plans: self.filter_plans(&filters),
             filters,
             idempotency: Arc::new(Idempotency::new(db.idempotency(), self.world())),
+            keys: self.keys(),
             mappings: self.mappings(),
             people: self.people(),
             provider_connectors: self.provider_connectors(),
@@ -73,7 +74,8 @@ impl Platform {
         Arc::clone(&self.sessions)
     }
 
-    fn activations(&self) -> Arc<Activations> {
+    /// The activations.
+    pub(crate) fn activations(&self) -> Arc<Activations> {
         let db = &self.workshop.database;
         Arc::new(Activations::new(
             db.workspace_connectors(),
@@ -120,6 +122,12 @@ impl Platform {
     fn filters(&self) -> Arc<Filters> {
         let db = &self.workshop.database;
         Arc::new(Filters::new(db.connector_filters(), db.connectors(), self.world()))
+    }
+
+    fn keys(&self) -> Arc<Keys> {
+        let Workshop { database: db, vault, rotation_started, .. } = &self.workshop;
+        let (vault, started) = (Arc::clone(vault) as _, Arc::clone(rotation_started));
+        Arc::new(Keys::new(db.key_rotations(), db.keys(), vault, self.world(), started))
     }
 
     fn mappings(&self) -> Arc<Mappings> {

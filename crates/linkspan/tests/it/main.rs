@@ -4,10 +4,12 @@
 mod activations;
 mod cli;
 mod doctor;
+mod keys;
 mod kill;
 mod kill_pushes;
 mod program;
 mod pushing;
 mod rotating;
+mod rotation;
 mod secrecy;
 mod server;

@@ -33,6 +33,8 @@ on_both! {
     diagnostics
     idempotency
     access
+    keys
+    key_rotations
     noting_diagnostics
     the_first_workspace_is_made_once
     retiring
@@ -90,6 +92,17 @@ async fn provider_connectors(url: &str) {
 async fn idempotency(url: &str) {
     let db = open(url).await;
     contract::idempotency_store(&*db.idempotency(), &*db.connectors()).await;
+}
+
+async fn keys(url: &str) {
+    let (db, place) = furnished(url).await;
+    contract::key_store(&*db.keys(), &*db.workspace_connectors(), &place).await;
+}
+
+async fn key_rotations(url: &str) {
+    let (db, place) = furnished(url).await;
+    let (rotations, keys, activations) = (db.key_rotations(), db.keys(), db.workspace_connectors());
+    contract::key_rotation_store(&*rotations, &*keys, &*activations, &place).await;
 }
 
 async fn access(url: &str) {
