@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use linkspan_app::FilterPlan;
+use linkspan_app::{AuditChain, FilterPlan};
 use linkspan_app::{DryRunRows, SuggestedMapping, TargetModelSchema};
 use linkspan_domain::{
     ApiKey, AuditEvent, Caller, ConnectionTest, Connector, ConnectorFilter, ConnectorFilterId,
@@ -44,8 +44,9 @@ impl Kind {
 }
 
 /// All kinds of things that documents show, by name.
-pub(crate) static KINDS: [Kind; 32] = [
+pub(crate) static KINDS: [Kind; 33] = [
     Kind::of::<ApiKey>(),
+    Kind::of::<AuditChain>(),
     Kind::of::<AuditEvent>(),
     Kind::of::<ConnectionTest>(),
     Kind::of::<Connector>(),

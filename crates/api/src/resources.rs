@@ -1,6 +1,7 @@
 //! The resources, one file each.
 
 mod api_keys;
+mod audit_chain;
 mod audit_events;
 mod connection_tests;
 mod connector_filters;
@@ -64,7 +65,7 @@ pub(crate) type Resources = (
     workspaces::Workspaces,
     people::People,
     api_keys::ApiKeys,
-    (audit_events::AuditEvents, platform::Platform),
+    (audit_events::AuditEvents, audit_chain::AuditChains, platform::Platform),
 );
 
 /// How the operations are grouped.

@@ -9,7 +9,7 @@ mod testing;
 use std::sync::Arc;
 
 use linkspan_domain::{
-    Act, Actor, Availability, Call, Caller, ConnectionTest, Connector, ConnectorId, Event,
+    Act, Action, Actor, Availability, Call, Caller, ConnectionTest, Connector, ConnectorId, Event,
     Permission, Person, PersonId, Readiness, Revision, SplitConfig, Status, WorkspaceConnector,
     WorkspaceConnectorId,
     ports::{Store, World},
@@ -195,7 +195,7 @@ impl Activations {
         let mut activation = self.records.live(call, id, expected).await?;
         activation.apply(Event::Disabled)?;
         activation.deleted_at = Some(self.world.now());
-        let act = Act::new(WorkspaceConnector::ACTS.deleted);
+        let act = Act::new(Action::Deleted);
         self.records.put(call, activation, act).await?;
         Ok(())
     }

@@ -19,8 +19,8 @@ use crate::{
     Sessions, StartSync, SuggestMappings, SyncTargets, Syncs, TargetModels, WorkspacePatch,
     Workspaces,
     fixtures::{
-        MockCatalog, MockRuns, Shelf, call, code, connector, empty, id, keep, key, own_workspace,
-        page, sources, types, world,
+        MockCatalog, MockRuns, Shelf, call, code, connector, empty, id, keep, key, no_chain,
+        own_workspace, page, sources, types, world,
     },
     mappings::tests::Versions,
 };
@@ -96,6 +96,7 @@ api keys read: admin
 api keys create: admin
 api keys revoke: admin
 audit read: admin
+audit verify: admin
 activations read: admin designer analyst
 activations create: admin designer
 activations update: admin designer
@@ -241,7 +242,7 @@ async fn organization(call: &Call) -> Tried {
     let people = People::new(empty(), empty(), Arc::clone(&sessions), world());
     let mint = |_: &str| Ok(key("lsk_new"));
     let keys = ApiKeys::new(empty(), empty(), empty(), sessions, mint, world());
-    let audit = Audit::new(empty(), world());
+    let audit = Audit::new(empty(), no_chain(), world());
     let workspace = NewWorkspace {
         name: "New".parse().unwrap(),
         slug: "new".parse().unwrap(),
@@ -279,6 +280,7 @@ async fn organization(call: &Call) -> Tried {
         ("api keys create", code(keys.create(call, api_key).await)),
         ("api keys revoke", code(keys.revoke(call, id(1), None).await)),
         ("audit read", code(audit.records().list(&call.caller, &ListQuery::default()).await)),
+        ("audit verify", code(audit.verify(&call.caller).await)),
     ]
 }
 

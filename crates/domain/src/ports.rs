@@ -9,6 +9,7 @@ mod schedules;
 mod snapshots;
 mod store;
 mod syncs;
+mod tokens;
 mod vault;
 mod world;
 
@@ -23,8 +24,9 @@ pub use outbound::{
 pub use run_queue::RunQueue;
 pub use schedules::{DueSchedule, ScheduleStore, Turn, TurnTaken};
 pub use snapshots::{Snapshot, Snapshots};
-pub use store::{AccessStore, CatalogStore, Change, Store, StoreError};
+pub use store::{AccessStore, AuditStore, CatalogStore, Change, Store, StoreError};
 pub use syncs::{Demand, MarkMoved, SyncStore};
+pub use tokens::{TokenClaims, TokenError, TokenGrant, TokenSigner, TokenSubject, TokenVerifier};
 pub use vault::{Purpose, SealContext, Sealed, Vault, VaultError};
 pub use world::World;
 #[cfg(any(test, feature = "mock"))]
@@ -32,7 +34,8 @@ pub use {
     idempotency::MockIdempotencyStore,
     run_queue::MockRunQueue,
     schedules::MockScheduleStore,
-    store::{MockAccessStore, MockStore},
+    store::{MockAccessStore, MockAuditStore, MockStore},
+    tokens::MockTokenVerifier,
     vault::MockVault,
     world::MockWorld,
 };

@@ -3,6 +3,7 @@
 mod activation;
 mod activations;
 mod assign;
+mod audit;
 mod check;
 mod client;
 mod connect;
@@ -20,6 +21,7 @@ mod seed;
 mod serve;
 mod session;
 mod sync;
+mod token;
 mod types;
 mod worker;
 
@@ -78,6 +80,10 @@ enum Command {
     Runs(runs::Runs),
     /// Read a stream once, without a platform: records go to a file or to standard output
     Read(read::Read),
+    /// Issue a token that stands for a person
+    Token(token::Token),
+    /// Check that nobody changed the audit trail
+    Audit(audit::Audit),
     /// Print the OpenAPI document of the API
     Openapi(openapi::Openapi),
     /// Look for what could be wrong with this installation
@@ -126,6 +132,8 @@ async fn execute(cli: Cli, output: &Output) -> Result<(), exit::Failed> {
         Command::Sync(it) => it.run(&settings, output).await,
         Command::Runs(it) => it.run(&settings, output).await,
         Command::Read(it) => it.run(&settings, output).await,
+        Command::Token(it) => it.run(&settings, output).await,
+        Command::Audit(it) => it.run(&settings, output).await,
         Command::Openapi(it) => {
             it.run();
             Ok(())

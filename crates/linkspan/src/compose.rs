@@ -1,33 +1,35 @@
 //! The composition root: which adapter is behind which port.
 
 use std::{
+    error::Error,
     fs, io,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use linkspan_api::{Limits, Probes};
+use linkspan_api::{InvalidProxies, Limits, Probes, TrustedProxies};
 use linkspan_app::{
     Access, AccessError, Activations, ApiKeys, Audit, Bootstrap, Catalog, Data, Diagnostics,
-    DuplicateConnectorType, Entities, Files, FilterPlans, Filters, Idempotency, MappingStores,
-    Mappings, People, ProviderConnectors, Providers, RunWatch, Schedules, SeedError, SeedOutcome,
-    Seeding, Sessions, Streams, SyncTargets, Syncs, TargetModels, Workspaces,
+    DuplicateConnectorType, Entities, Files, FilterPlans, Filters, Idempotency, IssuedToken,
+    MappingStores, Mappings, People, ProviderConnectors, Providers, RunWatch, Schedules, SeedError,
+    SeedOutcome, Seeding, Sessions, Streams, SyncTargets, Syncs, TargetModels, Tokens, Workspaces,
 };
 use linkspan_domain::{
-    Call, CatalogEntry, Secret, Workspace,
-    ports::{FileStore, Outbound, StoreError},
+    Call, CatalogEntry, Email, Secret, Workspace,
+    ports::{FileStore, Outbound, StoreError, TokenSigner},
 };
 use linkspan_egress::{ClientError, DatabaseHosts, EgressPolicy, GuardedClient, InvalidNetworks};
 use linkspan_engine::{InvalidModels, Models};
 use linkspan_files::FolderStore;
 use linkspan_persistence::{ConnectError, Database, MigrateError};
 use linkspan_sdk::{Environment, FileAccess, SourceLimits};
-use linkspan_vault::{KeyPolicy, Keyring, KeyringError};
+use linkspan_vault::{BearerTokens, KeyPolicy, Keyring, KeyringError};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin_key::{AdminKey, AdminKeyError, Origin},
+    bearer_tokens::{self, BearerTokensError},
     database_hosts::GuardedHosts,
     settings::{EgressDatabases, Mode, Settings},
     workshop::Workshop,
@@ -43,6 +45,7 @@ pub(crate) struct Platform {
     admin: AdminKey,
     files: Arc<dyn FileStore>,
     upload_bytes: u64,
+    proxies: TrustedProxies,
 }
 
 /// Which files connectors may read.
@@ -81,6 +84,10 @@ pub(crate) enum ComposeError {
     Access(#[source] AccessError),
     #[error("LINKSPAN_EGRESS_ALLOW cannot be read")]
     Egress(#[source] InvalidNetworks),
+    #[error(transparent)]
+    Tokens(BearerTokensError),
+    #[error("LINKSPAN_TRUSTED_PROXIES cannot be read")]
+    Proxies(#[source] InvalidProxies),
     #[error("no outbound client can be made")]
     Outbound(#[source] ClientError),
     #[error(transparent)]
@@ -125,8 +132,9 @@ impl Platform {
         let files = FolderStore::open(&workshop.uploads)
             .map_err(|source| ComposeError::DataDir { path: workshop.uploads.clone(), source })?;
         let sessions = Arc::new(Sessions::default());
-        let access =
-            Access::new(database.access(), database.api_keys(), Arc::clone(&sessions), world());
+        let (store, keys) = (database.access(), database.api_keys());
+        let tokens = Arc::new(tokens(settings)?);
+        let access = Access::new(store, keys, tokens, Arc::clone(&sessions), world());
         let seeding = Seeding::new(database.connectors(), database.access(), world());
         let workspace = seeding.bootstrap().await.map_err(ComposeError::Seed)?;
         let admin = AdminKey::find(settings.admin_key.as_ref(), &settings.data_dir);
@@ -141,6 +149,7 @@ impl Platform {
             admin,
             files: Arc::new(files),
             upload_bytes: settings.upload_bytes,
+            proxies: proxies(settings)?,
         };
         platform.seed(catalog().map_err(ComposeError::Seed)?).await?;
         Ok(platform)
@@ -151,14 +160,31 @@ impl Platform {
         &self,
         entries: Vec<CatalogEntry>,
     ) -> Result<SeedOutcome, ComposeError> {
+        let call = self.own_call().await?;
+        self.seeding.seed(&call, entries).await.map_err(ComposeError::Seed)
+    }
+
+    /// A call of the platform itself.
+    async fn own_call(&self) -> Result<Call, ComposeError> {
         let caller = self.access.system(self.workspace.organization_id, None).await;
-        let call = Call {
+        Ok(Call {
             caller: caller.map_err(ComposeError::Access)?,
             ip_address: None,
             trace_id: self.workshop.world.uuid().simple().to_string(),
             claim: None,
-        };
-        self.seeding.seed(&call, entries).await.map_err(ComposeError::Seed)
+        })
+    }
+
+    /// A token for the person with that mail address, as `signer` signs it.
+    pub(crate) async fn issue_token(
+        &self,
+        signer: Arc<dyn TokenSigner>,
+        email: &Email,
+        lasts: time::Duration,
+    ) -> Result<IssuedToken, Box<dyn Error>> {
+        let Workshop { database: db, world, .. } = &self.workshop;
+        let tokens = Tokens::new(db.access(), db.people(), signer, Arc::clone(world));
+        Ok(tokens.issue(&self.own_call().await?, email, lasts).await?)
     }
 
     /// The key of the first admin.
@@ -242,7 +268,7 @@ impl Platform {
                 linkspan_vault::random_token,
                 world(),
             )),
-            audit: Arc::new(Audit::new(db.audit_events(), world())),
+            audit: Arc::new(Audit::new(db.audit_events(), db.audit_chain(), world())),
             bootstrap: Arc::new(Bootstrap::new(
                 Arc::clone(&activations),
                 Arc::clone(&schedules),
@@ -315,6 +341,7 @@ impl Platform {
             world: world(),
             probes,
             limits,
+            proxies: self.proxies.clone(),
         }
     }
 }
@@ -358,19 +385,35 @@ fn open_keyring(
     Keyring::open(settings.master_key.as_ref(), &previous, &policy).map_err(ComposeError::Keyring)
 }
 
+/// Where requests may go, and what sends them.
+fn way_out(settings: &Settings) -> Result<(EgressPolicy, Arc<dyn Outbound>), ComposeError> {
+    let policy: EgressPolicy = settings.egress_allow.parse().map_err(ComposeError::Egress)?;
+    let client = GuardedClient::new(policy.clone()).map_err(ComposeError::Outbound)?;
+    Ok((policy, Arc::new(client)))
+}
+
+/// What checks tokens.
+pub(crate) fn tokens(settings: &Settings) -> Result<BearerTokens, ComposeError> {
+    let (_, outbound) = way_out(settings)?;
+    bearer_tokens::open(settings, outbound).map_err(ComposeError::Tokens)
+}
+
+/// Whose word counts of whom they speak for.
+pub(crate) fn proxies(settings: &Settings) -> Result<TrustedProxies, ComposeError> {
+    settings.trusted_proxies.parse().map_err(ComposeError::Proxies)
+}
+
 /// What connectors work with. `uploads` is the folder of the uploads of all workspaces, if there is one.
 pub(crate) fn environment(
     settings: &Settings,
     uploads: Option<&Path>,
     reach: FileReach,
 ) -> Result<Environment, ComposeError> {
-    let policy: EgressPolicy = settings.egress_allow.parse().map_err(ComposeError::Egress)?;
+    let (policy, outbound) = way_out(settings)?;
     let hosts = match settings.egress_databases {
         EgressDatabases::Exempt => DatabaseHosts::Exempt,
         EgressDatabases::Guarded => DatabaseHosts::Guarded,
     };
-    let outbound: Arc<dyn Outbound> =
-        Arc::new(GuardedClient::new(policy.clone()).map_err(ComposeError::Outbound)?);
     let guard = Arc::new(GuardedHosts::new(policy, hosts));
     let files = file_access(settings, uploads, reach).map_err(ComposeError::FileRoots)?;
     let file_bytes = match reach {

@@ -9,8 +9,8 @@ use linkspan_domain::{
     ApiKey, AuditEvent, ConnectionTest, ConnectorFilter, ConnectorMapping, Entity, Person,
     Provider, ProviderConnector, SyncLog, SyncTarget, UploadedFile, Workspace, WorkspaceConnector,
     ports::{
-        AccessStore, CatalogStore, DiagnosticStore, IdempotencyStore, RunQueue, ScheduleStore,
-        Snapshots, Store, StoreError, SyncStore,
+        AccessStore, AuditStore, CatalogStore, DiagnosticStore, IdempotencyStore, RunQueue,
+        ScheduleStore, Snapshots, Store, StoreError, SyncStore,
     },
 };
 use linkspan_migration::{Migrator, MigratorTrait};
@@ -29,6 +29,7 @@ use tokio::time::sleep;
 use crate::{
     access::SqlAccessStore,
     asking::SearchTime,
+    audit::SqlAuditStore,
     entities::SqlEntities,
     error::{ConnectError, MigrateError, sqlx_error},
     idempotency::SqlIdempotencyStore,
@@ -259,6 +260,11 @@ impl Database {
     /// The audit trail. Events are only ever added.
     pub fn audit_events(&self) -> Arc<dyn Store<AuditEvent>> {
         Arc::new(SqlStore::new(self.clone()))
+    }
+
+    /// The audit trail, as a chain.
+    pub fn audit_chain(&self) -> Arc<dyn AuditStore> {
+        Arc::new(SqlAuditStore::new(self.clone()))
     }
 
     /// Results of testing connections. They are only ever added, and purged with their activation.

@@ -120,7 +120,7 @@ impl<R: Table> Store<R> for SqlStore<R> {
 
     async fn write(&self, changes: &[Change<R>], receipt: &Receipt) -> Result<(), StoreError> {
         let session = self.db.write().await?;
-        receipt::keep(&session, receipt).await?;
+        receipt::answer(&session, receipt).await?;
         for change in changes {
             match change {
                 Change::Insert(it) => insert(&session, it).await?,
@@ -128,6 +128,7 @@ impl<R: Table> Store<R> for SqlStore<R> {
                 Change::Purge(it) => purge(&session, it).await?,
             }
         }
+        receipt::record(&session, receipt).await?;
         session.commit().await
     }
 }

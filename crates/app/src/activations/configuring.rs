@@ -33,6 +33,7 @@ impl Activations {
         let readiness = readiness(definition, flow, &merged)?;
         if merged.secrets != stored.secrets {
             activation.secrets = settings.seal(activation.id, &merged.secrets)?;
+            changes.note("secrets");
         }
         activation.config = merged.public;
         activation.connector_type_version = definition.manifest.version.clone();

@@ -1,8 +1,8 @@
 //! Testing connections: whether settings work, kept as history.
 
 use linkspan_domain::{
-    Act, Attribute, Call, Caller, ConfigError, ConnectionTest, ConnectionTestId, Event, Filter,
-    FilterTest, FilterValue, ListQuery, Page, SplitConfig, Status, WorkspaceConnector,
+    Act, Action, Attribute, Call, Caller, ConfigError, ConnectionTest, ConnectionTestId, Event,
+    Filter, FilterTest, FilterValue, ListQuery, Page, SplitConfig, Status, WorkspaceConnector,
     WorkspaceConnectorId, WorkspaceId, join_config,
 };
 use linkspan_sdk::Definition;
@@ -133,7 +133,7 @@ impl Activations {
             error,
             created_at: self.world.now(),
         };
-        let act = Act { action: "workspace_connector.tested", details };
+        let act = Act { action: Action::ConnectionTested, details };
         self.tests.append(call, test, act).await
     }
 }
