@@ -154,7 +154,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::{ActorType, AuditEventId, Id, ResourceType};
+    use crate::{ActorType, AuditEventId, ResourceType};
 
     fn event() -> AuditEvent {
         AuditEvent {
