@@ -1,8 +1,11 @@
 //! What belongs to one request, and who makes it.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use http::header;
@@ -89,7 +92,7 @@ impl Context {
             Failure::new(Code::Unauthenticated, detail).in_header("Authorization")
         })?;
         let workspace = request.header("Linkspan-Workspace");
-        let peer = request.remote_addr().as_socket_addr().map(|it| it.ip());
+        let peer = request.remote_addr().as_socket_addr().map(SocketAddr::ip);
         let address = self.app.proxies.client(peer, request.headers());
         let caller = self.app.access.authenticate(&bearer, workspace, address).await;
         let caller = caller.map_err(refused)?;

@@ -69,9 +69,9 @@ impl ProviderKey {
         let material = match (kty.as_str(), crv.as_deref()) {
             ("RSA", _) => Material::Rsa { n: decode(n)?, e: decode(e)? },
             ("EC", Some("P-256")) => {
-                let (x, y) = (decode(x)?, decode(y)?);
-                (x.len() == 32 && y.len() == 32)
-                    .then(|| Material::P256([&[4][..], &x, &y].concat()))?
+                let (across, up) = (decode(x)?, decode(y)?);
+                (across.len() == 32 && up.len() == 32)
+                    .then(|| Material::P256([&[4][..], &across, &up].concat()))?
             }
             ("OKP", Some("Ed25519")) => Material::Ed25519(decode(x)?),
             _ => return None,
