@@ -20,6 +20,7 @@ mod m0018_first_load;
 mod m0019_forgetting;
 mod m0020_keys;
 mod m0021_credentials;
+mod m0022_audit_chain;
 mod migrator;
 
 pub use migrator::Migrator;

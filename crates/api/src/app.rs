@@ -9,6 +9,8 @@ use linkspan_app::{
 };
 use linkspan_domain::ports::{Snapshots, World};
 
+use crate::TrustedProxies;
+
 /// The use cases that the API offers, and how much of it.
 #[derive(Clone)]
 #[expect(missing_docs, reason = "the services say themselves what they are")]
@@ -43,6 +45,7 @@ pub struct App {
     pub world: Arc<dyn World>,
     pub probes: Probes,
     pub limits: Limits,
+    pub proxies: TrustedProxies,
 }
 
 /// How operators look into the running process.

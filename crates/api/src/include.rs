@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use linkspan_app::FilterPlan;
+use linkspan_app::{AuditChain, FilterPlan};
 use linkspan_app::{DryRunRows, KeyInUse, SuggestedMapping, TargetModelSchema};
+use linkspan_app::{DryRunRows, SuggestedMapping, TargetModelSchema};
 use linkspan_domain::{
     ApiKey, AuditEvent, Caller, ConnectionTest, Connector, ConnectorFilter, ConnectorFilterId,
     ConnectorId, ConnectorMapping, ConnectorTypeManifest, CredentialVersion, Diagnostic, Entity,
@@ -44,8 +46,9 @@ impl Kind {
 }
 
 /// All kinds of things that documents show, by name.
-pub(crate) static KINDS: [Kind; 35] = [
+pub(crate) static KINDS: [Kind; 36] = [
     Kind::of::<ApiKey>(),
+    Kind::of::<AuditChain>(),
     Kind::of::<AuditEvent>(),
     Kind::of::<ConnectionTest>(),
     Kind::of::<Connector>(),

@@ -1,6 +1,7 @@
 //! The resources, one file each.
 
 mod api_keys;
+mod audit_chain;
 mod audit_events;
 mod connection_tests;
 mod connector_filters;
@@ -66,7 +67,8 @@ pub(crate) type Resources = (
     workspaces::Workspaces,
     people::People,
     api_keys::ApiKeys,
-    (audit_events::AuditEvents, keys::Keys, keys::KeyRotations, platform::Platform),
+    (audit_events::AuditEvents, audit_chain::AuditChains),
+    (keys::Keys, keys::KeyRotations, platform::Platform),
 );
 
 /// How the operations are grouped.

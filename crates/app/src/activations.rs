@@ -12,7 +12,7 @@ mod versions;
 use std::sync::Arc;
 
 use linkspan_domain::{
-    Act, Actor, Availability, Call, Caller, ConnectionTest, Connector, ConnectorId,
+    Act, Action, Actor, Availability, Call, Caller, ConnectionTest, Connector, ConnectorId,
     CredentialVersion, Event, Permission, Person, PersonId, Readiness, Revision, SplitConfig,
     Status, WorkspaceConnector, WorkspaceConnectorId,
     ports::{Change, CredentialStore, Store, World},
@@ -106,8 +106,7 @@ impl Activations {
         new: NewActivation,
     ) -> Result<WorkspaceConnector, ActivationError> {
         let Prepared { activation, credentials } = self.prepare(call, new).await?;
-        let receipt =
-            self.records.receipt(call, Act::new(WorkspaceConnector::ACTS.created), &activation);
+        let receipt = self.records.receipt(call, Act::new(Action::Created), &activation);
         let versions: Vec<_> = credentials.into_iter().map(Change::Insert).collect();
         let id = activation.id;
         let kept =
@@ -223,7 +222,7 @@ impl Activations {
         if versions.is_empty() {
             return Ok(self.records.save(call, it, &changes).await?);
         }
-        let act = Act { action: WorkspaceConnector::ACTS.updated, details: changes.details() };
+        let act = Act { action: Action::Updated, details: changes.details() };
         it.updated_at = self.world.now();
         let receipt = self.records.receipt(call, act, &it);
         let kept = self.credentials.commit(&Change::Update(it.clone()), &versions, &receipt).await;
@@ -244,7 +243,7 @@ impl Activations {
         activation.apply(Event::Disabled)?;
         activation.deleted_at = Some(self.world.now());
         self.sources.settings().refresh(&mut activation)?;
-        let act = Act::new(WorkspaceConnector::ACTS.deleted);
+        let act = Act::new(Action::Deleted);
         self.records.put(call, activation, act).await?;
         Ok(())
     }
@@ -261,7 +260,7 @@ impl Activations {
         self.connector(call, activation.connector_id).await?;
         activation.deleted_at = None;
         self.sources.settings().refresh(&mut activation)?;
-        let act = Act::new(WorkspaceConnector::ACTS.restored);
+        let act = Act::new(Action::Restored);
         Ok(self.records.put(call, activation, act).await?)
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use linkspan_domain::{
-    Act, Call, Code, Problem, Receipt, WorkspaceConnector, ports::ScheduleStore,
+    Act, Action, Call, Code, Problem, Receipt, WorkspaceConnector, ports::ScheduleStore,
 };
 
 use crate::{
@@ -71,7 +71,7 @@ impl Bootstrap {
         let Prepared { activation, credentials } = self.activations.prepare(call, new).await?;
         let (schedule, act) = self.schedules.prepare(call, &activation, set).await?;
         let records = self.activations.records();
-        let created = Act::new(WorkspaceConnector::ACTS.created);
+        let created = Act::new(Action::Created);
         let created = records.receipt(call, created, &activation);
         // One answer goes with the key: the activation.
         let scheduled = Receipt { reply: None, ..records.receipt(call, act, &activation) };

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use linkspan_domain::{
-    Act, AuditEventId, Call, Caller, CredentialEvent, Visible,
+    Act, Action, AuditEventId, Call, Caller, CredentialEvent, Visible,
     ports::{Change, CredentialStore, ExpiredCredential, StoreError, World},
 };
 use serde_json::json;
@@ -70,7 +70,7 @@ impl CredentialExpiry {
             claim: None,
         };
         let id = AuditEventId::from_uuid(self.world.uuid());
-        let act = Act { action: "credential.revoked", details };
+        let act = Act { action: Action::CredentialRevoked, details };
         let receipt = call.receipt(act, &version, id, now);
         match self.credentials.write(&[Change::Update(version)], &receipt).await {
             // Somebody else was faster.

@@ -14,14 +14,14 @@ use async_trait::async_trait;
 use linkspan_domain::{
     Actor, AuthorizationFlow, Availability, Call, Caller, Category, Connector, ConnectorId,
     ContentHash, Direction, Failures, Fence, FieldKind, Id, KeyHash, ListQuery, OrganizationId,
-    Page, PersonId, Position, Problem, Receipt, Resource, Role, RunOutcome, Secret, StreamField,
-    StreamName, StreamSpec, StreamState, SyncLog, SyncLogId, UploadedFile, Visible, Workspace,
-    WorkspaceConnector, WorkspaceConnectorId, WorkspaceId,
+    Page, Person, PersonId, Position, Problem, Receipt, Resource, Revision, Role, RunOutcome,
+    Secret, StreamField, StreamName, StreamSpec, StreamState, SyncLog, SyncLogId, UploadedFile,
+    Visible, Workspace, WorkspaceConnector, WorkspaceConnectorId, WorkspaceId,
     ports::{
-        CatalogStore, Change, Demand, FileStore, FileStoreError, KeyId, MarkMoved, MockStore,
-        MockVault, MockWorld, Outbound, OutboundError, OutboundRequest, OutboundResponse,
-        ReceiveError, ReceivedFile, Sealed, Store, StoreError, SyncStore, Upload, Vault,
-        VaultError, World,
+        AuditStore, CatalogStore, Change, Demand, FileStore, FileStoreError, KeyId, MarkMoved,
+        MockAuditStore, MockStore, MockVault, MockWorld, Outbound, OutboundError, OutboundRequest,
+        OutboundResponse, ReceiveError, ReceivedFile, Sealed, Store, StoreError, SyncStore, Upload,
+        Vault, VaultError, World,
     },
 };
 use linkspan_sdk::{
@@ -158,6 +158,15 @@ pub(crate) fn page<R>(things: Vec<R>) -> Page<R> {
 
 pub(crate) fn empty<R: Resource>() -> Arc<dyn Store<R>> {
     keep(Vec::<R>::new()).store
+}
+
+/// A chain that did not begin.
+pub(crate) fn no_chain() -> Arc<dyn AuditStore> {
+    let mut chain = MockAuditStore::new();
+    chain.expect_head().returning(|_| Ok(None));
+    chain.expect_unchained().returning(|_, _, _| Ok(Vec::new()));
+    chain.expect_chained().returning(|_, _, _| Ok(Vec::new()));
+    Arc::new(chain)
 }
 
 pub(crate) fn code<T, E: Problem>(outcome: Result<T, E>) -> String {
@@ -492,6 +501,21 @@ pub(crate) fn workspace(number: u128, parent: Option<u128>) -> Workspace {
 
 pub(crate) fn key(text: &str) -> Secret<String> {
     Secret::new(text.to_owned())
+}
+
+pub(crate) fn person(number: u128, role: Role, workspaces: &[u128]) -> Person {
+    Person {
+        id: id(number),
+        revision: Revision::FIRST,
+        organization_id: organization(),
+        name: "Ada".parse().unwrap(),
+        email: "ada@example.com".parse().unwrap(),
+        role,
+        workspaces: workspaces.iter().map(|it| id(*it)).collect(),
+        created_at: NOW,
+        updated_at: NOW,
+        deleted_at: None,
+    }
 }
 
 pub(crate) fn api_key(

@@ -9,7 +9,8 @@ use std::{
 };
 
 use linkspan_domain::{
-    Act, Call, Caller, Code, Denied, KeyRole, KeyRotation, KeyRotationId, Permission, Problem,
+    Act, Action, Call, Caller, Code, Denied, KeyRole, KeyRotation, KeyRotationId, Permission,
+    Problem,
     ports::{KeyId, KeyRotationStore, KeyStore, KeyUsage, StoreError, Vault, World},
 };
 use serde_json::json;
@@ -151,7 +152,7 @@ impl Keys {
         let organization = call.caller.organization;
         let rotation =
             KeyRotation::new(id, organization, to_key, (from_keys, total), self.world.now());
-        let act = Act { action: "keys.rotated", details };
+        let act = Act { action: Action::KeysRotated, details };
         let receipt = self.records.receipt(call, act, &rotation);
         let started = self.rotations.start(&rotation, &receipt).await;
         let started = started.map_err(KeysError::rotating)?;

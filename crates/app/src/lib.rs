@@ -36,6 +36,7 @@ mod suitability;
 mod sync_targets;
 mod syncs;
 mod target_models;
+mod tokens;
 mod workspaces;
 
 pub use access::{Access, AccessError, AdminKey, Sessions};
@@ -44,7 +45,7 @@ pub use activations::{
     NewActivation, OnFailure, Rotation, Switch, Turnover,
 };
 pub use api_keys::{ApiKeys, ApiKeysError, Mint, NewApiKey};
-pub use audit::Audit;
+pub use audit::{Audit, AuditChain, AuditError, ChainFault, ChainFaultKind};
 pub use bootstrap::{Bootstrap, BootstrapError};
 pub use catalog::Catalog;
 pub use connections::RunConnections;
@@ -68,7 +69,7 @@ pub use providers::{
     NewProvider, NewProviderConnector, ProviderConnectorPatch, ProviderConnectors, ProviderPatch,
     Providers,
 };
-pub use records::{Acts, Readable, RecordError, Records, Stamps, Writable};
+pub use records::{Readable, RecordError, Records, Stamps, Writable};
 pub use run_watch::{RunWatch, Seen};
 pub use schedules::{Pace, ScheduleError, Schedules, SetSchedule};
 pub use seeding::{SeedError, SeedOutcome, Seeding};
@@ -79,6 +80,7 @@ pub use suitability::Unsuitable;
 pub use sync_targets::{NewSyncTarget, SyncTargets};
 pub use syncs::{StartSync, SyncError, Syncs};
 pub use target_models::{TargetModelSchema, TargetModels};
+pub use tokens::{IssuedToken, Tokens, TokensError};
 pub use workspaces::{NewWorkspace, WorkspacePatch, Workspaces};
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use crate::{
     Syncs, TargetModels, Turnover, WorkspacePatch, Workspaces,
     fixtures::{
         MockCatalog, MockRuns, Shelf, call, code, connector, empty, id, keep, key, ledger,
-        own_workspace, page, sources, types, vault, world,
+        no_chain, own_workspace, page, sources, types, vault, world,
     },
     keys::tests::MockRotations,
     mappings::tests::Versions,
@@ -97,9 +97,7 @@ api keys read: admin
 api keys create: admin
 api keys revoke: admin
 audit read: admin
-keys read: admin
-keys list: admin
-keys rotate: admin
+    admin, audit, keys, list, read, rotate, verify,
 activations read: admin designer analyst
 activations create: admin designer
 activations update: admin designer
@@ -249,7 +247,7 @@ async fn organization(call: &Call) -> Tried {
     let people = People::new(empty(), empty(), Arc::clone(&sessions), world());
     let mint = |_: &str| Ok(key("lsk_new"));
     let keys = ApiKeys::new(empty(), empty(), empty(), sessions, mint, world());
-    let audit = Audit::new(empty(), world());
+    let audit = Audit::new(empty(), no_chain(), world());
     let mut rotations = MockRotations::new();
     rotations.expect_list().returning(|_, _| Ok(page(Vec::new())));
     rotations.expect_start().returning(|it, _| Ok(it.clone()));
@@ -298,6 +296,7 @@ async fn organization(call: &Call) -> Tried {
         ("keys read", code(master_keys.records().list(&call.caller, &ListQuery::default()).await)),
         ("keys list", code(master_keys.list(&call.caller).await)),
         ("keys rotate", code(master_keys.rotate(call).await)),
+        ("audit verify", code(audit.verify(&call.caller).await)),
     ]
 }
 

@@ -41,7 +41,7 @@ mod workspace;
 mod workspace_connector;
 
 pub use api_key::{ApiKey, KeyHash};
-pub use audit::{ActorType, AuditEvent};
+pub use audit::{Action, ActorType, AuditEvent, ChainHash, ChainLink, InvalidChainHash};
 pub use call::{Act, Actor, Call, Caller, Denied, IdempotencyClaim, IdempotencyReply, Receipt};
 pub use condition::{
     Cell, Condition, ConditionMismatch, Decimal, FieldPath, InvalidCondition, Pattern, Scalar,

@@ -11,6 +11,7 @@ mod schedules;
 mod snapshots;
 mod store;
 mod syncs;
+mod tokens;
 mod vault;
 mod world;
 
@@ -27,9 +28,11 @@ pub use outbound::{
 pub use run_queue::RunQueue;
 pub use schedules::{DueSchedule, ScheduleStore, Turn, TurnTaken};
 pub use snapshots::{Snapshot, Snapshots};
-pub use store::{AccessStore, CatalogStore, Change, Store, StoreError};
+pub use store::{AccessStore, AuditStore, CatalogStore, Change, Store, StoreError};
 pub use syncs::{Demand, MarkMoved, SyncStore};
+pub use tokens::{TokenClaims, TokenError, TokenGrant, TokenSigner, TokenSubject, TokenVerifier};
 pub use vault::{InvalidKeyId, KeyId, Purpose, SealContext, Sealed, Vault, VaultError};
+pub use vault::{Purpose, SealContext, Sealed, Vault, VaultError};
 pub use world::World;
 #[cfg(any(test, feature = "mock"))]
 pub use {
@@ -37,7 +40,8 @@ pub use {
     keys::MockKeyStore,
     run_queue::MockRunQueue,
     schedules::MockScheduleStore,
-    store::{MockAccessStore, MockStore},
+    store::{MockAccessStore, MockAuditStore, MockStore},
+    tokens::MockTokenVerifier,
     vault::MockVault,
     world::MockWorld,
 };

@@ -23,6 +23,9 @@ pub enum Code {
     /// The credentials are missing, wrong, expired or revoked.
     #[strum(to_string = "request.unauthenticated")]
     Unauthenticated,
+    /// Too many credentials that do not work came from there.
+    #[strum(to_string = "request.too_many_attempts")]
+    TooManyAttempts,
     /// The caller lacks a permission.
     #[strum(to_string = "permission.denied")]
     PermissionDenied,

@@ -3,6 +3,7 @@
 mod activation;
 mod activations;
 mod assign;
+mod audit;
 mod check;
 mod client;
 mod connect;
@@ -22,6 +23,7 @@ mod seed;
 mod serve;
 mod session;
 mod sync;
+mod token;
 mod types;
 mod worker;
 
@@ -84,6 +86,10 @@ enum Command {
     Keys(keys::Keys),
     /// Seal secrets that an import past the API left in the clear
     Secrets(secrets::Secrets),
+    /// Issue a token that stands for a person
+    Token(token::Token),
+    /// Check that nobody changed the audit trail
+    Audit(audit::Audit),
     /// Print the OpenAPI document of the API
     Openapi(openapi::Openapi),
     /// Look for what could be wrong with this installation
@@ -134,6 +140,8 @@ async fn execute(cli: Cli, output: &Output) -> Result<(), exit::Failed> {
         Command::Read(it) => it.run(&settings, output).await,
         Command::Keys(it) => it.run(&settings, output).await,
         Command::Secrets(it) => it.run(&settings, output).await,
+        Command::Token(it) => it.run(&settings, output).await,
+        Command::Audit(it) => it.run(&settings, output).await,
         Command::Openapi(it) => {
             it.run();
             Ok(())

@@ -3,33 +3,32 @@
 mod api;
 
 use std::{
+    error::Error,
     fs, io,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+use linkspan_api::{InvalidProxies, TrustedProxies};
 use linkspan_app::{
-    Access, AccessError, Activations, ApiKeys, Audit, Bootstrap, Catalog, Data, Diagnostics,
-    DuplicateConnectorType, Entities, Files, FilterPlans, Filters, Idempotency, Keys,
-    MappingStores, Mappings, People, ProviderConnectors, Providers, RunWatch, Schedules, SeedError,
-    SeedOutcome, Seeding, Sessions, Streams, SyncTargets, Syncs, TargetModels, Workspaces,
+    Access, AccessError, DuplicateConnectorType, IssuedToken, SeedError, SeedOutcome, Seeding,
+    Sessions, Tokens,
 };
 use linkspan_domain::{
-    Call, CatalogEntry, Secret, Workspace,
-    ports::{FileStore, Outbound, StoreError},
+    Call, CatalogEntry, Email, Secret, Workspace,
+    ports::{FileStore, Outbound, StoreError, TokenSigner},
 };
 use linkspan_egress::{ClientError, DatabaseHosts, EgressPolicy, GuardedClient, InvalidNetworks};
 use linkspan_engine::{InvalidModels, Models};
 use linkspan_files::FolderStore;
 use linkspan_persistence::{ConnectError, Database, MigrateError};
 use linkspan_sdk::{Environment, FileAccess, SourceLimits};
-use linkspan_vault::KeyringError;
-use linkspan_vault::{KeyPolicy, Keyring, KeyringError};
-use tokio_util::sync::CancellationToken;
+use linkspan_vault::{BearerTokens, KeyringError};
 
 use crate::{
     admin_key::{AdminKey, AdminKeyError, Origin},
+    bearer_tokens::{self, BearerTokensError},
     database_hosts::GuardedHosts,
     settings::{EgressDatabases, Settings},
     workshop::Workshop,
@@ -45,6 +44,7 @@ pub(crate) struct Platform {
     admin: AdminKey,
     files: Arc<dyn FileStore>,
     upload_bytes: u64,
+    proxies: TrustedProxies,
 }
 
 /// Which files connectors may read.
@@ -83,6 +83,10 @@ pub(crate) enum ComposeError {
     Access(#[source] AccessError),
     #[error("LINKSPAN_EGRESS_ALLOW cannot be read")]
     Egress(#[source] InvalidNetworks),
+    #[error(transparent)]
+    Tokens(BearerTokensError),
+    #[error("LINKSPAN_TRUSTED_PROXIES cannot be read")]
+    Proxies(#[source] InvalidProxies),
     #[error("no outbound client can be made")]
     Outbound(#[source] ClientError),
     #[error(transparent)]
@@ -127,8 +131,9 @@ impl Platform {
         let files = FolderStore::open(&workshop.uploads)
             .map_err(|source| ComposeError::DataDir { path: workshop.uploads.clone(), source })?;
         let sessions = Arc::new(Sessions::default());
-        let access =
-            Access::new(database.access(), database.api_keys(), Arc::clone(&sessions), world());
+        let (store, keys) = (database.access(), database.api_keys());
+        let tokens = Arc::new(tokens(settings)?);
+        let access = Access::new(store, keys, tokens, Arc::clone(&sessions), world());
         let seeding = Seeding::new(database.connectors(), database.access(), world());
         let workspace = seeding.bootstrap().await.map_err(ComposeError::Seed)?;
         let admin = AdminKey::find(settings.admin_key.as_ref(), &settings.data_dir);
@@ -143,6 +148,7 @@ impl Platform {
             admin,
             files: Arc::new(files),
             upload_bytes: settings.upload_bytes,
+            proxies: proxies(settings)?,
         };
         platform.seed(catalog().map_err(ComposeError::Seed)?).await?;
         Ok(platform)
@@ -176,6 +182,18 @@ impl Platform {
         let all = all.map_err(|error| ComposeError::Access(AccessError::Store(error)))?;
         call.caller.visible.workspaces = all.iter().map(|it| it.id).collect();
         Ok(call)
+    }
+
+    /// A token for the person with that mail address, as `signer` signs it.
+    pub(crate) async fn issue_token(
+        &self,
+        signer: Arc<dyn TokenSigner>,
+        email: &Email,
+        lasts: time::Duration,
+    ) -> Result<IssuedToken, Box<dyn Error>> {
+        let Workshop { database: db, world, .. } = &self.workshop;
+        let tokens = Tokens::new(db.access(), db.people(), signer, Arc::clone(world));
+        Ok(tokens.issue(&self.call().await?, email, lasts).await?)
     }
 
     /// The key of the first admin.
@@ -215,19 +233,35 @@ pub(crate) fn make_data_dir(path: &Path) -> Result<(), ComposeError> {
     made.map_err(|source| ComposeError::DataDir { path: path.to_owned(), source })
 }
 
+/// Where requests may go, and what sends them.
+fn way_out(settings: &Settings) -> Result<(EgressPolicy, Arc<dyn Outbound>), ComposeError> {
+    let policy: EgressPolicy = settings.egress_allow.parse().map_err(ComposeError::Egress)?;
+    let client = GuardedClient::new(policy.clone()).map_err(ComposeError::Outbound)?;
+    Ok((policy, Arc::new(client)))
+}
+
+/// What checks tokens.
+pub(crate) fn tokens(settings: &Settings) -> Result<BearerTokens, ComposeError> {
+    let (_, outbound) = way_out(settings)?;
+    bearer_tokens::open(settings, outbound).map_err(ComposeError::Tokens)
+}
+
+/// Whose word counts of whom they speak for.
+pub(crate) fn proxies(settings: &Settings) -> Result<TrustedProxies, ComposeError> {
+    settings.trusted_proxies.parse().map_err(ComposeError::Proxies)
+}
+
 /// What connectors work with. `uploads` is the folder of the uploads of all workspaces, if there is one.
 pub(crate) fn environment(
     settings: &Settings,
     uploads: Option<&Path>,
     reach: FileReach,
 ) -> Result<Environment, ComposeError> {
-    let policy: EgressPolicy = settings.egress_allow.parse().map_err(ComposeError::Egress)?;
+    let (policy, outbound) = way_out(settings)?;
     let hosts = match settings.egress_databases {
         EgressDatabases::Exempt => DatabaseHosts::Exempt,
         EgressDatabases::Guarded => DatabaseHosts::Guarded,
     };
-    let outbound: Arc<dyn Outbound> =
-        Arc::new(GuardedClient::new(policy.clone()).map_err(ComposeError::Outbound)?);
     let guard = Arc::new(GuardedHosts::new(policy, hosts));
     let files = file_access(settings, uploads, reach).map_err(ComposeError::FileRoots)?;
     let file_bytes = match reach {

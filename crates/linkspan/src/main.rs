@@ -1,6 +1,7 @@
 //! Linkspan: the connector platform that a team runs itself. The composition root.
 
 mod admin_key;
+mod bearer_tokens;
 mod cli;
 mod compose;
 mod database_hosts;

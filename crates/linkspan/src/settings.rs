@@ -35,6 +35,18 @@ pub(crate) struct Settings {
     pub(crate) master_key_command: Option<CommandLine>,
     /// Keys that sealed secrets before, separated by commas.
     pub(crate) master_key_previous: Option<Secret<String>>,
+    /// The secret that signs tokens, of at least 32 bytes. Unset: there are none of ours.
+    pub(crate) jwt_secret: Option<Secret<String>>,
+    /// Secrets that signed tokens before, separated by commas.
+    pub(crate) jwt_secret_previous: Option<Secret<String>>,
+    /// The identity provider whose tokens are taken, as it calls itself.
+    pub(crate) oidc_issuer: Option<String>,
+    /// The audience that its tokens for this installation have.
+    pub(crate) oidc_audience: Option<String>,
+    /// Where its keys are. Unset: where it says itself.
+    pub(crate) oidc_jwks_url: Option<Url>,
+    /// Proxies whose `X-Forwarded-For` counts, as addresses or networks separated by commas.
+    pub(crate) trusted_proxies: String,
     /// Where the program runs.
     pub(crate) mode: Mode,
     /// Networks outside the egress policy, as CIDRs separated by commas.
@@ -140,6 +152,7 @@ struct Defaults {
     listen: &'static str,
     mode: Mode,
     egress_allow: &'static str,
+    trusted_proxies: &'static str,
     egress_databases: EgressDatabases,
     file_roots: &'static str,
     file_targets: &'static str,
@@ -173,6 +186,7 @@ impl Settings {
             listen: "127.0.0.1:8787",
             mode: Mode::Development,
             egress_allow: "",
+            trusted_proxies: "",
             egress_databases: EgressDatabases::Exempt,
             file_roots: "",
             file_targets: "",
@@ -211,7 +225,7 @@ impl Settings {
 }
 
 /// Every setting, as files and the environment call it.
-pub(crate) const NAMES: [&str; 24] = [
+pub(crate) const NAMES: [&str; 30] = [
     "admin_key",
     "api_key",
     "csv_url_bytes",
@@ -221,6 +235,8 @@ pub(crate) const NAMES: [&str; 24] = [
     "egress_databases",
     "file_roots",
     "file_targets",
+    "jwt_secret",
+    "jwt_secret_previous",
     "lease_secs",
     "listen",
     "log",
@@ -230,9 +246,13 @@ pub(crate) const NAMES: [&str; 24] = [
     "master_key_file",
     "master_key_previous",
     "mode",
+    "oidc_audience",
+    "oidc_issuer",
+    "oidc_jwks_url",
     "public_url",
     "role",
     "shutdown_secs",
+    "trusted_proxies",
     "upload_bytes",
     "url",
     "worker_concurrency",

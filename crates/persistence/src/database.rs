@@ -10,7 +10,7 @@ use linkspan_domain::{
     Entity, KeyRotation, Person, Provider, ProviderConnector, SyncLog, SyncTarget, UploadedFile,
     Workspace, WorkspaceConnector,
     ports::{
-        AccessStore, CatalogStore, CredentialStore, DiagnosticStore, IdempotencyStore,
+        AccessStore, AuditStore, CatalogStore, CredentialStore, DiagnosticStore, IdempotencyStore,
         KeyRotationStore, KeyStore, RunQueue, ScheduleStore, Snapshots, Store, StoreError,
         SyncStore,
     },
@@ -31,6 +31,7 @@ use tokio::time::sleep;
 use crate::{
     access::SqlAccessStore,
     asking::SearchTime,
+    audit::SqlAuditStore,
     entities::SqlEntities,
     error::{ConnectError, MigrateError, sqlx_error},
     idempotency::SqlIdempotencyStore,
@@ -262,6 +263,11 @@ impl Database {
     /// The audit trail. Events are only ever added.
     pub fn audit_events(&self) -> Arc<dyn Store<AuditEvent>> {
         Arc::new(SqlStore::new(self.clone()))
+    }
+
+    /// The audit trail, as a chain.
+    pub fn audit_chain(&self) -> Arc<dyn AuditStore> {
+        Arc::new(SqlAuditStore::new(self.clone()))
     }
 
     /// Results of testing connections. They are only ever added, and purged with their activation.

@@ -5,6 +5,7 @@
 
 mod access;
 mod asking;
+mod audit;
 mod column;
 mod credentials;
 mod database;

@@ -110,13 +110,16 @@ impl ScheduleStore for SqlSchedules {
     ) -> Result<(), StoreError> {
         let session = self.db.write().await?;
         for it in receipts {
-            receipt::keep(&session, it).await?;
+            receipt::answer(&session, it).await?;
         }
         insert(&session, activation).await?;
         for version in versions {
             insert(&session, version).await?;
         }
         put(&session, schedule).await?;
+        for it in receipts {
+            receipt::record(&session, it).await?;
+        }
         session.commit().await
     }
 

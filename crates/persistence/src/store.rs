@@ -120,10 +120,11 @@ impl<R: Table> Store<R> for SqlStore<R> {
 
     async fn write(&self, changes: &[Change<R>], receipt: &Receipt) -> Result<(), StoreError> {
         let session = self.db.write().await?;
-        receipt::keep(&session, receipt).await?;
+        receipt::answer(&session, receipt).await?;
         for change in changes {
             apply(&session, change).await?;
         }
+        receipt::record(&session, receipt).await?;
         session.commit().await
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use linkspan_app::ChainFaultKind;
 use linkspan_domain::{
     ActorType, ApiKeyId, AuditEventId, AuthConfig, AuthorizationFlow, Availability, Capability,
     Category, Condition, Confidence, ConfigSchema, ConnectionTestId, ConnectorFilterId,
@@ -99,7 +100,7 @@ shapes! {
 }
 
 words! {
-    ActorType AuthorizationFlow Availability Capability Category CredentialState CredentialTest CursorType DiagnosticClass DiagnosticReason Direction EntityDirection ExecutionModel KeyRole KeyRotationRefusal KeyRotationStatus LogLevel MappingOrigin MappingStatus McpTransport Missing ProviderType ResourceType Role RunStatus SchemaPolicy Status SyncMode TargetModel Transport Trigger
+    ActorType, AuthorizationFlow, Availability, Capability, Category, ChainFaultKind, CredentialState, CredentialTest, CursorType, DiagnosticClass, DiagnosticReason, Direction, EntityDirection, ExecutionModel, KeyRole, KeyRotationRefusal, KeyRotationStatus, LogLevel, MappingOrigin, MappingStatus, McpTransport, Missing, ProviderType, ResourceType, Role, RunStatus, SchemaPolicy, Status, SyncMode, TargetModel, Transport, Trigger,
 }
 
 ids! {

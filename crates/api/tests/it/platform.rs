@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use linkspan_api::{App, Limits, Probes};
+use linkspan_api::{App, Limits, Probes, TrustedProxies};
 use linkspan_app::{
     Access, ActivationSettings, Activations, ApiKeys, Audit, Bootstrap, Catalog, ConnectorTypes,
     Data, Diagnostics, Entities, Files, FilterPlans, Filters, Idempotency, Keys, MappingStores,
@@ -17,14 +17,16 @@ use linkspan_app::{
     Sources, Streams, SyncTargets, Syncs, TargetModels, Workspaces,
 };
 use linkspan_domain::{
-    Act, ApiKey, AuditEventId, Call, Caller, KeyHash, OrganizationId, Receipt, Resource, Revision,
-    Role, Secret, Visible, Workspace,
-    ports::{Change, FileStore, Outbound, OutboundError, OutboundRequest, OutboundResponse, World},
+    Act, Action, ApiKey, AuditEventId, Call, Caller, KeyHash, OrganizationId, Receipt, Resource,
+    Revision, Role, Secret, Visible, Workspace,
+    ports::{
+        Change, FileStore, Outbound, OutboundError, OutboundRequest, OutboundResponse, Store, World,
+    },
 };
 use linkspan_files::FolderStore;
 use linkspan_persistence::Database;
 use linkspan_sdk::{Definition, Environment, FileAccess, OpenHosts};
-use linkspan_vault::{KeyPolicy, Keyring, KeyringVault};
+use linkspan_vault::{BearerTokens, KeyPolicy, Keyring, KeyringVault, TokenKeys};
 use poem::{
     Endpoint, EndpointExt, Request,
     endpoint::BoxEndpoint,
@@ -125,6 +127,16 @@ impl Platform {
         }
     }
 
+    /// Keeps a thing as a run would.
+    pub(crate) async fn keep<R: Resource>(&self, store: &dyn Store<R>, thing: R) {
+        let caller =
+            Caller::system(self.workspace.organization_id, Visible::only(self.workspace.id));
+        let call = Call { caller, ip_address: None, trace_id: "t".to_owned(), claim: None };
+        let event = self.app.world.uuid().as_u128();
+        let receipt = receipt_of(&call, &thing, event);
+        store.write(&[Change::Insert(thing)], &receipt).await.unwrap();
+    }
+
     /// Runs a statement as another process would.
     pub(crate) async fn run(&self, sql: &str) {
         run(&self.url, sql.to_owned()).await;
@@ -170,6 +182,16 @@ fn connectors(home: &TempDir) -> (Arc<ConnectorTypes>, Arc<Sources>, Arc<Keyring
         ..Environment::new(Arc::new(NoWayOut), Arc::new(OpenHosts))
     };
     (types, Arc::new(Sources::new(settings, environment)), vault)
+}
+
+/// Who signs tokens for the tests.
+pub(crate) fn token_keys() -> TokenKeys {
+    let secret = Secret::new("a secret that only these tests know".to_owned());
+    TokenKeys::new(&secret, None, "https://linkspan.test".to_owned()).unwrap()
+}
+
+fn tokens() -> BearerTokens {
+    BearerTokens { own: Some(Arc::new(token_keys())), provider: None }
 }
 
 fn sync_targets(db: &Database, world: Arc<dyn World>) -> Arc<SyncTargets> {
@@ -226,7 +248,13 @@ fn app(
         world(),
     ));
     App {
-        access: Arc::new(Access::new(db.access(), db.api_keys(), Arc::clone(&sessions), world())),
+        access: Arc::new(Access::new(
+            db.access(),
+            db.api_keys(),
+            Arc::new(tokens()),
+            Arc::clone(&sessions),
+            world(),
+        )),
         activations: Arc::clone(&activations),
         api_keys: Arc::new(ApiKeys::new(
             db.api_keys(),
@@ -236,7 +264,7 @@ fn app(
             linkspan_vault::random_token,
             world(),
         )),
-        audit: Arc::new(Audit::new(db.audit_events(), world())),
+        audit: Arc::new(Audit::new(db.audit_events(), db.audit_chain(), world())),
         bootstrap: Arc::new(Bootstrap::new(
             Arc::clone(&activations),
             Arc::clone(&schedules),
@@ -300,6 +328,7 @@ fn app(
         world: world(),
         probes: probes(pinged),
         limits,
+        proxies: TrustedProxies::default(),
     }
 }
 
@@ -358,7 +387,7 @@ async fn run(url: &str, sql: String) {
 
 fn receipt_of<R: Resource>(call: &Call, thing: &R, event: u128) -> Receipt {
     let id = AuditEventId::from_uuid(Uuid::from_u128(event));
-    call.receipt(Act::new("test.prepared"), thing, id, datetime!(2026-05-01 12:00 UTC))
+    call.receipt(Act::new(Action::Created), thing, id, datetime!(2026-05-01 12:00 UTC))
 }
 
 /// Somebody who talks to the API.

@@ -41,6 +41,7 @@ impl Activations {
         let versions = if merged.secrets == stored.secrets {
             Vec::new()
         } else {
+            changes.note("secrets");
             self.turn_over(call, activation, &stored, &merged, &occasion).await?
         };
         self.settle(call, activation, merged, occasion.test_status, changes).await?;

@@ -1,7 +1,7 @@
 //! Sealing secrets that an import left in the clear.
 
 use linkspan_domain::{
-    Act, Call, ConfigError, Deleted, ListQuery, Name, Permission, WorkspaceConnector,
+    Act, Action, Call, ConfigError, Deleted, ListQuery, Name, Permission, WorkspaceConnector,
     WorkspaceConnectorId,
 };
 use serde_json::{Map, Value, json};
@@ -72,7 +72,7 @@ impl Activations {
                 Ok(fields) if encrypting == Encrypting::DryRun => (fields, Fate::WouldBeSealed),
                 Ok(fields) => {
                     let details = json!({ "fields": fields });
-                    let act = Act { action: "workspace_connector.secrets_sealed", details };
+                    let act = Act { action: Action::SecretsSealed, details };
                     let fate = match self.records.put(call, it, act).await {
                         Ok(_) => Fate::Sealed,
                         // Somebody else was faster: there is another run for that.

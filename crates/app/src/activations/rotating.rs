@@ -1,7 +1,7 @@
 //! Rotating the credentials of activations, going back to earlier ones, and their history.
 
 use linkspan_domain::{
-    Act, Attribute, Call, Caller, CredentialEvent, CredentialTest, CredentialVersion,
+    Act, Action, Attribute, Call, Caller, CredentialEvent, CredentialTest, CredentialVersion,
     CredentialVersionId, Filter, FilterTest, FilterValue, ListQuery, Page, Revision, SplitConfig,
     WorkspaceConnector, WorkspaceConnectorId,
     ports::{Change, StoreError},
@@ -49,7 +49,7 @@ impl Activations {
             (Err(error), _) => return Err(error),
         };
         let occasion = occasion(turnover, test_status, [&stored, &merged]);
-        self.replace(call, "credential.rotated", id, &stored, &merged, &occasion).await
+        self.replace(call, Action::CredentialRotated, id, &stored, &merged, &occasion).await
     }
 
     /// Gives an activation the settings back that it had with an earlier version of its credentials, if they still work.
@@ -71,7 +71,7 @@ impl Activations {
         let earlier = settings.open_snapshot(&version, earlier)?;
         self.try_out(call, &activation, &earlier).await?;
         let occasion = occasion(turnover, CredentialTest::Rollback, [&stored, &earlier]);
-        self.replace(call, "credential.rolled_back", id, &stored, &earlier, &occasion).await
+        self.replace(call, Action::CredentialRolledBack, id, &stored, &earlier, &occasion).await
     }
 
     /// Ends the overlap of a version that is not in use any more: nothing is left of its secrets.
@@ -86,7 +86,8 @@ impl Activations {
         self.records.live(call, id, expected).await?;
         let mut version = self.version_of(&call.caller, id, version).await?;
         version.apply(CredentialEvent::Revoked { at: self.world.now() })?;
-        let receipt = self.versions.receipt(call, act("credential.revoked", &version), &version);
+        let receipt =
+            self.versions.receipt(call, act(Action::CredentialRevoked, &version), &version);
         let revoked = self.credentials.write(&[Change::Update(version.clone())], &receipt).await;
         revoked.map_err(|source| refuse(id, source))?;
         version.revision = version.revision.next();
@@ -142,7 +143,7 @@ impl Activations {
     async fn replace(
         &self,
         call: &Call,
-        action: &'static str,
+        action: Action,
         id: WorkspaceConnectorId,
         stored: &SplitConfig,
         tried: &SplitConfig,
@@ -198,7 +199,7 @@ fn occasion(
 }
 
 /// What the audit trail says of doing `action` to `version`.
-fn act(action: &'static str, version: &CredentialVersion) -> Act {
+fn act(action: Action, version: &CredentialVersion) -> Act {
     let details = json!({
         "workspace_connector_id": version.workspace_connector_id,
         "number": version.number,

@@ -1,9 +1,9 @@
 //! Testing connections: whether settings work, kept as history.
 
 use linkspan_domain::{
-    Act, Attribute, Call, Caller, ConfigError, ConnectionTest, ConnectionTestId, Direction, Event,
-    Filter, FilterTest, FilterValue, ListQuery, Page, SplitConfig, Status, WorkspaceConnector,
-    WorkspaceConnectorId, WorkspaceId, join_config,
+    Act, Action, Attribute, Call, Caller, ConfigError, ConnectionTest, ConnectionTestId, Direction,
+    Event, Filter, FilterTest, FilterValue, ListQuery, Page, SplitConfig, Status,
+    WorkspaceConnector, WorkspaceConnectorId, WorkspaceId, join_config,
 };
 use linkspan_sdk::Definition;
 use serde_json::{Map, Value, json};
@@ -143,7 +143,7 @@ impl Activations {
             error,
             created_at: self.world.now(),
         };
-        let act = Act { action: "workspace_connector.tested", details };
+        let act = Act { action: Action::ConnectionTested, details };
         self.tests.append(call, test, act).await
     }
 }

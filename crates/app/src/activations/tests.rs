@@ -160,7 +160,7 @@ async fn secrets_are_nowhere_but_in_the_sealed_blob() {
     assert!(!format!("{:?}", changed.kept.written.lock().unwrap()).contains("another-planted"));
     assert_eq!(
         changed.kept.act(),
-        ("workspace_connector.updated".to_owned(), json!({ "changed": ["config"] }))
+        ("workspace_connector.updated".to_owned(), json!({ "changed": ["secrets", "config"] }),)
     );
 
     let misplaced = json!({ "host": { "nested": PLANTED }, "port": PLANTED });

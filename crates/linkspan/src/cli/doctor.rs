@@ -97,6 +97,7 @@ async fn examine(settings: &Settings) -> Vec<Finding> {
         data_dir(settings),
         master_key,
         admin_key(settings),
+        callers(settings),
         egress(settings),
         public_url(settings),
         connector_types(),
@@ -199,6 +200,21 @@ fn admin_key(settings: &Settings) -> Finding {
         Ok(Some(AdminKey { origin: Origin::Given, .. })) => Finding::ok(WHAT, "given"),
         Ok(Some(AdminKey { origin: Origin::Kept(path) | Origin::Made(path), .. })) => {
             Finding::ok(WHAT, format!("kept in {}", path.display()))
+        }
+    }
+}
+
+/// Who else comes in, and whether their addresses are known.
+fn callers(settings: &Settings) -> Finding {
+    const WHAT: &str = "callers";
+    let tokens = compose::proxies(settings).and_then(|_| compose::tokens(settings));
+    match tokens.map(|it| (it.own.is_some(), it.provider.is_some())) {
+        Err(error) => Finding::wrong(WHAT, Failed::setup(&error).message),
+        Ok((false, false)) => Finding::ok(WHAT, "API keys"),
+        Ok((true, false)) => Finding::ok(WHAT, "API keys, and tokens of our own"),
+        Ok((false, true)) => Finding::ok(WHAT, "API keys, and tokens of an identity provider"),
+        Ok((true, true)) => {
+            Finding::ok(WHAT, "API keys, and tokens of our own and of an identity provider")
         }
     }
 }

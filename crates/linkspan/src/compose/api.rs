@@ -32,7 +32,7 @@ impl Platform {
             access: Arc::clone(&self.access),
             activations,
             api_keys: self.api_keys(),
-            audit: Arc::new(Audit::new(db.audit_events(), self.world())),
+            audit: Arc::new(Audit::new(db.audit_events(), db.audit_chain(), self.world())),
             bootstrap: Arc::new(bootstrap),
             catalog: Arc::new(Catalog::new(db.connectors(), self.world())),
             diagnostics: Arc::new(Diagnostics::new(db.diagnostics(), self.world())),
@@ -59,6 +59,7 @@ impl Platform {
             world: self.world(),
             probes,
             limits,
+            proxies: self.proxies.clone(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The program from outside: the commands, the API, a database of each kind.
 #![allow(clippy::unwrap_used)]
 
+mod access;
 mod activations;
 mod cli;
 mod doctor;

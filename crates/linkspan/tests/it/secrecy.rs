@@ -17,24 +17,29 @@ const PLANTED: &str = "pl4nted-s3cret-0123456789";
 /// Speaks to the server, and keeps every answer.
 pub(crate) struct Api {
     base: String,
+    key: Secret<String>,
     client: GuardedClient,
     answers: String,
 }
 
 impl Api {
     pub(crate) fn new(address: &str) -> Self {
+        Self::with_key(address, ADMIN_KEY)
+    }
+
+    pub(crate) fn with_key(address: &str, key: &str) -> Self {
         // The first of the test process to need it; another test may have been faster.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let loopback = EgressPolicy::new(vec!["127.0.0.0/8".parse().unwrap()]);
         let client = GuardedClient::new(loopback).unwrap();
-        Self { base: format!("http://{address}"), client, answers: String::new() }
+        let key = Secret::new(format!("Bearer {key}"));
+        Self { base: format!("http://{address}"), key, client, answers: String::new() }
     }
 
     pub(crate) async fn send(&mut self, method: &str, path: &str, body: Option<Value>) -> Value {
         let url = format!("{}{path}", self.base).parse().unwrap();
         let mut request = OutboundRequest::new(method.parse().unwrap(), url);
-        let key = Secret::new(format!("Bearer {ADMIN_KEY}"));
-        request.headers.insert("authorization", key.expose().parse().unwrap());
+        request.headers.insert("authorization", self.key.expose().parse().unwrap());
         request.headers.insert("content-type", "application/vnd.api+json".parse().unwrap());
         if let Some(body) = body {
             request.body = OutboundBody::Bytes(body.to_string().into());
