@@ -18,6 +18,7 @@ mod entity;
 mod file;
 mod id;
 mod list;
+mod oauth;
 mod permission;
 mod person;
 mod place;
@@ -73,6 +74,10 @@ pub use id::{
 pub use list::{
     Deleted, Filter, FilterTest, FilterValue, InvalidFilter, ListQuery, Order, Page, PageRequest,
     PageSize, Position, Sort,
+};
+pub use oauth::{
+    AuthorizationServer, ClientAuthentication, ClientOrigin, Grant, InvalidSealedForm, Issuer,
+    IssuerCheck, OauthClient, PendingAuthorization, Redirected, Sealable,
 };
 pub use permission::{Permission, Role};
 pub use person::Person;

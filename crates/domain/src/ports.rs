@@ -2,7 +2,9 @@
 
 mod diagnostics;
 mod files;
+mod grants;
 mod idempotency;
+mod oauth;
 mod outbound;
 mod run_queue;
 mod schedules;
@@ -16,7 +18,15 @@ use std::error::Error;
 
 pub use diagnostics::DiagnosticStore;
 pub use files::{FileStore, FileStoreError, ReceiveError, ReceivedFile, Upload};
+pub use grants::{
+    AuthorizationStore, GrantStore, KeptAuthorization, KeptGrant, NewGrant, OauthClientStore,
+    TakenAuthorization,
+};
 pub use idempotency::{CLAIM_LASTS, Claimed, IdempotencyStore, REPLY_LASTS};
+pub use oauth::{
+    AuthorizationAsk, AuthorizationServers, OauthError, OauthTarget, TokenAsk, TokenReply,
+    TokenRight,
+};
 pub use outbound::{
     Limits, Outbound, OutboundBody, OutboundError, OutboundRequest, OutboundResponse,
 };

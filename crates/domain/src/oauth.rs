@@ -1,0 +1,13 @@
+//! OAuth: the authorization servers of connected systems, and what they grant.
+
+mod client;
+mod grant;
+mod pending;
+mod sealing;
+mod server;
+
+pub use client::{ClientAuthentication, ClientOrigin, OauthClient};
+pub use grant::Grant;
+pub use pending::{IssuerCheck, PendingAuthorization, Redirected};
+pub use sealing::{InvalidSealedForm, Sealable};
+pub use server::{AuthorizationServer, Issuer};
