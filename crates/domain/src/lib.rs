@@ -76,8 +76,9 @@ pub use list::{
     PageSize, Position, Sort,
 };
 pub use oauth::{
-    AuthorizationServer, ClientAuthentication, ClientOrigin, Grant, InvalidSealedForm, Issuer,
-    IssuerCheck, OauthClient, PendingAuthorization, Redirected, Sealable,
+    AuthorizationServer, ClientAuthentication, ClientMetadata, ClientOrigin, Grant,
+    InvalidDocumentUrl, InvalidSealedForm, Issuer, IssuerCheck, OauthClient, PendingAuthorization,
+    Redirected, Sealable, is_private_transport,
 };
 pub use permission::{Permission, Role};
 pub use person::Person;

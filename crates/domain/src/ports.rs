@@ -24,11 +24,11 @@ pub use grants::{
 };
 pub use idempotency::{CLAIM_LASTS, Claimed, IdempotencyStore, REPLY_LASTS};
 pub use oauth::{
-    AuthorizationAsk, AuthorizationServers, OauthError, OauthTarget, TokenAsk, TokenReply,
-    TokenRight,
+    AuthorizationAsk, AuthorizationServers, Discovery, OauthError, OauthTarget, TokenAsk,
+    TokenReply, TokenRight,
 };
 pub use outbound::{
-    Limits, Outbound, OutboundBody, OutboundError, OutboundRequest, OutboundResponse,
+    Limits, Outbound, OutboundBody, OutboundError, OutboundRequest, OutboundResponse, Redirects,
 };
 pub use run_queue::RunQueue;
 pub use schedules::{DueSchedule, ScheduleStore, Turn, TurnTaken};

@@ -104,6 +104,7 @@ struct ReplyForm {
     status: u16,
     #[serde(serialize_with = "bytes", deserialize_with = "read_bytes")]
     body: Secret<Vec<u8>>,
+    retry_after: Option<u64>,
 }
 
 fn text<S: Serializer>(secret: &Secret<String>, to: S) -> Result<S::Ok, S::Error> {
