@@ -20,6 +20,7 @@ mod file;
 mod id;
 mod key_rotation;
 mod list;
+mod oauth;
 mod permission;
 mod person;
 mod place;
@@ -85,6 +86,11 @@ pub use key_rotation::{
 pub use list::{
     Deleted, Filter, FilterTest, FilterValue, InvalidFilter, ListQuery, Order, Page, PageRequest,
     PageSize, Position, Sort,
+};
+pub use oauth::{
+    AuthorizationServer, ClientAuthentication, ClientMetadata, ClientOrigin, Grant,
+    InvalidDocumentUrl, InvalidSealedForm, Issuer, IssuerCheck, OauthClient, PendingAuthorization,
+    Redirected, Sealable, is_private_transport,
 };
 pub use permission::{Permission, Role};
 pub use person::Person;

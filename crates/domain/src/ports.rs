@@ -3,8 +3,10 @@
 mod credentials;
 mod diagnostics;
 mod files;
+mod grants;
 mod idempotency;
 mod keys;
+mod oauth;
 mod outbound;
 mod run_queue;
 mod schedules;
@@ -20,10 +22,18 @@ use std::error::Error;
 pub use credentials::{CredentialStore, ExpiredCredential};
 pub use diagnostics::DiagnosticStore;
 pub use files::{FileStore, FileStoreError, ReceiveError, ReceivedFile, Upload};
+pub use grants::{
+    AuthorizationStore, GrantStore, KeptAuthorization, KeptGrant, NewGrant, OauthClientStore,
+    TakenAuthorization,
+};
 pub use idempotency::{CLAIM_LASTS, Claimed, IdempotencyStore, REPLY_LASTS};
 pub use keys::{KeyRotationStore, KeyStore, KeyUsage, Resealed, SealedAt, SealedCount, SealedRow};
+pub use oauth::{
+    AuthorizationAsk, AuthorizationServers, Discovery, OauthError, OauthTarget, TokenAsk,
+    TokenReply, TokenRight,
+};
 pub use outbound::{
-    Limits, Outbound, OutboundBody, OutboundError, OutboundRequest, OutboundResponse,
+    Limits, Outbound, OutboundBody, OutboundError, OutboundRequest, OutboundResponse, Redirects,
 };
 pub use run_queue::RunQueue;
 pub use schedules::{DueSchedule, ScheduleStore, Turn, TurnTaken};

@@ -29,6 +29,7 @@ mod search;
 mod settings;
 mod sink;
 mod source;
+mod wsse;
 
 pub use batch::{Batch, BatchSink, BatchStream, arrow_schema, field_kind};
 pub use changes::{
@@ -71,3 +72,4 @@ pub use sink::{
     WriteRequest, sink,
 };
 pub use source::{BatchLimits, CursorSpec, ReadMode, ReadRequest, Source, SourceEntry, source};
+pub use wsse::{InvalidUsername, wsse};
