@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use linkspan_app::FilterPlan;
-use linkspan_app::{AuditChain, FilterPlan};
-use linkspan_app::{DryRunRows, KeyInUse, SuggestedMapping, TargetModelSchema};
-use linkspan_app::{DryRunRows, SuggestedMapping, TargetModelSchema};
+use linkspan_app::{
+    AuditChain, DryRunRows, FilterPlan, KeyInUse, SuggestedMapping, TargetModelSchema,
+};
 use linkspan_domain::{
     ApiKey, AuditEvent, Caller, ConnectionTest, Connector, ConnectorFilter, ConnectorFilterId,
     ConnectorId, ConnectorMapping, ConnectorTypeManifest, CredentialVersion, Diagnostic, Entity,

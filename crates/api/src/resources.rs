@@ -67,8 +67,11 @@ pub(crate) type Resources = (
     workspaces::Workspaces,
     people::People,
     api_keys::ApiKeys,
-    (audit_events::AuditEvents, audit_chain::AuditChains),
-    (keys::Keys, keys::KeyRotations, platform::Platform),
+    (
+        (audit_events::AuditEvents, audit_chain::AuditChains),
+        (keys::Keys, keys::KeyRotations),
+        platform::Platform,
+    ),
 );
 
 /// How the operations are grouped.

@@ -7,7 +7,7 @@ use linkspan_domain::{
 };
 
 use crate::{
-    ActivationError, Activations, NewActivation, ScheduleError, Schedules, SetSchedule, Writable,
+    ActivationError, Activations, NewActivation, ScheduleError, Schedules, SetSchedule,
     activations::Prepared, records::refused,
 };
 

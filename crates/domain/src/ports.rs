@@ -42,7 +42,6 @@ pub use store::{AccessStore, AuditStore, CatalogStore, Change, Store, StoreError
 pub use syncs::{Demand, MarkMoved, SyncStore};
 pub use tokens::{TokenClaims, TokenError, TokenGrant, TokenSigner, TokenSubject, TokenVerifier};
 pub use vault::{InvalidKeyId, KeyId, Purpose, SealContext, Sealed, Vault, VaultError};
-pub use vault::{Purpose, SealContext, Sealed, Vault, VaultError};
 pub use world::World;
 #[cfg(any(test, feature = "mock"))]
 pub use {

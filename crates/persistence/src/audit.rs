@@ -46,13 +46,12 @@ const MOVE_ON: &str = "UPDATE audit_heads SET hash = $2 WHERE organization_id = 
 /// Adds `event` to the chain of its organization. Best last in a transaction: others wait for it.
 pub(crate) async fn append(session: &Session, event: &AuditEvent) -> Result<(), StoreError> {
     let organization = event.organization_id;
-    let head = match lock(session, organization).await? {
-        Some(head) => head,
-        None => {
-            begin(session, organization).await?;
-            let begun = lock(session, organization).await?;
-            begun.ok_or_else(|| corrupt("the audit trail has no head"))?
-        }
+    let head = if let Some(head) = lock(session, organization).await? {
+        head
+    } else {
+        begin(session, organization).await?;
+        let begun = lock(session, organization).await?;
+        begun.ok_or_else(|| corrupt("the audit trail has no head"))?
     };
     let link = head.then(event);
     insert(session, &AuditEvent { link: Some(link), ..event.clone() }).await?;

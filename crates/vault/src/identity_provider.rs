@@ -95,12 +95,11 @@ impl IdentityProvider {
         // The text is what tokens have to say: a parsed URL may have a slash more.
         let parsed = issuer.parse::<Url>().map_err(|_| InvalidProvider::Insecure)?;
         secure(parsed)?;
-        let source = match keys {
-            Some(url) => KeySource::Known(secure(url)?),
-            None => {
-                let place = format!("{}/{DISCOVERY}", issuer.trim_end_matches('/'));
-                KeySource::Discovered(place.parse().map_err(|_| InvalidProvider::Insecure)?)
-            }
+        let source = if let Some(url) = keys {
+            KeySource::Known(secure(url)?)
+        } else {
+            let place = format!("{}/{DISCOVERY}", issuer.trim_end_matches('/'));
+            KeySource::Discovered(place.parse().map_err(|_| InvalidProvider::Insecure)?)
         };
         let (issuer, kept) = (issuer.to_owned(), RwLock::default());
         Ok(Self { issuer, audience, source, outbound, kept, fetching: Mutex::default() })

@@ -13,7 +13,6 @@ mod tokens;
 mod vault;
 
 pub use identity_provider::{IdentityProvider, InvalidProvider};
-pub use key::{InvalidKey, KeyId, MasterKey};
 pub use key::{InvalidKey, MasterKey};
 pub use key_file::KeyFileError;
 pub use keyring::{KeyPolicy, Keyring, KeyringError};

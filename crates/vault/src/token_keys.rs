@@ -126,7 +126,8 @@ impl TokenKey {
         }
         let named =
             digest::digest(&digest::SHA256, format!("linkspan token key {secret}").as_bytes());
-        let id = named.as_ref().iter().take(4).map(|it| format!("{it:02x}")).collect();
+        let [a, b, c, d, ..] = *named.as_ref() else { return Err(InvalidTokenSecret) };
+        let id = format!("{a:02x}{b:02x}{c:02x}{d:02x}");
         Ok(Self { id, key: hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()) })
     }
 }

@@ -83,7 +83,7 @@ attributes! { KeyRotation, |it| {
     /// The key that seals from now on.
     to_key: KeyId = it.to_key;
     /// The keys that sealed what there was to do.
-    from_keys: Vec<KeyId> = Vec::from_iter(it.from_keys.iter().copied());
+    from_keys: Vec<KeyId> = it.from_keys.iter().copied().collect::<Vec<_>>();
     /// What became of the secrets.
     counts: KeyRotationCounts = it.counts;
     /// What could not be sealed anew, the first hundred.

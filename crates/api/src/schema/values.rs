@@ -100,7 +100,7 @@ shapes! {
 }
 
 words! {
-    ActorType, AuthorizationFlow, Availability, Capability, Category, ChainFaultKind, CredentialState, CredentialTest, CursorType, DiagnosticClass, DiagnosticReason, Direction, EntityDirection, ExecutionModel, KeyRole, KeyRotationRefusal, KeyRotationStatus, LogLevel, MappingOrigin, MappingStatus, McpTransport, Missing, ProviderType, ResourceType, Role, RunStatus, SchemaPolicy, Status, SyncMode, TargetModel, Transport, Trigger,
+    ActorType AuthorizationFlow Availability Capability Category ChainFaultKind CredentialState CredentialTest CursorType DiagnosticClass DiagnosticReason Direction EntityDirection ExecutionModel KeyRole KeyRotationRefusal KeyRotationStatus LogLevel MappingOrigin MappingStatus McpTransport Missing ProviderType ResourceType Role RunStatus SchemaPolicy Status SyncMode TargetModel Transport Trigger
 }
 
 ids! {

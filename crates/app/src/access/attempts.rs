@@ -165,12 +165,12 @@ mod tests {
         KeyHash::of(&Secret::new(text.to_owned()))
     }
 
-    fn from(text: &str) -> Option<IpAddr> {
-        Some(text.parse().unwrap())
+    fn from(text: &str) -> IpAddr {
+        text.parse().unwrap()
     }
 
     fn waits(attempts: &Attempts, address: &str, key: &str, at: OffsetDateTime) -> Option<i64> {
-        let admitted = attempts.admit(from(address), key, &hash(key), at);
+        let admitted = attempts.admit(Some(from(address)), key, &hash(key), at);
         admitted.err().map(Duration::whole_seconds)
     }
 
@@ -179,7 +179,7 @@ mod tests {
         let attempts = Attempts::default();
         for number in 0..20 {
             assert_eq!(waits(&attempts, "192.0.2.7", "lsk_a", NOW), None, "{number}");
-            attempts.failed(from("192.0.2.7"), &format!("lsk_{number}"), NOW);
+            attempts.failed(Some(from("192.0.2.7")), &format!("lsk_{number}"), NOW);
         }
         let later = NOW + Duration::seconds(10);
         assert_eq!(waits(&attempts, "192.0.2.7", "lsk_a", later), Some(50));
@@ -192,7 +192,7 @@ mod tests {
         let attempts = Attempts::default();
         attempts.worked(&hash("lsk_good"), NOW);
         for number in 0..200 {
-            attempts.failed(from("192.0.2.7"), &format!("lsk_{number}"), NOW);
+            attempts.failed(Some(from("192.0.2.7")), &format!("lsk_{number}"), NOW);
         }
         assert_eq!(waits(&attempts, "192.0.2.7", "lsk_good", NOW), None);
         assert_eq!(waits(&attempts, "192.0.2.7", "lsk_new", NOW), Some(60));
@@ -213,7 +213,11 @@ mod tests {
     fn a_network_of_ipv6_is_one_address() {
         let attempts = Attempts::default();
         for number in 0..20 {
-            attempts.failed(from(&format!("2001:db8:1:2::{number}")), &number.to_string(), NOW);
+            attempts.failed(
+                Some(from(&format!("2001:db8:1:2::{number}"))),
+                &number.to_string(),
+                NOW,
+            );
         }
         assert_eq!(waits(&attempts, "2001:db8:1:2:ffff::1", "lsk_a", NOW), Some(60));
         assert_eq!(waits(&attempts, "2001:db8:1:3::1", "lsk_a", NOW), None);
@@ -234,15 +238,15 @@ mod tests {
         assert_eq!(waits(&attempts, "192.0.2.7", "lsk_a", NOW), Some(60));
         let over = NOW + Duration::MINUTE;
         assert_eq!(waits(&attempts, "192.0.2.7", "lsk_a", over), None);
-        attempts.failed(from("192.0.2.7"), "lsk_a", over);
+        attempts.failed(Some(from("192.0.2.7")), "lsk_a", over);
         assert_eq!(attempts.memory().failures.len(), 2, "what is over is forgotten");
     }
 
     #[test]
     fn refusals_are_told_together() {
         let attempts = Attempts::default();
-        assert!(attempts.note(from("192.0.2.7")));
-        assert!(!attempts.note(from("192.0.2.7")));
+        assert!(attempts.note(Some(from("192.0.2.7"))));
+        assert!(!attempts.note(Some(from("192.0.2.7"))));
         assert!(!attempts.note(None));
         for number in 0..100_u32 {
             attempts.note(Some(IpAddr::from(number.to_be_bytes())));

@@ -9,10 +9,8 @@ use linkspan_domain::{
 use linkspan_sdk::{Definition, SettingsFault};
 use serde_json::{Map, Value};
 
-use super::{ActivationError, Activations};
 use super::{ActivationError, Activations, versions::Occasion};
 use crate::{RecordError, SettingsError, patch::Changes};
-use crate::{RecordError, patch::Changes};
 
 impl Activations {
     /// Merges `patch` into the settings of `activation`, and moves its status accordingly. Answers what becomes of the

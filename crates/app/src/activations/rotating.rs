@@ -134,7 +134,8 @@ impl Activations {
     ) -> Result<(), ActivationError> {
         let definition = self.sources.settings().definition(&activation.connector_type)?;
         may_run(&call.caller, definition)?;
-        let checked = self.check(activation.workspace_id, definition, Ok(settings.clone())).await;
+        let (workspace, direction) = (activation.workspace_id, activation.direction());
+        let checked = self.check(workspace, direction, definition, Ok(settings.clone())).await;
         if checked.ok { Ok(()) } else { Err(ActivationError::CheckFailed(checked.message)) }
     }
 

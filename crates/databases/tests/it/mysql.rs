@@ -377,6 +377,7 @@ async fn a_query_that_the_server_refuses_is_no_outage() {
          create function fail(number int, state char(5)) returns int deterministic begin
            if state = '08S01' then signal sqlstate '08S01' set mysql_errno = number, message_text = 'no to you'; end if;
            signal sqlstate '45000' set mysql_errno = number, message_text = 'no to you';
+           return 0;
          end;",
     )
     .await;

@@ -211,10 +211,10 @@ mod tests {
         let genesis = ChainHash::genesis(event().organization_id);
         let mut seen = vec![genesis.then(&event()), genesis.then(&event()).then(&event())];
         for change in changes {
-            let mut changed = event();
-            change(&mut changed);
-            let hash = genesis.then(&changed);
-            assert!(!seen.contains(&hash), "{changed:?}");
+            let mut other = event();
+            change(&mut other);
+            let hash = genesis.then(&other);
+            assert!(!seen.contains(&hash), "{other:?}");
             seen.push(hash);
         }
     }

@@ -43,7 +43,9 @@ impl Secrets {
     /// Secrets that are set at `pointers`, but that nobody can open: masks stand for them, which no secret may be.
     pub fn unopened(pointers: &BTreeSet<String>) -> Self {
         let mut it = Self::default();
-        pointers.iter().for_each(|pointer| it.put(pointer.clone(), MASK.into()));
+        for pointer in pointers {
+            it.put(pointer.clone(), MASK.into());
+        }
         it
     }
 

@@ -166,7 +166,8 @@ async fn settings_that_do_not_fit_fail_their_stream_and_no_other() {
         let (code, message) = outcome.error.unwrap();
         assert_eq!(code, "workspace_connector.invalid_config");
         assert!(message.contains("`b`") && message.contains("`changed`"), "{message}");
-        assert_eq!((outcome.end, bench.status().await), (RunEnd::Broken, Status::Error));
+        // The third run in a row that failed; what ails one stream of several does not break the activation.
+        assert_eq!((outcome.end, bench.status().await), (RunEnd::Unhealthy, Status::Degraded));
         let mut read = Vec::new();
         for stream in ["a", "b"] {
             read.push(bench.records(stream, Deleted::Shown).await.len());

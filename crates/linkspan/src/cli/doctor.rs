@@ -6,16 +6,14 @@ use std::{
     os::unix::fs::PermissionsExt,
 };
 
-use linkspan_app::ActivationSettings;
 use linkspan_domain::ports::{KeyUsage, Vault, VaultError};
-use linkspan_domain::ports::{Vault, VaultError};
 use linkspan_persistence::SealedRow;
 use linkspan_vault::{Keyring, KeyringError, KeyringVault};
 use serde_json::{Value, json};
 
 use super::{
     exit::Failed,
-    output::{Output, counted, prose, table, thousands},
+    output::{Output, counted, prose, thousands},
     session::Session,
 };
 use crate::{

@@ -11,7 +11,7 @@ use linkspan_domain::{
         StoreError,
     },
 };
-use time::{Duration, OffsetDateTime};
+use time::Duration;
 use uuid::Uuid;
 
 use crate::fixtures::{EPOCH, Place, Specimen, id, receipt};
@@ -116,13 +116,13 @@ async fn one_runs_at_a_time(rotations: &dyn KeyRotationStore, place: &Place) {
     };
     assert!(claim(OLD, "old", 0).await.is_none(), "who seals with another key does not work on it");
     let claimed = claim(NEW, "one", 0).await.unwrap();
-    assert_eq!(claimed.lease, lease("one", 60));
+    assert_eq!(claimed.lease, Some(lease("one", 60)));
     assert!(claimed.revision > first.revision);
     assert!(claim(NEW, "two", 59).await.is_none(), "the lease has not run out");
     let kept = rotations.start(&rotation(3, NEWEST, place), &fresh(3)).await.unwrap();
     assert_eq!(kept.id, first.id, "somebody works on it");
     let taken_over = claim(NEW, "two", 60).await.unwrap();
-    assert_eq!(taken_over.lease, lease("two", 120));
+    assert_eq!(taken_over.lease, Some(lease("two", 120)));
     let late = rotations.advance(claimed, "one", &[]).await;
     assert!(matches!(late, Err(StoreError::Stale)), "{late:?}");
     assert!(claim(NEW, "two", 61).await.is_some(), "who holds it may go on");
@@ -218,9 +218,8 @@ fn rotation(number: u32, to_key: KeyId, place: &Place) -> KeyRotation {
     KeyRotation::new(id(number), place.organization, to_key, (from, 3), EPOCH)
 }
 
-fn lease(worker: &str, seconds: i64) -> Option<Lease> {
-    let until: OffsetDateTime = EPOCH + Duration::seconds(seconds);
-    Some(Lease { worker: worker.to_owned(), until })
+fn lease(worker: &str, seconds: i64) -> Lease {
+    Lease { worker: worker.to_owned(), until: EPOCH + Duration::seconds(seconds) }
 }
 
 /// A receipt that no other test has.
