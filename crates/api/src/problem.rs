@@ -59,6 +59,7 @@ pub(crate) const fn status(code: Code) -> StatusCode {
         | Code::TypeNotInstalled
         | Code::UnexpectedStatus
         | Code::NeedReconnect
+        | Code::OauthNoPublicAddress
         | Code::SyncAlreadyInProgress
         | Code::SyncCancelled
         | Code::SyncCrashed
@@ -79,6 +80,8 @@ pub(crate) const fn status(code: Code) -> StatusCode {
         | Code::UnknownSecret
         | Code::CursorRequired
         | Code::InvalidCondition
+        | Code::OauthReturnNotAllowed
+        | Code::OauthClientRequired
         | Code::InvalidMapping
         | Code::MappingDoesNotFit => StatusCode::UNPROCESSABLE_ENTITY,
         // The connected system's fault, not ours: a 5xx would page the wrong people.

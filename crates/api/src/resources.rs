@@ -13,6 +13,7 @@ mod entity_changes;
 mod entity_query;
 mod files;
 mod filter_plans;
+mod oauth;
 mod people;
 mod platform;
 mod provider_connectors;
@@ -64,7 +65,7 @@ pub(crate) type Resources = (
     workspaces::Workspaces,
     people::People,
     api_keys::ApiKeys,
-    (audit_events::AuditEvents, platform::Platform),
+    (audit_events::AuditEvents, oauth::Oauth, platform::Platform),
 );
 
 /// How the operations are grouped.

@@ -51,7 +51,7 @@ pub use config::{
 pub use connection_test::ConnectionTest;
 pub use connector::{
     AuthConfig, AuthorizationFlow, Availability, CatalogEntry, Connector, Direction, McpTransport,
-    OauthConfig, ProviderType, TargetModel, Transport,
+    OauthConfig, OauthGrantType, ProviderType, TargetModel, Transport,
 };
 pub use connector_filter::{ConnectorFilter, FilterScope};
 pub use connector_mapping::{
@@ -76,8 +76,9 @@ pub use list::{
     PageSize, Position, Sort,
 };
 pub use oauth::{
-    AuthorizationServer, ClientAuthentication, ClientOrigin, Grant, InvalidSealedForm, Issuer,
-    IssuerCheck, OauthClient, PendingAuthorization, Redirected, Sealable,
+    AuthorizationServer, ClientAuthentication, ClientOrigin, Grant, GrantHolder, HeldGrant,
+    InvalidSealedForm, Issuer, IssuerCheck, JournaledReply, OauthClient, PendingAuthorization,
+    Redirected, Sealable,
 };
 pub use permission::{Permission, Role};
 pub use person::Person;

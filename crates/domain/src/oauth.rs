@@ -7,7 +7,7 @@ mod sealing;
 mod server;
 
 pub use client::{ClientAuthentication, ClientOrigin, OauthClient};
-pub use grant::Grant;
+pub use grant::{Grant, GrantHolder, HeldGrant, JournaledReply};
 pub use pending::{IssuerCheck, PendingAuthorization, Redirected};
 pub use sealing::{InvalidSealedForm, Sealable};
 pub use server::{AuthorizationServer, Issuer};

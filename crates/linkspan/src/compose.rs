@@ -16,7 +16,7 @@ use linkspan_app::{
 };
 use linkspan_domain::{
     Call, CatalogEntry, Secret, Workspace,
-    ports::{FileStore, Outbound, StoreError},
+    ports::{AuthorizationServers, FileStore, Outbound, StoreError},
 };
 use linkspan_egress::{ClientError, DatabaseHosts, EgressPolicy, GuardedClient, InvalidNetworks};
 use linkspan_engine::{InvalidModels, Models};
@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin_key::{AdminKey, AdminKeyError, Origin},
+    authorization_servers::NoAuthorizationServers,
     database_hosts::GuardedHosts,
     settings::{EgressDatabases, Mode, Settings},
     workshop::Workshop,
@@ -81,6 +82,8 @@ pub(crate) enum ComposeError {
     Access(#[source] AccessError),
     #[error("LINKSPAN_EGRESS_ALLOW cannot be read")]
     Egress(#[source] InvalidNetworks),
+    #[error("LINKSPAN_RETURN_URLS cannot be read: it names something that is no URL")]
+    ReturnUrls(#[source] url::ParseError),
     #[error("no outbound client can be made")]
     Outbound(#[source] ClientError),
     #[error(transparent)]
@@ -231,6 +234,8 @@ impl Platform {
         ));
         let schedules =
             Arc::new(Schedules::new(db.schedules(), db.workspace_connectors(), sources(), world()));
+        let connecting = Arc::new(self.workshop.oauth.connecting(sources()));
+        let installing = Arc::new(self.workshop.oauth.installing(&connecting, &activations));
         linkspan_api::App {
             access: Arc::clone(&self.access),
             activations: Arc::clone(&activations),
@@ -249,6 +254,7 @@ impl Platform {
                 db.schedules(),
             )),
             catalog: Arc::new(Catalog::new(db.connectors(), world())),
+            connecting,
             diagnostics: Arc::new(Diagnostics::new(db.diagnostics(), world())),
             entities: self.entities(),
             files: Arc::new(Files::new(
@@ -265,6 +271,7 @@ impl Platform {
             )),
             filters,
             idempotency: Arc::new(Idempotency::new(db.idempotency(), world())),
+            installing,
             mappings: self.mappings(),
             people: Arc::new(People::new(db.people(), db.workspaces(), sessions(), world())),
             provider_connectors: Arc::new(ProviderConnectors::new(
@@ -381,6 +388,11 @@ pub(crate) fn environment(
     let download_bytes = settings.csv_url_bytes;
     let limits = SourceLimits { download_bytes, file_bytes, ..SourceLimits::default() };
     Ok(Environment { files, limits, ..Environment::new(outbound, guard) })
+}
+
+/// The way to authorization servers.
+pub(crate) fn authorization_servers() -> Arc<dyn AuthorizationServers> {
+    Arc::new(NoAuthorizationServers)
 }
 
 fn file_access(

@@ -1,10 +1,12 @@
 //! Linkspan: the connector platform that a team runs itself. The composition root.
 
 mod admin_key;
+mod authorization_servers;
 mod cli;
 mod compose;
 mod database_hosts;
 mod logging;
+mod oauth;
 mod registry;
 mod role;
 mod server;

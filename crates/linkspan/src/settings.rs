@@ -25,6 +25,8 @@ pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
     /// How the outside reaches the API. Unset: as it listens.
     pub(crate) public_url: Option<Url>,
+    /// Where people may be sent after they connected something: URLs separated by commas, each with all below it.
+    pub(crate) return_urls: String,
     /// The key of the first admin. Unset: made at the first start.
     pub(crate) admin_key: Option<Secret<String>>,
     /// The key that seals secrets: 32 bytes, as 64 hexadecimal digits or base64.
@@ -115,6 +117,7 @@ struct Defaults {
     data_dir: &'static str,
     listen: &'static str,
     mode: Mode,
+    return_urls: &'static str,
     egress_allow: &'static str,
     egress_databases: EgressDatabases,
     file_roots: &'static str,
@@ -148,6 +151,7 @@ impl Settings {
             data_dir: "./linkspan-data",
             listen: "127.0.0.1:8787",
             mode: Mode::Development,
+            return_urls: "",
             egress_allow: "",
             egress_databases: EgressDatabases::Exempt,
             file_roots: "",
@@ -187,7 +191,7 @@ impl Settings {
 }
 
 /// Every setting, as files and the environment call it.
-pub(crate) const NAMES: [&str; 22] = [
+pub(crate) const NAMES: [&str; 23] = [
     "admin_key",
     "api_key",
     "csv_url_bytes",
@@ -205,6 +209,7 @@ pub(crate) const NAMES: [&str; 22] = [
     "master_key_previous",
     "mode",
     "public_url",
+    "return_urls",
     "role",
     "shutdown_secs",
     "upload_bytes",

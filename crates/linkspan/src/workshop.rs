@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use linkspan_app::{ActivationSettings, ConnectorTypes, RunConnections, Sources};
 use linkspan_domain::{
     SyncLogId,
-    ports::{RunQueue, World},
+    ports::{RunQueue, Vault, World},
 };
 use linkspan_engine::{
     Engine, EngineLimits, Models, RunEvent, Scheduler, Withdrawals, Worker, WorkerSettings,
@@ -17,7 +17,11 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    compose::{ComposeError, FileReach, database, environment, keyring, make_data_dir, models},
+    compose::{
+        ComposeError, FileReach, authorization_servers, database, environment, keyring,
+        make_data_dir, models,
+    },
+    oauth::Oauth,
     registry,
     role::{Role, Roles},
     settings::Settings,
@@ -32,6 +36,7 @@ pub(crate) struct Workshop {
     pub(crate) queue: Arc<dyn RunQueue>,
     pub(crate) world: Arc<dyn World>,
     pub(crate) models: Arc<Models>,
+    pub(crate) oauth: Oauth,
     /// Where its runs tell what happens in them.
     pub(crate) events: broadcast::Sender<(SyncLogId, RunEvent)>,
     /// The folder of the uploads of all workspaces.
@@ -54,15 +59,22 @@ impl Workshop {
         make_data_dir(&uploads)?;
         let environment = environment(settings, Some(&uploads), reach)?;
         let types = Arc::new(registry::types().map_err(ComposeError::Types)?);
-        let vault = Arc::new(KeyringVault::new(keyring(settings, &database).await?));
+        let vault: Arc<dyn Vault> =
+            Arc::new(KeyringVault::new(keyring(settings, &database).await?));
+        let world: Arc<dyn World> = Arc::new(SystemWorld);
+        let servers = authorization_servers();
+        let oauth =
+            Oauth::new(settings, &database, servers, Arc::clone(&vault), Arc::clone(&world))?;
         let activation_settings = ActivationSettings::new(Arc::clone(&types), vault);
-        let sources = Arc::new(Sources::new(Arc::new(activation_settings), environment));
+        let sources = Sources::new(Arc::new(activation_settings), environment);
+        let sources = Arc::new(sources.with_tokens(oauth.tokens.clone()));
         Ok(Self {
             queue: database.run_queue(),
             database,
             types,
             sources,
-            world: Arc::new(SystemWorld),
+            world,
+            oauth,
             models: Arc::new(models()?),
             events: broadcast::channel(EVENTS).0,
             uploads,
@@ -97,12 +109,14 @@ impl Workshop {
         let working = async {
             if roles.has(Role::Worker) {
                 let (worker, withdrawals) = (self.worker(), self.withdrawals());
-                tokio::join!(worker.run(stop), withdrawals.run(stop));
+                let keeper = self.oauth.keeper();
+                tokio::join!(worker.run(stop), withdrawals.run(stop), keeper.run(stop));
             }
         };
         let scheduling = async {
             if roles.has(Role::Scheduler) {
-                self.scheduler().run(stop).await;
+                let (scheduler, disconnector) = (self.scheduler(), self.oauth.disconnector());
+                tokio::join!(scheduler.run(stop), disconnector.run(stop));
             }
         };
         // Also where there is nothing to do: whoever ends before is missed.
@@ -114,8 +128,9 @@ impl Workshop {
         self.database.records()
     }
 
-    /// Closes the database.
+    /// Has refreshes under way come to their end, and closes the database.
     pub(crate) async fn close(&self) {
+        self.oauth.tokens.close().await;
         self.database.close().await;
     }
 

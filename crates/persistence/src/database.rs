@@ -9,8 +9,9 @@ use linkspan_domain::{
     ApiKey, AuditEvent, ConnectionTest, ConnectorFilter, ConnectorMapping, Entity, Person,
     Provider, ProviderConnector, SyncLog, SyncTarget, UploadedFile, Workspace, WorkspaceConnector,
     ports::{
-        AccessStore, CatalogStore, DiagnosticStore, IdempotencyStore, RunQueue, ScheduleStore,
-        Snapshots, Store, StoreError, SyncStore,
+        AccessStore, AuthorizationStore, CatalogStore, DiagnosticStore, GrantStore,
+        IdempotencyStore, OauthClientStore, RunQueue, ScheduleStore, Snapshots, Store, StoreError,
+        SyncStore,
     },
 };
 use linkspan_migration::{Migrator, MigratorTrait};
@@ -31,6 +32,7 @@ use crate::{
     asking::SearchTime,
     entities::SqlEntities,
     error::{ConnectError, MigrateError, sqlx_error},
+    grants::SqlGrants,
     idempotency::SqlIdempotencyStore,
     records::record_store,
     run_queue::StoreQueue,
@@ -294,6 +296,21 @@ impl Database {
     /// The schedules of activations.
     pub fn schedules(&self) -> Arc<dyn ScheduleStore> {
         Arc::new(SqlSchedules::new(self.clone()))
+    }
+
+    /// What authorization servers granted.
+    pub fn grants(&self) -> Arc<dyn GrantStore> {
+        Arc::new(SqlGrants::new(self.clone()))
+    }
+
+    /// What we are to authorization servers.
+    pub fn oauth_clients(&self) -> Arc<dyn OauthClientStore> {
+        Arc::new(SqlGrants::new(self.clone()))
+    }
+
+    /// Authorizations that people are at.
+    pub fn authorizations(&self) -> Arc<dyn AuthorizationStore> {
+        Arc::new(SqlGrants::new(self.clone()))
     }
 
     /// Whether anything was written.

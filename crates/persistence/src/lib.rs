@@ -11,6 +11,7 @@ mod diagnostics;
 mod entities;
 mod error;
 mod field;
+mod grants;
 mod idempotency;
 mod inspection;
 mod instant;

@@ -2,11 +2,13 @@
 
 use std::{path::Path, sync::Arc};
 
+use linkspan_domain::Secret;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     ConnectorType, Environment, Failure, FileAccess, HostGuard, Http, PoolKey, SourceLimits,
+    TokenSource,
 };
 
 /// What one use of connector type `T` works with: its settings, and the only ways out of the process.
@@ -28,6 +30,8 @@ pub struct Cx<T: ConnectorType> {
     /// Names the pool of connections to keep for this activation; `None` for settings that are only
     /// being tried.
     pub pool_key: Option<PoolKey>,
+    /// What an OAuth grant opens.
+    pub tokens: Option<Arc<dyn TokenSource>>,
     /// Cancelled when nobody waits for the result any more. Waiting at an `await` needs no look at
     /// it: the work is dropped there. Long computations should ask.
     pub cancel: CancellationToken,
@@ -49,6 +53,7 @@ impl<T: ConnectorType> Cx<T> {
             limits,
             paces,
             activation,
+            tokens,
             cancel,
         } = environment;
         let pool_key = activation.map(|activation| PoolKey::of(activation, &settings));
@@ -63,7 +68,18 @@ impl<T: ConnectorType> Cx<T> {
             database_hosts,
             limits,
             pool_key,
+            tokens,
             cancel,
         })
+    }
+
+    /// An access token of the activation that works for a while yet.
+    pub async fn bearer(&self) -> Result<Secret<String>, Failure> {
+        match &self.tokens {
+            Some(tokens) => tokens.bearer().await,
+            None => Err(Failure::NeedReconnect(
+                "these settings are of no activation that was authorized; activate the connector, and authorize it".to_owned(),
+            )),
+        }
     }
 }

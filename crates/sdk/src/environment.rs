@@ -2,13 +2,14 @@
 
 use std::{env::temp_dir, path::Path, sync::Arc};
 
+use async_trait::async_trait;
 use linkspan_domain::{
-    WorkspaceConnectorId,
+    Secret, WorkspaceConnectorId,
     ports::{Limits, Outbound},
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{FileAccess, HostGuard, Paces};
+use crate::{Failure, FileAccess, HostGuard, Paces};
 
 /// What the platform lends a connector for one use. Cheap to clone.
 #[derive(Clone)]
@@ -27,8 +28,18 @@ pub struct Environment {
     pub paces: Paces,
     /// For which activation, if the settings belong to one; draft settings do not.
     pub activation: Option<WorkspaceConnectorId>,
+    /// What an OAuth grant opens, if the settings belong to an activation that may have one.
+    pub tokens: Option<Arc<dyn TokenSource>>,
     /// Stops the use when cancelled.
     pub cancel: CancellationToken,
+}
+
+/// The OAuth grant of one activation.
+#[async_trait]
+pub trait TokenSource: Send + Sync {
+    /// An access token that works for a while yet. Ask before each request: it is refreshed in time, and asking costs nothing
+    /// until then. [`Failure::NeedReconnect`] if a person must authorize again.
+    async fn bearer(&self) -> Result<Secret<String>, Failure>;
 }
 
 /// What the operator allows one use to take.
@@ -67,6 +78,7 @@ impl Environment {
             limits: SourceLimits::default(),
             paces: Paces::default(),
             activation: None,
+            tokens: None,
             cancel: CancellationToken::new(),
         }
     }

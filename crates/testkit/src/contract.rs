@@ -3,6 +3,7 @@
 mod access;
 mod catalog;
 mod diagnostics;
+mod grants;
 mod idempotency;
 mod oracle;
 mod store;
@@ -10,5 +11,6 @@ mod store;
 pub use access::{access_store, bootstrap};
 pub use catalog::catalog_store;
 pub use diagnostics::diagnostic_store;
+pub use grants::{authorization_store, grant_store, oauth_client_store};
 pub use idempotency::idempotency_store;
 pub use store::{Subject, store};

@@ -8,10 +8,10 @@ use linkspan_domain::{
     ConnectorId, ConnectorMappingId, ConnectorTypeKey, CursorType, DiagnosticClass, DiagnosticId,
     DiagnosticReason, Direction, Email, EntityDirection, EntityId, ExecutionModel, FileId,
     FileName, LogLevel, MappingOrigin, MappingStatus, McpTransport, Missing, Name, OauthConfig,
-    OrganizationId, Permission, PersonId, ProviderConnectorId, ProviderId, ProviderType,
-    ResourceType, RetentionDays, Role, RunStatus, SchemaPolicy, ServiceId, Slug, Status,
-    StreamName, StreamSettings, StreamSource, SyncLogId, SyncMode, SyncTargetId, TargetModel,
-    Transport, Trigger, WorkspaceConnectorId, WorkspaceId,
+    OauthGrantType, OrganizationId, Permission, PersonId, ProviderConnectorId, ProviderId,
+    ProviderType, ResourceType, RetentionDays, Role, RunStatus, SchemaPolicy, ServiceId, Slug,
+    Status, StreamName, StreamSettings, StreamSource, SyncLogId, SyncMode, SyncTargetId,
+    TargetModel, Transport, Trigger, WorkspaceConnectorId, WorkspaceId,
 };
 use poem_openapi::registry::MetaSchema;
 use semver::Version;
@@ -91,7 +91,7 @@ shapes! {
 }
 
 words! {
-    ActorType AuthorizationFlow Availability Capability Category CursorType DiagnosticClass DiagnosticReason Direction EntityDirection ExecutionModel LogLevel MappingOrigin MappingStatus McpTransport Missing ProviderType ResourceType Role RunStatus SchemaPolicy Status SyncMode TargetModel Transport Trigger
+    ActorType AuthorizationFlow Availability Capability Category CursorType DiagnosticClass DiagnosticReason Direction EntityDirection ExecutionModel LogLevel MappingOrigin MappingStatus McpTransport Missing OauthGrantType ProviderType ResourceType Role RunStatus SchemaPolicy Status SyncMode TargetModel Transport Trigger
 }
 
 ids! {
@@ -165,6 +165,10 @@ fn oauth_config() -> MetaSchema {
         property::<String>("revocation_endpoint", "Where tokens end (RFC 7009)."),
         property::<String>("registration_endpoint", "Where clients register (RFC 7591)."),
         property::<Vec<String>>("scopes", "What to ask for."),
+        property::<OauthGrantType>(
+            "grant_type",
+            "By whose right: a person's who agrees, or the client's own.",
+        ),
     ];
     object(properties, &[])
 }

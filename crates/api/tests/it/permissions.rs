@@ -11,7 +11,11 @@ use crate::{
 /// Which role an operation takes at least. Every operation has to be here.
 fn least(operation: &str) -> &'static str {
     match operation {
-        "get_health" | "get_readiness" | "get_metrics" => "nobody",
+        "get_health"
+        | "get_readiness"
+        | "get_metrics"
+        | "complete_authorization"
+        | "get_client_metadata" => "nobody",
         "list_workspaces" | "get_workspace" | "list_people" | "get_person" => "viewer",
         "list_connectors"
         | "get_connector"
@@ -72,6 +76,8 @@ fn least_to_write(operation: &str) -> &'static str {
         | "delete_workspace_connector"
         | "restore_workspace_connector"
         | "purge_workspace_connector"
+        | "authorize_workspace_connector"
+        | "access_connector"
         | "test_draft"
         | "test_workspace_connector"
         | "create_connector_mapping"
@@ -162,8 +168,11 @@ async fn every_operation_takes_its_role() {
             } else {
                 "01960000-0000-7000-8000-ffffffffffff"
             };
-            let path =
-                path.replace("{id}", id).replace("{key}", "shop").replace("{stream}", "orders");
+            let path = path
+                .replace("{id}", id)
+                .replace("{key}", "shop")
+                .replace("{stream}", "orders")
+                .replace("{slug}", "shop");
             let (path, media_type) = match name {
                 "upload_file" => (format!("{path}?name=a.csv"), "text/csv"),
                 _ => (path, JSON_API),
@@ -222,7 +231,7 @@ fn body(operation: &Value, id: &str) -> Option<String> {
             let draft = json!({ "target_model": "people", "expression": "{}", "records": [] });
             return Some(draft.to_string());
         }
-        "TestOverrides" | "NewSync" | "RecordQuery" | "SuggestMappings" => {
+        "NewAuthorization" | "TestOverrides" | "NewSync" | "RecordQuery" | "SuggestMappings" => {
             return Some("{}".to_owned());
         }
         _ => json!({}),

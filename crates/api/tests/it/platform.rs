@@ -12,14 +12,16 @@ use std::{
 use linkspan_api::{App, Limits, Probes};
 use linkspan_app::{
     Access, ActivationSettings, Activations, ApiKeys, Audit, Bootstrap, Catalog, ConnectorTypes,
-    Data, Diagnostics, Entities, Files, FilterPlans, Filters, Idempotency, MappingStores, Mappings,
-    People, ProviderConnectors, Providers, RunWatch, Schedules, Seeding, Sessions, Sources,
-    Streams, SyncTargets, Syncs, TargetModels, Workspaces,
+    Data, Diagnostics, Entities, Files, FilterPlans, Filters, Idempotency, Installing,
+    MappingStores, Mappings, People, ProviderConnectors, Providers, RunWatch, Schedules, Seeding,
+    Sessions, Sources, Streams, SyncTargets, Syncs, TargetModels, Tokens, Workspaces,
 };
 use linkspan_domain::{
     Act, ApiKey, AuditEventId, Call, Caller, KeyHash, OrganizationId, Receipt, Resource, Revision,
     Role, Secret, Visible, Workspace,
-    ports::{Change, FileStore, Outbound, OutboundError, OutboundRequest, OutboundResponse, World},
+    ports::{
+        Change, FileStore, Outbound, OutboundError, OutboundRequest, OutboundResponse, Vault, World,
+    },
 };
 use linkspan_files::FolderStore;
 use linkspan_persistence::Database;
@@ -152,18 +154,24 @@ fn probes(pinged: Database) -> Probes {
 }
 
 /// The shop and CSV, without a way out.
-fn connectors(home: &TempDir) -> (Arc<ConnectorTypes>, Arc<Sources>) {
+fn connectors(
+    home: &TempDir,
+    tokens: impl FnOnce(Arc<dyn Vault>) -> Tokens,
+) -> (Arc<ConnectorTypes>, Arc<Sources>, Arc<dyn Vault>, Tokens) {
     let csv = linkspan_builtin::all().into_iter().find(|it| it.manifest.key.as_str() == "csv");
     let types = [Definition::of::<Shop>(), csv.unwrap()];
     let types = Arc::new(ConnectorTypes::new(types).unwrap());
     let policy = KeyPolicy::CreateFile(home.path().to_owned());
-    let vault = Arc::new(KeyringVault::new(Keyring::open(None, &[], &policy).unwrap()));
-    let settings = Arc::new(ActivationSettings::new(Arc::clone(&types), vault));
+    let vault: Arc<dyn Vault> =
+        Arc::new(KeyringVault::new(Keyring::open(None, &[], &policy).unwrap()));
+    let tokens = tokens(Arc::clone(&vault));
+    let settings = Arc::new(ActivationSettings::new(Arc::clone(&types), Arc::clone(&vault)));
     let environment = Environment {
         files: FileAccess::none().with_uploads(&home.path().join("files")).unwrap(),
         ..Environment::new(Arc::new(NoWayOut), Arc::new(OpenHosts))
     };
-    (types, Arc::new(Sources::new(settings, environment)))
+    let sources = Arc::new(Sources::new(settings, environment).with_tokens(tokens.clone()));
+    (types, sources, vault, tokens)
 }
 
 fn sync_targets(db: &Database, world: Arc<dyn World>) -> Arc<SyncTargets> {
@@ -197,7 +205,8 @@ fn app(
     let world = || Arc::clone(world);
     let store: Arc<dyn FileStore> =
         Arc::new(FolderStore::open(&home.path().join("files")).unwrap());
-    let (types, sources) = connectors(home);
+    let tokens = |vault| crate::provider::tokens(database, vault, world());
+    let (types, sources, vault, tokens) = connectors(home, tokens);
     let models = linkspan_engine::Models::parse(include_str!("../../../../seeds/models.json"));
     let models = Arc::new(models.unwrap());
     let sessions = Arc::new(Sessions::default());
@@ -218,6 +227,7 @@ fn app(
         Arc::clone(&sources),
         world(),
     ));
+    let connecting = Arc::new(crate::provider::connecting(db, vault, &sources, tokens, world()));
     App {
         access: Arc::new(Access::new(db.access(), db.api_keys(), Arc::clone(&sessions), world())),
         activations: Arc::clone(&activations),
@@ -236,6 +246,7 @@ fn app(
             db.schedules(),
         )),
         catalog: Arc::new(Catalog::new(db.connectors(), world())),
+        connecting: Arc::clone(&connecting),
         diagnostics: Arc::new(Diagnostics::new(db.diagnostics(), world())),
         entities: Arc::new(Entities::new(db.entities(), db.mapped(), Arc::clone(&models), world())),
         files: Arc::new(Files::new(db.files(), Arc::clone(&store), UPLOAD_BYTES, world())),
@@ -247,6 +258,11 @@ fn app(
         )),
         filters,
         idempotency: Arc::new(Idempotency::new(db.idempotency(), world())),
+        installing: Arc::new(Installing::new(
+            connecting,
+            Arc::clone(&activations),
+            db.connectors(),
+        )),
         mappings: mappings(db, &models, &sources, world()),
         people: Arc::new(People::new(db.people(), db.workspaces(), Arc::clone(&sessions), world())),
         provider_connectors: Arc::new(ProviderConnectors::new(

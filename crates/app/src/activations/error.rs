@@ -6,7 +6,7 @@ use linkspan_domain::{
 };
 use linkspan_sdk::{Failure, SettingsFault};
 
-use crate::{RecordError, SettingsError};
+use crate::{RecordError, SettingsError, TokenError};
 
 /// Why something could not be done with an activation.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +59,9 @@ pub enum ActivationError {
     /// Its status does not allow that.
     #[error(transparent)]
     UnexpectedStatus(#[from] UnexpectedEvent),
+    /// Whether there is a grant cannot be told.
+    #[error(transparent)]
+    Token(#[from] TokenError),
     /// The connected system, or the way to it, failed.
     #[error(transparent)]
     Source(#[from] Failure),
@@ -80,6 +83,7 @@ impl Problem for ActivationError {
             Self::Config(error) => config_code(error),
             Self::InvalidConfig { .. } => Code::InvalidConfig,
             Self::UnexpectedStatus(_) => Code::UnexpectedStatus,
+            Self::Token(error) => error.code(),
             Self::Source(failure) => failure.problem(),
         }
     }
@@ -97,7 +101,7 @@ impl Problem for ActivationError {
             ) => below_config(pointer),
             Self::InvalidConfig { faults, .. } => below_config(&faults.first()?.pointer),
             Self::UnexpectedStatus(_) => Some("/data/attributes/status".to_owned()),
-            Self::Config(_) | Self::Settings(_) | Self::Source(_) => None,
+            Self::Config(_) | Self::Settings(_) | Self::Token(_) | Self::Source(_) => None,
         }
     }
 }

@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use url::Url;
+use uuid::Uuid;
 
-use super::Issuer;
-use crate::Secret;
+use super::{AuthorizationServer, Issuer};
+use crate::{Secret, WorkspaceConnectorId};
 
 /// What we are to one authorization server. It is good for that server only.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +88,42 @@ pub enum ClientAuthentication {
 }
 
 impl OauthClient {
+    /// What we are to `server` if somebody registered us there by hand.
+    pub fn preregistered(
+        server: &AuthorizationServer,
+        client_id: String,
+        client_secret: Option<Secret<String>>,
+    ) -> Self {
+        Self {
+            authentication: server.authentication(client_secret.as_ref()),
+            client_secret,
+            ..Self::public(server, ClientOrigin::Preregistered, client_id)
+        }
+    }
+
+    /// What we are to `server` by the document at `document`.
+    pub fn by_document(server: &AuthorizationServer, document: &Url) -> Self {
+        Self::public(server, ClientOrigin::MetadataDocument, document.to_string())
+    }
+
+    fn public(server: &AuthorizationServer, origin: ClientOrigin, client_id: String) -> Self {
+        Self {
+            issuer: server.issuer.clone(),
+            origin,
+            client_id,
+            client_secret: None,
+            authentication: ClientAuthentication::None,
+            secret_expires_at: None,
+            registration_uri: None,
+            registration_token: None,
+        }
+    }
+
+    /// Names the client that the activation `of` has with `issuer`: the row that it is kept in, and sealed for.
+    pub fn row(of: WorkspaceConnectorId, issuer: &Issuer) -> Uuid {
+        Uuid::new_v5(&of.uuid(), issuer.as_str().as_bytes())
+    }
+
     /// Whether its secret still works at `now`.
     pub fn is_valid(&self, now: OffsetDateTime) -> bool {
         self.secret_expires_at.is_none_or(|end| now < end)

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::ClientAuthentication;
+use crate::Secret;
 
 /// The name of an authorization server. Two are the same only if they are the same text: nothing is normalized (RFC 8414
 /// §3.3, RFC 9207 §2.4).
@@ -54,4 +55,51 @@ pub struct AuthorizationServer {
     pub sends_issuer: bool,
     /// Whether the URL of a document serves as a client identifier (Client ID Metadata Document).
     pub reads_client_documents: bool,
+}
+
+impl AuthorizationServer {
+    /// How a client with this secret, or without one, says who it is here.
+    pub fn authentication(&self, secret: Option<&Secret<String>>) -> ClientAuthentication {
+        secret.and_then(|_| self.secret_authentication()).unwrap_or(ClientAuthentication::None)
+    }
+
+    /// How a client that has a secret says who it is: the safest way that the server takes, if it takes any. One that does not
+    /// say takes the header (RFC 8414 §2).
+    pub fn secret_authentication(&self) -> Option<ClientAuthentication> {
+        let ways =
+            [ClientAuthentication::ClientSecretBasic, ClientAuthentication::ClientSecretPost];
+        let taken = &self.authentications;
+        ways.into_iter().find(|way| taken.is_empty() || taken.contains(way))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_shown_in_the_safest_way_that_the_server_takes() {
+        use ClientAuthentication::{ClientSecretBasic, ClientSecretPost, None};
+        let table = [
+            (vec![], Some(ClientSecretBasic)),
+            (vec![None, ClientSecretPost, ClientSecretBasic], Some(ClientSecretBasic)),
+            (vec![None, ClientSecretPost], Some(ClientSecretPost)),
+            (vec![None], Option::None),
+        ];
+        for (authentications, expected) in table {
+            let server = AuthorizationServer {
+                issuer: Issuer::new("https://a.test".to_owned()),
+                authorization_endpoint: Option::None,
+                token_endpoint: "https://a.test/token".parse().unwrap(),
+                registration_endpoint: Option::None,
+                revocation_endpoint: Option::None,
+                authentications,
+                scopes: Option::None,
+                challenge_methods: Option::None,
+                sends_issuer: false,
+                reads_client_documents: false,
+            };
+            assert_eq!(server.secret_authentication(), expected);
+        }
+    }
 }

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 use url::Url;
 
 use super::OutboundError;
 use crate::{
-    AuthConfig, AuthorizationServer, Grant, Issuer, OauthClient, PendingAuthorization, Secret,
+    AuthConfig, AuthorizationFlow, AuthorizationServer, Grant, Issuer, OauthClient,
+    PendingAuthorization, Secret,
 };
 
 /// Speaks OAuth 2.1 to authorization servers, and knows no activation, no store and no vault.
@@ -18,10 +19,14 @@ use crate::{
 /// - Every request goes through [`Outbound`](super::Outbound), redirects refused, under limits of its own.
 /// - Neither an error nor its source repeats a token, a secret, a code or a query string.
 /// - [`ask`](Self::ask) sends once. It never tries again by itself: whoever asks knows whether a token was spent.
+/// - [`ask`](Self::ask) ends within [`ASK_LASTS`], with an answer or without.
 #[async_trait]
 pub trait AuthorizationServers: Send + Sync {
-    /// The server that guards `target`.
-    async fn discover(&self, target: &OauthTarget) -> Result<AuthorizationServer, OauthError>;
+    /// Who guards `target`, and what to ask them for.
+    ///
+    /// A server that guards a protected resource, and does not say which PKCE methods it knows, is refused (MCP,
+    /// "Authorization Code Protection").
+    async fn discover(&self, target: &OauthTarget) -> Result<Discovery, OauthError>;
 
     /// Registers us with `server` (RFC 7591).
     async fn register(
@@ -32,16 +37,21 @@ pub trait AuthorizationServers: Send + Sync {
     ) -> Result<OauthClient, OauthError>;
 
     /// Brings a registration up to date, and so its secret (RFC 7592 §2.2). Answers what it is then.
+    ///
+    /// A registration that the server does not know any more is [`OauthError::InvalidClient`].
     async fn renew(
         &self,
         client: &OauthClient,
         redirect_uri: &Url,
+        scopes: &BTreeSet<String>,
     ) -> Result<OauthClient, OauthError>;
 
     /// Removes a registration (RFC 7592 §2.3).
     async fn unregister(&self, client: &OauthClient) -> Result<(), OauthError>;
 
     /// Where a person agrees, and what has to be remembered until they come back. `state` is made by the caller.
+    ///
+    /// Where the server says which scopes it knows, `offline_access` is asked for if it is among them, and only then.
     fn begin(
         &self,
         ask: AuthorizationAsk,
@@ -68,15 +78,32 @@ pub trait AuthorizationServers: Send + Sync {
     ) -> Result<(), OauthError>;
 }
 
+/// How long asking the token endpoint lasts at most. Whoever holds a lease asks only while it lasts longer.
+pub const ASK_LASTS: Duration = Duration::seconds(30);
+
 /// What is to be opened: the connector's own words about it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OauthTarget {
+    /// How the connector says that it is authorized.
+    pub flow: AuthorizationFlow,
     /// Where the connector says that authorization happens, its placeholders filled in.
     pub config: AuthConfig,
     /// The protected resource, where it says itself who guards it (RFC 9728).
     pub resource: Option<Url>,
     /// The challenge that the resource answered with, if it was asked already (RFC 9728 §5.1).
     pub challenge: Option<String>,
+}
+
+/// What was found out about how a target is opened.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Discovery {
+    /// Who guards it.
+    pub server: AuthorizationServer,
+    /// What it is called there (RFC 8707), if it is a protected resource.
+    pub resource: Option<String>,
+    /// What to ask for: what the challenge asks for, else what the connector says, else what the resource says. Empty: the
+    /// server decides.
+    pub scopes: BTreeSet<String>,
 }
 
 /// What a person is asked for.
@@ -134,6 +161,8 @@ pub struct TokenReply {
     pub status: u16,
     /// The body.
     pub body: Secret<Vec<u8>>,
+    /// How long it asks to be left alone, in seconds.
+    pub retry_after: Option<u64>,
 }
 
 /// Why an authorization server did not do as asked.
