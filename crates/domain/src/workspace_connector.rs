@@ -15,8 +15,8 @@ pub use retention::{InvalidRetention, Missing, Retention, RetentionDays};
 pub use status::{Event, Health, Readiness, RunEnd, Status, UnexpectedEvent};
 
 use crate::{
-    Attribute, ConnectorId, ConnectorTypeKey, CursorType, Name, PersonId, Resource, ResourceType,
-    Revision, StreamName, Visible, WorkspaceConnectorId, WorkspaceId, ports::Sealed,
+    Attribute, ConnectorId, ConnectorTypeKey, CursorType, Direction, Name, PersonId, Resource,
+    ResourceType, Revision, StreamName, Visible, WorkspaceConnectorId, WorkspaceId, ports::Sealed,
 };
 
 /// One activation of a connector in a workspace: settings, sealed credentials, status.
@@ -78,7 +78,7 @@ pub struct SealedSecrets {
 }
 
 /// How a stream is synced.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StreamSettings {
     /// Which stream; none speaks for all that are not named.
@@ -211,6 +211,11 @@ impl WorkspaceConnector {
     /// brings records in.
     pub fn pushes(&self) -> impl Iterator<Item = (&StreamName, &StreamSource)> {
         self.streams.iter().filter_map(|it| Some((it.stream.as_ref()?, it.source.as_ref()?)))
+    }
+
+    /// Whether it brings records in or pushes them out.
+    pub fn direction(&self) -> Direction {
+        if self.pushes().next().is_some() { Direction::Output } else { Direction::Input }
     }
 
     /// Whether it shows `stream`. Streams of a database are called `schema.table`; others are in no schema, and so in all.

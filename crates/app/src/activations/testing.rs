@@ -53,11 +53,7 @@ impl Activations {
         let stored = settings.open(&activation)?;
         let is_as_kept = overrides.is_empty();
         let merged = definition.manifest.config_schema.merge(&stored, overrides);
-        let direction = match activation.pushes().next() {
-            Some(_) => Direction::Output,
-            None => Direction::Input,
-        };
-        let workspace = activation.workspace_id;
+        let (workspace, direction) = (activation.workspace_id, activation.direction());
         let checked = self.check(workspace, direction, definition, merged).await;
         if checked.ok && is_as_kept && activation.status == Status::Error {
             self.mend(call, id).await?;
