@@ -21,7 +21,7 @@ pub use outbound::{
     Limits, Outbound, OutboundBody, OutboundError, OutboundRequest, OutboundResponse,
 };
 pub use run_queue::RunQueue;
-pub use schedules::{DueSchedule, ScheduleStore, Turn, TurnTaken};
+pub use schedules::{DueSchedule, ScheduleStore, Timing, Turn, TurnTaken};
 pub use snapshots::{Snapshot, Snapshots};
 pub use store::{AccessStore, CatalogStore, Change, Store, StoreError};
 pub use syncs::{Demand, MarkMoved, SyncStore};
