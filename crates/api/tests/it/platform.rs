@@ -243,6 +243,7 @@ fn app(
             db.workspace_connectors(),
             Arc::clone(&filters),
             Arc::clone(&sources),
+            db.syncs(),
             world(),
         )),
         filters,
