@@ -1,7 +1,7 @@
 //! Tests of activations: their life, their settings and their secrets.
 
 use linkspan_domain::{
-    AuthorizationFlow, Availability, Direction, Missing, Problem, ResourceType, Role, SchemaPolicy,
+    AuthorizationFlow, Availability, Direction, Missing, Problem, ResourceType, Role,
     StreamSettings, StreamSource, WorkspaceConnector,
     ports::{Change, KeyId, StoreError},
 };
@@ -359,15 +359,8 @@ async fn where_records_are_written_nothing_needs_to_be_read() {
     let source = StreamSource { workspace_connector_id: id(31), stream: "orders".parse().unwrap() };
     let push = StreamSettings {
         stream: Some("orders".parse().unwrap()),
-        cursor_column: None,
-        cursor_type: None,
-        cursor_after: None,
-        primary_key: Vec::new(),
-        lag: None,
-        schema_policy: SchemaPolicy::Evolve,
-        missing: Missing::Delete,
-        retention_days: None,
         source: Some(source),
+        ..StreamSettings::default()
     };
     for (streams, direction, ok) in
         [(Vec::new(), Direction::Input, false), (vec![push], Direction::Output, true)]
