@@ -1,13 +1,13 @@
 //! Between a source and the store: batches in, checkpoints' worth of rows out.
 //!
 //! Reading, encoding and storing go on at the same time. Two pieces of memory go round: while one is stored, the other is
-//! filled; a source that is faster than the store waits.
+//! filled, and sent ahead where the store takes it; a source that is faster than the store waits.
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt};
 use linkspan_domain::Cursor;
-use linkspan_sdk::{Batch, BatchStream, Failure, Rejected, Rows};
+use linkspan_sdk::{Batch, BatchStream, Failure, Load, RecordStore, Rejected, Rows, SentAhead};
 use tokio::{
     sync::mpsc::{self, Receiver, Sender},
     task::spawn_blocking,
@@ -21,6 +21,8 @@ use crate::{SyncError, notes::Notes, stage::Stage};
 #[derive(Debug, Default)]
 pub(crate) struct Piece {
     pub(crate) rows: Rows,
+    /// The rows, where the database has them already.
+    pub(crate) ahead: Option<Box<dyn SentAhead>>,
     pub(crate) rejected: Vec<Rejected>,
     /// The keys of records that are to be kept no longer.
     pub(crate) gone: HashSet<String>,
@@ -51,12 +53,23 @@ pub(crate) fn silent() -> Failure {
     Failure::Unavailable { system: "the system".to_owned(), source: None }
 }
 
+/// Where the pieces go, as far as is known.
+pub(crate) struct Destination {
+    pub(crate) records: Arc<dyn RecordStore>,
+    pub(crate) load: Load,
+}
+
+/// Memory that can be filled again, and the load after what was in it is stored.
+struct Emptied {
+    rows: Rows,
+    load: Load,
+}
+
 /// A read whose batches are being encoded. Dropping it ends both.
 pub(crate) struct Encoding {
     /// What is ready to be stored.
     full: Receiver<Piece>,
-    /// Memory that can be filled again.
-    free: Sender<Piece>,
+    free: Sender<Emptied>,
     task: AbortOnDropHandle<Result<(), SyncError>>,
 }
 
@@ -66,15 +79,16 @@ pub(crate) fn encode(
     stage: Stage,
     limits: PieceLimits,
     stall: Duration,
+    to: Destination,
 ) -> Encoding {
     let (passed_on, full) = mpsc::channel(1);
     let (free, mut returned) = mpsc::channel(2);
-    let mut encoding = Run { stage: Some(stage), limits, stall, passed_on };
-    let task = tokio::spawn(async move { encoding.all(batches, &mut returned).await });
     for _ in 0..2 {
         // There is room for both.
-        let _ = free.try_send(Piece::default());
+        let _ = free.try_send(Emptied { rows: Rows::default(), load: to.load.clone() });
     }
+    let mut encoding = Run { stage: Some(stage), limits, stall, to, passed_on };
+    let task = tokio::spawn(async move { encoding.all(batches, &mut returned).await });
     Encoding { full, free, task: AbortOnDropHandle::new(task) }
 }
 
@@ -84,11 +98,11 @@ impl Encoding {
         self.full.recv().await
     }
 
-    /// Takes a piece back whose rows are stored.
-    pub(crate) fn reuse(&self, mut rows: Rows) {
+    /// Takes the memory of rows back that are stored, which made `load` what it is.
+    pub(crate) fn reuse(&self, mut rows: Rows, load: Load) {
         rows.clear();
         // There is room for it, unless nobody fills it any more.
-        let _ = self.free.try_send(Piece { rows, ..Piece::default() });
+        let _ = self.free.try_send(Emptied { rows, load });
     }
 
     /// Whether everything was read. To be asked after the last piece.
@@ -105,6 +119,7 @@ struct Run {
     stage: Option<Stage>,
     limits: PieceLimits,
     stall: Duration,
+    to: Destination,
     passed_on: Sender<Piece>,
 }
 
@@ -112,9 +127,9 @@ impl Run {
     async fn all(
         &mut self,
         mut batches: BatchStream,
-        returned: &mut Receiver<Piece>,
+        returned: &mut Receiver<Emptied>,
     ) -> Result<(), SyncError> {
-        let mut piece = returned.recv().await.ok_or(SyncError::Cancelled)?;
+        let mut piece = self.empty(returned).await?;
         let mut due = None;
         loop {
             let next = timeout(self.stall, batches.next());
@@ -157,17 +172,30 @@ impl Run {
 
     /// Passes a piece on, and gets another.
     async fn exchange(
-        &self,
+        &mut self,
         piece: Piece,
-        returned: &mut Receiver<Piece>,
+        returned: &mut Receiver<Emptied>,
     ) -> Result<Piece, SyncError> {
         self.pass_on(piece).await?;
-        returned.recv().await.ok_or(SyncError::Cancelled)
+        self.empty(returned).await
     }
 
-    async fn pass_on(&self, piece: Piece) -> Result<(), SyncError> {
+    /// Waits for a piece to fill.
+    async fn empty(&mut self, returned: &mut Receiver<Emptied>) -> Result<Piece, SyncError> {
+        let Emptied { rows, load } = returned.recv().await.ok_or(SyncError::Cancelled)?;
+        self.to.load = load;
+        Ok(Piece { rows, ..Piece::default() })
+    }
+
+    /// Passes a piece on to be stored, and its rows to the database before it is its turn.
+    async fn pass_on(&self, mut piece: Piece) -> Result<(), SyncError> {
         if piece.is_empty() {
             return Ok(());
+        }
+        if !piece.rows.is_empty() {
+            let Destination { records, load } = &self.to;
+            let sent = records.send_ahead(load, &piece.rows).await;
+            piece.ahead = sent.map_err(SyncError::Store)?;
         }
         self.passed_on.send(piece).await.map_err(|_| SyncError::Cancelled)
     }

@@ -59,7 +59,7 @@ pub use pushdown::{Pushed, Statement};
 pub use ranges::ranges;
 pub use record_store::{
     Checkpoint, Committed, Finish, Held, HeldRun, Load, LoadPart, Opening, QuarantineQuery,
-    Quarantined, Record, RecordQuery, RecordStore, Rejected, StreamCounts,
+    Quarantined, Record, RecordQuery, RecordStore, Rejected, SentAhead, StreamCounts,
 };
 pub use rows::{ContentHash, Row, Rows};
 pub use schema::{config_schema, schema_of};

@@ -1,5 +1,7 @@
 //! Keeping records.
 
+use std::fmt;
+
 use async_trait::async_trait;
 use linkspan_domain::{
     Condition, Cursor, Deleted, Fence, Retention, RunCounts, StreamMemory, StreamName,
@@ -49,6 +51,16 @@ pub trait RecordStore: Send + Sync {
     /// Keeps some records and how far the reading has come.
     async fn commit(&self, checkpoint: &Checkpoint) -> Result<Committed, StoreError>;
 
+    /// Sends the rows of the next commit of `load` to the database while the one before is still at work. `None` if that would gain
+    /// nothing, or take what commits need.
+    async fn send_ahead(
+        &self,
+        _load: &Load,
+        _rows: &Rows,
+    ) -> Result<Option<Box<dyn SentAhead>>, StoreError> {
+        Ok(None)
+    }
+
     /// The parts of a full load that are still to be read; `None` if it is read in one go. What the run plans first counts: a run that
     /// is taken over goes on with that, whatever it `proposes` then.
     async fn plan_parts(
@@ -83,6 +95,13 @@ pub trait RecordStore: Send + Sync {
         &self,
         activation: WorkspaceConnectorId,
     ) -> Result<Vec<StreamCounts>, StoreError>;
+}
+
+/// Rows that the database has before their commit begins. Dropping it takes them back.
+#[async_trait]
+pub trait SentAhead: fmt::Debug + Send + Sync {
+    /// Does what [`RecordStore::commit`] does, for a checkpoint of exactly these rows.
+    async fn commit(self: Box<Self>, checkpoint: &Checkpoint) -> Result<Committed, StoreError>;
 }
 
 /// That a worker holds a run: without the newest token nothing can be written for it.

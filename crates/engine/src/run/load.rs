@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Ordering,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use futures_util::{StreamExt, stream};
@@ -16,7 +16,7 @@ use crate::{
     Connection, RunEvent, StreamPlan, SyncError,
     filter::RowFilter,
     notes::Notes,
-    pipeline::{Encoding, Piece, PieceLimits, encode},
+    pipeline::{Destination, Encoding, Piece, PieceLimits, encode},
     stage::{Filtered, Stage},
 };
 
@@ -211,7 +211,9 @@ impl<'a> StreamLoad<'a> {
             bytes: limits.checkpoint_bytes,
             age: limits.checkpoint_age,
         };
-        let encoding = encode(self.batches(attempt, part), stage, pieces, limits.stall);
+        let records = Arc::clone(&run.engine.records);
+        let to = Destination { records, load: load.clone() };
+        let encoding = encode(self.batches(attempt, part), stage, pieces, limits.stall, to);
         let floor = self.plan.mark(attempt.state.as_ref());
         let load = self.store(load, encoding, floor).await?;
         if let Some(part) = part {
@@ -239,7 +241,7 @@ impl<'a> StreamLoad<'a> {
     ) -> Result<Load, Halt> {
         let run = self.run;
         while let Some(piece) = run.signals.interrupt(encoding.next()).await? {
-            let Piece { rows, rejected, gone, notes, mark } = piece;
+            let Piece { rows, ahead, rejected, gone, notes, mark } = piece;
             self.tally().notes.merge(notes);
             let gone = gone.into_iter().collect();
             // A read that began before the mark does not take it back.
@@ -251,12 +253,15 @@ impl<'a> StreamLoad<'a> {
             let (pushed, now) = (RunCounts::default(), run.engine.world.now());
             let released = Vec::new();
             let checkpoint = Checkpoint { load, rows, rejected, released, gone, mark, pushed, now };
-            let committed = run.engine.records.commit(&checkpoint).await;
+            let committed = match ahead {
+                Some(ahead) => ahead.commit(&checkpoint).await,
+                None => run.engine.records.commit(&checkpoint).await,
+            };
             let committed = committed.map_err(SyncError::Store)?;
             let counts = self.committed(&checkpoint, committed.counts);
             load = checkpoint.load;
             load.held = committed.held;
-            encoding.reuse(checkpoint.rows);
+            encoding.reuse(checkpoint.rows, load.clone());
             let (stream, mark) = (load.stream.clone(), checkpoint.mark.map(|it| it.to_string()));
             run.tell(&RunEvent::Advanced { stream, counts, mark });
             run.weigh(&load.stream, &counts)?;

@@ -5,17 +5,20 @@ mod copy;
 mod lookup;
 mod swap;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use linkspan_domain::{Condition, RunCounts, SyncMode, WorkspaceConnectorId, ports::StoreError};
 use linkspan_sdk::{
     ChangesQuery, Checkpoint, Committed, FeedPage, FeedQuery, Finish, Held, HeldRun, Load,
     LoadPart, Opening, QuarantineQuery, Quarantined, Record, RecordChange, RecordQuery,
-    RecordSearch, RecordStore, SearchPage, StreamCounts,
+    RecordSearch, RecordStore, Rows, SearchPage, SentAhead, StreamCounts,
 };
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::{
-    commit::Commit,
+    commit::{Commit, Sent},
     swap::{discard, swap},
 };
 use super::{
@@ -30,11 +33,32 @@ use crate::{database::Database, error::sqlx_error, session::Session};
 pub(crate) struct PostgresRecords {
     db: Database,
     pool: PgPool,
+    /// The connections on which rows may be sent ahead. They wait for other commits, so some must be left for those.
+    ahead: Arc<Semaphore>,
 }
 
 impl PostgresRecords {
-    pub(crate) const fn new(db: Database, pool: PgPool) -> Self {
-        Self { db, pool }
+    pub(crate) fn new(db: Database, pool: PgPool) -> Self {
+        let half = pool.options().get_max_connections() / 2;
+        let ahead = Arc::new(Semaphore::new(half as usize));
+        Self { db, pool, ahead }
+    }
+}
+
+/// Rows in a table of their own, in the transaction that is to commit them.
+#[derive(Debug)]
+struct Ahead {
+    tx: Transaction<'static, Postgres>,
+    pool: PgPool,
+    sent: Sent,
+    _seat: OwnedSemaphorePermit,
+}
+
+#[async_trait]
+impl SentAhead for Ahead {
+    async fn commit(self: Box<Self>, checkpoint: &Checkpoint) -> Result<Committed, StoreError> {
+        let Self { tx, pool, sent, _seat } = *self;
+        commit(tx, &pool, checkpoint, Some(sent)).await
     }
 }
 
@@ -61,36 +85,26 @@ impl RecordStore for PostgresRecords {
     }
 
     async fn commit(&self, checkpoint: &Checkpoint) -> Result<Committed, StoreError> {
-        let load = &checkpoint.load;
         let mut tx = self.pool.begin().await.map_err(sqlx_error)?;
-        let row = lock(&mut tx, load.run, load.activation, load.stream.as_str()).await?;
-        let generation = row.generation_of(load)?;
-        let mut commit = Commit {
-            tx: &mut tx,
-            row: &row,
-            load,
-            generation,
-            now: checkpoint.now,
-            aside: Vec::new(),
+        let sent = match checkpoint.load.held {
+            Held::Versions => Some(Sent::all(&mut tx, &checkpoint.rows).await?),
+            Held::Nothing | Held::Anything => None,
         };
-        let rows = &checkpoint.rows;
-        let (plan, held) = match load.held {
-            Held::Nothing => match commit.add_all(rows).await? {
-                Some(plan) => (plan, Held::Nothing),
-                None => (commit.merge(rows).await?, Held::Anything),
-            },
-            Held::Versions => commit.overwrite(rows).await?.with_held_next(load.mode),
-            Held::Anything => commit.merge(rows).await?.with_held_next(load.mode),
-        };
-        let aside = commit.set_aside(&checkpoint.rejected).await?;
-        commit.release(&checkpoint.released).await?;
-        let deleted = commit.bury(&checkpoint.gone).await?;
-        let counts = RunCounts { deleted, ..plan.counts(&checkpoint.rows, aside) };
-        let counts = counts.plus(checkpoint.pushed);
-        let advance = row.advance(load, &plan, deleted, generation);
-        let session = Session::postgres(tx, &self.pool);
-        lifecycle::commit(session, &row, checkpoint, &advance, &counts).await?;
-        Ok(Committed { counts, held })
+        commit(tx, &self.pool, checkpoint, sent).await
+    }
+
+    async fn send_ahead(
+        &self,
+        load: &Load,
+        rows: &Rows,
+    ) -> Result<Option<Box<dyn SentAhead>>, StoreError> {
+        if load.held != Held::Versions {
+            return Ok(None);
+        }
+        let Ok(seat) = Arc::clone(&self.ahead).try_acquire_owned() else { return Ok(None) };
+        let mut tx = self.pool.begin().await.map_err(sqlx_error)?;
+        let sent = Sent::all(&mut tx, rows).await?;
+        Ok(Some(Box::new(Ahead { tx, pool: self.pool.clone(), sent, _seat: seat })))
     }
 
     async fn plan_parts(
@@ -154,6 +168,37 @@ impl RecordStore for PostgresRecords {
     ) -> Result<Vec<StreamCounts>, StoreError> {
         reading::counts(&self.db.read().await?, activation).await
     }
+}
+
+/// Commits a checkpoint whose rows may have been sent already.
+async fn commit(
+    mut tx: Transaction<'static, Postgres>,
+    pool: &PgPool,
+    checkpoint: &Checkpoint,
+    sent: Option<Sent>,
+) -> Result<Committed, StoreError> {
+    let Checkpoint { load, rows, .. } = checkpoint;
+    let row = lock(&mut tx, load.run, load.activation, load.stream.as_str()).await?;
+    let generation = row.generation_of(load)?;
+    let now = checkpoint.now;
+    let mut commit = Commit { tx: &mut tx, row: &row, load, generation, now, aside: Vec::new() };
+    let (plan, held) = match (sent, load.held) {
+        (Some(sent), _) => commit.overwrite(rows, sent).await?.with_held_next(load.mode),
+        (None, Held::Nothing) => match commit.add_all(rows).await? {
+            Some(plan) => (plan, Held::Nothing),
+            None => (commit.merge(rows).await?, Held::Anything),
+        },
+        (None, _) => commit.merge(rows).await?.with_held_next(load.mode),
+    };
+    let aside = commit.set_aside(&checkpoint.rejected).await?;
+    commit.release(&checkpoint.released).await?;
+    let deleted = commit.bury(&checkpoint.gone).await?;
+    let counts = RunCounts { deleted, ..plan.counts(rows, aside) };
+    let counts = counts.plus(checkpoint.pushed);
+    let advance = row.advance(load, &plan, deleted, generation);
+    let session = Session::postgres(tx, pool);
+    lifecycle::commit(session, &row, checkpoint, &advance, &counts).await?;
+    Ok(Committed { counts, held })
 }
 
 async fn lock(

@@ -1,10 +1,12 @@
 //! What a full load goes on with, and what it leaves, over both databases.
 
+use std::collections::HashSet;
+
 use linkspan_domain::{
     Condition, ConnectorTypeKey, Cursor, Place, Retention, RunEnd, StreamMemory, SyncLogId,
     SyncMode, ports::StoreError,
 };
-use linkspan_sdk::{Finish, HeldRun, LoadPart, Rejected};
+use linkspan_sdk::{Checkpoint, Committed, Finish, HeldRun, Load, LoadPart, Rejected, SentAhead};
 use linkspan_testkit::fixtures::EPOCH;
 use serde_json::json;
 
@@ -15,6 +17,7 @@ use crate::{
 
 on_both! {
     many_versions_are_written_over_what_is_there
+    rows_sent_ahead_are_stored_by_their_commit_and_by_nothing_else
     a_load_on_another_basis_begins_anew_and_so_does_its_plan
     the_mark_goes_with_its_place
     who_read_a_stream_in_full_is_known
@@ -164,4 +167,50 @@ async fn many_versions_are_written_over_what_is_there(url: &str) {
     let revived = commit(0, 4_000, 4, &[]).await;
     assert_eq!(revived, (2_001, 1_999, 0), "one of the two that were gone had not changed");
     assert_eq!(bench.syncs.streams(bench.activation.id).await.unwrap()[0].records, 7_000);
+}
+
+async fn rows_sent_ahead_are_stored_by_their_commit_and_by_nothing_else(url: &str) {
+    let bench = Bench::new(url).await;
+    let mut load = bench.incremental().await;
+    let of = |load: &Load, version: u32| {
+        let rows: Vec<_> =
+            (0..2_000).map(|it| (it.to_string(), format!("{{\"v\":{version}}}"))).collect();
+        let rows: Vec<_> = rows.iter().map(|(key, text)| (key.as_str(), text.as_str())).collect();
+        checkpoint(load, &rows)
+    };
+    let stored =
+        async || bench.seen().await.into_iter().map(|(_, row)| row).collect::<HashSet<_>>();
+    for version in [1, 2, 3] {
+        assert!(bench.records.send_ahead(&load, &of(&load, version).rows).await.unwrap().is_none());
+        load.held = bench.records.commit(&of(&load, version)).await.unwrap().held;
+    }
+
+    let (forgotten, next, last) = (of(&load, 9), of(&load, 5), of(&load, 6));
+    let between = of(&load, 4);
+    let ahead = bench.records.send_ahead(&load, &forgotten.rows).await.unwrap();
+    assert_eq!(ahead.is_some(), url.starts_with("postgres"), "only that gains by it");
+    drop(ahead);
+    let ahead = bench.records.send_ahead(&load, &next.rows).await.unwrap();
+    assert_eq!(stored().await, HashSet::from(["{\"v\":3}".to_owned()]));
+    assert_eq!(did(bench.records.commit(&between).await.unwrap().counts), (2_000, 0, 0));
+    let committed = commit_sent(&bench, ahead, &next).await.unwrap();
+    assert_eq!(did(committed.counts), (2_000, 0, 0));
+    assert_eq!(stored().await, HashSet::from(["{\"v\":5}".to_owned()]));
+
+    let ahead = bench.records.send_ahead(&load, &last.rows).await.unwrap();
+    bench.take(load.run.id, Bench::at(1) + LEASE).await;
+    let refused = commit_sent(&bench, ahead, &last).await;
+    assert!(matches!(refused, Err(StoreError::Stale)), "{refused:?}");
+    assert_eq!(stored().await, HashSet::from(["{\"v\":5}".to_owned()]));
+}
+
+async fn commit_sent(
+    bench: &Bench,
+    ahead: Option<Box<dyn SentAhead>>,
+    checkpoint: &Checkpoint,
+) -> Result<Committed, StoreError> {
+    match ahead {
+        Some(ahead) => ahead.commit(checkpoint).await,
+        None => bench.records.commit(checkpoint).await,
+    }
 }

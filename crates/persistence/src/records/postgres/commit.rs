@@ -28,6 +28,23 @@ pub(super) struct Commit<'a> {
     pub(super) aside: Vec<Rejected>,
 }
 
+/// Rows that are in a table of their own, which the transaction sees until it ends.
+#[derive(Debug)]
+pub(super) struct Sent {
+    unique: Unique,
+    /// Those that the database refused, and why.
+    culprits: Vec<(usize, String)>,
+}
+
+impl Sent {
+    /// Sends all rows there, each key once.
+    pub(super) async fn all(tx: &mut PgConnection, rows: &Rows) -> Result<Self, StoreError> {
+        let unique = Unique::of(rows);
+        let culprits = stage(tx, rows, &unique.indices).await?;
+        Ok(Self { unique, culprits })
+    }
+}
+
 impl Commit<'_> {
     /// Adds all rows, unless one of them is there already.
     pub(super) async fn add_all(&mut self, rows: &Rows) -> Result<Option<Plan>, StoreError> {
@@ -74,9 +91,8 @@ impl Commit<'_> {
 
     /// Writes the rows of an incremental load over what is there, without a look: for loads of which most rows changed. Those
     /// that did not are locked for it, which costs more than the look.
-    pub(super) async fn overwrite(&mut self, rows: &Rows) -> Result<Plan, StoreError> {
-        let unique = Unique::of(rows);
-        let culprits = self.stage(rows, &unique.indices).await?;
+    pub(super) async fn overwrite(&mut self, rows: &Rows, sent: Sent) -> Result<Plan, StoreError> {
+        let Sent { unique, culprits } = sent;
         let (written, appearing): (i64, i64) = sqlx::query_as(OVERWRITE)
             .bind(self.row.pk)
             .bind(self.row.run_pk)
@@ -99,16 +115,6 @@ impl Commit<'_> {
         })
     }
 
-    /// Copies rows into a table of their own. Answers which the database refused.
-    async fn stage(
-        &mut self,
-        rows: &Rows,
-        indices: &[usize],
-    ) -> Result<Vec<(usize, String)>, StoreError> {
-        sqlx::raw_sql(CHANGED).execute(&mut *self.tx).await.map_err(sqlx_error)?;
-        copy(self.tx, &Target::Changed, rows, indices).await.map_err(failed)
-    }
-
     /// Copies rows into a table of their own, and runs a statement that takes them on from there.
     async fn take_on(
         &mut self,
@@ -116,7 +122,7 @@ impl Commit<'_> {
         indices: &[usize],
         statement: &'static str,
     ) -> Result<Vec<(usize, String)>, StoreError> {
-        let culprits = self.stage(rows, indices).await?;
+        let culprits = stage(self.tx, rows, indices).await?;
         sqlx::query(statement)
             .bind(self.row.pk)
             .bind(self.row.run_pk)
@@ -243,6 +249,16 @@ impl Commit<'_> {
             now: self.now,
         })
     }
+}
+
+/// Copies rows into a table of their own. Answers which the database refused.
+async fn stage(
+    tx: &mut PgConnection,
+    rows: &Rows,
+    indices: &[usize],
+) -> Result<Vec<(usize, String)>, StoreError> {
+    sqlx::raw_sql(CHANGED).execute(&mut *tx).await.map_err(sqlx_error)?;
+    copy(tx, &Target::Changed, rows, indices).await.map_err(failed)
 }
 
 const CHANGED: &str = "\
