@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     ops::ControlFlow,
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -32,6 +33,9 @@ use crate::{
 
 /// How long stopping a statement may take.
 const STOPPING: Duration = Duration::from_secs(5);
+
+/// How long a statement that is to stop may still be at work before the server is told again.
+const AGAIN: Duration = Duration::from_millis(200);
 
 /// After how many steps of its machine SQLite is asked whether a statement takes too long.
 const STEPS: i32 = 10_000;
@@ -267,18 +271,27 @@ async fn stoppable(
     );
     let begun = sqlx::raw_sql(AssertSqlSafe(opening)).fetch_one(&mut **transaction).await?;
     let process: i32 = begun.try_get(0)?;
+    let mut rows = pin!(postgres(statement).fetch_all(&mut **transaction));
     select! {
-        rows = postgres(statement).fetch_all(&mut **transaction) => rows,
-        () = given_up.closed() => {
-            match timeout(STOPPING, stop(&server, process)).await {
-                Ok(Ok(())) => {}
-                // It goes on until its limit.
-                Ok(Err(error)) => tracing::debug!(%error, "a statement could not be stopped"),
-                Err(_) => tracing::debug!("a statement could not be stopped in time"),
-            }
-            Err(abandoned())
-        }
+        rows = &mut rows => return rows,
+        () = given_up.closed() => {}
     }
+    let stopping = async {
+        loop {
+            stop(&server, process).await?;
+            // One that the server had not begun with is not stopped by that.
+            if timeout(AGAIN, &mut rows).await.is_ok() {
+                return Ok::<_, sqlx::Error>(());
+            }
+        }
+    };
+    match timeout(STOPPING, stopping).await {
+        Ok(Ok(())) => {}
+        // It goes on until its limit.
+        Ok(Err(error)) => tracing::debug!(%error, "a statement could not be stopped"),
+        Err(_) => tracing::debug!("a statement could not be stopped in time"),
+    }
+    Err(abandoned())
 }
 
 fn abandoned() -> sqlx::Error {
