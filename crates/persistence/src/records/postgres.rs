@@ -51,13 +51,13 @@ struct Ahead {
     tx: Transaction<'static, Postgres>,
     pool: PgPool,
     sent: Sent,
-    _seat: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
 #[async_trait]
 impl SentAhead for Ahead {
     async fn commit(self: Box<Self>, checkpoint: &Checkpoint) -> Result<Committed, StoreError> {
-        let Self { tx, pool, sent, _seat } = *self;
+        let Self { tx, pool, sent, _permit } = *self;
         commit(tx, &pool, checkpoint, Some(sent)).await
     }
 }
@@ -101,10 +101,10 @@ impl RecordStore for PostgresRecords {
         if load.held != Held::Versions {
             return Ok(None);
         }
-        let Ok(seat) = Arc::clone(&self.ahead).try_acquire_owned() else { return Ok(None) };
+        let Ok(permit) = Arc::clone(&self.ahead).try_acquire_owned() else { return Ok(None) };
         let mut tx = self.pool.begin().await.map_err(sqlx_error)?;
         let sent = Sent::all(&mut tx, rows).await?;
-        Ok(Some(Box::new(Ahead { tx, pool: self.pool.clone(), sent, _seat: seat })))
+        Ok(Some(Box::new(Ahead { tx, pool: self.pool.clone(), sent, _permit: permit })))
     }
 
     async fn plan_parts(
