@@ -6,8 +6,11 @@
 
 mod dialect;
 mod infer;
+mod memory;
 mod read;
 mod scan;
+
+use std::sync::Arc;
 
 use linkspan_domain::{FieldKind, StreamField, StreamName, StreamSpec};
 use linkspan_sdk::{BatchLimits, BatchSink, CheckOutcome, Failure, ReadRequest};
@@ -17,6 +20,7 @@ use self::scan::{Column, Layout};
 pub(crate) use self::{
     dialect::{Dialect, Format},
     infer::Seen,
+    memory::{FileState, LastLayout},
     scan::{Row, Rows, names},
 };
 use crate::format::{found, text::Text};
@@ -31,7 +35,12 @@ pub(crate) struct Table {
     pub(crate) limit: u64,
     dialect: Dialect,
     primary_key: Vec<String>,
+    /// Where its layout is kept as long as it stays in this state.
+    memory: Option<(Arc<LastLayout>, FileState)>,
 }
+
+/// The batches of a file of which only the columns were asked for: no larger than any reader wants them.
+const BATCH: BatchLimits = BatchLimits { rows: 2_500, bytes: 2 * 1024 * 1024 };
 
 impl Table {
     /// The table in `file`, written as `format` says.
@@ -42,7 +51,13 @@ impl Table {
         format: &Format,
     ) -> Result<Self, Failure> {
         let primary_key = format.primary_key.clone();
-        Ok(Self { name, file, limit, dialect: format.dialect()?, primary_key })
+        Ok(Self { name, file, limit, dialect: format.dialect()?, primary_key, memory: None })
+    }
+
+    /// It, which need not be looked through again as long as the file is in `state`.
+    pub(crate) fn remembered_by(mut self, last: Arc<LastLayout>, state: Option<FileState>) -> Self {
+        self.memory = state.map(|state| (last, state));
+        self
     }
 
     /// Looks at the names of the columns, at the beginning of the file alone.
@@ -54,7 +69,7 @@ impl Table {
 
     /// What the table offers as a stream.
     pub(crate) async fn spec(&mut self) -> Result<StreamSpec, Failure> {
-        let layout = self.layout(BatchLimits::default()).await?;
+        let layout = self.layout(BATCH).await?;
         self.spec_of(&layout.columns)
     }
 
@@ -72,9 +87,17 @@ impl Table {
         read::read(&mut self, &layout, &spec, request.mode, out).await
     }
 
-    async fn layout(&mut self, limits: BatchLimits) -> Result<Layout, Failure> {
+    async fn layout(&mut self, limits: BatchLimits) -> Result<Arc<Layout>, Failure> {
         let dialect = self.dialect.clone();
-        scan::layout(self.text().await?, &dialect, limits).await
+        let known = self.memory.as_ref().and_then(|(last, it)| last.of(it, &dialect, limits));
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let layout = Arc::new(scan::layout(self.text().await?, &dialect, limits).await?);
+        if let Some((last, state)) = &self.memory {
+            last.keep(state.clone(), dialect, Arc::clone(&layout));
+        }
+        Ok(layout)
     }
 
     /// The text of the file, from its beginning.

@@ -34,7 +34,7 @@ const fn yes() -> bool {
 }
 
 /// How a table is written down, as readers take it.
-#[derive(Clone)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Dialect {
     /// None is to be found out.
     pub(super) delimiter: Option<u8>,

@@ -12,6 +12,8 @@ use crate::format::text::Text;
 
 /// What the first pass finds out about a table.
 pub(super) struct Layout {
+    /// What the batches keep to.
+    pub(super) limits: BatchLimits,
     pub(super) delimiter: u8,
     pub(super) columns: Vec<Column>,
     /// Where the first row begins, in bytes of text.
@@ -87,7 +89,7 @@ pub(super) async fn layout(
     }
     let kinds = seen.into_iter().map(Seen::kind);
     let columns = names.into_iter().zip(kinds).map(|(name, kind)| Column { name, kind }).collect();
-    Ok(Layout { delimiter: rows.delimiter, columns, begin, extents })
+    Ok(Layout { limits, delimiter: rows.delimiter, columns, begin, extents })
 }
 
 /// Takes note of what `row` holds, and answers how many bytes that is.

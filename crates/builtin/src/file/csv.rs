@@ -1,5 +1,7 @@
 //! A CSV file, uploaded or in a folder that the operator opened.
 
+use std::sync::Arc;
+
 use linkspan_domain::Category;
 use linkspan_sdk::{
     BatchSink, CheckOutcome, ConnectorType, Cx, Discovered, Failure, ReadRequest, Source,
@@ -10,7 +12,7 @@ use semver::Version;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::delimited::{Format, Table, stream_name};
+use crate::delimited::{FileState, Format, LastLayout, Table, stream_name};
 
 pub(crate) struct Csv;
 
@@ -22,7 +24,7 @@ impl ConnectorType for Csv {
     const TAGS: &'static [&'static str] = &["file", "upload", "tsv", "delimited"];
     const IS_QUERYABLE: bool = true;
     type Settings = Settings;
-    type Shared = ();
+    type Shared = LastLayout;
 
     fn source() -> Option<SourceEntry<Self>> {
         Some(source::<Self>())
@@ -78,16 +80,22 @@ async fn open(cx: &Cx<Csv>) -> Result<Table, Failure> {
     }
     let file_name = local.path.file_name().and_then(|it| it.to_str()).unwrap_or_default();
     let text = limit.saturating_mul(EXPANSION);
-    Table::new(stream_name(file_name)?, local.file, text, format)
+    let (name, state) = (stream_name(file_name)?, FileState::of(&local).await);
+    let table = Table::new(name, local.file, text, format)?;
+    Ok(table.remembered_by(Arc::clone(&cx.shared), state))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, sync::Arc};
+    use std::{
+        fs,
+        sync::Arc,
+        time::{Duration, SystemTime},
+    };
 
     use arrow_array::RecordBatch;
     use async_compression::tokio::write::GzipEncoder;
-    use futures_util::StreamExt;
+    use futures_util::{StreamExt, TryStreamExt};
     use linkspan_domain::{Cursor, CursorType, FieldKind, StreamField};
     use linkspan_sdk::{
         Batch, BatchLimits, CursorSpec, Definition, Environment, FileAccess, OpenHosts, ReadMode,
@@ -186,6 +194,33 @@ mod tests {
         assert_eq!(rows.as_array().unwrap().len(), 50_001);
         assert_eq!(rows[7], json!({ "id": "7" }));
         assert_eq!(rows[50_000], json!({ "id": "n/a" }));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_changed_after_its_columns_were_found_is_looked_through_again() {
+        let folder = folder("t.csv", "id\n1\n2\n");
+        let settings = json!({ "path": "t.csv" });
+        let path = folder.dir.path().join("t.csv");
+        let file = fs::File::options().write(true).open(&path).unwrap();
+        let long_ago = SystemTime::now() - Duration::from_mins(5);
+        file.set_modified(long_ago).unwrap();
+        let definition = Definition::of::<Csv>();
+        let mut kinds = Vec::new();
+        for text in ["id\n1\n2\n", "id\nx\n2\n"] {
+            fs::write(&path, text).unwrap();
+            // The second time, a moment later.
+            file.set_modified(long_ago + Duration::from_secs(kinds.len() as u64)).unwrap();
+            for _ in 0..2 {
+                let found = definition.discover(settings.clone(), folder.environment.clone()).await;
+                kinds.push(found.unwrap().streams[0].fields[0].kind);
+            }
+            let request = ReadRequest::full("t".parse().unwrap());
+            let read = definition.read(settings.clone(), request, folder.environment.clone());
+            let batches: Vec<_> = read.try_collect().await.unwrap();
+            let id = if kinds.len() == 2 { json!(1) } else { json!("x") };
+            assert_eq!(json(&batches)[0], json!({ "id": id }));
+        }
+        assert_eq!(kinds, [[FieldKind::Integer; 2], [FieldKind::Text; 2]].concat());
     }
 
     #[tokio::test]
