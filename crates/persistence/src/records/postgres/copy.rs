@@ -31,7 +31,7 @@ pub(super) enum CopyFault {
 }
 
 /// How large the pieces are in which rows are sent.
-const CHUNK: usize = 1 << 20;
+const CHUNK: usize = 1 << 17;
 
 impl Target {
     const fn statement(&self) -> &'static str {
