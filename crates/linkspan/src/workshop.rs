@@ -17,6 +17,7 @@ use linkspan_domain::{
 use linkspan_engine::{
     Engine, EngineLimits, Models, RunEvent, Scheduler, Withdrawals, Worker, WorkerSettings,
 };
+use linkspan_oauth::WebAuthorizationServers;
 use linkspan_persistence::Database;
 use linkspan_sdk::RecordStore;
 use linkspan_vault::KeyringVault;

@@ -1,7 +1,7 @@
 //! Refreshing a grant so that no refresh token is ever lost and none is ever used twice.
 //!
 //! Who refreshes holds a lease, which one process at a time has. What the server says is kept, sealed, before anybody reads it;
-//! whoever gets the lease next goes on from there, so that a process that dies costs nothing. docs/adr/0017 tells the whole
+//! whoever gets the lease next goes on from there, so that a process that dies costs nothing. docs/adr/0018 tells the whole
 //! story, and what no client can survive.
 
 mod settling;
