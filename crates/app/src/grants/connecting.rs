@@ -8,8 +8,8 @@ mod target;
 use std::{collections::BTreeSet, sync::Arc};
 
 use linkspan_domain::{
-    Act, AuditEventId, AuthorizationFlow, AuthorizationServer, Call, Connector, Grant, GrantHolder,
-    HeldGrant, KeyHash, OauthClient, Secret, WorkspaceConnector, WorkspaceConnectorId,
+    Act, Action, AuditEventId, AuthorizationFlow, AuthorizationServer, Call, Connector, Grant,
+    GrantHolder, HeldGrant, KeyHash, OauthClient, Secret, WorkspaceConnector, WorkspaceConnectorId,
     ports::{
         AuthorizationAsk, AuthorizationServers, AuthorizationStore, Discovery, GrantStore,
         KeptAuthorization, OauthClientStore, Purpose, Store, TokenAsk, TokenRight, Vault, World,
@@ -220,7 +220,7 @@ impl Connecting {
             expires_at: now + LASTS,
         };
         let details = json!({ "authorization_id": id, "issuer": issuer });
-        let act = Act { action: "workspace_connector.authorization_begun", details };
+        let act = Act { action: Action::AuthorizationBegun, details };
         let receipt = self.receipt(call, act, activation);
         let begun = self.stores.authorizations.begin(&kept, &receipt).await;
         begun.map_err(ConnectError::Store)?;

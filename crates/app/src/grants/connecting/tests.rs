@@ -309,7 +309,7 @@ async fn a_disconnected_activation_has_its_grant_revoked() {
     bench.store.add(activation);
     disconnector.tidy().await.unwrap();
     assert_eq!(*bench.fake.revoked.lock().unwrap(), ["refresh-0"]);
-    assert_eq!(bench.last_act(), "credential.revoked");
+    assert_eq!(bench.last_act(), "workspace_connector.grant_revoked");
     assert_eq!(bench.store.grant(bench.of).await.unwrap(), None);
     disconnector.tidy().await.unwrap();
     assert_eq!(bench.fake.revoked.lock().unwrap().len(), 1, "once");
