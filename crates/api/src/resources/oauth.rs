@@ -7,13 +7,14 @@ mod pages;
 use std::sync::Arc;
 
 use linkspan_app::{Authorize, Returned};
-use linkspan_domain::{Id, Redirected, Secret, WorkspaceConnector, WorkspaceId};
+use linkspan_domain::{Code, Id, Redirected, Secret, WorkspaceConnector, WorkspaceId};
 use poem::{Request, web::Data};
 use poem_openapi::{
     ApiResponse, Object, OpenApi,
     param::{Path, Query},
     payload::Json,
 };
+use serde::Deserialize;
 use url::Url;
 use uuid::Uuid;
 
@@ -143,24 +144,19 @@ impl Oauth {
         else {
             let detail = "this platform is not reached over https, and so has no such document; an operator sets \
                           LINKSPAN_PUBLIC_URL";
-            return Err(Failure::new(linkspan_domain::Code::NotFound, detail));
+            return Err(Failure::new(Code::NotFound, detail));
         };
-        let words = |words: &[&str]| words.iter().map(|it| (*it).to_owned()).collect();
-        let metadata = ClientMetadata {
-            client_id: document.into(),
-            client_name: "Linkspan".to_owned(),
-            redirect_uris: vec![callback.into()],
-            grant_types: words(&["authorization_code", "refresh_token"]),
-            response_types: words(&["code"]),
-            token_endpoint_auth_method: "none".to_owned(),
-            application_type: "web".to_owned(),
-        };
+        let told = linkspan_domain::ClientMetadata::document(&document, &callback);
+        let told = told.map_err(|error| Failure::new(Code::NotFound, error.to_string()))?;
+        let metadata = serde_json::to_value(told).and_then(serde_json::from_value);
+        let metadata =
+            metadata.map_err(|_| Failure::new(Code::Internal, "who we are cannot be told"))?;
         Ok(Metadata::Here(Json(metadata), "public, max-age=3600".to_owned()))
     }
 }
 
 /// Who we are to authorization servers (RFC 7591 §2).
-#[derive(Object)]
+#[derive(Object, Deserialize)]
 struct ClientMetadata {
     /// Where this document is.
     client_id: String,
