@@ -12,7 +12,7 @@ use linkspan_app::{
 };
 use linkspan_domain::{
     SyncLogId,
-    ports::{RunQueue, Vault, World},
+    ports::{RunQueue, World},
 };
 use linkspan_engine::{
     Engine, EngineLimits, Models, RunEvent, Scheduler, Withdrawals, Worker, WorkerSettings,

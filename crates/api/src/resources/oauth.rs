@@ -7,7 +7,7 @@ mod pages;
 use std::sync::Arc;
 
 use linkspan_app::{Authorize, Returned};
-use linkspan_domain::{Code, Id, Redirected, Secret, WorkspaceConnector, WorkspaceId};
+use linkspan_domain::{Code, Redirected, Secret, WorkspaceConnector, WorkspaceId};
 use poem::{Request, web::Data};
 use poem_openapi::{
     ApiResponse, Object, OpenApi,

@@ -1,8 +1,8 @@
 //! Tests of activations: their life, their settings and their secrets.
 
 use linkspan_domain::{
-    AuthorizationFlow, Availability, Direction, Missing, Problem, ResourceType, Role,
-    StreamSettings, StreamSource, WorkspaceConnector,
+    AuthorizationFlow, Availability, Direction, Problem, ResourceType, Role, StreamSettings,
+    StreamSource, WorkspaceConnector,
     ports::{Change, KeyId, StoreError},
 };
 use serde_json::{Map, Value, json};

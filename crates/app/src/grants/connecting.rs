@@ -23,7 +23,7 @@ pub use error::{ConnectError, ReturnError};
 pub use returning::{Connected, Returned};
 pub(crate) use target::token_test_url;
 
-use super::{Tokens, safe::Safe};
+use super::{AccessTokens, safe::Safe};
 use crate::{Mint, Records, Sources, activations::settings_are_complete, records::require_live};
 
 /// Connects activations to the providers that guard their systems.
@@ -35,7 +35,7 @@ pub struct Connecting {
     servers: Arc<dyn AuthorizationServers>,
     safe: Safe,
     sources: Arc<Sources>,
-    tokens: Tokens,
+    tokens: AccessTokens,
     mint: Mint,
     addresses: Addresses,
     world: Arc<dyn World>,
@@ -133,7 +133,7 @@ fn below(public: &Url, path: &str) -> Option<Url> {
 }
 
 impl Connecting {
-    /// Connects what `stores` keeps. Tokens are minted by `mint`.
+    /// Connects what `stores` keeps. AccessTokens are minted by `mint`.
     #[expect(clippy::too_many_arguments, reason = "one for each port, as everywhere")]
     pub fn new(
         stores: GrantStores,
@@ -142,7 +142,7 @@ impl Connecting {
         servers: Arc<dyn AuthorizationServers>,
         vault: Arc<dyn Vault>,
         sources: Arc<Sources>,
-        tokens: Tokens,
+        tokens: AccessTokens,
         mint: Mint,
         addresses: Addresses,
         world: Arc<dyn World>,

@@ -7,13 +7,12 @@ use std::{
 
 use async_trait::async_trait;
 use linkspan_domain::{
-    AuthorizationServer, ClientAuthentication, ClientOrigin, Grant, GrantHolder, HeldGrant, Id,
-    Issuer, OauthClient, PendingAuthorization, Secret, Status, WorkspaceConnector,
-    WorkspaceConnectorId,
+    AuthorizationServer, ClientAuthentication, ClientOrigin, Grant, GrantHolder, HeldGrant, Issuer,
+    OauthClient, PendingAuthorization, Secret, Status, WorkspaceConnector, WorkspaceConnectorId,
     ports::{
         AuthorizationAsk, AuthorizationServers, Discovery, GrantStore, NewGrant, OauthError,
         OauthTarget, OutboundError, Purpose, SealContext, Store, TokenAsk, TokenReply, TokenRight,
-        Vault, World,
+        World,
     },
 };
 use linkspan_testkit::{MemoryGrants, fixtures::receipt};
@@ -28,7 +27,7 @@ use crate::fixtures::{NOW, activation, id, key, organization, vault};
 /// What the server says next.
 #[derive(Clone, Debug)]
 pub(crate) enum Say {
-    /// Tokens that end in these, and live for an hour.
+    /// AccessTokens that end in these, and live for an hour.
     Tokens(&'static str),
     /// An access token alone.
     AccessOnly(&'static str),

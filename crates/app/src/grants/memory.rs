@@ -1,4 +1,4 @@
-//! Tokens that were just seen, so that most uses ask nobody.
+//! AccessTokens that were just seen, so that most uses ask nobody.
 
 use std::{
     collections::HashMap,
