@@ -135,14 +135,18 @@ impl Bench<'_> {
             }
             "arrow" => {
                 let to = ["--format", "arrow", "--to", "/dev/null"];
+                self.settle()?;
                 runs.push(("linkspan", self.unload(&to)?));
+                self.settle()?;
                 runs.extend(self.adbc(None, rows)?);
             }
             "parquet" => {
                 let file = self.home.path().join("customers.parquet");
                 let to = ["--to", file.to_str().unwrap_or_default()];
+                self.settle()?;
                 runs.push(("linkspan", self.unload(&to)?));
                 fs::remove_file(&file)?;
+                self.settle()?;
                 runs.extend(self.adbc(Some(&file), rows)?);
             }
             _ => {
@@ -156,6 +160,11 @@ impl Bench<'_> {
             }
         }
         Ok(runs)
+    }
+
+    /// Has the server write down what earlier contests left to be written: it is not for whoever reads next to wait for.
+    fn settle(&self) -> Result<()> {
+        self.source.run("checkpoint")
     }
 
     /// Some of the rows as a CSV file.
