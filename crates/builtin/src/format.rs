@@ -16,7 +16,7 @@ use linkspan_domain::StreamName;
 use linkspan_sdk::{BatchLimits, CheckOutcome, Failure};
 
 pub(crate) use self::{
-    columns::Columns,
+    columns::{Columns, Strays},
     journal::{Journal, Part},
     ranges::Ranges,
     write::write_parquet,
@@ -87,8 +87,8 @@ pub(crate) enum Records {
 }
 
 impl Records {
-    /// The records of `file` in these `columns`: those that the file lacks are null, others that it has are left
-    /// out. A value that does not fit its column is a failure.
+    /// The records of `file` in these `columns`: those that the file lacks are null, others that it has are
+    /// [strays](Self::strays). A value that does not fit its column is a failure.
     pub(crate) async fn open(
         file: Arc<dyn Ranges>,
         format: Format,
@@ -113,6 +113,15 @@ impl Records {
             Self::Csv(records) => records.next().await,
             Self::Jsonl(records) => records.next().await,
             Self::Parquet(records) => records.next().await,
+        }
+    }
+
+    /// What the records so far have besides those columns.
+    pub(crate) const fn strays(&self) -> &Strays {
+        match self {
+            Self::Csv(records) => &records.strays,
+            Self::Jsonl(records) => &records.strays,
+            Self::Parquet(records) => &records.strays,
         }
     }
 }

@@ -215,7 +215,7 @@ impl Table {
         share::retain(&mut objects, &request.filter)?;
         let schema = arrow_schema(&self.spec_of(&columns)?);
         let old = objects.partition_point(|it| Some(it.modified) < after);
-        let mut pending = Pending::new(request.batch, out);
+        let mut pending = Pending::new(schema.clone(), request.batch, out);
         for object in objects.split_off(old) {
             let cursor = promises.then_some(Cursor::Timestamp(object.modified));
             self.read_object(object, &columns, &schema, request.batch, cursor, &mut pending)
@@ -255,6 +255,7 @@ impl Table {
             row += i64::try_from(batch.num_rows()).unwrap_or(i64::MAX);
             pending.push(batch, cursor.clone()).await?;
         }
+        pending.lose(records.strays().losses());
         Ok(())
     }
 

@@ -97,19 +97,35 @@ pub(crate) fn batch(
 ) -> Result<Batch, Failure> {
     let cursor =
         cursor.map(|(index, cursor_type)| last(&records, index, cursor_type)).transpose()?;
-    Ok(Batch { records, cursor: cursor.flatten() })
+    Ok(Batch::new(records, cursor.flatten()))
 }
 
-/// The cursor value of the last row, which is the highest.
+/// Whether there is an instant or a day that stands for all beyond it.
+fn is_out_of_time(column: &ArrayRef, row: usize) -> bool {
+    match column.data_type() {
+        _ if column.is_null(row) => false,
+        DataType::Timestamp(..) => {
+            let value = column.as_primitive::<types::TimestampMicrosecondType>().value(row);
+            [MICROS.0, MICROS.1].contains(&value)
+        }
+        DataType::Date32 => {
+            let value = column.as_primitive::<types::Date32Type>().value(row);
+            [DAYS.0, DAYS.1].contains(&value)
+        }
+        _ => false,
+    }
+}
+
+/// The cursor value of the last row, which is the highest. Instants that nobody can write, such as `infinity`, are none: what
+/// comes later is below them.
 fn last(
     records: &RecordBatch,
     index: usize,
     cursor_type: CursorType,
 ) -> Result<Option<Cursor>, Failure> {
     let column = records.column(index);
-    let Some(row) = column.len().checked_sub(1).filter(|&row| column.is_valid(row)) else {
-        return Ok(None);
-    };
+    let row = (0..column.len()).rev().find(|&row| !is_out_of_time(column, row));
+    let Some(row) = row.filter(|&row| column.is_valid(row)) else { return Ok(None) };
     let instant = |micros: i64| {
         let instant = OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000);
         instant.ok().map(Cursor::Timestamp)

@@ -79,7 +79,7 @@ pub(crate) struct Settings {
     sslmode: SslMode,
     /// All of the above in one: `postgresql://user:password@host:5432/database?sslmode=require`.
     connection_string: Option<Secret>,
-    /// How many connections are kept open.
+    /// How many connections may be open: with those of `max_overflow`, the most at once. Idle ones are closed after five minutes.
     #[serde(default = "server::default_pool_size")]
     #[schemars(range(min = 1, max = 100))]
     pool_size: u32,

@@ -36,7 +36,7 @@ pub use outbound::{
     Limits, Outbound, OutboundBody, OutboundError, OutboundRequest, OutboundResponse, Redirects,
 };
 pub use run_queue::RunQueue;
-pub use schedules::{DueSchedule, ScheduleStore, Turn, TurnTaken};
+pub use schedules::{DueSchedule, ScheduleStore, Timing, Turn, TurnTaken};
 pub use snapshots::{Snapshot, Snapshots};
 pub use store::{AccessStore, AuditStore, CatalogStore, Change, Store, StoreError};
 pub use syncs::{Demand, MarkMoved, SyncStore};

@@ -214,6 +214,8 @@ pub struct Failures {
     pub count: u64,
     /// Since when none has succeeded: the last success or, without any, the first run.
     pub since: Option<OffsetDateTime>,
+    /// For how many reasons data was lost since then.
+    pub losses: u64,
 }
 
 /// How a run ended: what is stored of it, and what it means to its activation.
@@ -270,6 +272,9 @@ impl RunEnd {
     /// How many failed runs in a row make an activation unhealthy.
     const TOO_MANY_FAILURES: u64 = 3;
 
+    /// For how many reasons data may be lost, before the next failure is one too many.
+    const TOO_MANY_LOSSES: u64 = 3;
+
     /// How long without a success makes the next failure one too many.
     const TOO_LONG: Duration = Duration::days(7);
 
@@ -284,7 +289,8 @@ impl RunEnd {
     /// The end of a run that failed `now` as runs do now and then, after `earlier` failures.
     pub fn of_failure(earlier: &Failures, now: OffsetDateTime) -> Self {
         let is_stale = earlier.since.is_some_and(|it| now - it >= Self::TOO_LONG);
-        if is_stale || earlier.count + 1 >= Self::TOO_MANY_FAILURES {
+        let has_lost = earlier.losses >= Self::TOO_MANY_LOSSES;
+        if is_stale || has_lost || earlier.count + 1 >= Self::TOO_MANY_FAILURES {
             Self::Unhealthy
         } else {
             Self::Failed
@@ -393,14 +399,22 @@ mod tests {
 
     #[test]
     fn the_third_failure_in_a_row_is_one_too_many() {
-        let after = |count| RunEnd::of_failure(&Failures { count, since: None }, NOW);
+        let after = |count| RunEnd::of_failure(&Failures { count, ..Failures::default() }, NOW);
         let ends = [0, 1, 2, 3].map(after);
         assert_eq!(ends, [RunEnd::Failed, RunEnd::Failed, RunEnd::Unhealthy, RunEnd::Unhealthy]);
     }
 
     #[test]
+    fn a_failure_after_three_losses_is_one_too_many() {
+        let after = |losses| RunEnd::of_failure(&Failures { losses, ..Failures::default() }, NOW);
+        assert_eq!([2, 3].map(after), [RunEnd::Failed, RunEnd::Unhealthy]);
+    }
+
+    #[test]
     fn a_failure_after_a_week_without_a_success_is_one_too_many() {
-        let since = |since| RunEnd::of_failure(&Failures { count: 0, since: Some(since) }, NOW);
+        let since = |since| {
+            RunEnd::of_failure(&Failures { since: Some(since), ..Failures::default() }, NOW)
+        };
         assert_eq!(since(NOW - Duration::days(7)), RunEnd::Unhealthy);
         assert_eq!(since(NOW - Duration::days(7) + Duration::SECOND), RunEnd::Failed);
     }

@@ -6,7 +6,7 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt};
-use linkspan_domain::Cursor;
+use linkspan_domain::{Cursor, DiagnosticReason};
 use linkspan_sdk::{Batch, BatchStream, Failure, Load, RecordStore, Rejected, Rows, SentAhead};
 use tokio::{
     sync::mpsc::{self, Receiver, Sender},
@@ -26,6 +26,8 @@ pub(crate) struct Piece {
     pub(crate) rejected: Vec<Rejected>,
     /// The keys of records that are to be kept no longer.
     pub(crate) gone: HashSet<String>,
+    /// The keys of records that the source has, and that are to stay as they are.
+    pub(crate) met: Vec<String>,
     pub(crate) notes: Notes,
     pub(crate) mark: Option<Cursor>,
 }
@@ -35,6 +37,7 @@ impl Piece {
         self.rows.is_empty()
             && self.rejected.is_empty()
             && self.gone.is_empty()
+            && self.met.is_empty()
             && self.notes.is_empty()
             && self.mark.is_none()
     }
@@ -166,7 +169,8 @@ impl Run {
 
     fn is_full(&self, piece: &Piece) -> bool {
         let rejected = piece.rejected.iter().map(|it| it.payload.len()).sum::<usize>();
-        piece.rows.len() + piece.rejected.len() + piece.gone.len() >= self.limits.rows
+        piece.rows.len() + piece.rejected.len() + piece.gone.len() + piece.met.len()
+            >= self.limits.rows
             || piece.rows.bytes() + rejected >= self.limits.bytes
     }
 
@@ -201,7 +205,10 @@ impl Run {
     }
 
     async fn add(&mut self, batch: Batch, mut piece: Piece) -> Result<Piece, SyncError> {
-        let Batch { records, cursor } = batch;
+        let Batch { records, cursor, losses } = batch;
+        for it in losses {
+            piece.notes.add(DiagnosticReason::ValuesDiscarded, &it.what, it.records);
+        }
         let Some(mut stage) = self.stage.take() else { return Err(SyncError::Cancelled) };
         let work = move || {
             let done = stage.take(records, &mut piece);

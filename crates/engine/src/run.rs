@@ -204,7 +204,10 @@ impl<'a> Run<'a> {
             Ok(plan) => self.load(connection, &plan, &mut notes).await,
             Err(error) => Err(error.into()),
         };
-        self.note(Some(&stream), &notes).await;
+        // Whoever has the run now notes the same.
+        if !matches!(done, Err(Halt::Lost)) {
+            self.note(Some(&stream), &notes).await;
+        }
         (stream, done)
     }
 

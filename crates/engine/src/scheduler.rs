@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use linkspan_domain::{
     Action, AuditEvent, AuditEventId, Call, Caller, Receipt, ResourceType, SyncLog, SyncLogId,
     Trigger, Visible,
-    ports::{DueSchedule, RunQueue, ScheduleStore, StoreError, Turn, TurnTaken, World},
+    ports::{DueSchedule, RunQueue, ScheduleStore, StoreError, Timing, Turn, TurnTaken, World},
 };
 use serde_json::json;
 use time::OffsetDateTime;
@@ -24,6 +24,9 @@ pub struct Scheduler {
 
 /// How often schedules are looked at: runs start that much late at most.
 const TICK: Duration = Duration::from_millis(250);
+
+/// How late a turn is taken at most. One that came while nobody was there is not made up for.
+const GRACE: time::Duration = time::Duration::MINUTE;
 
 /// How many turns are looked up at once.
 const BATCH: u32 = 500;
@@ -67,6 +70,10 @@ impl Scheduler {
             Ok(TurnTaken::Skipped(Some(status))) => {
                 tracing::info!(%activation, %status, "a scheduled run was skipped");
             }
+            Ok(TurnTaken::PassedOver) => {
+                let due = turn.schedule.next_run_at;
+                tracing::warn!(%activation, ?due, "a scheduled run was passed over: it is too late for it");
+            }
             Ok(TurnTaken::Skipped(None) | TurnTaken::Missed) => {}
             Err(error) => tracing::warn!(
                 %activation, error = &error as &dyn std::error::Error,
@@ -91,19 +98,21 @@ impl Scheduler {
             trace_id: self.world.uuid().simple().to_string(),
             claim: None,
         };
+        let is_late = schedule.next_run_at.is_some_and(|due| now - due > GRACE);
+        let timing = if is_late { Timing::Late } else { Timing::Due };
         let id = AuditEventId::from_uuid(self.world.uuid());
         let started = call.receipt(run.started(), &run, id, now);
         let skipped = AuditEvent {
             action: Action::SyncSkipped.of(ResourceType::WorkspaceConnector),
             resource_type: ResourceType::WorkspaceConnector,
             resource_id: Some(schedule.workspace_connector_id.uuid()),
-            details: json!({ "mode": schedule.mode }),
+            details: json!({ "mode": schedule.mode, "late": is_late }),
             ..started.audit.clone()
         };
         let skipped = Receipt { audit: skipped, reply: None };
         // Counted from when it was due, so that it does not drift; not from before now, so that nothing is made up for.
         let next_run_at = next(&schedule.recurrence, schedule.next_run_at.unwrap_or(now), now);
-        Turn { schedule, next_run_at, run, started, skipped }
+        Turn { schedule, next_run_at, timing, run, started, skipped }
     }
 }
 

@@ -35,13 +35,21 @@ struct Unfit {
     rows: Vec<bool>,
 }
 
+/// Records with the remembered fields alone.
+pub(crate) struct Shaped {
+    /// Those that are stored.
+    pub(crate) kept: RecordBatch,
+    /// Those that are left out: at the source they are still there.
+    pub(crate) left_out: Option<RecordBatch>,
+}
+
 impl Shape {
     /// The records of `batch` with the remembered fields alone. What is left out is noted.
     pub(crate) fn apply(
         &self,
         batch: &RecordBatch,
         notes: &mut Notes,
-    ) -> Result<RecordBatch, ArrowError> {
+    ) -> Result<Shaped, ArrowError> {
         let mut fields: Vec<FieldRef> = Vec::new();
         let mut columns: Vec<ArrayRef> = Vec::new();
         let mut unfit = Vec::new();
@@ -77,7 +85,7 @@ impl Shape {
                 for Unfit { what, rows } in &unfit {
                     note(notes, DiagnosticReason::ValuesDiscarded, what, rows);
                 }
-                Ok(shaped)
+                Ok(Shaped { kept: shaped, left_out: None })
             }
             Discard::Row => {
                 for Unfit { what, rows } in &unfit {
@@ -85,7 +93,12 @@ impl Shape {
                 }
                 let fits = |row: usize| !unfit.iter().any(|it| it.rows[row]);
                 let fits: BooleanArray = (0..batch.num_rows()).map(|row| Some(fits(row))).collect();
-                filter_record_batch(&shaped, &fits)
+                if fits.true_count() == fits.len() {
+                    return Ok(Shaped { kept: shaped, left_out: None });
+                }
+                let misfits: BooleanArray = fits.iter().map(|it| it.map(|fits| !fits)).collect();
+                let left_out = filter_record_batch(&shaped, &misfits)?;
+                Ok(Shaped { kept: filter_record_batch(&shaped, &fits)?, left_out: Some(left_out) })
             }
         }
     }
@@ -178,7 +191,7 @@ mod tests {
         let batch = RecordBatch::try_from_iter(columns).unwrap();
         let fields = vec![field("id", FieldKind::Integer), field("a", FieldKind::Integer)];
         let mut notes = Notes::default();
-        (Shape { fields, discard }.apply(&batch, &mut notes).unwrap(), notes)
+        (Shape { fields, discard }.apply(&batch, &mut notes).unwrap().kept, notes)
     }
 
     #[test]

@@ -51,8 +51,10 @@ impl Stage {
         mut batch: RecordBatch,
         piece: &mut Piece,
     ) -> Result<(), SyncError> {
+        let mut left_out = None;
         if let Some(shape) = &self.shape {
-            batch = shape.apply(&batch, &mut piece.notes).map_err(defect)?;
+            let shaped = shape.apply(&batch, &mut piece.notes).map_err(defect)?;
+            (batch, left_out) = (shaped.kept, shaped.left_out);
         }
         let mut dropped = None;
         if !self.filter.is_empty() {
@@ -71,6 +73,10 @@ impl Stage {
         };
         if self.filtered == Filtered::Named && !self.primary_key.is_empty() {
             name(&mut encoder, &batch, dropped.as_ref(), &mut piece.gone).map_err(unencodable)?;
+        }
+        if let Some(left_out) = left_out.filter(|_| !self.primary_key.is_empty()) {
+            let keys = encoder.keys(&left_out).map_err(unencodable)?;
+            piece.met.extend(keys.into_iter().flatten());
         }
         let done = encoder.encode(&batch, &mut piece.rows, &mut piece.rejected);
         self.encoder = Some(encoder);

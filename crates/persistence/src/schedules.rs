@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use linkspan_domain::{
     CredentialVersion, Event, Interval, OrganizationId, Receipt, Recurrence, Schedule, Status,
     Visible, WorkspaceConnector, WorkspaceConnectorId, WorkspaceId,
-    ports::{DueSchedule, ScheduleStore, StoreError, Turn, TurnTaken},
+    ports::{DueSchedule, ScheduleStore, StoreError, Timing, Turn, TurnTaken},
 };
 use sea_orm::QueryResult;
 use time::OffsetDateTime;
@@ -79,6 +79,11 @@ const MOVE_ON: &str = "\
     UPDATE schedules SET next_run_at = $3 WHERE workspace_connector_pk = $1 AND next_run_at = $2";
 
 const STARTED: &str = "UPDATE schedules SET last_started_at = $2 WHERE workspace_connector_pk = $1";
+
+/// Notes another turn that was skipped, if the one before was.
+const SKIPPED_AGAIN: &str = "\
+    UPDATE schedules SET last_skipped_at = $2 WHERE workspace_connector_pk = $1 \
+        AND last_skipped_at > coalesce(last_started_at, 0)";
 const SKIPPED: &str = "UPDATE schedules SET last_skipped_at = $2 WHERE workspace_connector_pk = $1";
 
 #[async_trait]
@@ -134,11 +139,23 @@ impl ScheduleStore for SqlSchedules {
     async fn due(&self, now: OffsetDateTime, limit: u32) -> Result<Vec<DueSchedule>, StoreError> {
         let session = self.db.read().await?;
         let values = vec![microseconds(now).into(), i64::from(limit).into()];
-        session.rows(DUE, values).await?.iter().map(due).collect()
+        let rows = session.rows(DUE, values).await?;
+        let readable = |row| match due(row) {
+            Ok(due) => Some(due),
+            Err(error) => {
+                // The others do not wait for somebody to mend it.
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "a schedule cannot be read"
+                );
+                None
+            }
+        };
+        Ok(rows.iter().filter_map(readable).collect())
     }
 
     async fn take(&self, turn: &Turn) -> Result<TurnTaken, StoreError> {
-        let Turn { schedule, next_run_at, run, started, skipped } = turn;
+        let Turn { schedule, next_run_at, timing, run, started, skipped } = turn;
         let session = self.db.write().await?;
         let activation = activation(&session, schedule.workspace_connector_id).await?;
         let (pk, due_at) = (activation.pk, schedule.next_run_at.map(microseconds));
@@ -150,11 +167,16 @@ impl ScheduleStore for SqlSchedules {
         let is_gone = activation.deleted_at.is_some();
         let now = microseconds(run.created_at);
         // Whoever runs has a run already, which the status says.
-        if is_gone || status.after(Event::RunStarted).is_err() {
-            session.run(SKIPPED, vec![pk.into(), now.into()]).await?;
-            receipt::keep(&session, skipped).await?;
+        let cannot_run = is_gone || status.after(Event::RunStarted).is_err();
+        if cannot_run || *timing == Timing::Late {
+            // Of an activation that is switched off for a year, nobody wants to be told at each turn.
+            if session.run(SKIPPED_AGAIN, vec![pk.into(), now.into()]).await? == 0 {
+                session.run(SKIPPED, vec![pk.into(), now.into()]).await?;
+                receipt::keep(&session, skipped).await?;
+            }
             session.commit().await?;
-            return Ok(TurnTaken::Skipped(Some(status).filter(|_| !is_gone)));
+            let status = Some(status).filter(|_| !is_gone);
+            return Ok(if cannot_run { TurnTaken::Skipped(status) } else { TurnTaken::PassedOver });
         }
         begin(&session, &activation, run).await?;
         session.run(STARTED, vec![pk.into(), now.into()]).await?;

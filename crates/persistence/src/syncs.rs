@@ -178,6 +178,7 @@ impl SyncStore for SqlStore<SyncLog> {
         Ok(Failures {
             count: row.try_get_by_index(0).map(unsigned).map_err(store_error)?,
             since: row.try_get_by_index(1).map_err(store_error)?,
+            losses: row.try_get_by_index(2).map(unsigned).map_err(store_error)?,
         })
     }
 
@@ -254,7 +255,7 @@ const CLAIM_SQLITE: &str = "\
         ORDER BY created_at, pk LIMIT 1) \
     RETURNING pk";
 
-/// How many, and since when. Runs that a person stopped are no failures.
+/// How many, since when, and with how many losses. Runs that a person stopped are no failures.
 const FAILURES: &str = "\
     SELECT (SELECT count(*) FROM workspace_connector_sync_logs l \
             WHERE l.workspace_connector_pk = w.pk AND l.status = 'error' \
@@ -265,7 +266,12 @@ const FAILURES: &str = "\
         coalesce((SELECT max(s.completed_at) FROM workspace_connector_sync_logs s \
                 WHERE s.workspace_connector_pk = w.pk AND s.status = 'success'), \
             (SELECT min(f.created_at) FROM workspace_connector_sync_logs f \
-                WHERE f.workspace_connector_pk = w.pk)) \
+                WHERE f.workspace_connector_pk = w.pk)), \
+        (SELECT count(*) FROM connector_sync_diagnostics d \
+            WHERE d.workspace_connector_pk = w.pk AND d.class = 'data_loss' \
+                AND NOT EXISTS (SELECT 1 FROM workspace_connector_sync_logs s \
+                    WHERE s.workspace_connector_pk = w.pk AND s.status = 'success' \
+                        AND s.completed_at >= d.created_at)) \
     FROM workspace_connectors w WHERE w.workspace_connector_id = $1";
 
 /// The run of an activation, if it broke off and none came after it: activation, run.

@@ -23,6 +23,24 @@ pub struct Batch {
     /// A read may resume from here once this batch is kept: no record with a smaller cursor is still to come.
     /// `None` where the source cannot promise that yet, and in full reads.
     pub cursor: Option<Cursor>,
+    /// What the source has besides, and could not pass on.
+    pub losses: Vec<Loss>,
+}
+
+/// Something that a source has and could not pass on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// What: `the field x is in no column`.
+    pub what: String,
+    /// Of how many records.
+    pub records: u64,
+}
+
+impl Batch {
+    /// Records of which nothing was lost.
+    pub const fn new(records: RecordBatch, cursor: Option<Cursor>) -> Self {
+        Self { records, cursor, losses: Vec::new() }
+    }
 }
 
 /// Where a source puts its batches. It holds few of them, so a source is never far ahead of whoever keeps the records.

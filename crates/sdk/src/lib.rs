@@ -31,7 +31,7 @@ mod sink;
 mod source;
 mod wsse;
 
-pub use batch::{Batch, BatchSink, BatchStream, arrow_schema, field_kind};
+pub use batch::{Batch, BatchSink, BatchStream, Loss, arrow_schema, field_kind};
 pub use changes::{
     ChangeKind, ChangesQuery, EntityChange, EntityFeedPage, EntityFeedPosition, EntityFeedQuery,
     FeedChange, FeedPage, FeedPosition, FeedQuery, More, Position, RecordChange,

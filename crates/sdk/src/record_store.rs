@@ -42,7 +42,8 @@ use crate::{
 ///   place before.
 /// - Records that cannot be stored are kept aside, with the reason: those in [`Checkpoint::rejected`], and
 ///   rows that the database itself refuses. A load that ends with the [extent](Finish::extent) of all lets go of those
-///   that its run did not meet again; a commit, of earlier versions of the records that [`Checkpoint::released`] names.
+///   that its run did not meet again; a commit, of earlier versions of the records that [`Checkpoint::released`] names and, in
+///   an incremental load, of those that it stores.
 #[async_trait]
 pub trait RecordStore: Send + Sync {
     /// Begins to load a stream, or goes on with it, and makes the stream known.
@@ -184,6 +185,8 @@ pub struct Checkpoint {
     pub rejected: Vec<Rejected>,
     /// The keys of records of which versions that were kept aside before matter no longer.
     pub released: Vec<String>,
+    /// The keys of records that the source has, and that stay as they are: a full load does not bury them.
+    pub met: Vec<String>,
     /// The keys of records that are to be kept no longer. In full loads what is not met goes anyway.
     pub gone: Vec<String>,
     /// The stream's new mark: everything below it was read.

@@ -63,6 +63,7 @@ async fn load_at(
         rows: packed,
         rejected,
         released: Vec::new(),
+        met: Vec::new(),
         gone: Vec::new(),
         pushed: RunCounts::default(),
         mark: None,

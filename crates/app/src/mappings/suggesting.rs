@@ -260,6 +260,12 @@ impl Mappings {
             Some(known) if !is_open(known) || known.expression == suggestion.expression => {
                 (Suggested::Kept, None)
             }
+            // What runs by it goes on until somebody agrees to something better.
+            Some(known)
+                if known.status == MappingStatus::Active && outcome == Suggested::Proposed =>
+            {
+                (Suggested::Kept, None)
+            }
             Some(known) => {
                 let mut mapping = known.clone();
                 mapping.reword(suggestion.expression.clone(), MappingOrigin::Suggested, confidence);

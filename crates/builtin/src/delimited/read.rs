@@ -57,11 +57,11 @@ pub(super) async fn read(
             continue;
         }
         if let Some(records) = held.replace(records) {
-            out.send(Batch { records, cursor: None }).await?;
+            out.send(Batch::new(records, None)).await?;
         }
     }
     match held {
-        Some(records) => out.send(Batch { records, cursor: sieve.and_then(|it| it.high) }).await,
+        Some(records) => out.send(Batch::new(records, sieve.and_then(|it| it.high))).await,
         None => Ok(()),
     }
 }

@@ -50,7 +50,7 @@ impl ConnectorType for S3Csv {
 ///
 /// All files that match are one stream. Each record says where it comes from: `_object`, `_object_modified` and
 /// `_row`. With `_object_modified` as the cursor, only files that are new or were written again are read. The types of
-/// the columns are those that a sample of the files fits; columns that a file lacks are null. Files may be
+/// the columns are those that a sample of the files fits; columns that a file lacks are null, and fields that the sample lacks are left out and told. Files may be
 /// compressed with gzip or zstd.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

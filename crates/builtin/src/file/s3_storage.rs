@@ -60,7 +60,7 @@ impl ConnectorType for S3Storage {
 ///
 /// All files that match are one stream. Each record says where it comes from: `_object`, `_object_modified` and
 /// `_row`. With `_object_modified` as the cursor, only files that are new or were written again are read. The types of
-/// the columns are those that a sample of the files fits; columns that a file lacks are null. CSV and JSON Lines
+/// the columns are those that a sample of the files fits; columns that a file lacks are null, and fields that the sample lacks are left out and told. CSV and JSON Lines
 /// may be compressed with gzip or zstd.
 ///
 /// A stream that is written becomes one Parquet file: that of `path`, or one below `prefix` that is called after the

@@ -16,7 +16,7 @@ use arrow_cast::parse::{Parser, string_to_datetime};
 use arrow_schema::{DataType, SchemaRef};
 use indexmap::IndexMap;
 use linkspan_domain::{FieldKind, StreamField, StreamSpec};
-use linkspan_sdk::{BatchLimits, Failure, arrow_schema};
+use linkspan_sdk::{BatchLimits, Failure, Loss, arrow_schema};
 
 use crate::delimited::Seen;
 
@@ -73,6 +73,31 @@ impl Columns {
             cursor_candidates: Vec::new(),
             supports_incremental: false,
         }))
+    }
+}
+
+/// Fields that are in no column, and how many records have them.
+#[derive(Debug, Default)]
+pub(crate) struct Strays(IndexMap<String, u64>);
+
+impl Strays {
+    /// So many of them are told apart.
+    const MOST: usize = 20;
+
+    /// Notes that `records` more have the field `name`.
+    pub(super) fn add(&mut self, name: &str, records: u64) {
+        let is_told = self.0.len() < Self::MOST || self.0.contains_key(name);
+        let name = if is_told { name } else { "" };
+        *self.0.entry(name.to_owned()).or_default() += records;
+    }
+
+    /// What is lost with them.
+    pub(crate) fn losses(&self) -> impl Iterator<Item = Loss> {
+        let what = |name: &str| match name {
+            "" => "other fields are in no column, as the sample has them not".to_owned(),
+            name => format!("the field `{name}` is in no column, as the sample has it not"),
+        };
+        self.0.iter().map(move |(name, records)| Loss { what: what(name), records: *records })
     }
 }
 

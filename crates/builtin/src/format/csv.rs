@@ -7,7 +7,7 @@ use linkspan_sdk::{BatchLimits, Failure};
 
 use super::{
     Columns, Manner, Ranges, SAMPLE_BYTES, SAMPLE_ROWS,
-    columns::{BatchBuilder, Value, misfit, utc},
+    columns::{BatchBuilder, Strays, Value, misfit, utc},
     ranges::input,
     text::Text,
 };
@@ -60,14 +60,15 @@ pub(crate) struct Records {
     rows: Rows<'static>,
     batch: BatchBuilder,
     filling: Filling,
+    pub(super) strays: Strays,
 }
 
 /// Which field of a row goes where.
 struct Filling {
     dialect: Arc<Dialect>,
     columns: Columns,
-    /// For each field its column, if it is wanted.
-    positions: Vec<Option<usize>>,
+    /// For each field its column, or its name.
+    positions: Vec<Result<usize, String>>,
 }
 
 impl Records {
@@ -79,24 +80,26 @@ impl Records {
     ) -> Result<Self, Failure> {
         let dialect = Arc::clone(&manner.dialect);
         let mut rows = rows(file, manner, PIECE).await?;
-        let mut batch = BatchBuilder::new(columns, limits)?;
+        let (mut batch, mut strays) = (BatchBuilder::new(columns, limits)?, Strays::default());
         let mut filling = Filling { dialect, columns: columns.clone(), positions: Vec::new() };
         if let Some(first) = rows.next().await? {
             let names = names(&first, &filling.dialect);
-            filling.positions = names.iter().map(|it| columns.position(it)).collect();
+            let position = |name: String| columns.position(&name).ok_or(name);
+            filling.positions = names.into_iter().map(position).collect();
             if !filling.dialect.has_header
-                && let Some((line, says)) = filling.fill(&mut batch, &first)
+                && let Some((line, says)) = filling.fill(&mut batch, &mut strays, &first)
             {
                 return Err(rows.text.malformed(Some(line), says));
             }
         }
-        Ok(Self { rows, batch, filling })
+        Ok(Self { rows, batch, filling, strays })
     }
 
     pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>, Failure> {
         while !self.batch.is_full() {
             let Some(row) = self.rows.next().await? else { break };
-            if let Some((line, says)) = self.filling.fill(&mut self.batch, &row) {
+            let Self { filling, batch, strays, .. } = self;
+            if let Some((line, says)) = filling.fill(batch, strays, &row) {
                 return Err(self.rows.text.malformed(Some(line), says));
             }
         }
@@ -106,16 +109,25 @@ impl Records {
 
 impl Filling {
     /// Puts `row` into `batch`; if that cannot be done, says at which line and why.
-    fn fill(&self, batch: &mut BatchBuilder, row: &Row<'_>) -> Option<(u64, String)> {
+    fn fill(
+        &self,
+        batch: &mut BatchBuilder,
+        strays: &mut Strays,
+        row: &Row<'_>,
+    ) -> Option<(u64, String)> {
         if row.width() != self.positions.len() {
             return Some((row.line, row.misfit(self.positions.len())));
         }
         for (position, value) in self.positions.iter().zip(row.values()) {
-            if let Some(position) = *position
-                && !self.dialect.is_null(value)
-                && !batch.put(position, Value::Text(value))
-            {
-                return Some((row.line, misfit(&self.columns, position)));
+            if self.dialect.is_null(value) {
+                continue;
+            }
+            match position {
+                Ok(position) if !batch.put(*position, Value::Text(value)) => {
+                    return Some((row.line, misfit(&self.columns, *position)));
+                }
+                Ok(_) => {}
+                Err(name) => strays.add(name, 1),
             }
         }
         batch.end_row();

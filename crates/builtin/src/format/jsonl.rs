@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use super::{
     Columns, Manner, Ranges, SAMPLE_BYTES, SAMPLE_ROWS,
-    columns::{BatchBuilder, Value, misfit, utc},
+    columns::{BatchBuilder, Strays, Value, misfit, utc},
     ranges::input,
     text::Text,
 };
@@ -54,6 +54,7 @@ pub(crate) struct Records {
     lines: Lines,
     columns: Columns,
     batch: BatchBuilder,
+    pub(super) strays: Strays,
 }
 
 impl Records {
@@ -64,15 +65,21 @@ impl Records {
         limits: BatchLimits,
     ) -> Result<Self, Failure> {
         let lines = Lines::open(file, manner, PIECE).await?;
-        Ok(Self { lines, columns: columns.clone(), batch: BatchBuilder::new(columns, limits)? })
+        let (batch, strays) = (BatchBuilder::new(columns, limits)?, Strays::default());
+        Ok(Self { lines, columns: columns.clone(), batch, strays })
     }
 
     pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>, Failure> {
         while !self.batch.is_full() && self.lines.next().await? {
-            let Self { lines, columns, batch } = self;
+            let Self { lines, columns, batch, strays } = self;
             let mut odd = None;
             let read = members(lines.line(), |name, json| {
-                let Some(position) = columns.position(name) else { return };
+                let Some(position) = columns.position(name) else {
+                    if !json.starts_with('n') {
+                        strays.add(name, 1);
+                    }
+                    return;
+                };
                 if !put(batch, position, json) {
                     odd.get_or_insert(position);
                 }

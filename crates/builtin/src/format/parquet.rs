@@ -20,7 +20,10 @@ use parquet::{
     file::metadata::{ParquetMetaData, ParquetMetaDataReader},
 };
 
-use super::{Columns, Ranges, columns::misfit};
+use super::{
+    Columns, Ranges,
+    columns::{Strays, misfit},
+};
 use crate::delimited::Seen;
 
 /// How large a row group may be, compressed or not: it is decoded as a whole.
@@ -74,6 +77,7 @@ pub(crate) struct Records {
     limits: BatchLimits,
     /// What is left of a batch that was too large, and how many rows of it fit at a time.
     rest: Option<(RecordBatch, usize)>,
+    pub(super) strays: Strays,
 }
 
 impl Records {
@@ -83,12 +87,20 @@ impl Records {
         limits: BatchLimits,
     ) -> Result<Self, Failure> {
         let what = file.what();
+        let mut strays = Strays::default();
         let batches = match builder(&file).await? {
             None => None,
-            Some(builder) => Some(batches(&what, builder, columns, limits)?),
+            Some(builder) => {
+                let rows = builder.metadata().file_metadata().num_rows().unsigned_abs();
+                let fields = builder.schema().fields().iter();
+                for stray in fields.filter(|it| columns.position(it.name()).is_none()) {
+                    strays.add(stray.name(), rows);
+                }
+                Some(batches(&what, builder, columns, limits)?)
+            }
         };
         let schema = columns.schema()?;
-        Ok(Self { what, batches, columns: columns.clone(), schema, limits, rest: None })
+        Ok(Self { what, batches, columns: columns.clone(), schema, limits, rest: None, strays })
     }
 
     pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>, Failure> {

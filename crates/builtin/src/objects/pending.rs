@@ -1,13 +1,16 @@
 //! Records of small objects on their way out, together.
 
 use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
 use arrow_select::concat::concat_batches;
 use linkspan_domain::Cursor;
-use linkspan_sdk::{Batch, BatchLimits, BatchSink, Failure};
+use linkspan_sdk::{Batch, BatchLimits, BatchSink, Failure, Loss};
 
 /// Batches that wait for others, as a thousand small objects should not make a thousand batches.
 pub(super) struct Pending<'o> {
+    schema: SchemaRef,
     batches: Vec<RecordBatch>,
+    losses: Vec<Loss>,
     cursor: Option<Cursor>,
     rows: usize,
     bytes: usize,
@@ -16,8 +19,31 @@ pub(super) struct Pending<'o> {
 }
 
 impl<'o> Pending<'o> {
-    pub(super) const fn new(limits: BatchLimits, out: &'o mut BatchSink) -> Self {
-        Self { batches: Vec::new(), cursor: None, rows: 0, bytes: 0, limits, out }
+    pub(super) const fn new(
+        schema: SchemaRef,
+        limits: BatchLimits,
+        out: &'o mut BatchSink,
+    ) -> Self {
+        Self {
+            schema,
+            batches: Vec::new(),
+            losses: Vec::new(),
+            cursor: None,
+            rows: 0,
+            bytes: 0,
+            limits,
+            out,
+        }
+    }
+
+    /// Notes what was lost of the records at hand, or of some before.
+    pub(super) fn lose(&mut self, losses: impl Iterator<Item = Loss>) {
+        for loss in losses {
+            match self.losses.iter_mut().find(|it| it.what == loss.what) {
+                Some(same) => same.records += loss.records,
+                None => self.losses.push(loss),
+            }
+        }
     }
 
     /// Takes a batch, no record after which has a smaller cursor.
@@ -41,10 +67,14 @@ impl<'o> Pending<'o> {
     pub(super) async fn flush(&mut self) -> Result<(), Failure> {
         let batches = std::mem::take(&mut self.batches);
         (self.rows, self.bytes) = (0, 0);
-        let Some(first) = batches.first() else { return Ok(()) };
-        let records = concat_batches(&first.schema(), &batches).map_err(|error| {
-            Failure::Defect { doing: "put batches together", source: Some(error.into()) }
+        let losses = std::mem::take(&mut self.losses);
+        if batches.is_empty() && losses.is_empty() {
+            return Ok(());
+        }
+        let records = concat_batches(&self.schema, &batches).map_err(|error| Failure::Defect {
+            doing: "put batches together",
+            source: Some(error.into()),
         })?;
-        self.out.send(Batch { records, cursor: self.cursor.take() }).await
+        self.out.send(Batch { records, cursor: self.cursor.take(), losses }).await
     }
 }

@@ -177,6 +177,37 @@ async fn columns_are_those_of_all_objects_and_wide_enough_for_each() {
 }
 
 #[tokio::test]
+async fn a_field_that_no_column_takes_is_told_and_not_passed_over() {
+    let bucket = Bucket::create().await;
+    for number in 0..5 {
+        bucket.put(&format!("d/0{number}.jsonl"), b"{\"id\":1}\n").await;
+    }
+    // Neither among the oldest nor among the newest.
+    bucket.put("d/5.csv", b"id,vat\n2,DE1\n3,\n").await;
+    bucket
+        .put("d/6.jsonl", b"{\"id\":4,\"vat\":\"DE2\",\"note\":null}\n{\"id\":5,\"tax\":7}\n")
+        .await;
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("id", Arc::new(Int64Array::from(vec![6, 7]))),
+        ("duty", Arc::new(Int64Array::from(vec![1, 2]))),
+    ];
+    bucket.put("d/7.parquet", &parquet(columns)).await;
+    for number in 0..5 {
+        bucket.put(&format!("d/9{number}.jsonl"), b"{\"id\":1}\n").await;
+    }
+    let request = ReadRequest::full("d".parse().unwrap());
+    let settings = bucket.settings("d/*", json!({}));
+    let batches = bucket.read("s3_storage", settings, request).await.unwrap();
+    assert_eq!(column(&rows(&batches), "id").len(), 16);
+    let losses: Vec<_> = batches.into_iter().flat_map(|it| it.losses).collect();
+    let told = |name: &str| {
+        let of = format!("the field `{name}` is in no column");
+        losses.iter().find(|it| it.what.starts_with(&of)).map(|it| it.records)
+    };
+    assert_eq!(["vat", "tax", "duty", "note"].map(told), [Some(2), Some(1), Some(2), None]);
+}
+
+#[tokio::test]
 async fn compressed_objects_are_read_whatever_they_are_called() {
     let bucket = Bucket::create().await;
     bucket.put("z/1.csv.gz", &gzip("id\n1\n").await).await;

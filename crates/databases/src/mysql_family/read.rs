@@ -204,8 +204,8 @@ fn promised_batch(
     decoder: &mut Decoder,
     cursor: Option<(usize, CursorType)>,
 ) -> Result<Batch, Failure> {
-    let Batch { records, cursor } = batch(decoder.take()?, cursor)?;
-    Ok(Batch { records, cursor: cursor.map(promised) })
+    let batch = batch(decoder.take()?, cursor)?;
+    Ok(Batch { cursor: batch.cursor.map(promised), ..batch })
 }
 
 /// The cursor that the order of the rows can vouch for.

@@ -98,11 +98,9 @@ pub(super) fn unwritten(error: Error) -> Failure {
         "2BP01" => refused(
             "a view or a key depends on a column that would have to change; drop it, or write to another table",
         ),
-        "55P03" | "40P01" => refused(
-            "others hold the table, and did not let go of it for a minute; let them end, and do not read what is written",
-        ),
-        "25006" => refused("the database takes no writes now; connect to its primary server"),
-        "53100" => refused("the disk of the database is full"),
+        "55P03" | "40P01" => Failure::unavailable("the table, which others hold,", error),
+        "25006" => Failure::unavailable("the database, which takes no writes now,", error),
+        "53100" => Failure::unavailable("the database, whose disk is full,", error),
         _ => failure("the database", error),
     }
 }

@@ -102,7 +102,7 @@ fn ordering(table: &Table, column: &Column, cursor_type: CursorType) -> Result<S
     let name = quoted(&column.name);
     match (cursor_type, column.kind) {
         (CursorType::Int, FieldKind::Integer) => Ok(name),
-        (CursorType::Timestamp, FieldKind::Timestamp) => Ok(name),
+        (CursorType::Timestamp, FieldKind::Timestamp | FieldKind::Date) => Ok(name),
         (CursorType::Text, FieldKind::Text) => Ok(format!("{name}::text collate \"C\"")),
         (CursorType::Text, FieldKind::Uuid) => Ok(name),
         _ => Err(column.unfit(&table.stream())),
@@ -116,6 +116,10 @@ fn literal(table: &Table, column: &Column, after: &Cursor) -> Result<String, Fai
         (Cursor::Timestamp(_), Wire::Timestamp) => {
             Ok(format!("({}::timestamptz at time zone 'UTC')", text_literal(&after.to_string())))
         }
+        (Cursor::Timestamp(_), Wire::Date) => {
+            let instant = text_literal(&after.to_string());
+            Ok(format!("({instant}::timestamptz at time zone 'UTC')::date"))
+        }
         (Cursor::Timestamp(_), _) => {
             Ok(format!("{}::timestamptz", text_literal(&after.to_string())))
         }
@@ -124,6 +128,10 @@ fn literal(table: &Table, column: &Column, after: &Cursor) -> Result<String, Fai
             let uuid = it.parse::<uuid::Uuid>();
             let uuid = uuid.map_err(|_| Failure::stream(table.stream(), "cursor_after", reason))?;
             Ok(format!("'{uuid}'::uuid"))
+        }
+        // As text it has no blanks at its end (PostgreSQL documentation, "Character Types").
+        (Cursor::Text(it), Wire::Padded) => {
+            Ok(format!("{} collate \"C\"", text_literal(it.trim_end_matches(' '))))
         }
         (Cursor::Text(it), _) => Ok(format!("{} collate \"C\"", text_literal(it))),
     }

@@ -205,6 +205,33 @@ async fn an_incremental_read_starts_at_the_boundary_and_keeps_rows_without_a_cur
 }
 
 #[tokio::test]
+async fn days_padded_texts_and_times_without_end_are_good_cursors() {
+    let database = database(
+        "create table t (id int primary key, day date not null, code char(4) not null, at timestamptz not null);
+         insert into t values (1, '2026-05-01', 'a', '2026-05-01Z'), (2, '2026-05-02', 'b', 'infinity'),
+           (3, '2026-05-02', 'b', '2026-05-02Z');",
+    )
+    .await;
+    let settings = settings(&database);
+    for (column, cursor_type, late) in [
+        ("day", CursorType::Timestamp, vec![2, 3]),
+        ("code", CursorType::Text, vec![2, 3]),
+        ("at", CursorType::Timestamp, vec![2, 3]),
+    ] {
+        let spec = CursorSpec { column: column.to_owned(), cursor_type };
+        let request =
+            |after| ReadRequest::incremental("public.t".parse().unwrap(), spec.clone(), after);
+        let all = read(&settings, request(None)).await.unwrap();
+        assert_eq!(ids(&all).len(), 3, "{column}");
+        let mark = all.last().unwrap().cursor.clone().unwrap();
+        let mut again = ids(&read(&settings, request(Some(mark.clone()))).await.unwrap());
+        again.sort_unstable();
+        assert_eq!(again, late, "{column} from {mark:?}");
+    }
+    database.remove().await;
+}
+
+#[tokio::test]
 async fn text_cursors_order_by_bytes_and_take_any_text() {
     let database = database(PEOPLE).await;
     let settings = settings(&database);

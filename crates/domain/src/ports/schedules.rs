@@ -69,12 +69,23 @@ pub struct Turn {
     pub schedule: Schedule,
     /// When its time comes again.
     pub next_run_at: Option<OffsetDateTime>,
+    /// Whether it is still taken.
+    pub timing: Timing,
     /// The run to start.
     pub run: SyncLog,
     /// What the start of the run leaves behind.
     pub started: Receipt,
-    /// What is left behind where no run can start.
+    /// What is left behind where no run can start, by the first of several turns like that.
     pub skipped: Receipt,
+}
+
+/// When a turn comes to be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timing {
+    /// In time.
+    Due,
+    /// Long after: nobody was there. It is passed over.
+    Late,
 }
 
 /// What came of a turn.
@@ -84,6 +95,8 @@ pub enum TurnTaken {
     Started,
     /// The activation could not run: it is as the status says, or disconnected.
     Skipped(Option<Status>),
+    /// It came too late.
+    PassedOver,
     /// Somebody else took it, or the schedule was changed.
     Missed,
 }

@@ -99,7 +99,8 @@ impl<'a> StreamLoad<'a> {
         let deleted = run.engine.records.finish_stream(&finish).await.map_err(SyncError::Store)?;
         let mut tally = self.tally();
         run.count(&mut tally.counts, RunCounts { deleted, ..RunCounts::default() });
-        if self.plan.mode() == SyncMode::Full && tally.counts.read == 0 {
+        let is_empty = tally.counts.read == 0 && !tally.notes.has(DiagnosticReason::RowsDiscarded);
+        if self.plan.mode() == SyncMode::Full && is_empty {
             let what = if self.plan.filter.parts.is_empty() {
                 "the source has no records"
             } else {
@@ -241,7 +242,7 @@ impl<'a> StreamLoad<'a> {
     ) -> Result<Load, Halt> {
         let run = self.run;
         while let Some(piece) = run.signals.interrupt(encoding.next()).await? {
-            let Piece { rows, ahead, rejected, gone, notes, mark } = piece;
+            let Piece { rows, ahead, rejected, gone, met, notes, mark } = piece;
             self.tally().notes.merge(notes);
             let gone = gone.into_iter().collect();
             // A read that began before the mark does not take it back.
@@ -252,7 +253,8 @@ impl<'a> StreamLoad<'a> {
             let mark = mark.filter(|_| self.is_sound(&rows, &rejected));
             let (pushed, now) = (RunCounts::default(), run.engine.world.now());
             let released = Vec::new();
-            let checkpoint = Checkpoint { load, rows, rejected, released, gone, mark, pushed, now };
+            let checkpoint =
+                Checkpoint { load, rows, rejected, released, gone, met, mark, pushed, now };
             let committed = match ahead {
                 Some(ahead) => ahead.commit(&checkpoint).await,
                 None => run.engine.records.commit(&checkpoint).await,

@@ -354,6 +354,7 @@ impl Run<'_> {
                 rows: Rows::default(),
                 rejected,
                 released: keys,
+                met: Vec::new(),
                 gone: Vec::new(),
                 mark: mark.clone().map(Cursor::Text),
                 pushed,

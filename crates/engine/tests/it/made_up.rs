@@ -93,7 +93,7 @@ pub(crate) async fn send(
     for part in items.chunks(size) {
         let cursor = part.last().and_then(|it| it.at).filter(|_| is_incremental);
         let cursor = cursor.map(Cursor::Int);
-        out.send(Batch { records: batch(part), cursor }).await?;
+        out.send(Batch::new(batch(part), cursor)).await?;
     }
     Ok(())
 }

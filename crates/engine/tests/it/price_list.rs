@@ -106,7 +106,7 @@ impl Source for PriceList {
             let page = page(cx, from, PAGE.min(request.batch.rows)).await?;
             let Some(last) = page.last().map(|it| it.revision) else { return Ok(()) };
             let cursor = is_incremental.then_some(Cursor::Int(last));
-            out.send(Batch { records: records(&stream, &page)?, cursor }).await?;
+            out.send(Batch::new(records(&stream, &page)?, cursor)).await?;
             from = last + 1;
         }
     }

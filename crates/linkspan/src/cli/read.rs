@@ -9,7 +9,7 @@ use arrow_array::RecordBatch;
 use futures_util::TryStreamExt;
 use linkspan_domain::{Cursor, CursorType, StreamSpec};
 use linkspan_sdk::{
-    CursorSpec, Definition, Discovered, Environment, Failure, ReadMode, ReadRequest,
+    CursorSpec, Definition, Discovered, Environment, Failure, Loss, ReadMode, ReadRequest,
 };
 use serde_json::{Map, Value, json};
 
@@ -75,6 +75,9 @@ impl Read {
         let mut batches = definition.read(config, request, environment);
         while let Some(batch) = batches.try_next().await.map_err(|it| failed(&it))? {
             outlet.write(batch.records).await?;
+            for Loss { what, records } in batch.losses {
+                note(&format!("{}: {what}", counted(records, "record")));
+            }
         }
         let written = outlet.finish().await?;
         let seconds = began.elapsed().as_secs_f64();

@@ -191,7 +191,9 @@ async fn commit(
         (None, _) => commit.merge(rows).await?.with_held_next(load.mode),
     };
     let aside = commit.set_aside(&checkpoint.rejected).await?;
+    commit.meet(&checkpoint.met).await?;
     commit.release(&checkpoint.released).await?;
+    commit.mend(rows).await?;
     let deleted = commit.bury(&checkpoint.gone).await?;
     let counts = RunCounts { deleted, ..plan.counts(rows, aside) };
     let counts = counts.plus(checkpoint.pushed);

@@ -77,7 +77,9 @@ impl RecordStore for SqliteRecords {
             }
         };
         let aside = commit.set_aside(&checkpoint.rejected).await?;
+        commit.meet(&checkpoint.met).await?;
         commit.release(&checkpoint.released).await?;
+        commit.mend(&checkpoint.rows).await?;
         let deleted = commit.bury(&checkpoint.gone).await?;
         let counts = RunCounts { deleted, ..plan.counts(&checkpoint.rows, aside) };
         let counts = counts.plus(checkpoint.pushed);

@@ -83,6 +83,10 @@ macro_rules! find_sql {
 pub(super) const FIND: &str = find_sql!("");
 pub(super) const FIND_AND_LOCK: &str = find_sql!(" FOR UPDATE OF s");
 
+/// Whether something of the stream is kept aside.
+pub(super) const HAS_QUARANTINED: &str =
+    "SELECT 1 FROM quarantined_records WHERE stream_pk = $1 LIMIT 1";
+
 /// Stores what [`StreamRow::begin`] made of it.
 pub(super) const BEGIN: &str = "\
     UPDATE workspace_connector_streams SET generation = $2, last_generation = $3, \

@@ -236,6 +236,7 @@ pub(crate) fn checkpoint(load: &Load, rows: &[(&str, &str)]) -> Checkpoint {
         rows: packed,
         rejected,
         released: Vec::new(),
+        met: Vec::new(),
         gone: Vec::new(),
         mark: None,
         pushed: RunCounts::default(),

@@ -2,7 +2,7 @@
 
 use linkspan_domain::{
     Event, RunStatus, Schedule, Status, SyncMode, Trigger, Visible, Within, WorkspaceConnector,
-    ports::{Change, StoreError, Turn, TurnTaken},
+    ports::{Change, StoreError, Timing, Turn, TurnTaken},
 };
 use linkspan_testkit::fixtures::{Specimen, receipt};
 use time::{Duration, OffsetDateTime};
@@ -15,6 +15,8 @@ on_both! {
     an_activation_comes_with_its_schedule_or_not_at_all
     a_turn_is_taken_once_and_starts_a_run
     a_turn_is_skipped_while_the_activation_cannot_run
+    a_turn_that_comes_too_late_is_passed_over
+    a_schedule_that_cannot_be_read_stops_no_other
 }
 
 pub(crate) fn schedule(bench: &Bench, next_run_at: Option<OffsetDateTime>) -> Schedule {
@@ -39,7 +41,8 @@ fn turn(bench: &Bench, schedule: &Schedule, again: OffsetDateTime) -> Turn {
     run.trigger_type = Trigger::Schedule;
     let mut skipped = started.clone();
     "sync.skipped".clone_into(&mut skipped.audit.action);
-    Turn { schedule: schedule.clone(), next_run_at: Some(again), run, started, skipped }
+    let (schedule, next_run_at) = (schedule.clone(), Some(again));
+    Turn { schedule, next_run_at, timing: Timing::Due, run, started, skipped }
 }
 
 async fn a_schedule_is_kept_as_it_is_and_replaced_as_a_whole(url: &str) {
@@ -122,6 +125,13 @@ async fn a_turn_is_skipped_while_the_activation_cannot_run(url: &str) {
     let event = audit.find(&organization, busy.skipped.audit.id).await.unwrap().unwrap();
     assert_eq!(event.action, "sync.skipped");
 
+    let again = turn(&bench, &after, Bench::at(30));
+    assert_eq!(store.take(&again).await.unwrap(), TurnTaken::Skipped(Some(Status::Processing)));
+    let told = audit.find(&organization, again.skipped.audit.id).await.unwrap();
+    assert_eq!(told, None, "the trail has the first of several");
+    let after = store.find(&bench.visible(), bench.activation.id).await.unwrap().unwrap();
+    assert_eq!(after.last_skipped_at, Some(again.run.created_at));
+
     let mut activation = bench.stored().await;
     activation.apply(Event::Disabled).unwrap();
     activation.deleted_at = Some(Bench::at(30));
@@ -129,6 +139,39 @@ async fn a_turn_is_skipped_while_the_activation_cannot_run(url: &str) {
     activations.write(&[Change::Update(activation)], &receipt(832, None)).await.unwrap();
     let gone = turn(&bench, &after, Bench::at(53));
     assert_eq!(store.take(&gone).await.unwrap(), TurnTaken::Skipped(None));
+}
+
+async fn a_turn_that_comes_too_late_is_passed_over(url: &str) {
+    let bench = Bench::new(url).await;
+    let store = bench.db.schedules();
+    let kept = schedule(&bench, Some(Bench::at(5)));
+    store.put(&kept, &receipt(861, None)).await.unwrap();
+    let late = Turn { timing: Timing::Late, ..turn(&bench, &kept, Bench::at(29)) };
+    assert_eq!(store.take(&late).await.unwrap(), TurnTaken::PassedOver);
+    assert_eq!(bench.status().await, Status::Enabled);
+    let after = store.find(&bench.visible(), bench.activation.id).await.unwrap().unwrap();
+    assert_eq!(
+        (after.next_run_at, after.last_started_at, after.last_skipped_at),
+        (Some(Bench::at(29)), None, Some(late.run.created_at))
+    );
+    let next = turn(&bench, &after, Bench::at(30));
+    assert_eq!(store.take(&next).await.unwrap(), TurnTaken::Started);
+}
+
+async fn a_schedule_that_cannot_be_read_stops_no_other(url: &str) {
+    let bench = Bench::new(url).await;
+    let other = bench.another(2).await;
+    let store = bench.db.schedules();
+    for (number, it) in [(871, &bench), (872, &other)] {
+        store.put(&schedule(it, Some(Bench::at(5))), &receipt(number, None)).await.unwrap();
+    }
+    let broken = "\
+        UPDATE schedules SET cron = NULL, time_zone = NULL, interval_secs = 1 \
+         WHERE workspace_connector_pk = (SELECT min(workspace_connector_pk) FROM schedules)";
+    crate::scratch::run(url, broken).await.unwrap();
+    let due = store.due(Bench::at(5), 10).await.unwrap();
+    assert_eq!(due.len(), 1);
+    assert_eq!(due[0].schedule.workspace_connector_id, other.activation.id);
 }
 
 async fn an_activation_comes_with_its_schedule_or_not_at_all(url: &str) {

@@ -104,7 +104,7 @@ impl Source for Counter {
         for n in 0..cx.settings.upto {
             let column = Arc::new(Int64Array::from(vec![n]));
             let records = RecordBatch::try_new(arrow_schema(&spec()), vec![column]).unwrap();
-            out.send(Batch { records, cursor: None }).await?;
+            out.send(Batch::new(records, None)).await?;
         }
         match cx.settings.then {
             Then::End => Ok(()),

@@ -87,12 +87,9 @@ async fn the_previous_token_is_tried_once_before_a_grant_is_given_up() {
     assert_eq!(bench.fake.asked(), ["refresh-0", "refresh-1", "refresh-0"]);
     assert_eq!(bench.status().await, Status::Enabled);
 
-    let bench = Bench::new([
-        Say::Tokens("1"),
-        Say::Error("invalid_grant"),
-        Say::Error("invalid_grant"),
-    ])
-    .await;
+    let bench =
+        Bench::new([Say::Tokens("1"), Say::Error("invalid_grant"), Say::Error("invalid_grant")])
+            .await;
     bench.clock.pass(NEARLY_OVER);
     attempt(&bench).await.unwrap();
     bench.clock.pass(NEARLY_OVER);
@@ -104,8 +101,7 @@ async fn the_previous_token_is_tried_once_before_a_grant_is_given_up() {
 /// §3b line 11: time-outs and 5xx are tried again, and never need a person.
 #[tokio::test]
 async fn a_server_that_is_busy_is_asked_again_later_and_changes_no_status() {
-    let bench =
-        Bench::new([Say::NoAnswer, Say::NoAnswer, Say::Busy(600), Say::Tokens("1")]).await;
+    let bench = Bench::new([Say::NoAnswer, Say::NoAnswer, Say::Busy(600), Say::Tokens("1")]).await;
     bench.clock.pass(NEARLY_OVER);
     assert_eq!(attempt(&bench).await.unwrap(), "access-0", "it works yet");
     let first = kept(&bench).await.again_at.unwrap() - bench.clock.now();

@@ -202,6 +202,31 @@ impl Commit<'_> {
         Ok(all().count() as u64)
     }
 
+    /// The source has the records called so.
+    pub(super) async fn meet(&mut self, keys: &[String]) -> Result<(), StoreError> {
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        self.see(&keys).await
+    }
+
+    /// Lets go of what was kept aside of records that an incremental load stores. Most streams have none, and need not be sent
+    /// the keys.
+    pub(super) async fn mend(&mut self, rows: &Rows) -> Result<(), StoreError> {
+        if self.load.mode == SyncMode::Full || rows.is_empty() {
+            return Ok(());
+        }
+        let aside: Option<i32> = sqlx::query_scalar(stream::HAS_QUARANTINED)
+            .bind(self.row.pk)
+            .persistent(false)
+            .fetch_optional(&mut *self.tx)
+            .await
+            .map_err(sqlx_error)?;
+        if aside.is_none() {
+            return Ok(());
+        }
+        let keys: Vec<String> = rows.iter().map(|it| it.key.to_owned()).collect();
+        self.release(&keys).await
+    }
+
     /// Lets go of what was kept aside of the records called so before this commit.
     pub(super) async fn release(&mut self, keys: &[String]) -> Result<(), StoreError> {
         if keys.is_empty() {

@@ -28,6 +28,7 @@ pub(super) async fn swap(
         run_on_stream(tx, row, REFRESH).await?;
         deleted = sweep(tx, row, generation, finish).await?;
         clear(tx, row).await?;
+        sqlx::raw_sql(ANY_LOOPS).execute(&mut *tx).await.map_err(sqlx_error)?;
     }
     Ok(deleted)
 }
@@ -90,6 +91,7 @@ async fn write(
 
 /// The planner takes a list of keys in an array for a short one, and would go through it again for each record.
 const NO_NESTED_LOOPS: &str = "SET LOCAL enable_nestloop = off";
+const ANY_LOOPS: &str = "SET LOCAL enable_nestloop TO DEFAULT";
 
 /// An insert whose rows are all there: unlike an update it is no join, which the planner could get wrong.
 const APPLY: &str = concat!(
