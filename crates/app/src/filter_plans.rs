@@ -3,19 +3,21 @@
 use std::sync::Arc;
 
 use linkspan_domain::{
-    Caller, Condition, StreamName, StreamSpec, WorkspaceConnector, WorkspaceConnectorId,
-    ports::{Store, World},
+    Caller, Condition, Direction, ResourceType, StreamName, StreamSpec, WorkspaceConnector,
+    WorkspaceConnectorId,
+    ports::{Store, SyncStore, World},
 };
 use linkspan_engine::{StreamFilter, concerns_some};
 use linkspan_sdk::Pushed;
 
-use crate::{ActivationError, Filters, Records, Sources, sources::may_run};
+use crate::{ActivationError, Filters, RecordError, Records, Sources, sources::may_run};
 
 /// Explains filters. Readers of connectors ask.
 pub struct FilterPlans {
     activations: Records<WorkspaceConnector>,
     filters: Arc<Filters>,
     sources: Arc<Sources>,
+    syncs: Arc<dyn SyncStore>,
 }
 
 /// How the records of one stream are filtered in a full sync, and in the first incremental one.
@@ -46,9 +48,10 @@ impl FilterPlans {
         activations: Arc<dyn Store<WorkspaceConnector>>,
         filters: Arc<Filters>,
         sources: Arc<Sources>,
+        syncs: Arc<dyn SyncStore>,
         world: Arc<dyn World>,
     ) -> Self {
-        Self { activations: Records::new(activations, world), filters, sources }
+        Self { activations: Records::new(activations, world), filters, sources, syncs }
     }
 
     /// How the streams of an activation are filtered, one by one. Without a filter: no stream is.
@@ -63,6 +66,9 @@ impl FilterPlans {
         may_run(caller, definition)?;
         let mut effective = self.filters.effective(caller, &[&activation]).await?;
         let Some(filter) = effective.remove(&id) else { return Ok(Vec::new()) };
+        if activation.direction() == Direction::Output {
+            return self.of_pushes(&activation, &filter.config).await;
+        }
         let specs = self.sources.discover(&activation, crate::sources::PATIENCE).await??.streams;
         // A part that concerns no stream fails the run, whichever streams it is about.
         let unfit = concerns_some(&filter.config, &specs).err().map(|it| it.to_string());
@@ -70,6 +76,27 @@ impl FilterPlans {
         for spec in specs {
             let plan = self.plan(&activation, &filter.config, spec).await?;
             plans.push(FilterPlan { error: plan.error.or_else(|| unfit.clone()), ..plan });
+        }
+        Ok(plans)
+    }
+
+    /// How what an activation pushes is filtered: all of it here, by the fields that the sources brought in. Those that have
+    /// brought nothing in yet have none.
+    async fn of_pushes(
+        &self,
+        activation: &WorkspaceConnector,
+        filter: &Condition,
+    ) -> Result<Vec<FilterPlan>, ActivationError> {
+        let mut plans = Vec::new();
+        for (stream, source) in activation.pushes() {
+            let state = self.syncs.stream(source.workspace_connector_id, &source.stream).await;
+            let state = state.map_err(RecordError::reading(ResourceType::WorkspaceConnector))?;
+            let Some(memory) = state.and_then(|it| it.memory) else { continue };
+            let bound = filter.bind(&memory.fields);
+            let error = bound.as_ref().err().map(ToString::to_string);
+            let here = |condition| FilterPart { condition, pushed: Pushed::Not };
+            let parts = bound.into_iter().map(here).collect();
+            plans.push(FilterPlan { stream: stream.clone(), parts, missing: Vec::new(), error });
         }
         Ok(plans)
     }

@@ -293,6 +293,7 @@ fn app(
             db.workspace_connectors(),
             Arc::clone(&filters),
             Arc::clone(&sources),
+            db.syncs(),
             world(),
         )),
         filters,

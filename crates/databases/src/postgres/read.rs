@@ -150,16 +150,12 @@ async fn copy(
     let statement = format!("copy ({}) to stdout (format binary)", part.statement);
     let mut chunks = connection.copy_out_raw(&statement).await.map_err(said)?;
     loop {
-        let chunk = match chunks.next().now_or_never() {
-            Some(chunk) => chunk,
-            None => {
-                if decoder.rows() > 0 {
-                    sleep(LULL).await;
-                }
-                chunks.next().await
-            }
-        };
-        let Some(chunk) = chunk else { break };
+        let arrived = chunks.next().now_or_never();
+        if arrived.is_none() && decoder.rows() > 0 {
+            sleep(LULL).await;
+        }
+        let next = if let Some(chunk) = arrived { chunk } else { chunks.next().await };
+        let Some(chunk) = next else { break };
         decoder.push(&chunk.map_err(said)?)?;
         if decoder.rows() >= limits.rows || decoder.bytes() >= limits.bytes {
             out.send(batch(decoder.take()?, part.cursor)?).await?;

@@ -120,6 +120,7 @@ impl Platform {
             self.workshop.database.workspace_connectors(),
             Arc::clone(filters),
             self.sources(),
+            self.workshop.database.syncs(),
             self.world(),
         ))
     }

@@ -197,6 +197,12 @@ async fn additions_updates_and_deletions_arrive_in_parquet_files_of_a_folder() {
     } } });
     let made = api.send("POST", "/v1/connector-filters", Some(filter)).await;
     assert!(made["data"]["id"].is_string(), "{made}");
+    let out = api.send("GET", "/v1/workspace-connectors?filter[name]=out", None).await;
+    let plan =
+        format!("/v1/workspace-connectors/{}/filter-plan", out["data"][0]["id"].as_str().unwrap());
+    let plan = api.send("GET", &plan, None).await["data"][0]["attributes"].take();
+    assert_eq!((&plan["stream"], &plan["error"]), (&json!("orders"), &json!(null)), "{plan}");
+    assert_eq!(plan["parts"][0]["place"], "here", "by the fields of what was brought in: {plan}");
     assert_eq!(stage.push("--incremental"), [3, 3, 1_498]);
     let paid = [500, 1_000, 1_500].map(|it| (it, "paid".to_owned()));
     assert_eq!(notes(&journal_in(&folder)), paid.into());
