@@ -42,7 +42,9 @@ const fn mend(status: Status) -> &'static str {
             "to enable it, PATCH /v1/workspace-connectors/{id} with `\"status\": \"enabled\"` among the attributes"
         }
         Status::Suspended => "an admin has to set its status to enabled",
-        _ => "mend what the last run failed on and test it, or disable it and enable it again",
+        _ => {
+            "mend what the last run failed on, then test it (`linkspan check`, or POST …/test), or disable it and enable it again"
+        }
     }
 }
 

@@ -187,7 +187,8 @@ pub struct Checkpoint {
     pub released: Vec<String>,
     /// The keys of records that the source has, and that stay as they are: a full load does not bury them.
     pub met: Vec<String>,
-    /// The keys of records that are to be kept no longer. In full loads what is not met goes anyway.
+    /// The keys of records that are to be kept no longer. In full loads what is not met goes anyway: these are not, whatever the
+    /// load brought in of them before.
     pub gone: Vec<String>,
     /// The stream's new mark: everything below it was read.
     pub mark: Option<Cursor>,

@@ -1,5 +1,7 @@
 //! What the driver says, in words for the person who uses the connector.
 
+use std::io::ErrorKind;
+
 use linkspan_sdk::Failure;
 use sqlx::{Error, postgres::PgDatabaseError};
 
@@ -37,11 +39,20 @@ pub(crate) fn failure(system: &str, error: Error) -> Failure {
         Some(code) if is_outage(code) => Failure::unavailable(system, error),
         Some(_) => refused(system, &error),
         None => match error {
-            Error::Tls(_) => Failure::Refused(
+            other if is_about_encryption(&other) => Failure::Refused(
                 "no encrypted connection could be agreed on; check `sslmode` and the server's certificate".to_owned(),
             ),
             other => Failure::unavailable(system, other),
         },
+    }
+}
+
+/// Whether no encrypted connection comes about: a certificate that does not hold is invalid data to whoever reads it.
+fn is_about_encryption(error: &Error) -> bool {
+    match error {
+        Error::Tls(_) => true,
+        Error::Io(told) => told.kind() == ErrorKind::InvalidData,
+        _ => false,
     }
 }
 

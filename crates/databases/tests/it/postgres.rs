@@ -92,6 +92,17 @@ async fn an_unknown_user_is_asked_to_correct_the_credentials() {
 }
 
 #[tokio::test]
+async fn a_certificate_that_does_not_hold_is_no_outage() {
+    let database = database("").await;
+    let mut settings = settings(&database);
+    settings["sslmode"] = json!("verify-ca");
+    // Whether the server shows one that it signed itself, or none.
+    let refused = definition("postgresql").check(settings, environment()).await.unwrap_err();
+    assert!(matches!(&refused, Failure::Refused(it) if it.contains("`sslmode`")), "{refused:?}");
+    database.remove().await;
+}
+
+#[tokio::test]
 async fn tables_views_and_their_keys_are_discovered() {
     let database = database(
         "create schema \"Odd Name\"; create table \"Odd Name\".\"Order Lines\" (b int, a int, primary key (a, b));

@@ -6,7 +6,9 @@ use std::{
 };
 
 use futures_util::{StreamExt, stream};
-use linkspan_domain::{Condition, Cursor, DiagnosticReason, RunCounts, StreamState, SyncMode};
+use linkspan_domain::{
+    Category, Condition, Cursor, DiagnosticReason, RunCounts, StreamState, SyncMode,
+};
 use linkspan_sdk::{
     BatchStream, Checkpoint, Failure, Finish, Held, Load, LoadPart, Opening, Pushed, Rejected, Rows,
 };
@@ -130,11 +132,13 @@ impl<'a> StreamLoad<'a> {
 
     /// Which parts of the filter the source takes over, and which are left to do here.
     ///
-    /// All are, where the stream may hold records that do not pass any more: they have to arrive to be named.
+    /// All are, where the stream may hold records that do not pass any more, or the source several with one key: they have to
+    /// arrive to be named.
     async fn push_down(&self, load: &Load) -> Result<(Vec<Condition>, Vec<Condition>), Halt> {
         let Connection { definition, settings, environment, .. } = self.connection;
         let parts = self.plan.filter.parts.clone();
-        let must_arrive = load.mode == SyncMode::Incremental && load.held != Held::Nothing;
+        let is_filled = load.mode == SyncMode::Incremental && load.held != Held::Nothing;
+        let must_arrive = is_filled || self.plan.has_own_key;
         if parts.is_empty() || must_arrive || self.plan.shape.is_some() {
             return Ok((Vec::new(), parts));
         }
@@ -189,6 +193,13 @@ impl<'a> StreamLoad<'a> {
         halted
     }
 
+    /// Whether several records of one read may have one key: the source need not know the key that the settings say, and only
+    /// a database sees to it that there is one row of each.
+    fn may_repeat_keys(&self) -> bool {
+        let category = self.connection.definition.manifest.category;
+        self.plan.has_own_key || category != Category::Database
+    }
+
     /// Reads one part, or all there is.
     async fn part(&self, attempt: &Attempt, part: Option<&LoadPart>) -> Result<(), Halt> {
         let run = self.run;
@@ -196,6 +207,8 @@ impl<'a> StreamLoad<'a> {
         let _turn = run.signals.interrupt(run.reads.acquire()).await?;
         let load = attempt.load.clone();
         let filtered = match (load.mode, load.held) {
+            // Of several records with one key the last counts, also where it does not pass.
+            _ if self.may_repeat_keys() => Filtered::Named,
             (SyncMode::Full, _) | (_, Held::Nothing) => Filtered::PassedOver,
             (SyncMode::Incremental, Held::Versions | Held::Anything) => Filtered::Named,
         };

@@ -77,6 +77,28 @@ async fn only_what_passes_is_stored_and_what_passes_no_more_goes() {
 }
 
 #[tokio::test]
+async fn of_several_records_with_one_key_the_last_counts_also_where_it_does_not_pass() {
+    for mode in [SyncMode::Full, SyncMode::Incremental] {
+        for_both(|url| async move {
+            let mut all = numbered(0..25);
+            all.push(Item::new(3, Some(40), "now secret"));
+            all.push(Item::new(4, Some(41), "now secret"));
+            all.push(Item::new(4, Some(42), "no more"));
+            let bench = Bench::new(&url, items(&["items"], all)).await;
+            bench.filter(&json!({ "text": { "_nlike": "%secret%" } }));
+            for _ in 0..2 {
+                assert_eq!(bench.sync(mode).await.error, None);
+                let kept = kept(&bench).await;
+                assert_eq!(kept.len(), 24, "{mode}");
+                assert!(kept.iter().all(|it| it["id"] != 3), "{mode}: the last of it is secret");
+                assert_eq!(kept[3]["text"], "no more", "{mode}");
+            }
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn an_incremental_run_buries_a_known_record_that_passes_no_more() {
     for_both(|url| async move {
         let bench = Bench::new(&url, items(&["items"], numbered(0..25))).await;

@@ -9,7 +9,7 @@ use super::{
     assign::{Assigned, Assignments},
     client::{Client, text},
     exit::Failed,
-    output::Output,
+    output::{Output, note},
     session::Session,
 };
 use crate::settings::Settings;
@@ -130,6 +130,10 @@ async fn upload(client: &Client, config: &mut Map<String, Value>) -> Result<(), 
     let Some(path) = path.filter(|it| it.is_file()) else { return Ok(()) };
     let mut made = client.upload(&path).await?;
     config.insert("path".to_owned(), made["data"]["attributes"]["path"].take());
+    note(&format!(
+        "{} was uploaded as it is now; have the server read it below LINKSPAN_FILE_ROOTS, by the API, if it changes",
+        path.display()
+    ));
     Ok(())
 }
 

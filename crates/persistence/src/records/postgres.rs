@@ -182,7 +182,7 @@ async fn commit(
     let generation = row.generation_of(load)?;
     let now = checkpoint.now;
     let mut commit = Commit { tx: &mut tx, row: &row, load, generation, now, aside: Vec::new() };
-    let (plan, held) = match (sent, load.held) {
+    let (mut plan, held) = match (sent, load.held) {
         (Some(sent), _) => commit.overwrite(rows, sent).await?.with_held_next(load.mode),
         (None, Held::Nothing) => match commit.add_all(rows).await? {
             Some(plan) => (plan, Held::Nothing),
@@ -194,6 +194,7 @@ async fn commit(
     commit.meet(&checkpoint.met).await?;
     commit.release(&checkpoint.released).await?;
     commit.mend(rows).await?;
+    plan.appearing -= commit.retract(&checkpoint.gone).await?;
     let deleted = commit.bury(&checkpoint.gone).await?;
     let counts = RunCounts { deleted, ..plan.counts(rows, aside) };
     let counts = counts.plus(checkpoint.pushed);

@@ -66,7 +66,7 @@ impl RecordStore for SqliteRecords {
         let row = find(&mut tx, load.run, load.activation, load.stream.as_str()).await?;
         let generation = row.generation_of(load)?;
         let mut commit = Commit { tx: &mut tx, row: &row, load, generation, now: checkpoint.now };
-        let (plan, held) = match load.held {
+        let (mut plan, held) = match load.held {
             Held::Nothing => match commit.add_all(&checkpoint.rows).await? {
                 Some(plan) => (plan, Held::Nothing),
                 None => (commit.merge(&checkpoint.rows).await?, Held::Anything),
@@ -80,6 +80,7 @@ impl RecordStore for SqliteRecords {
         commit.meet(&checkpoint.met).await?;
         commit.release(&checkpoint.released).await?;
         commit.mend(&checkpoint.rows).await?;
+        plan.appearing -= commit.retract(&checkpoint.gone).await?;
         let deleted = commit.bury(&checkpoint.gone).await?;
         let counts = RunCounts { deleted, ..plan.counts(&checkpoint.rows, aside) };
         let counts = counts.plus(checkpoint.pushed);

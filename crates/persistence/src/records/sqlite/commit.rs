@@ -12,7 +12,7 @@ use super::{
     },
     writing::{self, Common, INSERT, REPLACE, STAGE, existing, write},
 };
-use crate::{error::sqlx_error, instant::microseconds};
+use crate::{error::sqlx_error, instant::microseconds, number::signed};
 
 /// One commit at work.
 pub(super) struct Commit<'a> {
@@ -149,6 +149,37 @@ impl Commit<'_> {
         Ok(())
     }
 
+    /// Takes back what a full load has of the records called so: the last that the source says of them is that they are not
+    /// wanted. Answers how many records there are less.
+    pub(super) async fn retract(&mut self, gone: &[String]) -> Result<i64, StoreError> {
+        if gone.is_empty() || self.load.mode == SyncMode::Incremental {
+            return Ok(0);
+        }
+        let gone = writing::json_array(gone.iter().map(String::as_str));
+        let revived: i64 = sqlx::query_scalar(REVIVED)
+            .bind(self.row.pk)
+            .bind(&gone)
+            .fetch_one(&mut *self.tx)
+            .await
+            .map_err(sqlx_error)?;
+        for statement in RETRACT {
+            sqlx::query(statement)
+                .bind(self.row.pk)
+                .bind(&gone)
+                .execute(&mut *self.tx)
+                .await
+                .map_err(sqlx_error)?;
+        }
+        let new = sqlx::query(RETRACT_NEW)
+            .bind(self.row.pk)
+            .bind(&gone)
+            .bind(self.generation)
+            .execute(&mut *self.tx)
+            .await
+            .map_err(sqlx_error)?;
+        Ok(revived + signed(new.rows_affected()))
+    }
+
     /// Makes tombstones of the records called so, and answers how many there were.
     pub(super) async fn bury(&mut self, gone: &[String]) -> Result<u64, StoreError> {
         if gone.is_empty() || self.load.mode == SyncMode::Full {
@@ -188,6 +219,25 @@ const RELEASE: &str = "\
 const BURY: &str = "\
     UPDATE records SET deleted_at = $3, stale_since = NULL, run_pk = $2, generation = $5 \
     WHERE stream_pk = $1 AND deleted_at IS NULL AND key IN (SELECT value FROM json_each($4))";
+
+/// How many tombstones the swap would have brought back.
+const REVIVED: &str = "\
+    SELECT count(*) FROM staged_records s \
+    JOIN records r ON r.stream_pk = s.stream_pk AND r.key = s.key \
+    WHERE s.stream_pk = $1 AND s.key IN (SELECT value FROM json_each($2)) \
+        AND r.deleted_at IS NOT NULL";
+
+/// Neither is the new content of a record put in its place, nor was it met.
+const RETRACT: [&str; 2] = [
+    "DELETE FROM staged_records WHERE stream_pk = $1 AND key IN (SELECT value FROM json_each($2))",
+    "UPDATE seen_records SET keys = (SELECT json_group_array(k.value) FROM json_each(keys) AS k \
+        WHERE k.value NOT IN (SELECT value FROM json_each($2))) WHERE stream_pk = $1",
+];
+
+/// Nobody has seen it.
+const RETRACT_NEW: &str = "\
+    DELETE FROM records WHERE stream_pk = $1 AND generation = $3 \
+        AND key IN (SELECT value FROM json_each($2))";
 
 fn is_collision(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
