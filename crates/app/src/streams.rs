@@ -180,7 +180,7 @@ impl Streams {
 
 #[cfg(test)]
 mod tests {
-    use linkspan_domain::{Missing, Role, SchemaPolicy, StreamSettings};
+    use linkspan_domain::{Role, StreamSettings};
 
     use super::*;
     use crate::fixtures::{MockRuns, activation, call, code, id, keep, sources, world};
@@ -216,16 +216,9 @@ mod tests {
         });
         let kept = activation(|it| {
             it.streams = vec![StreamSettings {
-                stream: None,
                 cursor_column: Some("id".to_owned()),
                 cursor_type,
-                cursor_after: None,
-                primary_key: Vec::new(),
-                lag: None,
-                schema_policy: SchemaPolicy::Evolve,
-                missing: Missing::Delete,
-                retention_days: None,
-                source: None,
+                ..StreamSettings::default()
             }];
         });
         let streams = Streams::new(Arc::new(runs), keep(vec![kept]).store, sources(), world());

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use linkspan_domain::{
-    Caller, Capability, Code, Denied, Problem, StreamName, StreamSettings, SyncMode,
+    Caller, Capability, Code, Denied, Direction, Problem, StreamName, StreamSettings, SyncMode,
     WorkspaceConnector, WorkspaceConnectorId,
 };
 
@@ -84,9 +84,9 @@ pub(crate) fn can_sync(
 
 /// What the type of an activation must be capable of for a run.
 pub(crate) fn needed(activation: &WorkspaceConnector) -> Capability {
-    match activation.pushes().next() {
-        Some(_) => Capability::Write,
-        None => Capability::Read,
+    match activation.direction() {
+        Direction::Output => Capability::Write,
+        Direction::Input => Capability::Read,
     }
 }
 
@@ -97,7 +97,7 @@ pub(crate) async fn mode(
     wanted: Option<SyncMode>,
     streams: &[StreamName],
 ) -> Result<SyncMode, Unsuitable> {
-    if activation.pushes().next().is_some() {
+    if activation.direction() == Direction::Output {
         // It goes on where the last one ended, or begins anew.
         return Ok(wanted.unwrap_or(SyncMode::Incremental));
     }

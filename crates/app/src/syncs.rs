@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use linkspan_domain::{
-    Act, Action, Actor, Call, Code, Denied, Permission, Problem, RunOutcome, RunStatus, Status,
-    StreamName, SyncLog, SyncLogId, SyncMode, Trigger, WorkspaceConnector, WorkspaceConnectorId,
+    Act, Action, Actor, Call, Code, Denied, Direction, Permission, Problem, RunOutcome, RunStatus,
+    Status, StreamName, SyncLog, SyncLogId, SyncMode, Trigger, WorkspaceConnector,
+    WorkspaceConnectorId,
     ports::{RunQueue, Store, StoreError, SyncStore, World},
 };
 use serde_json::json;
@@ -275,7 +276,7 @@ impl Syncs {
         if streams.is_empty() {
             return Ok(());
         }
-        if activation.pushes().next().is_some() {
+        if activation.direction() == Direction::Output {
             let is_pushed = |it: &StreamName| activation.pushes().any(|push| push.0 == it);
             let absent = streams.iter().find(|it| !is_pushed(it));
             return absent.map_or(Ok(()), |it| Err(SyncError::StreamNotFound(it.clone())));

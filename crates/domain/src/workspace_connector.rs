@@ -78,7 +78,7 @@ pub struct SealedSecrets {
 }
 
 /// How a stream is synced.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StreamSettings {
     /// Which stream; none speaks for all that are not named.

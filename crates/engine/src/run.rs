@@ -11,8 +11,8 @@ use std::{
 
 use futures_util::{StreamExt, stream};
 use linkspan_domain::{
-    Condition, DiagnosticReason, RunCounts, SchemaChange, Status, StreamName, StreamSpec,
-    StreamState, SyncLog, ports::StoreError,
+    Condition, DiagnosticReason, Direction, Place, RunCounts, SchemaChange, Status, StreamName,
+    StreamSpec, StreamState, SyncLog, ports::StoreError,
 };
 use linkspan_sdk::{Discovered, Failure, HeldRun, LeftOut, Omission};
 use tokio::{
@@ -126,7 +126,7 @@ impl<'a> Run<'a> {
             Status::Processing => {}
             other => return Err(SyncError::UnexpectedStatus(other).into()),
         }
-        if connection.activation.pushes().next().is_some() {
+        if connection.activation.direction() == Direction::Output {
             return self.push_all(&connection).await;
         }
         let Discovered { streams: specs, left_out } = self.discover(&connection).await?;
@@ -136,6 +136,7 @@ impl<'a> Run<'a> {
             let shown = specs.iter().filter(|it| connection.activation.shows(it.name.as_str()));
             concerns_some(filter, shown)?;
         }
+        let place = connection.definition.place(&connection.settings);
         let states = self.engine.syncs.streams(run.workspace_connector_id).await;
         let states = states.map_err(SyncError::Store)?;
         self.note_removed(&states, &specs).await;
@@ -143,8 +144,10 @@ impl<'a> Run<'a> {
         let streams = plans.iter().map(|it| it.0.clone()).collect();
         self.tell(&RunEvent::Started { mode: run.mode, streams });
         // Collected first: otherwise the compiler does not see that the run can move between threads.
-        let streams: Vec<_> =
-            plans.into_iter().map(|it| self.load_and_map(&connection, it, &states)).collect();
+        let streams: Vec<_> = plans
+            .into_iter()
+            .map(|it| self.load_and_map(&connection, it, &place, &states))
+            .collect();
         let mut streams = stream::iter(streams).buffer_unordered(self.engine.limits.reads);
         let mut first_error = None;
         while let Some((stream, done)) = streams.next().await {
@@ -183,14 +186,14 @@ impl<'a> Run<'a> {
         &self,
         connection: &Connection,
         (stream, plan): Planned,
+        place: &Place,
         states: &[StreamState],
     ) -> (StreamName, Result<RunCounts, Halt>) {
         self.tell(&RunEvent::StreamStarted { stream: stream.clone() });
         let mut notes = Notes::default();
         let state = states.iter().find(|it| it.stream == stream);
         let prepared = plan.and_then(|plan| {
-            let place = connection.definition.place(&connection.settings);
-            let mut plan = filtered(plan, connection.filter.as_ref())?.at(place);
+            let mut plan = filtered(plan, connection.filter.as_ref())?.at(place.clone());
             plan.prepare(state, &mut notes)?;
             Ok(plan)
         });

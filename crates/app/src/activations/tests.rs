@@ -1,8 +1,8 @@
 //! Tests of activations: their life, their settings and their secrets.
 
 use linkspan_domain::{
-    AuthorizationFlow, Availability, Direction, Missing, Problem, ResourceType, Role, SchemaPolicy,
-    StreamSettings, StreamSource, WorkspaceConnector,
+    AuthorizationFlow, Availability, Direction, Problem, ResourceType, Role, StreamSettings,
+    StreamSource, WorkspaceConnector,
     ports::{Change, KeyId, StoreError},
 };
 use serde_json::{Map, Value, json};
@@ -359,15 +359,8 @@ async fn where_records_are_written_nothing_needs_to_be_read() {
     let source = StreamSource { workspace_connector_id: id(31), stream: "orders".parse().unwrap() };
     let push = StreamSettings {
         stream: Some("orders".parse().unwrap()),
-        cursor_column: None,
-        cursor_type: None,
-        cursor_after: None,
-        primary_key: Vec::new(),
-        lag: None,
-        schema_policy: SchemaPolicy::Evolve,
-        missing: Missing::Delete,
-        retention_days: None,
         source: Some(source),
+        ..StreamSettings::default()
     };
     for (streams, direction, ok) in
         [(Vec::new(), Direction::Input, false), (vec![push], Direction::Output, true)]

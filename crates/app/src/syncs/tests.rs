@@ -2,9 +2,7 @@
 
 use std::sync::mpsc;
 
-use linkspan_domain::{
-    Fence, Missing, Role, RunStatus, SchemaPolicy, StreamSettings, ports::MockRunQueue,
-};
+use linkspan_domain::{Fence, Role, RunStatus, StreamSettings, ports::MockRunQueue};
 use serde_json::json;
 
 use super::*;
@@ -45,14 +43,7 @@ fn with_cursor(stream: Option<&str>) -> WorkspaceConnector {
         it.streams = vec![StreamSettings {
             stream: stream.map(|it| it.parse().unwrap()),
             cursor_column: Some("id".to_owned()),
-            cursor_type: None,
-            cursor_after: None,
-            primary_key: Vec::new(),
-            lag: None,
-            schema_policy: SchemaPolicy::Evolve,
-            missing: Missing::Delete,
-            retention_days: None,
-            source: None,
+            ..StreamSettings::default()
         }];
     })
 }

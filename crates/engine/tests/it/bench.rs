@@ -7,9 +7,9 @@ use std::{
 
 use async_trait::async_trait;
 use linkspan_domain::{
-    Condition, Connector, CursorType, Deleted, Missing, RunOutcome, SchemaPolicy, Status,
-    StreamName, StreamSettings, StreamSource, StreamState, SyncLog, SyncLogId, SyncMode, Trigger,
-    Visible, Workspace, WorkspaceConnector,
+    Condition, Connector, CursorType, Deleted, RunOutcome, Status, StreamName, StreamSettings,
+    StreamSource, StreamState, SyncLog, SyncLogId, SyncMode, Trigger, Visible, Workspace,
+    WorkspaceConnector,
     ports::{Change, Outbound, World},
 };
 use linkspan_engine::{
@@ -314,16 +314,10 @@ pub(crate) fn models() -> Models {
 /// Settings that make `at` the cursor.
 pub(crate) fn settings(cursor_after: Option<&str>) -> StreamSettings {
     StreamSettings {
-        stream: None,
         cursor_column: Some("at".to_owned()),
         cursor_type: Some(CursorType::Int),
         cursor_after: cursor_after.map(str::to_owned),
-        primary_key: Vec::new(),
-        lag: None,
-        schema_policy: SchemaPolicy::Evolve,
-        missing: Missing::Delete,
-        retention_days: None,
-        source: None,
+        ..StreamSettings::default()
     }
 }
 

@@ -1,10 +1,10 @@
 //! `linkspan activations` and `linkspan runs`: looking after what is connected.
 
-use std::fs;
+use std::{fs, process::Child};
 
 use serde_json::{Value, json};
 
-use crate::program::Program;
+use crate::program::{ADMIN_KEY, Program, Served};
 
 const SALES: &str =
     "id,customer,updated_at\n1,Ada,2026-01-01T00:00:00Z\n2,Ben,2026-01-02T00:00:00Z\n";
@@ -15,6 +15,17 @@ fn program() -> Program {
     fs::write(program.path().join("sales.csv"), SALES).unwrap();
     program.json(&["connect", "csv", "--name", "sales", "--set", "path=sales.csv"]);
     program
+}
+
+/// A server without a worker, so that a run of `sales` waits, and the command that waits for the run.
+fn with_waiting_run(program: Program) -> (Program, Served, Child) {
+    let served = program.serve_as("api");
+    let url = format!("http://{}", served.address);
+    let remote = program.with("LINKSPAN_URL", &url).with("LINKSPAN_API_KEY", ADMIN_KEY);
+    let syncing = remote.command(&["sync", "sales"]).spawn().unwrap();
+    let waiting = || remote.json(&["runs", "list", "sales"])["runs"][0]["status"] == "scheduled";
+    assert!((0..100).any(|_| waiting()), "the run was never there");
+    (remote, served, syncing)
 }
 
 fn show(program: &Program, name: &str) -> Value {
@@ -137,14 +148,7 @@ fn switching_off_says_what_becomes_of_the_run() {
     let program = program();
     assert_eq!(program.json(&["activations", "disable", "sales"])["run"], Value::Null);
     program.json(&["activations", "enable", "sales"]);
-    // A server without a worker: what is started waits.
-    let served = program.serve_as("api");
-    let url = format!("http://{}", served.address);
-    let remote =
-        program.with("LINKSPAN_URL", &url).with("LINKSPAN_API_KEY", crate::program::ADMIN_KEY);
-    let mut syncing = remote.command(&["sync", "sales"]).spawn().unwrap();
-    let waiting = || remote.json(&["runs", "list", "sales"])["runs"][0]["status"] == "scheduled";
-    assert!((0..100).any(|_| waiting()), "the run was never there");
+    let (remote, served, mut syncing) = with_waiting_run(program);
     let said = remote.run(&["activations", "disable", "sales"]).stdout;
     assert!(said.contains("sales is disabled. Its run, which waits"), "{said}");
     let run = remote.json(&["activations", "disable", "sales"])["run"].clone();
@@ -163,14 +167,7 @@ fn a_run_is_stopped_by_the_name_of_its_activation() {
     assert_eq!(idle.code, 2);
     assert!(idle.stderr.contains("no run of sales is in progress"), "{}", idle.stderr);
 
-    // A server without a worker: what is started waits.
-    let served = program.serve_as("api");
-    let url = format!("http://{}", served.address);
-    let remote =
-        program.with("LINKSPAN_URL", &url).with("LINKSPAN_API_KEY", crate::program::ADMIN_KEY);
-    let mut syncing = remote.command(&["sync", "sales"]).spawn().unwrap();
-    let waiting = || remote.json(&["runs", "list", "sales"])["runs"][0]["status"] == "scheduled";
-    assert!((0..100).any(|_| waiting()), "the run was never there");
+    let (remote, served, mut syncing) = with_waiting_run(program);
     let stopped = remote.json(&["runs", "cancel", "sales"]);
     assert_eq!(stopped["status"], "error", "{stopped}");
     assert!(!syncing.wait().unwrap().success(), "the sync that waited for it ends, too");
