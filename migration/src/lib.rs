@@ -21,6 +21,7 @@ mod m0019_forgetting;
 mod m0020_keys;
 mod m0021_credentials;
 mod m0022_audit_chain;
+mod m0023_oauth;
 mod migrator;
 
 pub use migrator::Migrator;

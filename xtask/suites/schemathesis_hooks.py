@@ -206,8 +206,23 @@ REFERRING = {
 PLACEABLE = {*FRESH, "connector-sync-diagnostics", "entities", "files", "key-rotations", "workspace-connector-sync-logs"}
 
 
+def agreeable():
+    """Makes an activation whose provider has a person agree, and returns its identifier."""
+    endpoints = {name: f"https://provider.example/{name}" for name in ("authorization_endpoint", "token_endpoint")}
+    attributes = FRESH["connectors"]() | {
+        "slug": unique("provider"),
+        "authorization_flow": "oauth-manual",
+        "auth_config": {"oauth_config": endpoints},
+    }
+    connector = send("POST", "connectors", {"data": {"type": "connector", "attributes": attributes}})
+    attributes = FRESH["workspace-connectors"]() | {"connector_id": connector}
+    return send("POST", "workspace-connectors", {"data": {"type": "workspace_connector", "attributes": attributes}})
+
+
 def place(kind, action):
     """The identifier of a thing to which `action` can be done."""
+    if action == "authorize":
+        return agreeable()
     if kind == "workspace-connector-sync-logs":
         return broken() if action == "resume" else run()
     if kind == "connector-sync-diagnostics":
@@ -235,6 +250,9 @@ def aim_body(case, operation, kind):
         return
     if operation == "roll_back_credentials":
         case.body = {"reason": "it worked"}
+        return
+    if operation == "authorize_workspace_connector":
+        case.body = {"client_id": "linkspan"}
         return
     if operation == "set_stream_cursor":
         case.body = {"cursor_after": None}

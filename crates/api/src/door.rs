@@ -135,7 +135,9 @@ impl<E: Endpoint<Output = Response>> Door<E> {
     fn deadline(&self, method: &Method, path: &str) -> Duration {
         let limits = self.app.limits;
         match path.rsplit('/').next() {
-            Some("test" | "models" | "syncs" | "audit-chain") => limits.source,
+            Some(
+                "test" | "models" | "syncs" | "audit-chain" | "authorize" | "access" | "callback",
+            ) => limits.source,
             Some("files") if method == Method::POST => limits.upload,
             _ => limits.request,
         }

@@ -65,6 +65,7 @@ pub(crate) const fn status(code: Code) -> StatusCode {
         | Code::RotationConflict
         | Code::UnexpectedCredentialState
         | Code::KeyUnknown
+        | Code::OauthNoPublicAddress
         | Code::SyncAlreadyInProgress
         | Code::SyncCancelled
         | Code::SyncCrashed
@@ -86,6 +87,8 @@ pub(crate) const fn status(code: Code) -> StatusCode {
         | Code::CredentialCheckFailed
         | Code::CursorRequired
         | Code::InvalidCondition
+        | Code::OauthReturnNotAllowed
+        | Code::OauthClientRequired
         | Code::InvalidMapping
         | Code::MappingDoesNotFit => StatusCode::UNPROCESSABLE_ENTITY,
         // The connected system's fault, not ours: a 5xx would page the wrong people.

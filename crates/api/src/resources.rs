@@ -16,6 +16,7 @@ mod entity_query;
 mod files;
 mod filter_plans;
 mod keys;
+mod oauth;
 mod people;
 mod platform;
 mod provider_connectors;
@@ -70,7 +71,7 @@ pub(crate) type Resources = (
     (
         (audit_events::AuditEvents, audit_chain::AuditChains),
         (keys::Keys, keys::KeyRotations),
-        platform::Platform,
+        (oauth::Oauth, platform::Platform),
     ),
 );
 

@@ -26,7 +26,7 @@ pub use input::{
     ActivationPatch, Draft, DraftOf, NewActivation, OnFailure, Rotation, Switch, Turnover,
 };
 
-pub(crate) use self::selecting::require_stream;
+pub(crate) use self::{configuring::settings_are_complete, selecting::require_stream};
 use self::{
     configuring::{accept_streams, readiness},
     versions::Occasion,
@@ -136,9 +136,10 @@ impl Activations {
         self.refer(call, new.person_id).await?;
         accept_streams(&new.streams)?;
         let split = definition.manifest.config_schema.split(new.config)?;
-        let readiness = readiness(definition, connector.entry.authorization_flow, &split)?;
-
         let id = WorkspaceConnectorId::from_uuid(self.world.uuid());
+        let has_grant = self.sources.grant_of(id, connector.entry.authorization_flow).await?;
+        let readiness = readiness(definition, has_grant, &split)?;
+
         let SplitConfig { public, secrets } = split;
         let now = self.world.now();
         let mut activation = WorkspaceConnector {
@@ -323,7 +324,8 @@ impl Activations {
                 let definition = settings.definition(&activation.connector_type)?;
                 let connector = self.connector(call, activation.connector_id).await?;
                 let flow = connector.entry.authorization_flow;
-                let readiness = readiness(definition, flow, &settings.open(activation)?)?;
+                let has_grant = self.sources.grant_of(activation.id, flow).await?;
+                let readiness = readiness(definition, has_grant, &settings.open(activation)?)?;
                 activation.apply(Event::Resumed(readiness))?;
             }
         }

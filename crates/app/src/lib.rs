@@ -18,6 +18,7 @@ mod entities;
 mod files;
 mod filter_plans;
 mod filters;
+mod grants;
 mod idempotency;
 mod keys;
 mod mappings;
@@ -57,6 +58,11 @@ pub use entities::{Entities, FindEntities, FollowEntities};
 pub use files::{Files, FilesError};
 pub use filter_plans::{FilterPart, FilterPlan, FilterPlans};
 pub use filters::{FilterPatch, Filters, NewFilter};
+pub use grants::{
+    Addresses, Attempt, Authorize, Authorized, ConnectError, Connected, Connecting, Disconnector,
+    GivenClient, GrantStores, InstallError, Installing, Keeper, Refresher, ReturnError, Returned,
+    SafeError, Token, TokenError, Tokens, Urge,
+};
 pub use idempotency::{Begun, Idempotency, IdempotencyError};
 pub use keys::{KeyInUse, KeyRotator, Keys, KeysError, MeteredVault, RotatorSettings};
 pub use mappings::{

@@ -2,20 +2,49 @@
 
 use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
+use http::{HeaderValue, Method, StatusCode, header::AUTHORIZATION};
 use linkspan_domain::{
-    Caller, Condition, Denied, Direction, Permission, StreamName, StreamSpec, WorkspaceConnector,
-    WorkspaceId,
+    AuthorizationFlow, Caller, Condition, Denied, Direction, Permission, Secret, StreamName,
+    StreamSpec, WorkspaceConnector, WorkspaceConnectorId, WorkspaceId, ports::OutboundRequest,
 };
-use linkspan_sdk::{Definition, Discovered, Environment, Failure, Pushed};
+use linkspan_sdk::{Definition, Discovered, Environment, Failure, Pushed, TokenSource};
 use serde_json::Value;
 use tokio::time::{Instant, timeout, timeout_at};
+use url::Url;
 
-use crate::{ActivationSettings, SettingsError};
+use crate::{
+    ActivationSettings, SettingsError, TokenError, Tokens,
+    grants::{needs_grant, reconnect},
+};
 
 /// Asks connected systems, each time for no longer than a caller waits.
 pub struct Sources {
     settings: Arc<ActivationSettings>,
     environment: Environment,
+    tokens: Option<Tokens>,
+}
+
+/// The tokens of one activation.
+struct TokensOf {
+    tokens: Tokens,
+    activation: WorkspaceConnectorId,
+}
+
+#[async_trait]
+impl TokenSource for TokensOf {
+    async fn bearer(&self) -> Result<Secret<String>, Failure> {
+        Ok(self.tokens.ensure_fresh(self.activation).await?)
+    }
+}
+
+/// Whether an activation may do what needs a grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HasGrant {
+    /// It has one, or needs none.
+    Connected,
+    /// Somebody has to agree first.
+    NotConnected,
 }
 
 /// What came of trying settings.
@@ -33,7 +62,13 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 impl Sources {
     /// Asks by way of `environment`.
     pub const fn new(settings: Arc<ActivationSettings>, environment: Environment) -> Self {
-        Self { settings, environment }
+        Self { settings, environment, tokens: None }
+    }
+
+    /// Lends activations the tokens of their grants, too.
+    #[must_use]
+    pub fn with_tokens(self, tokens: Tokens) -> Self {
+        Self { tokens: Some(tokens), ..self }
     }
 
     pub(crate) fn settings(&self) -> &ActivationSettings {
@@ -65,6 +100,52 @@ impl Sources {
                 let error = Some(failure.code().to_owned());
                 Checked { ok: false, latency, message: failure.to_string(), error }
             }
+        }
+    }
+
+    /// Whether the activation `id`, whose connector authorizes by `flow`, has the grant that it needs.
+    pub(crate) async fn grant_of(
+        &self,
+        id: WorkspaceConnectorId,
+        flow: AuthorizationFlow,
+    ) -> Result<HasGrant, TokenError> {
+        let has_grant = match &self.tokens {
+            _ if !needs_grant(flow) => true,
+            Some(tokens) => tokens.is_connected(id).await?,
+            None => false,
+        };
+        Ok(if has_grant { HasGrant::Connected } else { HasGrant::NotConnected })
+    }
+
+    /// Tries the grant of an activation: a token is had, and `test_url` takes it.
+    pub(crate) async fn check_grant(
+        &self,
+        activation: &WorkspaceConnector,
+        test_url: Option<Url>,
+    ) -> Result<(), Failure> {
+        let Some(tokens) = self.lend(activation).tokens else { return Ok(()) };
+        let token = tokens.bearer().await?;
+        let Some(url) = test_url else { return Ok(()) };
+        let host = url.host_str().unwrap_or_default().to_owned();
+        let mut request = OutboundRequest::new(Method::GET, url);
+        let bearer = HeaderValue::try_from(format!("Bearer {}", token.expose()));
+        let mut bearer = bearer.map_err(|_| Failure::Unauthorized)?;
+        bearer.set_sensitive(true);
+        request.headers.insert(AUTHORIZATION, bearer);
+        let answer = timeout(PATIENCE, self.environment.outbound.send(request)).await;
+        let answer = answer.map_err(|_| too_slow())?;
+        let answer = answer.map_err(|error| Failure::unavailable(host.clone(), error))?;
+        match answer.status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                Err(Failure::NeedReconnect(format!(
+                    "{host} does not accept the token of the grant; {}",
+                    reconnect(&activation.id)
+                )))
+            }
+            status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
+                Err(Failure::Unavailable { system: host, source: None })
+            }
+            _ => Ok(()),
         }
     }
 
@@ -114,7 +195,10 @@ impl Sources {
     /// The environment, for one use by an activation.
     pub(crate) fn lend(&self, activation: &WorkspaceConnector) -> Environment {
         let lent = self.lend_to(activation.workspace_id);
-        Environment { activation: Some(activation.id), ..lent }
+        let tokens = self.tokens.clone().map(|tokens| -> Arc<dyn TokenSource> {
+            Arc::new(TokensOf { tokens, activation: activation.id })
+        });
+        Environment { activation: Some(activation.id), tokens, ..lent }
     }
 
     /// The environment, for one use in a workspace.

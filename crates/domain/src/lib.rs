@@ -54,7 +54,7 @@ pub use config::{
 pub use connection_test::ConnectionTest;
 pub use connector::{
     AuthConfig, AuthorizationFlow, Availability, CatalogEntry, Connector, Direction, McpTransport,
-    OauthConfig, ProviderType, TargetModel, Transport,
+    OauthConfig, OauthGrantType, ProviderType, TargetModel, Transport,
 };
 pub use connector_filter::{ConnectorFilter, FilterScope};
 pub use connector_mapping::{
@@ -88,9 +88,9 @@ pub use list::{
     PageSize, Position, Sort,
 };
 pub use oauth::{
-    AuthorizationServer, ClientAuthentication, ClientMetadata, ClientOrigin, Grant,
-    InvalidDocumentUrl, InvalidSealedForm, Issuer, IssuerCheck, OauthClient, PendingAuthorization,
-    Redirected, Sealable, is_private_transport,
+    AuthorizationServer, ClientAuthentication, ClientMetadata, ClientOrigin, Grant, GrantHolder,
+    HeldGrant, InvalidDocumentUrl, InvalidSealedForm, Issuer, IssuerCheck, JournaledReply,
+    OauthClient, PendingAuthorization, Redirected, Sealable, is_private_transport,
 };
 pub use permission::{Permission, Role};
 pub use person::Person;

@@ -9,7 +9,7 @@ mod server;
 
 pub use client::{ClientAuthentication, ClientOrigin, OauthClient};
 pub use client_metadata::{ClientMetadata, InvalidDocumentUrl, is_private_transport};
-pub use grant::Grant;
+pub use grant::{Grant, GrantHolder, HeldGrant, JournaledReply};
 pub use pending::{IssuerCheck, PendingAuthorization, Redirected};
 pub use sealing::{InvalidSealedForm, Sealable};
 pub use server::{AuthorizationServer, Issuer};

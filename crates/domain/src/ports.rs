@@ -29,8 +29,8 @@ pub use grants::{
 pub use idempotency::{CLAIM_LASTS, Claimed, IdempotencyStore, REPLY_LASTS};
 pub use keys::{KeyRotationStore, KeyStore, KeyUsage, Resealed, SealedAt, SealedCount, SealedRow};
 pub use oauth::{
-    AuthorizationAsk, AuthorizationServers, Discovery, OauthError, OauthTarget, TokenAsk,
-    TokenReply, TokenRight,
+    ASK_LASTS, AuthorizationAsk, AuthorizationServers, Discovery, OauthError, OauthTarget,
+    TokenAsk, TokenReply, TokenRight,
 };
 pub use outbound::{
     Limits, Outbound, OutboundBody, OutboundError, OutboundRequest, OutboundResponse, Redirects,

@@ -173,6 +173,15 @@ pub enum Code {
     /// A record of the stream does not become what the model asks for.
     #[strum(to_string = "connector_mapping.does_not_fit")]
     MappingDoesNotFit,
+    /// Nobody can come back from a provider: the platform does not know its own address.
+    #[strum(to_string = "oauth.no_public_address")]
+    OauthNoPublicAddress,
+    /// People may not be sent there.
+    #[strum(to_string = "oauth.return_not_allowed")]
+    OauthReturnNotAllowed,
+    /// The provider knows no way to become a client but to register one by hand.
+    #[strum(to_string = "oauth.client_required")]
+    OauthClientRequired,
     /// Not built yet.
     #[strum(to_string = "request.not_implemented")]
     NotImplemented,

@@ -171,7 +171,7 @@ impl SyncError {
     pub(crate) const fn is_general(&self) -> bool {
         matches!(
             self,
-            Self::Source(Failure::Unauthorized | Failure::Cancelled)
+            Self::Source(Failure::Unauthorized | Failure::NeedReconnect(_) | Failure::Cancelled)
                 | Self::Cancelled
                 | Self::Store(_)
         )
@@ -180,7 +180,7 @@ impl SyncError {
     /// What the end of a run that fails so means to its activation, where a failure as they come now and then means `again`.
     pub(crate) const fn end(&self, again: RunEnd) -> RunEnd {
         match self {
-            Self::Source(Failure::Unauthorized) => RunEnd::Unauthorized,
+            Self::Source(Failure::Unauthorized | Failure::NeedReconnect(_)) => RunEnd::Unauthorized,
             Self::Source(Failure::Cancelled)
             | Self::Cancelled
             | Self::Gone

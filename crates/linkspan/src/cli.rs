@@ -4,6 +4,7 @@ mod activation;
 mod activations;
 mod assign;
 mod audit;
+mod authorize;
 mod check;
 mod client;
 mod connect;
@@ -72,6 +73,8 @@ enum Command {
     Connect(connect::Connect),
     /// List activations, show one, change it, switch it on or off, or take it away
     Activations(activations::Activations),
+    /// Connect an activation whose provider has a person agree
+    Authorize(authorize::Authorize),
     /// Find out whether an activation works
     Check(check::Check),
     /// List the streams of an activation, and what its system has that is none
@@ -133,6 +136,7 @@ async fn execute(cli: Cli, output: &Output) -> Result<(), exit::Failed> {
         Command::Types(it) => it.run(output),
         Command::Connect(it) => it.run(&settings, output).await,
         Command::Activations(it) => it.run(&settings, output).await,
+        Command::Authorize(it) => it.run(&settings, output).await,
         Command::Check(it) => it.run(&settings, output).await,
         Command::Discover(it) => it.run(&settings, output).await,
         Command::Sync(it) => it.run(&settings, output).await,

@@ -87,6 +87,8 @@ pub(crate) enum ComposeError {
     Tokens(BearerTokensError),
     #[error("LINKSPAN_TRUSTED_PROXIES cannot be read")]
     Proxies(#[source] InvalidProxies),
+    #[error("LINKSPAN_RETURN_URLS cannot be read: it names something that is no URL")]
+    ReturnUrls(#[source] url::ParseError),
     #[error("no outbound client can be made")]
     Outbound(#[source] ClientError),
     #[error(transparent)]
@@ -272,6 +274,11 @@ pub(crate) fn environment(
     let download_bytes = settings.csv_url_bytes;
     let limits = SourceLimits { download_bytes, file_bytes, ..SourceLimits::default() };
     Ok(Environment { files, limits, ..Environment::new(outbound, guard) })
+}
+
+/// The way to authorization servers.
+pub(crate) fn authorization_servers() -> Arc<dyn AuthorizationServers> {
+    Arc::new(NoAuthorizationServers)
 }
 
 fn file_access(

@@ -7,6 +7,7 @@ mod compose;
 mod database_hosts;
 mod keys;
 mod logging;
+mod oauth;
 mod registry;
 mod role;
 mod server;

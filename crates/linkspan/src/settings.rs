@@ -25,6 +25,8 @@ pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
     /// How the outside reaches the API. Unset: as it listens.
     pub(crate) public_url: Option<Url>,
+    /// Where people may be sent after they connected something: URLs separated by commas, each with all below it.
+    pub(crate) return_urls: String,
     /// The key of the first admin. Unset: made at the first start.
     pub(crate) admin_key: Option<Secret<String>>,
     /// The key that seals secrets: 32 bytes, as 64 hexadecimal digits or base64.
@@ -151,6 +153,7 @@ struct Defaults {
     data_dir: &'static str,
     listen: &'static str,
     mode: Mode,
+    return_urls: &'static str,
     egress_allow: &'static str,
     trusted_proxies: &'static str,
     egress_databases: EgressDatabases,
@@ -185,6 +188,7 @@ impl Settings {
             data_dir: "./linkspan-data",
             listen: "127.0.0.1:8787",
             mode: Mode::Development,
+            return_urls: "",
             egress_allow: "",
             trusted_proxies: "",
             egress_databases: EgressDatabases::Exempt,
@@ -225,7 +229,7 @@ impl Settings {
 }
 
 /// Every setting, as files and the environment call it.
-pub(crate) const NAMES: [&str; 30] = [
+pub(crate) const NAMES: [&str; 31] = [
     "admin_key",
     "api_key",
     "csv_url_bytes",
@@ -250,6 +254,7 @@ pub(crate) const NAMES: [&str; 30] = [
     "oidc_issuer",
     "oidc_jwks_url",
     "public_url",
+    "return_urls",
     "role",
     "shutdown_secs",
     "trusted_proxies",

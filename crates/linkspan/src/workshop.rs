@@ -12,7 +12,7 @@ use linkspan_app::{
 };
 use linkspan_domain::{
     SyncLogId,
-    ports::{RunQueue, World},
+    ports::{RunQueue, Vault, World},
 };
 use linkspan_engine::{
     Engine, EngineLimits, Models, RunEvent, Scheduler, Withdrawals, Worker, WorkerSettings,
@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     compose::{ComposeError, FileReach, database, environment, make_data_dir, models},
     keys::keyring,
+    oauth::Oauth,
     registry,
     role::{Role, Roles},
     settings::Settings,
@@ -46,6 +47,7 @@ pub(crate) struct Workshop {
     pub(crate) vault: Arc<MeteredVault>,
     /// Tells that a rotation of the master key was started here.
     pub(crate) rotation_started: Arc<Notify>,
+    pub(crate) oauth: Oauth,
     /// Where its runs tell what happens in them.
     pub(crate) events: broadcast::Sender<(SyncLogId, RunEvent)>,
     /// The folder of the uploads of all workspaces.
@@ -78,15 +80,20 @@ impl Workshop {
         let world: Arc<dyn World> = Arc::new(SystemWorld);
         let vault = Arc::new(KeyringVault::new(keyring(settings, &database).await?));
         let vault = Arc::new(MeteredVault::new(vault, database.keys(), Arc::clone(&world)));
+        let servers = Arc::new(WebAuthorizationServers::new(Arc::clone(&environment.outbound)));
+        let oauth =
+            Oauth::new(settings, &database, servers, Arc::clone(&vault) as _, Arc::clone(&world))?;
         let activation_settings =
             ActivationSettings::new(Arc::clone(&types), Arc::clone(&vault) as _);
-        let sources = Arc::new(Sources::new(Arc::new(activation_settings), environment));
+        let sources = Sources::new(Arc::new(activation_settings), environment);
+        let sources = Arc::new(sources.with_tokens(oauth.tokens.clone()));
         Ok(Self {
             queue: database.run_queue(),
             database,
             types,
             sources,
             world,
+            oauth,
             models: Arc::new(models()?),
             metering: Metering::start(Arc::clone(&vault)),
             vault,
@@ -136,13 +143,15 @@ impl Workshop {
         let working = async {
             if roles.has(Role::Worker) {
                 let (worker, withdrawals) = (self.worker(), self.withdrawals());
-                tokio::join!(worker.run(stop), withdrawals.run(stop));
+                let keeper = self.oauth.keeper();
+                tokio::join!(worker.run(stop), withdrawals.run(stop), keeper.run(stop));
             }
         };
         let scheduling = async {
             if roles.has(Role::Scheduler) {
                 let (scheduler, expiry) = (self.scheduler(), self.credential_expiry());
-                tokio::join!(scheduler.run(stop), expiry.run(stop));
+                let disconnector = self.oauth.disconnector();
+                tokio::join!(scheduler.run(stop), expiry.run(stop), disconnector.run(stop));
             }
         };
         let rotator = self.rotator();
@@ -155,8 +164,9 @@ impl Workshop {
         self.database.records()
     }
 
-    /// Closes the database.
+    /// Has refreshes under way come to their end, and closes the database.
     pub(crate) async fn close(&self) {
+        self.oauth.tokens.close().await;
         self.metering.stop().await;
         self.database.close().await;
     }

@@ -10,9 +10,9 @@ use linkspan_domain::{
     Entity, KeyRotation, Person, Provider, ProviderConnector, SyncLog, SyncTarget, UploadedFile,
     Workspace, WorkspaceConnector,
     ports::{
-        AccessStore, AuditStore, CatalogStore, CredentialStore, DiagnosticStore, IdempotencyStore,
-        KeyRotationStore, KeyStore, RunQueue, ScheduleStore, Snapshots, Store, StoreError,
-        SyncStore,
+        AccessStore, AuditStore, AuthorizationStore, CatalogStore, CredentialStore,
+        DiagnosticStore, GrantStore, IdempotencyStore, KeyRotationStore, KeyStore,
+        OauthClientStore, RunQueue, ScheduleStore, Snapshots, Store, StoreError, SyncStore,
     },
 };
 use linkspan_migration::{Migrator, MigratorTrait};
@@ -34,6 +34,7 @@ use crate::{
     audit::SqlAuditStore,
     entities::SqlEntities,
     error::{ConnectError, MigrateError, sqlx_error},
+    grants::SqlGrants,
     idempotency::SqlIdempotencyStore,
     keys::SqlKeys,
     records::record_store,
@@ -318,6 +319,21 @@ impl Database {
     /// The schedules of activations.
     pub fn schedules(&self) -> Arc<dyn ScheduleStore> {
         Arc::new(SqlSchedules::new(self.clone()))
+    }
+
+    /// What authorization servers granted.
+    pub fn grants(&self) -> Arc<dyn GrantStore> {
+        Arc::new(SqlGrants::new(self.clone()))
+    }
+
+    /// What we are to authorization servers.
+    pub fn oauth_clients(&self) -> Arc<dyn OauthClientStore> {
+        Arc::new(SqlGrants::new(self.clone()))
+    }
+
+    /// Authorizations that people are at.
+    pub fn authorizations(&self) -> Arc<dyn AuthorizationStore> {
+        Arc::new(SqlGrants::new(self.clone()))
     }
 
     /// Whether anything was written.

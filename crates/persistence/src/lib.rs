@@ -13,6 +13,7 @@ mod diagnostics;
 mod entities;
 mod error;
 mod field;
+mod grants;
 mod idempotency;
 mod inspection;
 mod instant;

@@ -48,7 +48,7 @@ pub use entity_store::{
     ActiveMapping, EntityStore, Kept, MappedObject, MappedOutcome, MappedPage, MappedRecord,
     Reversal,
 };
-pub use environment::{Environment, SourceLimits};
+pub use environment::{Environment, SourceLimits, TokenSource};
 pub use failure::Failure;
 pub use files::{FileAccess, LocalFile};
 pub use hosts::{HostGuard, OpenHosts, Permit};

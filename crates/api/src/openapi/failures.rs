@@ -22,7 +22,8 @@ pub(super) fn add(path: &str, operation: &mut MetaOperation) {
     let writes = operation.method != Method::GET;
     let has_body = operation.request.is_some();
     // Where a connected system has to answer, or its type has to be here.
-    let asks_source = path.ends_with("/models") || path.ends_with("/capabilities") || writes;
+    let asking_by_reading = ["/models", "/capabilities", "/access"];
+    let asks_source = writes || asking_by_reading.iter().any(|it| path.ends_with(it));
 
     let mut statuses = vec![413, 500, 503];
     if takes("If-None-Match") {
@@ -40,7 +41,7 @@ pub(super) fn add(path: &str, operation: &mut MetaOperation) {
     if takes("If-Match") {
         statuses.push(412);
     }
-    let asking = ["/models", "/syncs", "/test", "/streams/{stream}"];
+    let asking = ["/models", "/syncs", "/test", "/streams/{stream}", "/authorize", "/access"];
     if asking.iter().any(|it| path.ends_with(it)) {
         statuses.push(424);
     }

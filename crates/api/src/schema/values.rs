@@ -10,10 +10,11 @@ use linkspan_domain::{
     CredentialVersionId, CursorType, DiagnosticClass, DiagnosticId, DiagnosticReason, Direction,
     Email, EntityDirection, EntityId, ExecutionModel, FileId, FileName, KeyRole, KeyRotationId,
     KeyRotationRefusal, KeyRotationStatus, LogLevel, MappingOrigin, MappingStatus, McpTransport,
-    Missing, Name, OauthConfig, OrganizationId, Overlap, Permission, PersonId, ProviderConnectorId,
-    ProviderId, ProviderType, ResourceType, RetentionDays, Role, RunStatus, SchemaPolicy,
-    ServiceId, Slug, Status, StreamName, StreamSettings, StreamSource, SyncLogId, SyncMode,
-    SyncTargetId, TargetModel, Transport, Trigger, WorkspaceConnectorId, WorkspaceId, ports::KeyId,
+    Missing, Name, OauthConfig, OauthGrantType, OrganizationId, Overlap, Permission, PersonId,
+    ProviderConnectorId, ProviderId, ProviderType, ResourceType, RetentionDays, Role, RunStatus,
+    SchemaPolicy, ServiceId, Slug, Status, StreamName, StreamSettings, StreamSource, SyncLogId,
+    SyncMode, SyncTargetId, TargetModel, Transport, Trigger, WorkspaceConnectorId, WorkspaceId,
+    ports::KeyId,
 };
 use poem_openapi::registry::MetaSchema;
 use semver::Version;
@@ -100,7 +101,7 @@ shapes! {
 }
 
 words! {
-    ActorType AuthorizationFlow Availability Capability Category ChainFaultKind CredentialState CredentialTest CursorType DiagnosticClass DiagnosticReason Direction EntityDirection ExecutionModel KeyRole KeyRotationRefusal KeyRotationStatus LogLevel MappingOrigin MappingStatus McpTransport Missing ProviderType ResourceType Role RunStatus SchemaPolicy Status SyncMode TargetModel Transport Trigger
+    ActorType AuthorizationFlow Availability Capability Category ChainFaultKind CredentialState CredentialTest CursorType DiagnosticClass DiagnosticReason Direction EntityDirection ExecutionModel KeyRole KeyRotationRefusal KeyRotationStatus LogLevel MappingOrigin MappingStatus McpTransport Missing OauthGrantType ProviderType ResourceType Role RunStatus SchemaPolicy Status SyncMode TargetModel Transport Trigger
 }
 
 ids! {
@@ -174,6 +175,10 @@ fn oauth_config() -> MetaSchema {
         property::<String>("revocation_endpoint", "Where tokens end (RFC 7009)."),
         property::<String>("registration_endpoint", "Where clients register (RFC 7591)."),
         property::<Vec<String>>("scopes", "What to ask for."),
+        property::<OauthGrantType>(
+            "grant_type",
+            "By whose right: a person's who agrees, or the client's own.",
+        ),
     ];
     object(properties, &[])
 }

@@ -63,7 +63,8 @@ async fn every_route_lets_in_the_roles_that_the_table_names() {
                 "01960000-0000-7000-8000-ffffffffffff"
             };
             let path = path.replace("{id}", id).replace("{history_id}", id);
-            let path = path.replace("{key}", "shop").replace("{stream}", "orders");
+            let path = path.replace("{key}", "shop").replace("{slug}", "shop");
+            let path = path.replace("{stream}", "orders");
             let (path, media_type) = match name {
                 "upload_file" => (format!("{path}?name=a.csv"), "text/csv"),
                 _ => (path, JSON_API),
@@ -137,7 +138,8 @@ fn body(operation: &Value, id: &str) -> Option<String> {
             let draft = json!({ "target_model": "people", "expression": "{}", "records": [] });
             return Some(draft.to_string());
         }
-        "CredentialRollback" | "TestOverrides" | "NewSync" | "RecordQuery" | "SuggestMappings" => {
+        "CredentialRollback" | "NewAuthorization" | "TestOverrides" | "NewSync" | "RecordQuery"
+        | "SuggestMappings" => {
             return Some("{}".to_owned());
         }
         _ => json!({}),

@@ -12,15 +12,16 @@ use std::{
 use linkspan_api::{App, Limits, Probes, TrustedProxies};
 use linkspan_app::{
     Access, ActivationSettings, Activations, ApiKeys, Audit, Bootstrap, Catalog, ConnectorTypes,
-    Data, Diagnostics, Entities, Files, FilterPlans, Filters, Idempotency, Keys, MappingStores,
-    Mappings, People, ProviderConnectors, Providers, RunWatch, Schedules, Seeding, Sessions,
-    Sources, Streams, SyncTargets, Syncs, TargetModels, Workspaces,
+    Data, Diagnostics, Entities, Files, FilterPlans, Filters, Idempotency, Installing, Keys,
+    MappingStores, Mappings, People, ProviderConnectors, Providers, RunWatch, Schedules, Seeding,
+    Sessions, Sources, Streams, SyncTargets, Syncs, TargetModels, Tokens, Workspaces,
 };
 use linkspan_domain::{
     Act, Action, ApiKey, AuditEventId, Call, Caller, KeyHash, OrganizationId, Receipt, Resource,
     Revision, Role, Secret, Visible, Workspace,
     ports::{
-        Change, FileStore, Outbound, OutboundError, OutboundRequest, OutboundResponse, Store, World,
+        Change, FileStore, Outbound, OutboundError, OutboundRequest, OutboundResponse, Store,
+        Vault, World,
     },
 };
 use linkspan_files::FolderStore;
@@ -170,18 +171,23 @@ fn probes(pinged: Database) -> Probes {
 }
 
 /// The shop and CSV, without a way out.
-fn connectors(home: &TempDir) -> (Arc<ConnectorTypes>, Arc<Sources>, Arc<KeyringVault>) {
+fn connectors(
+    home: &TempDir,
+    tokens: impl FnOnce(Arc<dyn Vault>) -> Tokens,
+) -> (Arc<ConnectorTypes>, Arc<Sources>, Arc<KeyringVault>, Tokens) {
     let csv = linkspan_builtin::all().into_iter().find(|it| it.manifest.key.as_str() == "csv");
     let types = [Definition::of::<Shop>(), csv.unwrap()];
     let types = Arc::new(ConnectorTypes::new(types).unwrap());
     let policy = KeyPolicy::CreateFile(home.path().to_owned());
     let vault = Arc::new(KeyringVault::new(Keyring::open(&[], &[], &policy).unwrap()));
+    let grants = tokens(Arc::clone(&vault) as _);
     let settings = Arc::new(ActivationSettings::new(Arc::clone(&types), Arc::clone(&vault) as _));
     let environment = Environment {
         files: FileAccess::none().with_uploads(&home.path().join("files")).unwrap(),
         ..Environment::new(Arc::new(NoWayOut), Arc::new(OpenHosts))
     };
-    (types, Arc::new(Sources::new(settings, environment)), vault)
+    let sources = Arc::new(Sources::new(settings, environment).with_tokens(grants.clone()));
+    (types, sources, vault, grants)
 }
 
 /// Who signs tokens for the tests.
@@ -225,7 +231,8 @@ fn app(
     let world = || Arc::clone(world);
     let store: Arc<dyn FileStore> =
         Arc::new(FolderStore::open(&home.path().join("files")).unwrap());
-    let (types, sources, vault) = connectors(home);
+    let grants = |vault| crate::provider::tokens(database, vault, world());
+    let (types, sources, vault, grants) = connectors(home, grants);
     let models = linkspan_engine::Models::parse(include_str!("../../../../seeds/models.json"));
     let models = Arc::new(models.unwrap());
     let sessions = Arc::new(Sessions::default());
@@ -247,6 +254,7 @@ fn app(
         Arc::clone(&sources),
         world(),
     ));
+    let connecting = Arc::new(crate::provider::connecting(db, vault, &sources, tokens, world()));
     App {
         access: Arc::new(Access::new(
             db.access(),
@@ -271,6 +279,7 @@ fn app(
             db.schedules(),
         )),
         catalog: Arc::new(Catalog::new(db.connectors(), world())),
+        connecting: Arc::clone(&connecting),
         diagnostics: Arc::new(Diagnostics::new(db.diagnostics(), world())),
         entities: Arc::new(Entities::new(db.entities(), db.mapped(), Arc::clone(&models), world())),
         files: Arc::new(Files::new(db.files(), Arc::clone(&store), UPLOAD_BYTES, world())),
@@ -283,6 +292,11 @@ fn app(
         filters,
         idempotency: Arc::new(Idempotency::new(db.idempotency(), world())),
         keys: Arc::new(Keys::new(db.key_rotations(), db.keys(), vault, world(), Arc::default())),
+        installing: Arc::new(Installing::new(
+            connecting,
+            Arc::clone(&activations),
+            db.connectors(),
+        )),
         mappings: mappings(db, &models, &sources, world()),
         people: Arc::new(People::new(db.people(), db.workspaces(), Arc::clone(&sessions), world())),
         provider_connectors: Arc::new(ProviderConnectors::new(

@@ -3,14 +3,19 @@
 use std::collections::HashSet;
 
 use linkspan_domain::{
-    AuthorizationFlow, Call, CredentialTest, CredentialVersion, Cursor, Event, Readiness,
-    SplitConfig, Status, StreamSettings, WorkspaceConnector, join_config, ports::Change,
+    Call, CredentialTest, CredentialVersion, Cursor, Event, Readiness, SplitConfig, Status,
+    StreamSettings, WorkspaceConnector, join_config, ports::Change,
 };
 use linkspan_sdk::{Definition, SettingsFault};
 use serde_json::{Map, Value};
 
 use super::{ActivationError, Activations, versions::Occasion};
-use crate::{RecordError, SettingsError, patch::Changes};
+use crate::{
+    RecordError, SettingsError,
+    grants::needs_grant,
+    patch::Changes,
+    sources::HasGrant::{self, Connected, NotConnected},
+};
 
 impl Activations {
     /// Merges `patch` into the settings of `activation`, and moves its status accordingly. Answers what becomes of the
@@ -60,7 +65,8 @@ impl Activations {
         let definition = settings.definition(&activation.connector_type)?;
         let connector = self.connector(call, activation.connector_id).await?;
         let flow = connector.entry.authorization_flow;
-        let readiness = readiness(definition, flow, &after)?;
+        let has_grant = self.sources.grant_of(activation.id, flow).await?;
+        let readiness = readiness(definition, has_grant, &after)?;
         activation.secrets = settings.seal(activation.id, &after.secrets)?;
         activation.config = after.public;
         activation.connector_type_version = definition.manifest.version.clone();
@@ -69,9 +75,10 @@ impl Activations {
         let before = activation.status;
         let is_broken = matches!(before, Status::Error | Status::NeedReconnect);
         match readiness {
-            // Whether the grant is good does not depend on the settings.
-            _ if needs_grant(flow) => {}
             Readiness::Configured if is_broken && test_status == CredentialTest::Failed => {}
+            // Whether the grant is good does not depend on the settings; but settings may be all that it waited for.
+            Readiness::Configured if needs_grant(flow) && before != Status::ToConfigure => {}
+            Readiness::Unconfigured if needs_grant(flow) => {}
             Readiness::Configured => activation.apply(Event::Configured)?,
             Readiness::Unconfigured => activation.apply(Event::Unconfigured)?,
         }
@@ -97,7 +104,7 @@ fn require_all(merged: &SplitConfig, closed: SettingsError) -> Result<(), Settin
 /// Whether settings are complete. Settings that do not fit are refused; some that are missing are not.
 pub(super) fn readiness(
     definition: &Definition,
-    flow: AuthorizationFlow,
+    has_grant: HasGrant,
     split: &SplitConfig,
 ) -> Result<Readiness, ActivationError> {
     let config = join_config(split.public.clone(), &split.secrets);
@@ -110,25 +117,15 @@ pub(super) fn readiness(
         let connector_type = definition.manifest.key.clone();
         return Err(ActivationError::InvalidConfig { connector_type, faults: wrong });
     }
-    Ok(if missing.is_empty() && !needs_grant(flow) {
-        Readiness::Configured
-    } else {
-        Readiness::Unconfigured
+    Ok(match has_grant {
+        Connected if missing.is_empty() => Readiness::Configured,
+        Connected | NotConnected => Readiness::Unconfigured,
     })
 }
 
-/// Whether a person has to consent at the provider before anything works.
-const fn needs_grant(flow: AuthorizationFlow) -> bool {
-    match flow {
-        AuthorizationFlow::Redirect
-        | AuthorizationFlow::OauthManual
-        | AuthorizationFlow::OauthDcr
-        | AuthorizationFlow::OauthCimd => true,
-        AuthorizationFlow::None
-        | AuthorizationFlow::ApiKey
-        | AuthorizationFlow::ExternalApiKey
-        | AuthorizationFlow::Wsse => false,
-    }
+/// Whether settings that fit are complete, but for the grant.
+pub(crate) fn settings_are_complete(definition: &Definition, split: &SplitConfig) -> bool {
+    definition.faults(&join_config(split.public.clone(), &split.secrets)).is_empty()
 }
 
 /// Refuses stream settings that contradict each other.

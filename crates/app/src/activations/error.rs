@@ -6,7 +6,7 @@ use linkspan_domain::{
 };
 use linkspan_sdk::{Failure, SettingsFault};
 
-use crate::{RecordError, SettingsError};
+use crate::{RecordError, SettingsError, TokenError};
 
 /// Why something could not be done with an activation.
 #[derive(Debug, thiserror::Error)]
@@ -105,6 +105,9 @@ pub enum ActivationError {
     /// The state of a version does not allow that.
     #[error(transparent)]
     UnexpectedVersion(#[from] UnexpectedCredentialState),
+    /// Whether there is a grant cannot be told.
+    #[error(transparent)]
+    Token(#[from] TokenError),
     /// The connected system, or the way to it, failed.
     #[error(transparent)]
     Source(#[from] Failure),
@@ -135,6 +138,7 @@ impl Problem for ActivationError {
             Self::CheckFailed(_) => Code::CredentialCheckFailed,
             Self::RotationConflict => Code::RotationConflict,
             Self::UnexpectedVersion(_) => Code::UnexpectedCredentialState,
+            Self::Token(error) => error.code(),
             Self::Source(failure) => failure.problem(),
         }
     }
@@ -158,6 +162,7 @@ impl Problem for ActivationError {
             Self::SameSecrets => below_config(""),
             Self::Config(_)
             | Self::Settings(_)
+            | Self::Token(_)
             | Self::CheckFailed(_)
             | Self::RotationConflict
             | Self::UnexpectedVersion(_)

@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use url::Url;
+use uuid::Uuid;
 
 use super::{AuthorizationServer, Issuer};
-use crate::Secret;
+use crate::{Secret, WorkspaceConnectorId};
 
 /// What we are to one authorization server. It is good for that server only.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,6 +117,11 @@ impl OauthClient {
             registration_uri: None,
             registration_token: None,
         }
+    }
+
+    /// Names the client that the activation `of` has with `issuer`: the row that it is kept in, and sealed for.
+    pub fn row(of: WorkspaceConnectorId, issuer: &Issuer) -> Uuid {
+        Uuid::new_v5(&of.uuid(), issuer.as_str().as_bytes())
     }
 
     /// Whether its secret still works at `now`.

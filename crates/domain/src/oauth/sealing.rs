@@ -9,8 +9,8 @@ use time::OffsetDateTime;
 use url::Url;
 
 use super::{
-    AuthorizationServer, ClientAuthentication, ClientOrigin, Grant, Issuer, OauthClient,
-    PendingAuthorization,
+    AuthorizationServer, ClientAuthentication, ClientOrigin, Grant, GrantHolder, HeldGrant, Issuer,
+    JournaledReply, OauthClient, PendingAuthorization,
 };
 use crate::{Secret, ports::TokenReply};
 
@@ -48,10 +48,10 @@ macro_rules! sealable {
 }
 
 sealable! {
-    Grant as "GrantForm" SealedGrant
+    HeldGrant as "HeldForm" SealedGrant
+    JournaledReply as "JournalForm" SealedReply
     OauthClient as "ClientForm" SealedClient
     PendingAuthorization as "PendingForm" SealedPending
-    TokenReply as "ReplyForm" SealedReply
 }
 
 #[derive(Serialize, Deserialize)]
@@ -66,6 +66,28 @@ struct GrantForm {
     expires_at: Option<OffsetDateTime>,
     scopes: BTreeSet<String>,
     resource: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "HeldGrant")]
+struct HeldForm {
+    #[serde(with = "GrantForm")]
+    grant: Grant,
+    server: AuthorizationServer,
+    #[serde(with = "ClientForm")]
+    client: OauthClient,
+    holder: GrantHolder,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "JournaledReply")]
+struct JournalForm {
+    #[serde(with = "HeldForm")]
+    asked: HeldGrant,
+    #[serde(with = "ReplyForm")]
+    reply: TokenReply,
+    #[serde(with = "time::serde::rfc3339")]
+    received_at: OffsetDateTime,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -5,22 +5,28 @@ use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use super::{Sealed, StoreError};
-use crate::{Fence, Issuer, Receipt, WorkspaceConnector, WorkspaceConnectorId};
+use crate::{
+    Fence, Issuer, OrganizationId, Receipt, WorkspaceConnector, WorkspaceConnectorId, WorkspaceId,
+};
 
 /// Keeps the grant of each activation, so that its refresh token is never lost and never used twice.
 ///
 /// # Contract
 ///
-/// - At most one holder has the lease of a grant at a time. Each lease has a higher fence than the one before.
-/// - [`journal`](Self::journal), [`settle`](Self::settle) and [`release`](Self::release) of a holder whose fence is not the
-///   last one are [`StoreError::Stale`], and change nothing.
+/// - At most one holder has the lease of a grant at a time. Each lease has a higher fence than the one before, also than
+///   those of grants that the activation had before this one.
+/// - [`journal`](Self::journal), [`settle`](Self::settle), [`release`](Self::release) and [`lose`](Self::lose) of a holder
+///   whose fence is not the last one are [`StoreError::Stale`], and change nothing.
+/// - [`connect`](Self::connect) and [`lose`](Self::lose) of an activation that was written since it was read are
+///   [`StoreError::Stale`], and change nothing.
 /// - Each method is one transaction.
 #[async_trait]
 pub trait GrantStore: Send + Sync {
     /// The grant of an activation.
     async fn grant(&self, of: WorkspaceConnectorId) -> Result<Option<KeptGrant>, StoreError>;
 
-    /// Keeps a new grant in the place of any other, with the activation that it changes the status of.
+    /// Keeps a new grant in the place of any other, and takes the lease from whoever has it, with the activation that it
+    /// changes the status of.
     async fn connect(
         &self,
         grant: &NewGrant,
@@ -45,10 +51,11 @@ pub trait GrantStore: Send + Sync {
         reply: &Sealed,
     ) -> Result<(), StoreError>;
 
-    /// Puts the new grant in the place of the old one, which becomes the previous one, forgets the journal and gives the lease back.
+    /// Puts the new grant in the place of the old one, which becomes the previous one, forgets the journal and failures, and
+    /// gives the lease back.
     async fn settle(&self, fence: Fence, grant: &NewGrant) -> Result<(), StoreError>;
 
-    /// Gives the lease back without a new grant, and forgets the journal. `again_at`: not to be tried before.
+    /// Gives the lease back without a new grant, and forgets the journal. `again_at`: it failed, and is not to be tried before.
     async fn release(
         &self,
         of: WorkspaceConnectorId,
@@ -56,7 +63,7 @@ pub trait GrantStore: Send + Sync {
         again_at: Option<OffsetDateTime>,
     ) -> Result<(), StoreError>;
 
-    /// The grant does not work any more: gives the lease back, and writes the activation that needs a person now.
+    /// The grant does not work any more: removes it, and writes the activation that needs a person now.
     async fn lose(
         &self,
         fence: Fence,
@@ -67,7 +74,10 @@ pub trait GrantStore: Send + Sync {
     /// Removes the grant of an activation. Answers it, for revocation.
     async fn remove(&self, of: WorkspaceConnectorId) -> Result<Option<KeptGrant>, StoreError>;
 
-    /// Up to `limit` live activations whose grant is to be refreshed at `now` and that nobody holds, most urgent first.
+    /// Up to `limit` deleted activations that have a grant yet.
+    async fn abandoned(&self, limit: u64) -> Result<Vec<WorkspaceConnectorId>, StoreError>;
+
+    /// Up to `limit` live activations whose grant is due at `now`, not put off and held by nobody, most urgent first.
     async fn due(
         &self,
         now: OffsetDateTime,
@@ -80,13 +90,17 @@ pub trait GrantStore: Send + Sync {
 pub struct KeptGrant {
     /// Of which activation.
     pub workspace_connector_id: WorkspaceConnectorId,
+    /// In which workspace.
+    pub workspace_id: WorkspaceId,
+    /// In which organization.
+    pub organization_id: OrganizationId,
     /// Who granted it.
     pub issuer: Issuer,
-    /// The [`Grant`](crate::Grant), sealed.
+    /// The [`HeldGrant`](crate::HeldGrant), sealed.
     pub grant: Sealed,
     /// The grant before, sealed, until this one is proven.
     pub previous: Option<Sealed>,
-    /// What the provider said last, sealed, if nobody came to read it.
+    /// The [`JournaledReply`](crate::JournaledReply), sealed: what the server said last, if nobody came to read it.
     pub reply: Option<Sealed>,
     /// When the access token ends.
     pub expires_at: Option<OffsetDateTime>,
@@ -96,6 +110,8 @@ pub struct KeptGrant {
     pub leased_until: Option<OffsetDateTime>,
     /// Before when it is not to be tried again.
     pub again_at: Option<OffsetDateTime>,
+    /// How often in a row it could not be refreshed.
+    pub failures: u32,
     /// When it was last refreshed.
     pub refreshed_at: OffsetDateTime,
 }
@@ -107,13 +123,13 @@ pub struct NewGrant {
     pub workspace_connector_id: WorkspaceConnectorId,
     /// Who granted it.
     pub issuer: Issuer,
-    /// The [`Grant`](crate::Grant), sealed.
+    /// The [`HeldGrant`](crate::HeldGrant), sealed.
     pub grant: Sealed,
     /// When the access token ends.
     pub expires_at: Option<OffsetDateTime>,
     /// When to refresh it at the latest, also where nobody uses it.
     pub due_at: Option<OffsetDateTime>,
-    /// When it was given.
+    /// When it was given. Freshness counts from here.
     pub refreshed_at: OffsetDateTime,
 }
 
@@ -178,6 +194,10 @@ pub struct KeptAuthorization {
     pub state: crate::KeyHash,
     /// For which activation.
     pub workspace_connector_id: WorkspaceConnectorId,
+    /// In which workspace.
+    pub workspace_id: WorkspaceId,
+    /// In which organization.
+    pub organization_id: OrganizationId,
     /// The [`PendingAuthorization`](crate::PendingAuthorization), sealed.
     pub content: Sealed,
     /// When it was begun.

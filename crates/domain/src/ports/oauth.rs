@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 use url::Url;
 
 use super::OutboundError;
@@ -19,6 +19,7 @@ use crate::{
 /// - Every request goes through [`Outbound`](super::Outbound), redirects refused, under limits of its own.
 /// - Neither an error nor its source repeats a token, a secret, a code or a query string.
 /// - [`ask`](Self::ask) sends once. It never tries again by itself: whoever asks knows whether a token was spent.
+/// - [`ask`](Self::ask) ends within [`ASK_LASTS`], with an answer or without.
 #[async_trait]
 pub trait AuthorizationServers: Send + Sync {
     /// Who guards `target`, and what to ask them for.
@@ -76,6 +77,9 @@ pub trait AuthorizationServers: Send + Sync {
         grant: &Grant,
     ) -> Result<(), OauthError>;
 }
+
+/// How long asking the token endpoint lasts at most. Whoever holds a lease asks only while it lasts longer.
+pub const ASK_LASTS: Duration = Duration::seconds(30);
 
 /// What is to be opened: the connector's own words about it.
 #[derive(Clone, Debug, PartialEq)]

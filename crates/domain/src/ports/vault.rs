@@ -69,6 +69,8 @@ pub enum Purpose {
     Credentials,
     /// A pending authorization: verifier, state and what belongs to them.
     Authorization,
+    /// What an authorization server granted, and what it said last.
+    Grant,
     /// The credentials of a client registered with an authorization server.
     ClientRegistration,
 }

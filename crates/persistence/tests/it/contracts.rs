@@ -1,7 +1,7 @@
 //! The contracts of the ports, on both databases.
 
 use linkspan_domain::{
-    OrganizationId, Workspace, WorkspaceConnector,
+    OrganizationId, Status, Workspace, WorkspaceConnector,
     ports::{Change, StoreError},
 };
 use linkspan_testkit::{
@@ -36,6 +36,7 @@ on_both! {
     keys
     key_rotations
     noting_diagnostics
+    grants
     the_first_workspace_is_made_once
     retiring
     an_activation_and_the_end_of_its_workspace_exclude_each_other
@@ -161,4 +162,18 @@ async fn keeping_credentials(url: &str) {
 async fn noting_diagnostics(url: &str) {
     let (db, place) = furnished(url).await;
     contract::diagnostic_store(&*db.diagnostics(), &*db.workspace_connectors(), &place).await;
+}
+
+async fn grants(url: &str) {
+    let (db, place) = furnished(url).await;
+    let activations = [1, 2].map(|number| WorkspaceConnector {
+        status: Status::ToConfigure,
+        ..WorkspaceConnector::specimen(number, &place)
+    });
+    keep(&*db.workspace_connectors(), activations.clone()).await;
+    let ids = [activations[0].id, activations[1].id];
+    contract::oauth_client_store(&*db.oauth_clients(), ids).await;
+    let authorizations = db.authorizations();
+    contract::authorization_store(&*authorizations, &activations[0], place.organization).await;
+    contract::grant_store(&*db.grants(), &*db.workspace_connectors(), &activations).await;
 }
