@@ -29,7 +29,8 @@ impl MigrationTrait for Migration {
 /// Instants are in microseconds since 1970.
 const UP: &[&str] = &[
     "CREATE TABLE authorizations (
-        authorization_id {uuid} NOT NULL PRIMARY KEY,
+        pk {pk},
+        authorization_id {id},
         state_hash {text} NOT NULL UNIQUE,
         workspace_connector_id {uuid} NOT NULL
             REFERENCES workspace_connectors (workspace_connector_id) ON DELETE CASCADE,
@@ -43,7 +44,8 @@ const UP: &[&str] = &[
     "CREATE INDEX idx_authorizations_expires_at ON authorizations (expires_at)",
     // The identifier is made of the activation and the issuer: a client is good for one of each.
     "CREATE TABLE oauth_clients (
-        oauth_client_id {uuid} NOT NULL PRIMARY KEY,
+        pk {pk},
+        oauth_client_id {id},
         workspace_connector_id {uuid} NOT NULL
             REFERENCES workspace_connectors (workspace_connector_id) ON DELETE CASCADE,
         issuer {text} NOT NULL,
@@ -53,7 +55,8 @@ const UP: &[&str] = &[
         ON oauth_clients (workspace_connector_id)",
     // `next_at`: when it is due, or not to be tried before.
     "CREATE TABLE oauth_grants (
-        workspace_connector_id {uuid} NOT NULL PRIMARY KEY
+        pk {pk},
+        workspace_connector_id {uuid} NOT NULL UNIQUE
             REFERENCES workspace_connectors (workspace_connector_id) ON DELETE CASCADE,
         issuer {text} NOT NULL,
         held {bytes} NOT NULL,

@@ -276,11 +276,6 @@ pub(crate) fn environment(
     Ok(Environment { files, limits, ..Environment::new(outbound, guard) })
 }
 
-/// The way to authorization servers.
-pub(crate) fn authorization_servers() -> Arc<dyn AuthorizationServers> {
-    Arc::new(NoAuthorizationServers)
-}
-
 fn file_access(
     settings: &Settings,
     uploads: Option<&Path>,

@@ -12,11 +12,12 @@ use linkspan_app::{
 };
 use linkspan_domain::{
     SyncLogId,
-    ports::{RunQueue, Vault, World},
+    ports::{RunQueue, World},
 };
 use linkspan_engine::{
     Engine, EngineLimits, Models, RunEvent, Scheduler, Withdrawals, Worker, WorkerSettings,
 };
+use linkspan_oauth::WebAuthorizationServers;
 use linkspan_persistence::Database;
 use linkspan_sdk::RecordStore;
 use linkspan_vault::KeyringVault;

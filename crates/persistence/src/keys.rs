@@ -7,6 +7,7 @@ use linkspan_domain::ports::{
 };
 use sea_orm::{QueryResult, Value};
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use crate::{
     Database,
@@ -17,26 +18,53 @@ use crate::{
 };
 
 /// A column that holds sealed blobs. Each is bound to the public identifier of its row, and to the purpose.
-struct Place {
+pub(crate) struct Place {
     table: &'static str,
     id: &'static str,
     blob: &'static str,
     purpose: Purpose,
+    /// The name of the activation that it belongs to.
+    name: &'static str,
 }
 
+const OWN: &str = "name";
+const BY_PK: &str =
+    "(SELECT w.name FROM workspace_connectors w WHERE w.pk = place.workspace_connector_pk)";
+const BY_ID: &str = "(SELECT w.name FROM workspace_connectors w \
+    WHERE w.workspace_connector_id = place.workspace_connector_id)";
+
 /// All columns that hold sealed blobs. What is missing here is not sealed anew when the master key is rotated.
-const PLACES: [Place; 2] = [
+pub(crate) const PLACES: [Place; 7] = [
     Place {
         table: "workspace_connectors",
         id: "workspace_connector_id",
         blob: "secrets",
         purpose: Purpose::Credentials,
+        name: OWN,
     },
     Place {
         table: "credential_versions",
         id: "credential_version_id",
         blob: "secrets",
         purpose: Purpose::Credentials,
+        name: BY_PK,
+    },
+    Place::of_grant("held"),
+    Place::of_grant("previous"),
+    Place::of_grant("reply"),
+    Place {
+        table: "oauth_clients",
+        id: "oauth_client_id",
+        blob: "client",
+        purpose: Purpose::ClientRegistration,
+        name: BY_ID,
+    },
+    Place {
+        table: "authorizations",
+        id: "authorization_id",
+        blob: "content",
+        purpose: Purpose::Authorization,
+        name: BY_ID,
     },
 ];
 
@@ -147,6 +175,22 @@ pub(crate) async fn reseal(session: &Session, blobs: &[Resealed]) -> Result<u64,
 }
 
 impl Place {
+    const fn of_grant(blob: &'static str) -> Self {
+        let (table, id) = ("oauth_grants", "workspace_connector_id");
+        Self { table, id, blob, purpose: Purpose::Grant, name: BY_ID }
+    }
+
+    /// All that is sealed there: identifier of the row, name of the activation, blob.
+    pub(crate) fn all(&self) -> String {
+        let Self { table, id, blob, name, .. } = self;
+        format!("SELECT {id}, {name}, {blob} FROM {table} AS place WHERE {blob} IS NOT NULL")
+    }
+
+    /// What a blob of the row `id` is bound to.
+    pub(crate) const fn context(&self, id: Uuid) -> SealContext {
+        SealContext { purpose: self.purpose, row: id }
+    }
+
     /// Which headers there are, and how often.
     fn census(&self) -> String {
         let Self { table, blob, .. } = self;
@@ -183,7 +227,7 @@ impl Place {
         Ok(SealedRow {
             at: SealedAt { place: number, row: row.try_get_by_index(0)? },
             place: self.table,
-            context: SealContext { purpose: self.purpose, row: row.try_get_by_index(1)? },
+            context: self.context(row.try_get_by_index(1)?),
             blob: Sealed::from_bytes(row.try_get_by_index(2)?),
         })
     }

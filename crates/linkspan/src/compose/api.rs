@@ -26,6 +26,8 @@ impl Platform {
         let db = &self.workshop.database;
         let (activations, filters, schedules) =
             (self.activations(), self.filters(), self.schedules());
+        let connecting = Arc::new(self.workshop.oauth.connecting(self.sources()));
+        let installing = Arc::new(self.workshop.oauth.installing(&connecting, &activations));
         let bootstrap =
             Bootstrap::new(Arc::clone(&activations), Arc::clone(&schedules), db.schedules());
         linkspan_api::App {
@@ -35,12 +37,14 @@ impl Platform {
             audit: Arc::new(Audit::new(db.audit_events(), db.audit_chain(), self.world())),
             bootstrap: Arc::new(bootstrap),
             catalog: Arc::new(Catalog::new(db.connectors(), self.world())),
+            connecting,
             diagnostics: Arc::new(Diagnostics::new(db.diagnostics(), self.world())),
             entities: self.entities(),
             files: self.files(),
             filter_plans: self.filter_plans(&filters),
             filters,
             idempotency: Arc::new(Idempotency::new(db.idempotency(), self.world())),
+            installing,
             keys: self.keys(),
             mappings: self.mappings(),
             people: self.people(),
