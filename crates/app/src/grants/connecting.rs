@@ -8,8 +8,8 @@ mod target;
 use std::{collections::BTreeSet, sync::Arc};
 
 use linkspan_domain::{
-    Act, AuditEventId, AuthorizationFlow, AuthorizationServer, Call, Connector, Grant, GrantHolder,
-    HeldGrant, KeyHash, OauthClient, Secret, WorkspaceConnector, WorkspaceConnectorId,
+    Act, Action, AuditEventId, AuthorizationFlow, AuthorizationServer, Call, Connector, Grant,
+    GrantHolder, HeldGrant, KeyHash, OauthClient, Secret, WorkspaceConnector, WorkspaceConnectorId,
     ports::{
         AuthorizationAsk, AuthorizationServers, AuthorizationStore, Discovery, GrantStore,
         KeptAuthorization, OauthClientStore, Purpose, Store, TokenAsk, TokenRight, Vault, World,
@@ -23,7 +23,7 @@ pub use error::{ConnectError, ReturnError};
 pub use returning::{Connected, Returned};
 pub(crate) use target::token_test_url;
 
-use super::{Tokens, safe::Safe};
+use super::{AccessTokens, safe::Safe};
 use crate::{Mint, Records, Sources, activations::settings_are_complete, records::require_live};
 
 /// Connects activations to the providers that guard their systems.
@@ -35,7 +35,7 @@ pub struct Connecting {
     servers: Arc<dyn AuthorizationServers>,
     safe: Safe,
     sources: Arc<Sources>,
-    tokens: Tokens,
+    tokens: AccessTokens,
     mint: Mint,
     addresses: Addresses,
     world: Arc<dyn World>,
@@ -142,7 +142,7 @@ impl Connecting {
         servers: Arc<dyn AuthorizationServers>,
         vault: Arc<dyn Vault>,
         sources: Arc<Sources>,
-        tokens: Tokens,
+        tokens: AccessTokens,
         mint: Mint,
         addresses: Addresses,
         world: Arc<dyn World>,
@@ -220,7 +220,7 @@ impl Connecting {
             expires_at: now + LASTS,
         };
         let details = json!({ "authorization_id": id, "issuer": issuer });
-        let act = Act { action: "workspace_connector.authorization_begun", details };
+        let act = Act { action: Action::AuthorizationBegun, details };
         let receipt = self.receipt(call, act, activation);
         let begun = self.stores.authorizations.begin(&kept, &receipt).await;
         begun.map_err(ConnectError::Store)?;

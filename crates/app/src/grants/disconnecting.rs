@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use linkspan_domain::{
-    Act, AuditEventId, Call, Caller, HeldGrant, Visible, WorkspaceConnector, WorkspaceConnectorId,
+    Act, Action, AuditEventId, Call, Caller, HeldGrant, Visible, WorkspaceConnector,
+    WorkspaceConnectorId,
     ports::{
         AuthorizationServers, AuthorizationStore, GrantStore, KeptGrant, Purpose, Store,
         StoreError, Vault, World,
@@ -74,8 +75,8 @@ impl Disconnector {
         let Some(removed) = self.grants.remove(of).await? else { return Ok(()) };
         let told = self.tell(&removed).await;
         let (action, reason) = match told {
-            Ok(()) => ("credential.revoked", None),
-            Err(reason) => ("credential.revocation_failed", Some(reason)),
+            Ok(()) => (Action::GrantRevoked, None),
+            Err(reason) => (Action::GrantRevocationFailed, Some(reason)),
         };
         let visible = Visible::only(removed.workspace_id);
         let Some(activation) = self.activations.find(&visible, of).await? else { return Ok(()) };

@@ -52,6 +52,24 @@ pub enum Action {
     /// Secrets that stood in the clear were sealed.
     #[strum(to_string = "workspace_connector.secrets_sealed")]
     SecretsSealed,
+    /// A person was sent to the provider, to agree.
+    #[strum(to_string = "workspace_connector.authorization_begun")]
+    AuthorizationBegun,
+    /// A person came back from the provider, and nothing came of it.
+    #[strum(to_string = "workspace_connector.authorization_failed")]
+    AuthorizationFailed,
+    /// A provider granted what was asked for.
+    #[strum(to_string = "workspace_connector.connected")]
+    Connected,
+    /// The provider accepts a grant no more: somebody has to connect again.
+    #[strum(to_string = "workspace_connector.grant_lost")]
+    GrantLost,
+    /// The provider was told that a grant is not needed any more.
+    #[strum(to_string = "workspace_connector.grant_revoked")]
+    GrantRevoked,
+    /// The provider could not be told that a grant is not needed any more.
+    #[strum(to_string = "workspace_connector.grant_revocation_failed")]
+    GrantRevocationFailed,
     /// The credentials of an activation were rotated.
     #[strum(to_string = "credential.rotated")]
     CredentialRotated,

@@ -1,7 +1,7 @@
 //! Taking a person back from the provider: what they were sent with is compared and forgotten before any token is asked for.
 
 use linkspan_domain::{
-    Act, Call, Caller, Event, GrantHolder, HeldGrant, KeyHash, Name, PendingAuthorization,
+    Act, Action, Call, Caller, Event, GrantHolder, HeldGrant, KeyHash, Name, PendingAuthorization,
     Redirected, Secret, Visible, WorkspaceConnector, WorkspaceConnectorId,
     ports::{
         KeptAuthorization, NewGrant, Purpose, StoreError, TakenAuthorization, TokenAsk, TokenRight,
@@ -128,7 +128,7 @@ impl Connecting {
             note_scopes(&mut activation, json!(granted), now.format(&Rfc3339).ok());
             activation.updated_at = now;
             let details = json!({ "issuer": held.grant.issuer, "scopes": granted });
-            let act = Act { action: "workspace_connector.connected", details };
+            let act = Act { action: Action::Connected, details };
             let receipt = self.receipt(call, act, &activation);
             match self.stores.grants.connect(&grant, &activation, &receipt).await {
                 Ok(()) => {
@@ -146,7 +146,7 @@ impl Connecting {
     async fn note(&self, call: &Call, kept: &KeptAuthorization, error: &ReturnError) {
         let id = kept.workspace_connector_id;
         let details = json!({ "authorization_id": kept.id, "reason": error.to_string() });
-        let act = Act { action: "workspace_connector.authorization_failed", details };
+        let act = Act { action: Action::AuthorizationFailed, details };
         let noted = async {
             let activation = self.activations.live(call, id, None).await?;
             let receipt = self.receipt(call, act, &activation);

@@ -31,7 +31,7 @@ impl Desk {
 
     async fn with(says: impl IntoIterator<Item = Say>, config: OauthConfig, public: &str) -> Self {
         let bench = Bench::new(says).await;
-        let tokens = Tokens::new(bench.refresher());
+        let tokens = AccessTokens::new(bench.refresher());
         let connector = connector(|it| {
             it.entry.authorization_flow = AuthorizationFlow::OauthManual;
             it.entry.auth_config =
@@ -106,7 +106,7 @@ async fn whoever_agrees_connects_the_activation_whatever_its_status() {
         let activation = desk.bench.activation().await;
         assert_eq!(activation.status, Status::Enabled, "{status}");
         assert_eq!(desk.bench.last_act(), "workspace_connector.connected");
-        let token = Tokens::new(desk.bench.refresher()).ensure_fresh(desk.bench.of).await;
+        let token = AccessTokens::new(desk.bench.refresher()).ensure_fresh(desk.bench.of).await;
         assert_eq!(token.unwrap().expose(), "access-9");
     }
 }
@@ -167,7 +167,7 @@ async fn whoever_refuses_is_heard_and_changes_nothing() {
     let error = desk.back("the-state", ISSUER, Some(refused)).await.unwrap_err();
     assert_eq!(error.to_string(), "the provider says: <b>no</b>");
     assert_eq!(desk.bench.status().await, Status::Enabled);
-    let token = Tokens::new(desk.bench.refresher()).ensure_fresh(desk.bench.of).await;
+    let token = AccessTokens::new(desk.bench.refresher()).ensure_fresh(desk.bench.of).await;
     assert_eq!(token.unwrap().expose(), "access-0", "the grant that was there is there yet");
 }
 
@@ -309,7 +309,7 @@ async fn a_disconnected_activation_has_its_grant_revoked() {
     bench.store.add(activation);
     disconnector.tidy().await.unwrap();
     assert_eq!(*bench.fake.revoked.lock().unwrap(), ["refresh-0"]);
-    assert_eq!(bench.last_act(), "credential.revoked");
+    assert_eq!(bench.last_act(), "workspace_connector.grant_revoked");
     assert_eq!(bench.store.grant(bench.of).await.unwrap(), None);
     disconnector.tidy().await.unwrap();
     assert_eq!(bench.fake.revoked.lock().unwrap().len(), 1, "once");

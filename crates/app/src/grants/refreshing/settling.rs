@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use linkspan_domain::{
-    Act, AuditEventId, Call, Caller, ClientOrigin, Event, HeldGrant, JournaledReply, OauthClient,
-    Visible,
+    Act, Action, AuditEventId, Call, Caller, ClientOrigin, Event, HeldGrant, JournaledReply,
+    OauthClient, Visible,
     ports::{KeptGrant, OauthError, Purpose, StoreError},
 };
 use serde_json::json;
@@ -226,7 +226,7 @@ impl Refresher {
                     ToString::to_string,
                 ),
             });
-            let act = Act { action: "workspace_connector.grant_lost", details };
+            let act = Act { action: Action::GrantLost, details };
             let event = AuditEventId::from_uuid(self.world.uuid());
             let receipt = call.receipt(act, &activation, event, now);
             match self.grants.lose(kept.fence, &activation, &receipt).await {
