@@ -7,7 +7,7 @@ use strum::IntoEnumIterator;
 /// What an operation takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Needs {
-    /// Nothing: probes.
+    /// Nothing: probes, and where providers and people come who have no key.
     Nothing,
     /// A key or a token that works. What it shows depends on the caller.
     Caller,
@@ -38,7 +38,11 @@ pub(super) fn add(document: &mut Value) {
 
 fn needs(operation: &str) -> Option<Needs> {
     Some(match operation {
-        "get_health" | "get_readiness" | "get_metrics" => Needs::Nothing,
+        "get_health"
+        | "get_readiness"
+        | "get_metrics"
+        | "complete_authorization"
+        | "get_client_metadata" => Needs::Nothing,
         "list_workspaces" | "get_workspace" | "list_people" | "get_person" => Needs::Caller,
         name if READ.contains(&name) => Needs::Permission(Permission::ConnectorRead),
         name if MANAGE.contains(&name) => Needs::Permission(Permission::ConnectorManage),
@@ -96,6 +100,8 @@ const READ: &[&str] = &[
 
 /// What takes `connector:manage`. Templates of filters, and types that are mocks, take `org:admin` besides.
 const MANAGE: &[&str] = &[
+    "access_connector",
+    "authorize_workspace_connector",
     "bootstrap_workspace_connector",
     "cancel_workspace_connector_sync_log",
     "create_connector_filter",
@@ -190,6 +196,6 @@ mod tests {
             }
         }
         let listed = super::READ.len() + super::MANAGE.len() + super::ADMINISTER.len();
-        assert_eq!(named, listed + 7, "the table names an operation that is not there");
+        assert_eq!(named, listed + 9, "the table names an operation that is not there");
     }
 }
