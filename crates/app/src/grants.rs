@@ -24,4 +24,4 @@ pub use installing::{InstallError, Installing};
 pub use keeping::Keeper;
 pub use refreshing::{Attempt, Refresher, Token, Urge};
 pub use safe::SafeError;
-pub use tokens::Tokens;
+pub use tokens::AccessTokens;

@@ -59,9 +59,9 @@ pub use files::{Files, FilesError};
 pub use filter_plans::{FilterPart, FilterPlan, FilterPlans};
 pub use filters::{FilterPatch, Filters, NewFilter};
 pub use grants::{
-    Addresses, Attempt, Authorize, Authorized, ConnectError, Connected, Connecting, Disconnector,
-    GivenClient, GrantStores, InstallError, Installing, Keeper, Refresher, ReturnError, Returned,
-    SafeError, Token, TokenError, Tokens, Urge,
+    AccessTokens, Addresses, Attempt, Authorize, Authorized, ConnectError, Connected, Connecting,
+    Disconnector, GivenClient, GrantStores, InstallError, Installing, Keeper, Refresher,
+    ReturnError, Returned, SafeError, Token, TokenError, Urge,
 };
 pub use idempotency::{Begun, Idempotency, IdempotencyError};
 pub use keys::{KeyInUse, KeyRotator, Keys, KeysError, MeteredVault, RotatorSettings};

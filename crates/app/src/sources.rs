@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
 use crate::{
-    ActivationSettings, SettingsError, TokenError, Tokens,
+    AccessTokens, ActivationSettings, SettingsError, TokenError,
     grants::{needs_grant, reconnect},
 };
 
@@ -22,12 +22,12 @@ use crate::{
 pub struct Sources {
     settings: Arc<ActivationSettings>,
     environment: Environment,
-    tokens: Option<Tokens>,
+    tokens: Option<AccessTokens>,
 }
 
 /// The tokens of one activation.
 struct TokensOf {
-    tokens: Tokens,
+    tokens: AccessTokens,
     activation: WorkspaceConnectorId,
 }
 
@@ -67,7 +67,7 @@ impl Sources {
 
     /// Lends activations the tokens of their grants, too.
     #[must_use]
-    pub fn with_tokens(self, tokens: Tokens) -> Self {
+    pub fn with_tokens(self, tokens: AccessTokens) -> Self {
         Self { tokens: Some(tokens), ..self }
     }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use linkspan_app::{
-    Activations, Addresses, Connecting, Disconnector, GrantStores, Installing, Keeper, Refresher,
-    Sources, Tokens,
+    AccessTokens, Activations, Addresses, Connecting, Disconnector, GrantStores, Installing,
+    Keeper, Refresher, Sources,
 };
 use linkspan_domain::ports::{AuthorizationServers, Vault, World};
 use linkspan_persistence::Database;
@@ -14,7 +14,7 @@ use crate::{compose::ComposeError, settings::Settings};
 
 /// What has to do with grants.
 pub(crate) struct Oauth {
-    pub(crate) tokens: Tokens,
+    pub(crate) tokens: AccessTokens,
     database: Database,
     servers: Arc<dyn AuthorizationServers>,
     vault: Arc<dyn Vault>,
@@ -41,7 +41,7 @@ impl Oauth {
             Arc::clone(&world),
             addresses.callback(),
         );
-        let (tokens, database) = (Tokens::new(refresher), database.clone());
+        let (tokens, database) = (AccessTokens::new(refresher), database.clone());
         Ok(Self { tokens, database, servers, vault, world, addresses })
     }
 

@@ -11,10 +11,10 @@ use std::{
 
 use linkspan_api::{App, Limits, Probes, TrustedProxies};
 use linkspan_app::{
-    Access, ActivationSettings, Activations, ApiKeys, Audit, Bootstrap, Catalog, ConnectorTypes,
-    Data, Diagnostics, Entities, Files, FilterPlans, Filters, Idempotency, Installing, Keys,
-    MappingStores, Mappings, People, ProviderConnectors, Providers, RunWatch, Schedules, Seeding,
-    Sessions, Sources, Streams, SyncTargets, Syncs, TargetModels, Tokens, Workspaces,
+    Access, AccessTokens, ActivationSettings, Activations, ApiKeys, Audit, Bootstrap, Catalog,
+    ConnectorTypes, Data, Diagnostics, Entities, Files, FilterPlans, Filters, Idempotency,
+    Installing, Keys, MappingStores, Mappings, People, ProviderConnectors, Providers, RunWatch,
+    Schedules, Seeding, Sessions, Sources, Streams, SyncTargets, Syncs, TargetModels, Workspaces,
 };
 use linkspan_domain::{
     Act, Action, ApiKey, AuditEventId, Call, Caller, KeyHash, OrganizationId, Receipt, Resource,
@@ -173,8 +173,8 @@ fn probes(pinged: Database) -> Probes {
 /// The shop and CSV, without a way out.
 fn connectors(
     home: &TempDir,
-    tokens: impl FnOnce(Arc<dyn Vault>) -> Tokens,
-) -> (Arc<ConnectorTypes>, Arc<Sources>, Arc<KeyringVault>, Tokens) {
+    tokens: impl FnOnce(Arc<dyn Vault>) -> AccessTokens,
+) -> (Arc<ConnectorTypes>, Arc<Sources>, Arc<KeyringVault>, AccessTokens) {
     let csv = linkspan_builtin::all().into_iter().find(|it| it.manifest.key.as_str() == "csv");
     let types = [Definition::of::<Shop>(), csv.unwrap()];
     let types = Arc::new(ConnectorTypes::new(types).unwrap());
@@ -254,7 +254,13 @@ fn app(
         Arc::clone(&sources),
         world(),
     ));
-    let connecting = Arc::new(crate::provider::connecting(db, vault, &sources, tokens, world()));
+    let connecting = Arc::new(crate::provider::connecting(
+        db,
+        Arc::clone(&vault) as _,
+        &sources,
+        grants,
+        world(),
+    ));
     App {
         access: Arc::new(Access::new(
             db.access(),
@@ -291,12 +297,12 @@ fn app(
         )),
         filters,
         idempotency: Arc::new(Idempotency::new(db.idempotency(), world())),
-        keys: Arc::new(Keys::new(db.key_rotations(), db.keys(), vault, world(), Arc::default())),
         installing: Arc::new(Installing::new(
             connecting,
             Arc::clone(&activations),
             db.connectors(),
         )),
+        keys: Arc::new(Keys::new(db.key_rotations(), db.keys(), vault, world(), Arc::default())),
         mappings: mappings(db, &models, &sources, world()),
         people: Arc::new(People::new(db.people(), db.workspaces(), Arc::clone(&sessions), world())),
         provider_connectors: Arc::new(ProviderConnectors::new(

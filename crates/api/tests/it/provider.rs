@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
-use linkspan_app::{Addresses, Connecting, GrantStores, Refresher, Sources, Tokens};
+use linkspan_app::{AccessTokens, Addresses, Connecting, GrantStores, Refresher, Sources};
 use linkspan_domain::{
     AuthorizationServer, Grant, Issuer, OauthClient, PendingAuthorization, Secret,
     ports::{
@@ -118,8 +118,8 @@ impl AuthorizationServers for Provider {
     }
 }
 
-pub(crate) fn tokens(db: &Database, vault: Arc<dyn Vault>, world: Arc<dyn World>) -> Tokens {
-    Tokens::new(Refresher::new(
+pub(crate) fn tokens(db: &Database, vault: Arc<dyn Vault>, world: Arc<dyn World>) -> AccessTokens {
+    AccessTokens::new(Refresher::new(
         db.grants(),
         db.oauth_clients(),
         db.workspace_connectors(),
@@ -134,7 +134,7 @@ pub(crate) fn connecting(
     db: &Database,
     vault: Arc<dyn Vault>,
     sources: &Arc<Sources>,
-    tokens: Tokens,
+    tokens: AccessTokens,
     world: Arc<dyn World>,
 ) -> Connecting {
     let stores = GrantStores {

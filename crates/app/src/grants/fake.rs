@@ -7,13 +7,12 @@ use std::{
 
 use async_trait::async_trait;
 use linkspan_domain::{
-    AuthorizationServer, ClientAuthentication, ClientOrigin, Grant, GrantHolder, HeldGrant, Id,
-    Issuer, OauthClient, PendingAuthorization, Secret, Status, WorkspaceConnector,
-    WorkspaceConnectorId,
+    AuthorizationServer, ClientAuthentication, ClientOrigin, Grant, GrantHolder, HeldGrant, Issuer,
+    OauthClient, PendingAuthorization, Secret, Status, WorkspaceConnector, WorkspaceConnectorId,
     ports::{
         AuthorizationAsk, AuthorizationServers, Discovery, GrantStore, NewGrant, OauthError,
         OauthTarget, OutboundError, Purpose, SealContext, Store, TokenAsk, TokenReply, TokenRight,
-        Vault, World,
+        World,
     },
 };
 use linkspan_testkit::{MemoryGrants, fixtures::receipt};

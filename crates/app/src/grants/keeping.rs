@@ -10,12 +10,12 @@ use linkspan_domain::{
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::{TokenError, Tokens};
+use super::{AccessTokens, TokenError};
 
 /// Refreshes grants when they are due. Any number of processes may have one: each grant is refreshed once.
 pub struct Keeper {
     /// Refreshes them.
-    pub tokens: Tokens,
+    pub tokens: AccessTokens,
     /// Knows which are due.
     pub grants: Arc<dyn GrantStore>,
     /// Tells the time.

@@ -20,7 +20,7 @@ use url::Url;
 
 use super::{TokenError, safe::Safe};
 
-/// Refreshes grants, one attempt at a time. It waits for nobody: [`Tokens`](super::Tokens) does.
+/// Refreshes grants, one attempt at a time. It waits for nobody: [`AccessTokens`](super::AccessTokens) does.
 pub struct Refresher {
     grants: Arc<dyn GrantStore>,
     clients: Arc<dyn OauthClientStore>,

@@ -20,7 +20,7 @@ use super::{Attempt, Refresher, TokenError, Urge, memory::Memory};
 ///
 /// A refresh goes on to its end though nobody waits for it any more: what the provider said would be lost.
 #[derive(Clone)]
-pub struct Tokens(Arc<Inner>);
+pub struct AccessTokens(Arc<Inner>);
 
 struct Inner {
     refresher: Refresher,
@@ -38,7 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// How long until the first look at what another process did, and at most until the next.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 
-impl Tokens {
+impl AccessTokens {
     /// The tokens that `refresher` refreshes.
     pub fn new(refresher: Refresher) -> Self {
         Self(Arc::new(Inner {

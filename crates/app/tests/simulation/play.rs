@@ -9,7 +9,7 @@ use std::{
 
 use linkspan_app::{Attempt, Refresher, TokenError, Urge};
 use linkspan_domain::{
-    HeldGrant, Id, Sealable, Secret, Status, Visible, WorkspaceConnector, WorkspaceConnectorId,
+    Sealable, Secret, Status, Visible, WorkspaceConnector, WorkspaceConnectorId,
     ports::{GrantStore, NewGrant, SealContext, Store, Vault, World},
 };
 use linkspan_testkit::{

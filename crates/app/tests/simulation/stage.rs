@@ -15,8 +15,8 @@ use linkspan_domain::{
     Fence, Issuer, ListQuery, Page, Receipt, Secret, Visible, WorkspaceConnector,
     WorkspaceConnectorId,
     ports::{
-        Change, GrantStore, KeptGrant, NewGrant, OauthClientStore, SealContext, Sealed, Store,
-        StoreError, Vault, VaultError, World,
+        Change, GrantStore, KeptGrant, KeyId, NewGrant, OauthClientStore, SealContext, Sealed,
+        Store, StoreError, Vault, VaultError, World,
     },
 };
 use linkspan_testkit::{MemoryGrants, Random, fixtures::EPOCH};
@@ -124,6 +124,14 @@ impl Vault for Glass {
 
     fn open(&self, _: SealContext, sealed: &Sealed) -> Result<Secret<Vec<u8>>, VaultError> {
         Ok(Secret::new(sealed.as_bytes().to_vec()))
+    }
+
+    fn current(&self) -> KeyId {
+        KeyId::from_bytes([0; KeyId::LEN])
+    }
+
+    fn previous(&self) -> Vec<KeyId> {
+        Vec::new()
     }
 }
 

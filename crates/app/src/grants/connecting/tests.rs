@@ -330,6 +330,19 @@ async fn a_connector_without_oauth_and_a_platform_without_address_say_so() {
 }
 
 #[test]
+fn the_document_about_us_is_only_where_it_can_be_a_name() {
+    let at = |public: &str| {
+        let public = Some(public.parse().unwrap());
+        Addresses { public, ..Addresses::default() }.client_document()
+    };
+    let document = at("https://linkspan.example/base?x=1").unwrap();
+    assert_eq!(document.as_str(), "https://linkspan.example/base/v1/oauth/client-metadata.json");
+    for nowhere in ["http://linkspan.example", "https://me:word@linkspan.example"] {
+        assert_eq!(at(nowhere), None, "{nowhere}");
+    }
+}
+
+#[test]
 fn a_placeholder_takes_no_other_host() {
     let settings = crate::fixtures::object(json!({ "subdomain": "acme", "evil": "evil.example/" }));
     let fill = |text: &str| target::fill(text, &settings);

@@ -1,6 +1,6 @@
 //! One attempt after the other, against a server that says what it is told to.
 
-use linkspan_domain::{ClientOrigin, GrantHolder, Problem, Status, ports::GrantStore};
+use linkspan_domain::{ClientOrigin, GrantHolder, OauthClient, Problem, Status, ports::GrantStore};
 use time::Duration;
 
 use super::*;

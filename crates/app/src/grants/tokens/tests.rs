@@ -17,7 +17,7 @@ use crate::{
 async fn a_hundred_who_ask_at_once_refresh_once() {
     let bench = Bench::new([Say::Tokens("1")]).await;
     bench.clock.pass(Span::minutes(61));
-    let tokens = Tokens::new(bench.refresher());
+    let tokens = AccessTokens::new(bench.refresher());
     let asked = (0..100).map(|_| tokens.ensure_fresh(bench.of));
     for token in futures_util::future::join_all(asked).await {
         assert_eq!(token.unwrap().expose(), "access-1");
@@ -30,7 +30,7 @@ async fn processes_that_ask_at_once_refresh_once() {
     let bench = Bench::new([Say::Tokens("1")]).await;
     *bench.fake.takes.lock().unwrap() = Duration::from_secs(3);
     bench.clock.pass(Span::minutes(61));
-    let processes: Vec<_> = (0..4).map(|_| Tokens::new(bench.refresher())).collect();
+    let processes: Vec<_> = (0..4).map(|_| AccessTokens::new(bench.refresher())).collect();
     let asked = processes.iter().map(|it| it.ensure_fresh(bench.of));
     for token in futures_util::future::join_all(asked).await {
         assert_eq!(token.unwrap().expose(), "access-1");
@@ -43,7 +43,7 @@ async fn a_refresh_goes_on_though_nobody_waits_for_it_any_more() {
     let bench = Bench::new([Say::Tokens("1")]).await;
     *bench.fake.takes.lock().unwrap() = Duration::from_secs(5);
     bench.clock.pass(Span::minutes(61));
-    let tokens = Tokens::new(bench.refresher());
+    let tokens = AccessTokens::new(bench.refresher());
     let asked = tokio::time::timeout(Duration::from_secs(1), tokens.ensure_fresh(bench.of)).await;
     assert!(asked.is_err(), "whoever asked went away");
     tokens.close().await;
@@ -54,7 +54,7 @@ async fn a_refresh_goes_on_though_nobody_waits_for_it_any_more() {
 #[tokio::test]
 async fn a_token_that_was_just_seen_costs_no_look_and_is_forgotten_soon() {
     let bench = Bench::new([]).await;
-    let tokens = Tokens::new(bench.refresher());
+    let tokens = AccessTokens::new(bench.refresher());
     assert_eq!(tokens.ensure_fresh(bench.of).await.unwrap().expose(), "access-0");
     bench.connect(&held("other", NOW)).await;
     assert_eq!(tokens.ensure_fresh(bench.of).await.unwrap().expose(), "access-0");
@@ -69,7 +69,7 @@ async fn a_token_that_was_just_seen_costs_no_look_and_is_forgotten_soon() {
 async fn what_is_due_is_kept_alive_though_nobody_uses_it() {
     let bench = Bench::new([Say::Tokens("1")]).await;
     let keeper = Keeper {
-        tokens: Tokens::new(bench.refresher()),
+        tokens: AccessTokens::new(bench.refresher()),
         grants: Arc::clone(&bench.store) as _,
         world: Arc::clone(&bench.clock) as _,
     };
