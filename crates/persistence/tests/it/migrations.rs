@@ -272,7 +272,8 @@ async fn every_column_of_bytes_is_a_hash_or_sealed_and_listed() {
     on_postgres(|url| async move {
         let _ = open(&url).await;
         let db = sea(&url).await;
-        let sql = "SELECT concat(table_name, '.', column_name) AS name FROM information_schema.columns
+        let sql =
+            "SELECT concat(table_name, '.', column_name) AS name FROM information_schema.columns
             WHERE table_schema = 'public' AND data_type = 'bytea'
                 AND column_name NOT IN ('hash', 'key_id')";
         let statement = Statement::from_string(db.get_database_backend(), sql);
