@@ -6,9 +6,13 @@ a tally of all answers is written: an operation that never succeeded was not rea
 
 import atexit
 import itertools
+import json
 import os
+import threading
 import time
 from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
 
 import requests
 import schemathesis
@@ -206,17 +210,55 @@ REFERRING = {
 PLACEABLE = {*FRESH, "connector-sync-diagnostics", "entities", "files", "key-rotations", "workspace-connector-sync-logs"}
 
 
-def agreeable():
+class Provider(BaseHTTPRequestHandler):
+    """Gives tokens to whoever asks."""
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        tokens = {"access_token": "a", "refresh_token": "r", "token_type": "Bearer", "expires_in": 3600}
+        body = json.dumps(tokens).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+PROVIDER = ThreadingHTTPServer(("127.0.0.1", 0), Provider)
+threading.Thread(target=PROVIDER.serve_forever, daemon=True).start()
+
+
+def agreeable(slug=None):
     """Makes an activation whose provider has a person agree, and returns its identifier."""
-    endpoints = {name: f"https://provider.example/{name}" for name in ("authorization_endpoint", "token_endpoint")}
+    provider = f"http://127.0.0.1:{PROVIDER.server_port}"
+    endpoints = {name: f"{provider}/{name}" for name in ("authorization_endpoint", "token_endpoint")}
     attributes = FRESH["connectors"]() | {
-        "slug": unique("provider"),
+        "slug": slug or unique("provider"),
         "authorization_flow": "oauth-manual",
         "auth_config": {"oauth_config": endpoints},
     }
     connector = send("POST", "connectors", {"data": {"type": "connector", "attributes": attributes}})
     attributes = FRESH["workspace-connectors"]() | {"connector_id": connector}
     return send("POST", "workspace-connectors", {"data": {"type": "workspace_connector", "attributes": attributes}})
+
+
+def asked(slug=None):
+    """Sends a person to a provider, and returns what they are sent with."""
+    path = f"{URL}/v1/workspace-connectors/{agreeable(slug)}/authorize"
+    answer = SESSION.post(path, json={"client_id": "linkspan"}, timeout=30)
+    assert answer.ok, f"nobody could be asked: {answer.text}"
+    return parse_qs(urlsplit(answer.json()["url"]).query)["state"][0]
+
+
+def installable():
+    """What names, in a path, a connector whose provider knows us, and the workspace that callers act in."""
+    slug = unique("provider")
+    asked(slug)
+    main = SESSION.get(f"{URL}/v1/workspaces?filter[slug]=main", timeout=30).json()["data"][0]["id"]
+    return {"id": main, "slug": slug}
 
 
 def place(kind, action):
@@ -295,7 +337,7 @@ def before_call(context, case, kwargs):
     TURNS[operation] += 1
     if TURNS[operation] % 2 == 0:
         return
-    if "id" in case.path_parameters and kind in PLACEABLE:
+    if "id" in case.path_parameters and kind in PLACEABLE and operation != "access_connector":
         case.path_parameters["id"] = place(kind, rest[-2])
     if case.query:
         # A cursor is nothing that could be made up.
@@ -305,6 +347,11 @@ def before_call(context, case, kwargs):
         case.path_parameters |= synced()
     if operation == "rotate_credentials":
         case.path_parameters["id"] = secretive()["id"]
+    if operation == "access_connector":
+        case.path_parameters |= installable()
+        case.query = {}
+    if operation == "complete_authorization":
+        case.query = {"state": asked(), "code": "agreed"}
     if "history_id" in case.path_parameters:
         case.path_parameters |= secretive()
     if operation == "list_quarantined_records":

@@ -1,7 +1,7 @@
 //! What belongs to one request, and who makes it.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -85,6 +85,12 @@ impl Context {
         }
     }
 
+    /// Where the request comes from, as far as proxies that are trusted say.
+    pub(crate) fn address(&self, request: &Request) -> Option<IpAddr> {
+        let peer = request.remote_addr().as_socket_addr().map(SocketAddr::ip);
+        self.app.proxies.client(peer, request.headers())
+    }
+
     /// Who makes the request.
     pub(crate) async fn call(&self, request: &Request) -> Result<Call, Failure> {
         let bearer = bearer(request).ok_or_else(|| {
@@ -92,8 +98,7 @@ impl Context {
             Failure::new(Code::Unauthenticated, detail).in_header("Authorization")
         })?;
         let workspace = request.header("Linkspan-Workspace");
-        let peer = request.remote_addr().as_socket_addr().map(SocketAddr::ip);
-        let address = self.app.proxies.client(peer, request.headers());
+        let address = self.address(request);
         let caller = self.app.access.authenticate(&bearer, workspace, address).await;
         let caller = caller.map_err(refused)?;
         Ok(Call {

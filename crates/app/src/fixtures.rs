@@ -295,8 +295,13 @@ pub(crate) fn vault() -> Arc<dyn Vault> {
 /// The secrets of `activation`, as if another key had sealed them.
 pub(crate) fn sealed_with(key: KeyId, activation: &mut linkspan_domain::WorkspaceConnector) {
     let secrets = activation.secrets.as_mut().unwrap();
-    let body = &secrets.blob.as_bytes()[Sealed::HEADER_LEN..];
-    secrets.blob = Sealed::from_bytes([&Sealed::header(key)[..], body].concat());
+    secrets.blob = under(key, &secrets.blob);
+}
+
+/// `sealed`, as if another key had sealed it.
+pub(crate) fn under(key: KeyId, sealed: &Sealed) -> Sealed {
+    let body = &sealed.as_bytes()[Sealed::HEADER_LEN..];
+    Sealed::from_bytes([&Sealed::header(key)[..], body].concat())
 }
 
 /// A connector type that knows what its settings want of it.

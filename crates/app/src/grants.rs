@@ -4,7 +4,7 @@ mod connecting;
 mod disconnecting;
 mod error;
 #[cfg(test)]
-mod fake;
+pub(crate) mod fake;
 mod installing;
 mod keeping;
 mod memory;

@@ -12,16 +12,17 @@ use serde_json::Map;
 use strum::IntoEnumIterator;
 
 use crate::{
-    ActivationPatch, Activations, ApiKeys, Audit, Catalog, Draft, DraftOf, DryRun, DryRunOf,
-    Entities, Files, FilterPatch, Filters, FindEntities, Keys, MappingPatch, NewActivation,
-    NewApiKey, NewFilter, NewPerson, NewProvider, NewProviderConnector, NewSyncTarget,
-    NewWorkspace, OnFailure, People, PersonPatch, ProviderConnectorPatch, ProviderConnectors,
-    ProviderPatch, Providers, Rotation, Seeding, Sessions, StartSync, SuggestMappings, SyncTargets,
-    Syncs, TargetModels, Turnover, WorkspacePatch, Workspaces,
+    ActivationPatch, Activations, ApiKeys, Audit, Authorize, Catalog, Draft, DraftOf, DryRun,
+    DryRunOf, Entities, Files, FilterPatch, Filters, FindEntities, Installing, Keys, MappingPatch,
+    NewActivation, NewApiKey, NewFilter, NewPerson, NewProvider, NewProviderConnector,
+    NewSyncTarget, NewWorkspace, OnFailure, People, PersonPatch, ProviderConnectorPatch,
+    ProviderConnectors, ProviderPatch, Providers, Rotation, Seeding, Sessions, StartSync,
+    SuggestMappings, SyncTargets, Syncs, TargetModels, Turnover, WorkspacePatch, Workspaces,
     fixtures::{
         MockCatalog, MockRuns, Shelf, call, code, connector, empty, id, keep, key, ledger,
         no_chain, own_workspace, page, sources, types, vault, world,
     },
+    grants::fake::nothing_to_connect,
     keys::tests::MockRotations,
     mappings::tests::Versions,
 };
@@ -136,6 +137,8 @@ sync targets create: admin designer
 sync targets delete: admin designer
 sync targets restore: admin designer
 sync targets purge: admin designer
+activations connect: admin designer
+connectors install: admin designer
 ";
 
 async fn everything(call: &Call) -> Tried {
@@ -146,6 +149,7 @@ async fn everything(call: &Call) -> Tried {
     tried.extend(organization(call).await);
     tried.extend(activations(call).await);
     tried.extend(mappings(call).await);
+    tried.extend(grants(call).await);
     tried
 }
 
@@ -388,5 +392,18 @@ async fn mappings(call: &Call) -> Tried {
         ("sync targets delete", code(targets.delete(call, id(1), None).await)),
         ("sync targets restore", code(targets.restore(call, id(1), None).await)),
         ("sync targets purge", code(targets.purge(call, id(1), None).await)),
+    ]
+}
+
+async fn grants(call: &Call) -> Tried {
+    let (tests, credentials) = (empty(), ledger(empty()));
+    let activations =
+        Activations::new(empty(), empty(), empty(), tests, credentials, sources(), world());
+    let connecting = Arc::new(nothing_to_connect().await);
+    let installing = Installing::new(Arc::clone(&connecting), Arc::new(activations), empty());
+    let (workspace, wanted) = (own_workspace(), Authorize::default());
+    vec![
+        ("activations connect", code(connecting.authorize(call, id(1), wanted.clone()).await)),
+        ("connectors install", code(installing.access(call, workspace, "absent", wanted).await)),
     ]
 }

@@ -93,15 +93,9 @@ impl ActivationSettings {
     /// Seals the secrets of `activation` under the current key, if another sealed them: whoever writes an activation writes no
     /// blob back that a rotation of the key has passed. Secrets that do not open stay as they are.
     pub(crate) fn refresh(&self, activation: &mut WorkspaceConnector) -> Result<(), SettingsError> {
-        let current = self.vault.current();
-        let is_current = |it: &SealedSecrets| it.blob.key_id() == Ok(current);
-        if activation.secrets.as_ref().is_none_or(is_current) {
-            return Ok(());
-        }
-        if let Ok(SplitConfig { secrets, .. }) = self.open(activation) {
-            activation.secrets = self.seal(activation.id, &secrets)?;
-        }
-        Ok(())
+        let id = activation.id;
+        let sealed = seal_with_current_key(&*self.vault, activation);
+        sealed.map_err(|source| SettingsError::Vault { doing: "seal", id, source })
     }
 
     /// Seals `secrets` for the activation `id`.
@@ -193,6 +187,22 @@ impl ActivationSettings {
         })?;
         Secrets::from_bytes(&bytes).map_err(|source| SettingsError::Unreadable { id, source })
     }
+}
+
+/// Seals the secrets of `activation` under the current key of `vault`, if another sealed them and they open.
+pub(crate) fn seal_with_current_key(
+    vault: &dyn Vault,
+    activation: &mut WorkspaceConnector,
+) -> Result<(), VaultError> {
+    let (current, context) = (vault.current(), context(activation.id.uuid()));
+    let Some(SealedSecrets { blob, .. }) = &mut activation.secrets else { return Ok(()) };
+    if blob.key_id() == Ok(current) {
+        return Ok(());
+    }
+    if let Ok(plain) = vault.open(context, blob) {
+        *blob = vault.seal(context, plain.expose())?;
+    }
+    Ok(())
 }
 
 /// What the secrets in `row` are bound to.

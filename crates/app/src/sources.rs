@@ -123,7 +123,7 @@ impl Sources {
         activation: &WorkspaceConnector,
         test_url: Option<Url>,
     ) -> Result<(), Failure> {
-        let Some(tokens) = self.lend(activation).tokens else { return Ok(()) };
+        let Some(tokens) = self.tokens_of(activation.id) else { return Ok(()) };
         let token = tokens.bearer().await?;
         let Some(url) = test_url else { return Ok(()) };
         let host = url.host_str().unwrap_or_default().to_owned();
@@ -176,7 +176,9 @@ impl Sources {
         let (definition, settings) = self.settings.of(activation).ok()?;
         may_run(caller, definition).ok()?;
         // No activation: what may not be kept keeps no connections.
-        let asking = definition.discover(settings, self.lend_to(activation.workspace_id));
+        let tokens = self.tokens_of(activation.id);
+        let environment = Environment { tokens, ..self.lend_to(activation.workspace_id) };
+        let asking = definition.discover(settings, environment);
         Some(timeout_at(until, asking).await.ok()?.ok()?.streams)
     }
 
@@ -195,10 +197,14 @@ impl Sources {
     /// The environment, for one use by an activation.
     pub(crate) fn lend(&self, activation: &WorkspaceConnector) -> Environment {
         let lent = self.lend_to(activation.workspace_id);
-        let tokens = self.tokens.clone().map(|tokens| -> Arc<dyn TokenSource> {
-            Arc::new(TokensOf { tokens, activation: activation.id })
-        });
+        let tokens = self.tokens_of(activation.id);
         Environment { activation: Some(activation.id), tokens, ..lent }
+    }
+
+    /// What the grant of an activation opens, if it has one.
+    fn tokens_of(&self, activation: WorkspaceConnectorId) -> Option<Arc<dyn TokenSource>> {
+        let tokens = self.tokens.clone()?;
+        Some(Arc::new(TokensOf { tokens, activation }))
     }
 
     /// The environment, for one use in a workspace.

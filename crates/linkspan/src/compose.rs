@@ -72,7 +72,8 @@ pub(crate) enum ComposeError {
     #[error(
         "there is no master key in {file}, and secrets in the database are sealed with one; put the file back from a backup or \
          set LINKSPAN_MASTER_KEY. Where it is gone for good, set LINKSPAN_MASTER_KEY to a new one; then give the secrets anew \
-         with `linkspan activations set`, all of an activation at once, and purge deleted activations that have some"
+         with `linkspan activations set`, all of an activation at once, connect anew with `linkspan authorize`, and purge \
+         deleted activations that have some"
     )]
     KeyLost { file: PathBuf },
     #[error("the database cannot be asked whether secrets are sealed")]

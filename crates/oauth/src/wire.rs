@@ -10,7 +10,8 @@ use http::{
 use linkspan_domain::{
     Issuer, is_private_transport,
     ports::{
-        Limits, OauthError, Outbound, OutboundBody, OutboundRequest, OutboundResponse, Redirects,
+        ASK_LASTS, Limits, OauthError, Outbound, OutboundBody, OutboundRequest, OutboundResponse,
+        Redirects,
     },
 };
 use serde::de::DeserializeOwned;
@@ -19,6 +20,9 @@ use url::Url;
 
 /// What an exchange with an authorization server may cost.
 const LIMITS: Limits = Limits { body_bytes: 256 * 1024, total: Duration::from_secs(20) };
+
+// Whoever holds the lease of a grant counts on it.
+const _: () = assert!(LIMITS.total.as_secs() < ASK_LASTS.whole_seconds().unsigned_abs());
 
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 

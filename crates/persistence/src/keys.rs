@@ -29,7 +29,7 @@ pub(crate) struct Place {
 
 const OWN: &str = "name";
 const BY_PK: &str =
-    "(SELECT w.name FROM workspace_connectors w WHERE w.pk = workspace_connector_pk)";
+    "(SELECT w.name FROM workspace_connectors w WHERE w.pk = place.workspace_connector_pk)";
 const BY_ID: &str = "(SELECT w.name FROM workspace_connectors w \
     WHERE w.workspace_connector_id = place.workspace_connector_id)";
 

@@ -30,7 +30,10 @@ pub(super) fn add(path: &str, operation: &mut MetaOperation) {
         statuses.push(304);
     }
     if is_api {
-        statuses.extend([400, 401, 403, 404, 406, 429]);
+        statuses.extend([400, 404, 406]);
+    }
+    if is_api && !operation.security.is_empty() {
+        statuses.extend([401, 403, 429]);
     }
     if is_api && asks_source {
         statuses.extend([409, 422]);

@@ -7,7 +7,7 @@ use strum::IntoEnumIterator;
 /// What an operation takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Needs {
-    /// Nothing: probes.
+    /// Nothing: probes, and where providers and people come who have no key.
     Nothing,
     /// A key or a token that works. What it shows depends on the caller.
     Caller,
@@ -196,6 +196,6 @@ mod tests {
             }
         }
         let listed = super::READ.len() + super::MANAGE.len() + super::ADMINISTER.len();
-        assert_eq!(named, listed + 7, "the table names an operation that is not there");
+        assert_eq!(named, listed + 9, "the table names an operation that is not there");
     }
 }

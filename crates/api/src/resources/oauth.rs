@@ -1,25 +1,25 @@
 //! Connecting by OAuth: links to providers, the way back from them, and the document about us.
 
 mod body;
+mod document;
 mod link;
 mod pages;
 
 use std::sync::Arc;
 
 use linkspan_app::{Authorize, Returned};
-use linkspan_domain::{Code, Redirected, Secret, WorkspaceConnector, WorkspaceId};
+use linkspan_domain::{Call, Code, Redirected, Secret, WorkspaceConnector, WorkspaceId};
 use poem::{Request, web::Data};
 use poem_openapi::{
-    ApiResponse, Object, OpenApi,
+    OpenApi,
     param::{Path, Query},
-    payload::Json,
 };
-use serde::Deserialize;
 use url::Url;
 use uuid::Uuid;
 
 use self::{
     body::AuthorizeBody,
+    document::Document,
     link::{Known, Link},
     pages::Page,
 };
@@ -54,7 +54,7 @@ impl Oauth {
         let Acting { call, context, id, body: Maybe(body), .. } = request;
         let authorize = body.map(|Plain(it)| it.read()).transpose()?.unwrap_or_default();
         // A link is not kept, so that it cannot be answered again: asked again, there is another.
-        let call = linkspan_domain::Call { claim: None, ..call };
+        let call = Call { claim: None, ..call };
         let authorized = context.app.connecting.authorize(&call, id, authorize).await?;
         context.release().await;
         Link::to(authorized)
@@ -116,7 +116,7 @@ impl Oauth {
             (None, None) => None,
         };
         let state = Secret::new(state.unwrap_or_default());
-        let ip_address = request.remote_addr().as_socket_addr().map(|it| it.ip().to_string());
+        let ip_address = context.address(request).map(|it| it.to_string());
         let returned = Returned { state, iss, redirected };
         let connecting = &context.app.connecting;
         match connecting.complete(returned, ip_address, context.trace_id.clone()).await {
@@ -138,45 +138,12 @@ impl Oauth {
     async fn client_metadata(
         &self,
         Data(context): Data<&Arc<Context>>,
-    ) -> Result<Metadata, Failure> {
-        let addresses = context.app.connecting.addresses();
-        let (Some(document), Some(callback)) = (addresses.client_document(), addresses.callback())
-        else {
+    ) -> Result<Document, Failure> {
+        let metadata = context.app.connecting.addresses().client_metadata().ok_or_else(|| {
             let detail = "this platform is not reached over https, and so has no such document; an operator sets \
                           LINKSPAN_PUBLIC_URL";
-            return Err(Failure::new(Code::NotFound, detail));
-        };
-        let told = linkspan_domain::ClientMetadata::document(&document, &callback);
-        let told = told.map_err(|error| Failure::new(Code::NotFound, error.to_string()))?;
-        let metadata = serde_json::to_value(told).and_then(serde_json::from_value);
-        let metadata =
-            metadata.map_err(|_| Failure::new(Code::Internal, "who we are cannot be told"))?;
-        Ok(Metadata::Here(Json(metadata), "public, max-age=3600".to_owned()))
+            Failure::new(Code::NotFound, detail)
+        })?;
+        Document::of(&metadata)
     }
-}
-
-/// Who we are to authorization servers (RFC 7591 §2).
-#[derive(Object, Deserialize)]
-struct ClientMetadata {
-    /// Where this document is.
-    client_id: String,
-    /// What people are shown.
-    client_name: String,
-    /// Where people come back to.
-    redirect_uris: Vec<String>,
-    /// By what right we ask for tokens.
-    grant_types: Vec<String>,
-    /// What people come back with.
-    response_types: Vec<String>,
-    /// How we say who we are.
-    token_endpoint_auth_method: String,
-    /// What we are.
-    application_type: String,
-}
-
-#[derive(ApiResponse)]
-enum Metadata {
-    /// Who we are.
-    #[oai(status = 200)]
-    Here(Json<ClientMetadata>, #[oai(header = "Cache-Control")] String),
 }

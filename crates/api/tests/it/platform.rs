@@ -298,12 +298,12 @@ fn app(
         )),
         filters,
         idempotency: Arc::new(Idempotency::new(db.idempotency(), world())),
-        keys: Arc::new(Keys::new(db.key_rotations(), db.keys(), vault, world(), Arc::default())),
         installing: Arc::new(Installing::new(
             connecting,
             Arc::clone(&activations),
             db.connectors(),
         )),
+        keys: Arc::new(Keys::new(db.key_rotations(), db.keys(), vault, world(), Arc::default())),
         mappings: mappings(db, &models, &sources, world()),
         people: Arc::new(People::new(db.people(), db.workspaces(), Arc::clone(&sessions), world())),
         provider_connectors: Arc::new(ProviderConnectors::new(

@@ -114,11 +114,13 @@ async fn things(admin: &Client<'_>, platform: &Platform) -> Vec<(&'static str, S
     let key = json!({ "name": "CI", "permissions": ["connector:read"] });
     let event =
         admin.get("/v1/audit-events").await.body["data"][0]["id"].as_str().unwrap().to_owned();
+    let rotation = admin.post("/v1/keys/rotate", json!({})).await.expect(202);
     things.extend([
         ("/v1/workspaces", platform.workspace.id.to_string()),
         ("/v1/people", admin.make("/v1/people", "person", person).await),
         ("/v1/api-keys", admin.make("/v1/api-keys", "api_key", key).await),
         ("/v1/audit-events", event),
+        ("/v1/key-rotations", rotation.body["data"]["id"].as_str().unwrap().to_owned()),
     ]);
     things
 }
@@ -142,6 +144,7 @@ fn body(path: &str, method: &Method, collection: &str, id: &str) -> Option<Strin
     let body = match *method {
         _ if path.ends_with("/streams/{stream}") => json!({ "cursor_after": null }),
         _ if path.ends_with("/revert") => json!({ "version": 1 }),
+        _ if path.ends_with("/rotate") => json!({ "config": {} }),
         Method::PATCH => json!({ "data": { "type": kind, "id": id, "attributes": {} } }),
         Method::PUT => json!({ "interval_secs": 60, "mode": "full" }),
         _ => return None,
@@ -166,6 +169,7 @@ async fn what_belongs_to_others_is_not_there() {
         let mut answers = Vec::new();
         for id in [id.as_str(), absent] {
             let place = path.replace("{id}", id).replace("{stream}", "orders");
+            let place = place.replace("{history_id}", absent).replace("{slug}", "one");
             let answer =
                 stranger.send(method.clone(), &place, body(path, &method, collection, id)).await;
             let error = answer.refused(404, "resource.not_found");

@@ -8,8 +8,9 @@ mod target;
 use std::{collections::BTreeSet, sync::Arc};
 
 use linkspan_domain::{
-    Act, Action, AuditEventId, AuthorizationFlow, AuthorizationServer, Call, Connector, Grant,
-    GrantHolder, HeldGrant, KeyHash, OauthClient, Secret, WorkspaceConnector, WorkspaceConnectorId,
+    Act, Action, AuditEventId, AuthorizationFlow, AuthorizationServer, Call, ClientMetadata,
+    Connector, Grant, GrantHolder, HeldGrant, KeyHash, OauthClient, Secret, WorkspaceConnector,
+    WorkspaceConnectorId,
     ports::{
         AuthorizationAsk, AuthorizationServers, AuthorizationStore, Discovery, GrantStore,
         KeptAuthorization, OauthClientStore, Purpose, Store, TokenAsk, TokenRight, Vault, World,
@@ -104,10 +105,20 @@ impl Addresses {
         self.public.as_ref().and_then(|it| below(it, "v1/oauth/callback"))
     }
 
-    /// Where the document about us is, which serves as our name where providers read such.
+    /// Where the document about us is, which serves as our name where providers read such. None: there can be none here.
     pub fn client_document(&self) -> Option<Url> {
-        let public = self.public.as_ref().filter(|it| it.scheme() == "https");
-        public.and_then(|it| below(it, "v1/oauth/client-metadata.json"))
+        self.about_us().map(|(document, _)| document)
+    }
+
+    /// What that document says.
+    pub fn client_metadata(&self) -> Option<ClientMetadata> {
+        self.about_us().map(|(_, metadata)| metadata)
+    }
+
+    fn about_us(&self) -> Option<(Url, ClientMetadata)> {
+        let document = below(self.public.as_ref()?, "v1/oauth/client-metadata.json")?;
+        let metadata = ClientMetadata::document(&document, &self.callback()?).ok()?;
+        Some((document, metadata))
     }
 
     /// Whether people may be sent to `url`: same scheme, host and port, and below the path.
@@ -133,7 +144,7 @@ fn below(public: &Url, path: &str) -> Option<Url> {
 }
 
 impl Connecting {
-    /// Connects what `stores` keeps. AccessTokens are minted by `mint`.
+    /// Connects what `stores` keeps. Tokens are minted by `mint`.
     #[expect(clippy::too_many_arguments, reason = "one for each port, as everywhere")]
     pub fn new(
         stores: GrantStores,

@@ -112,7 +112,7 @@ impl Problem for TokenError {
             }
             Self::Server { .. } | Self::Elsewhere { .. } => Code::SourceUnavailable,
             Self::Store { .. } | Self::Interrupted => Code::Unavailable,
-            Self::Safe(_) => Code::Internal,
+            Self::Safe(error) => error.code(),
         }
     }
 }
@@ -121,6 +121,8 @@ impl From<TokenError> for Failure {
     fn from(error: TokenError) -> Self {
         match error.code() {
             Code::NeedReconnect => Self::NeedReconnect(error.to_string()),
+            // Asking again mends nothing: it takes the key, or another grant.
+            Code::KeyUnknown => Self::Refused(error.to_string()),
             Code::Internal => Self::Defect { doing: "open its grant", source: Some(error.into()) },
             _ => match error.retry_after() {
                 Some(retry_after) => Self::RateLimited { retry_after: Some(retry_after) },

@@ -21,8 +21,8 @@ use time::{Duration, OffsetDateTime};
 use url::Url;
 use uuid::Uuid;
 
-use super::Refresher;
-use crate::fixtures::{NOW, activation, id, key, organization, vault};
+use super::{AccessTokens, Addresses, Connecting, GrantStores, Refresher};
+use crate::fixtures::{NOW, activation, empty, id, key, organization, sources, vault};
 
 /// What the server says next.
 #[derive(Clone, Debug)]
@@ -336,4 +336,26 @@ impl Bench {
     pub(crate) fn last_act(&self) -> String {
         self.store.receipts().last().unwrap().audit.action.clone()
     }
+}
+
+/// Connects, where there is nothing to connect.
+pub(crate) async fn nothing_to_connect() -> Connecting {
+    let bench = Bench::new([]).await;
+    let stores = GrantStores {
+        grants: Arc::clone(&bench.store) as _,
+        clients: Arc::clone(&bench.store) as _,
+        authorizations: Arc::clone(&bench.store) as _,
+    };
+    Connecting::new(
+        stores,
+        empty(),
+        empty(),
+        Arc::clone(&bench.fake) as _,
+        vault(),
+        sources(),
+        AccessTokens::new(bench.refresher()),
+        |_| Ok(key("state")),
+        Addresses::default(),
+        Arc::clone(&bench.clock) as _,
+    )
 }

@@ -3,43 +3,67 @@
 use std::sync::Arc;
 
 use linkspan_domain::{
-    InvalidSealedForm, Sealable,
-    ports::{Purpose, SealContext, Sealed, Vault, VaultError},
+    Code, InvalidSealedForm, Problem, Sealable, WorkspaceConnector,
+    ports::{KeyId, Purpose, SealContext, Sealed, Vault, VaultError},
 };
 use uuid::Uuid;
+
+use crate::settings::seal_with_current_key;
 
 /// Seals and opens what belongs to grants.
 #[derive(Clone)]
 pub(crate) struct Safe(Arc<dyn Vault>);
 
 /// Why something could not be sealed or opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("what belongs to the grant of {row} cannot be {doing}")]
-pub struct SafeError {
-    row: Uuid,
-    doing: &'static str,
-    #[source]
-    source: SafeCause,
-}
-
-/// What stood in the way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-enum SafeCause {
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SafeError {
+    /// The key that sealed it is not here.
     #[error(
-        "the key that sealed it is not in the keyring; start with it in LINKSPAN_MASTER_KEY_PREVIOUS"
+        "what belongs to the grant of {row} was sealed with the master key {key_id}, which is not here; start with that key in \
+         LINKSPAN_MASTER_KEY_PREVIOUS or, where it is lost, connect anew"
     )]
-    UnknownKey,
-    #[error("the vault refuses it")]
-    Vault,
-    #[error(transparent)]
-    Form(#[from] InvalidSealedForm),
+    KeyUnknown {
+        /// Of which row.
+        row: Uuid,
+        /// The key that sealed it.
+        key_id: KeyId,
+    },
+    /// The vault failed.
+    #[error("could not {doing} what belongs to the grant of {row}")]
+    Vault {
+        /// What was being done: `seal`, `open`.
+        doing: &'static str,
+        /// Of which row.
+        row: Uuid,
+        /// What went wrong.
+        source: VaultError,
+    },
+    /// What was to be sealed, or what the vault gave back, has another form.
+    #[error("could not {doing} what belongs to the grant of {row}")]
+    Form {
+        /// What was being done: `seal`, `open`.
+        doing: &'static str,
+        /// Of which row.
+        row: Uuid,
+        /// What went wrong.
+        source: InvalidSealedForm,
+    },
 }
 
-impl From<VaultError> for SafeCause {
-    fn from(error: VaultError) -> Self {
-        match error {
-            VaultError::UnknownKey { .. } => Self::UnknownKey,
-            VaultError::Refused | VaultError::Malformed | VaultError::NoRandomness => Self::Vault,
+impl Problem for SafeError {
+    fn code(&self) -> Code {
+        match self {
+            Self::KeyUnknown { .. } => Code::KeyUnknown,
+            Self::Vault { .. } | Self::Form { .. } => Code::Internal,
+        }
+    }
+}
+
+impl SafeError {
+    fn of(doing: &'static str, row: Uuid, source: VaultError) -> Self {
+        match source {
+            VaultError::UnknownKey { key_id } => Self::KeyUnknown { row, key_id },
+            source => Self::Vault { doing, row, source },
         }
     }
 }
@@ -56,10 +80,10 @@ impl Safe {
         row: Uuid,
         what: &impl Sealable,
     ) -> Result<Sealed, SafeError> {
-        let sealed = what.to_bytes().map_err(SafeCause::from).and_then(|bytes| {
-            self.0.seal(SealContext { purpose, row }, bytes.expose()).map_err(SafeCause::from)
-        });
-        sealed.map_err(|source| SafeError { row, doing: "sealed", source })
+        let bytes = what.to_bytes();
+        let bytes = bytes.map_err(|source| SafeError::Form { doing: "seal", row, source })?;
+        let sealed = self.0.seal(SealContext { purpose, row }, bytes.expose());
+        sealed.map_err(|source| SafeError::of("seal", row, source))
     }
 
     /// Opens what was sealed for the row that `row` names.
@@ -69,8 +93,15 @@ impl Safe {
         row: Uuid,
         sealed: &Sealed,
     ) -> Result<T, SafeError> {
-        let bytes = self.0.open(SealContext { purpose, row }, sealed).map_err(SafeCause::from);
-        let opened = bytes.and_then(|bytes| T::from_bytes(&bytes).map_err(SafeCause::from));
-        opened.map_err(|source| SafeError { row, doing: "opened", source })
+        let bytes = self.0.open(SealContext { purpose, row }, sealed);
+        let bytes = bytes.map_err(|source| SafeError::of("open", row, source))?;
+        T::from_bytes(&bytes).map_err(|source| SafeError::Form { doing: "open", row, source })
+    }
+
+    /// Whoever writes `activation` with its grant writes no secrets back that a rotation of the master key has passed.
+    pub(crate) fn refresh(&self, activation: &mut WorkspaceConnector) -> Result<(), SafeError> {
+        let row = activation.id.uuid();
+        let sealed = seal_with_current_key(&*self.0, activation);
+        sealed.map_err(|source| SafeError::of("seal", row, source))
     }
 }

@@ -2,10 +2,10 @@
 
 use linkspan_domain::{
     OrganizationId, Status, Workspace, WorkspaceConnector,
-    ports::{Change, StoreError},
+    ports::{Change, Purpose, StoreError},
 };
 use linkspan_testkit::{
-    contract::{self, Subject},
+    contract::{self, SealedStores, Subject},
     fixtures::{EPOCH, Specimen, id, receipt},
 };
 
@@ -37,6 +37,7 @@ on_both! {
     key_rotations
     noting_diagnostics
     grants
+    what_belongs_to_grants_is_sealed_anew
     the_first_workspace_is_made_once
     retiring
     an_activation_and_the_end_of_its_workspace_exclude_each_other
@@ -176,4 +177,24 @@ async fn grants(url: &str) {
     let authorizations = db.authorizations();
     contract::authorization_store(&*authorizations, &activations[0], place.organization).await;
     contract::grant_store(&*db.grants(), &*db.workspace_connectors(), &activations).await;
+}
+
+async fn what_belongs_to_grants_is_sealed_anew(url: &str) {
+    let (db, place) = furnished(url).await;
+    let activation = WorkspaceConnector::specimen(1, &place);
+    keep(&*db.workspace_connectors(), [activation.clone()]).await;
+    let (keys, rotations) = (db.keys(), db.key_rotations());
+    let (grants, clients, authorizations) = (db.grants(), db.oauth_clients(), db.authorizations());
+    let stores = SealedStores {
+        keys: &*keys,
+        rotations: &*rotations,
+        grants: &*grants,
+        clients: &*clients,
+        authorizations: &*authorizations,
+    };
+    contract::sealed_grants(&stores, &activation, &place).await;
+    let mut listed = db.sealed().await.unwrap();
+    listed.retain(|it| it.context.purpose != Purpose::Credentials);
+    assert_eq!(listed.len(), 3, "grant, the one before, client");
+    assert!(listed.iter().all(|it| it.name == activation.name.as_str()), "{listed:?}");
 }

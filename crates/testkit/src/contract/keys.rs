@@ -16,8 +16,8 @@ use uuid::Uuid;
 
 use crate::fixtures::{EPOCH, Place, Specimen, id, receipt};
 
-const OLD: KeyId = KeyId::from_bytes([0xa1; 4]);
-const NEW: KeyId = KeyId::from_bytes([0xb2; 4]);
+pub(super) const OLD: KeyId = KeyId::from_bytes([0xa1; 4]);
+pub(super) const NEW: KeyId = KeyId::from_bytes([0xb2; 4]);
 const NEWEST: KeyId = KeyId::from_bytes([0xc3; 4]);
 
 /// Checks a [`KeyStore`] against its contract, with the store of activations, which have what is sealed.
@@ -188,7 +188,7 @@ async fn a_rotation_without_a_worker_makes_way(rotations: &dyn KeyRotationStore,
 }
 
 /// Everything that `key` did not seal, in pages of `size`.
-async fn everything(keys: &dyn KeyStore, key: KeyId, size: u32) -> Vec<SealedRow> {
+pub(super) async fn everything(keys: &dyn KeyStore, key: KeyId, size: u32) -> Vec<SealedRow> {
     let mut all: Vec<SealedRow> = Vec::new();
     loop {
         let after = all.last().map(|it| it.at);
@@ -201,7 +201,7 @@ async fn everything(keys: &dyn KeyStore, key: KeyId, size: u32) -> Vec<SealedRow
     }
 }
 
-fn blob(key: KeyId, number: u8) -> Sealed {
+pub(super) fn blob(key: KeyId, number: u8) -> Sealed {
     Sealed::from_bytes([&Sealed::header(key)[..], &[number; 40]].concat())
 }
 
@@ -213,7 +213,7 @@ fn sealed(number: u8, key: KeyId, place: &Place) -> WorkspaceConnector {
     WorkspaceConnector { secrets: Some(secrets), deleted_at: None, ..it }
 }
 
-fn rotation(number: u32, to_key: KeyId, place: &Place) -> KeyRotation {
+pub(super) fn rotation(number: u32, to_key: KeyId, place: &Place) -> KeyRotation {
     let from = BTreeSet::from([OLD]);
     KeyRotation::new(id(number), place.organization, to_key, (from, 3), EPOCH)
 }
@@ -223,7 +223,7 @@ fn lease(worker: &str, seconds: i64) -> Lease {
 }
 
 /// A receipt that no other test has.
-fn fresh(number: u32) -> Receipt {
+pub(super) fn fresh(number: u32) -> Receipt {
     let mut it = receipt(number, None);
     it.audit.id = AuditEventId::from_uuid(Uuid::new_v4());
     it

@@ -7,6 +7,7 @@ use linkspan_domain::{AuthorizationServer, OauthClient, WorkspaceConnectorId, po
 use url::Url;
 
 use super::{ConnectError, Connecting, GivenClient};
+use crate::grants::SafeError;
 
 impl Connecting {
     /// What we are to `server`, for the activation `id`.
@@ -58,7 +59,14 @@ impl Connecting {
         let found = self.stores.clients.client(id, &server.issuer).await;
         let Some(sealed) = found.map_err(ConnectError::Store)? else { return Ok(None) };
         let row = OauthClient::row(id, &server.issuer);
-        Ok(Some(self.safe.open(Purpose::ClientRegistration, row, &sealed)?))
+        match self.safe.open(Purpose::ClientRegistration, row, &sealed) {
+            // Connecting anew is what makes up for a key that is lost.
+            Err(SafeError::KeyUnknown { key_id, .. }) => {
+                tracing::warn!(workspace_connector = %id, %key_id, "a client of a lost key is replaced");
+                Ok(None)
+            }
+            opened => Ok(Some(opened?)),
+        }
     }
 
     async fn keep_client(

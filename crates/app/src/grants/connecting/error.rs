@@ -97,7 +97,8 @@ impl Problem for ConnectError {
             Self::Server(error) if error.is_transient() => Code::SourceUnavailable,
             Self::Server(_) => Code::SourceRefused,
             Self::Store(error) => store_code(error),
-            Self::Safe(_) | Self::Mint(_) => Code::Internal,
+            Self::Safe(error) => error.code(),
+            Self::Mint(_) => Code::Internal,
         }
     }
 

@@ -127,6 +127,7 @@ impl Connecting {
             let granted: Vec<_> = held.grant.scopes.iter().collect();
             note_scopes(&mut activation, json!(granted), now.format(&Rfc3339).ok());
             activation.updated_at = now;
+            self.safe.refresh(&mut activation)?;
             let details = json!({ "issuer": held.grant.issuer, "scopes": granted });
             let act = Act { action: Action::Connected, details };
             let receipt = self.receipt(call, act, &activation);

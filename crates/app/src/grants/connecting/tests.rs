@@ -7,7 +7,9 @@ use linkspan_domain::{
 
 use super::*;
 use crate::{
-    fixtures::{call, connector, keep, key, sources, vault},
+    fixtures::{
+        KEY, LOST_KEY, OLD_KEY, call, connector, keep, key, sealed_with, sources, under, vault,
+    },
     grants::{
         Disconnector,
         fake::{Bench, Say, held, server},
@@ -189,6 +191,29 @@ async fn another_server_gets_another_client() {
     assert_eq!(parameter(&url, "client_id"), "registered-1", "and is there when it comes back");
 }
 
+#[tokio::test]
+async fn a_client_of_a_lost_key_is_replaced() {
+    let desk = Desk::new([]).await;
+    desk.asked(Authorize::default()).await;
+    let (store, of, issuer) = (&desk.bench.store, desk.bench.of, server().issuer);
+    let kept = store.client(of, &issuer).await.unwrap().unwrap();
+    store.keep_client(of, &issuer, &under(LOST_KEY, &kept)).await.unwrap();
+    let url = desk.asked(Authorize::default()).await;
+    assert_eq!(parameter(&url, "client_id"), "registered-2");
+}
+
+#[tokio::test]
+async fn whoever_connects_seals_the_secrets_with_the_current_key() {
+    let desk = Desk::new([Say::Tokens("9")]).await;
+    let mut activation = desk.bench.activation().await;
+    sealed_with(OLD_KEY, &mut activation);
+    desk.bench.store.add(activation);
+    desk.asked(Authorize::default()).await;
+    desk.agreed(ISSUER).await.unwrap();
+    let secrets = desk.bench.activation().await.secrets.unwrap();
+    assert_eq!(secrets.blob.key_id(), Ok(KEY));
+}
+
 /// The order of the MCP specification: given, kept, metadata document, registered, else ask.
 #[tokio::test]
 async fn a_client_is_found_in_order() {
@@ -327,6 +352,19 @@ async fn a_connector_without_oauth_and_a_platform_without_address_say_so() {
     assert_eq!(error.unwrap_err().code().to_string(), "connector_type.unsupported");
     let denied = plain.authorize(&call(Role::Analyst), desk.bench.of, Authorize::default()).await;
     assert_eq!(denied.unwrap_err().code().to_string(), "permission.denied");
+}
+
+#[test]
+fn the_document_about_us_is_only_where_it_can_be_a_name() {
+    let at = |public: &str| {
+        let public = Some(public.parse().unwrap());
+        Addresses { public, ..Addresses::default() }.client_document()
+    };
+    let document = at("https://linkspan.example/base?x=1").unwrap();
+    assert_eq!(document.as_str(), "https://linkspan.example/base/v1/oauth/client-metadata.json");
+    for nowhere in ["http://linkspan.example", "https://me:word@linkspan.example"] {
+        assert_eq!(at(nowhere), None, "{nowhere}");
+    }
 }
 
 #[test]

@@ -219,6 +219,7 @@ impl Refresher {
             let _ = activation.apply(Event::GrantRevoked);
             let now = self.now();
             activation.updated_at = now;
+            self.safe.refresh(&mut activation)?;
             let details = json!({
                 "issuer": kept.issuer,
                 "reason": error.as_ref().map_or_else(

@@ -1,11 +1,13 @@
 //! One attempt after the other, against a server that says what it is told to.
 
 use linkspan_domain::{ClientOrigin, GrantHolder, OauthClient, Problem, Status, ports::GrantStore};
+use linkspan_sdk::Failure;
+use linkspan_testkit::fixtures::receipt;
 use time::Duration;
 
 use super::*;
 use crate::{
-    fixtures::NOW,
+    fixtures::{KEY, LOST_KEY, NOW, OLD_KEY, sealed_with, under},
     grants::fake::{Bench, Say, client, held},
 };
 
@@ -240,4 +242,38 @@ async fn an_idle_grant_is_kept_alive_though_its_token_works() {
     assert_eq!(attempt(&bench).await.unwrap(), "access-0", "whoever uses it does not wait");
     let kept_alive = bench.refresher().attempt(bench.of, Urge::KeepAlive).await.unwrap();
     assert!(matches!(kept_alive, Attempt::Token(it) if it.access.expose() == "access-1"));
+}
+
+#[tokio::test]
+async fn whoever_gives_a_grant_up_seals_the_secrets_with_the_current_key() {
+    let bench = Bench::new([Say::Error("invalid_grant")]).await;
+    let mut activation = bench.activation().await;
+    sealed_with(OLD_KEY, &mut activation);
+    bench.store.add(activation);
+    bench.clock.pass(NEARLY_OVER);
+    attempt(&bench).await.unwrap_err();
+    let secrets = bench.activation().await.secrets.unwrap();
+    assert_eq!(secrets.blob.key_id(), Ok(KEY));
+}
+
+#[tokio::test]
+async fn a_grant_of_a_lost_key_waits_for_its_key_or_for_another_grant() {
+    let bench = Bench::new([]).await;
+    let before = kept(&bench).await;
+    let lost = NewGrant {
+        workspace_connector_id: bench.of,
+        issuer: before.issuer,
+        grant: under(LOST_KEY, &before.grant),
+        expires_at: before.expires_at,
+        due_at: None,
+        refreshed_at: NOW,
+    };
+    bench.store.connect(&lost, &bench.activation().await, &receipt(2, None)).await.unwrap();
+    let error = attempt(&bench).await.unwrap_err();
+    assert_eq!(error.code().to_string(), "secrets.key_unknown");
+    assert!(error.to_string().contains(&LOST_KEY.to_string()), "{error}");
+    assert!(matches!(Failure::from(error), Failure::Refused(_)));
+    assert_eq!(bench.status().await, Status::Enabled);
+    bench.connect(&held("5", NOW)).await;
+    assert_eq!(attempt(&bench).await.unwrap(), "access-5");
 }
