@@ -106,7 +106,7 @@ impl Scheduler {
             action: "sync.skipped".to_owned(),
             resource_type: ResourceType::WorkspaceConnector,
             resource_id: Some(schedule.workspace_connector_id.uuid()),
-            details: json!({ "mode": schedule.mode, "late": is_late }),
+            details: json!({ "mode": schedule.mode, "late": timing == Timing::Late }),
             ..started.audit.clone()
         };
         let skipped = Receipt { audit: skipped, reply: None };
