@@ -4,6 +4,7 @@ mod auth;
 mod core;
 mod delimited;
 mod file;
+mod fingerprint;
 mod format;
 mod list;
 mod notify;

@@ -143,7 +143,8 @@ impl Mapper<'_> {
         let is_live = |it: &&RecordChange| it.kind != ChangeKind::Deleted;
         let payloads = changes.iter().filter(is_live);
         let payloads = payloads.map(|it| it.record.payload.get().to_owned()).collect();
-        let mapped = map_all(mapping.expression.clone(), schema.clone(), payloads).await;
+        let mapping_all = map_all(mapping.expression.clone(), schema.clone(), payloads);
+        let mapped = self.signals.interrupt(mapping_all).await?;
         let mut mapped = match mapped {
             Ok(mapped) => mapped.into_iter(),
             Err(MapError::Invalid(error)) => return Ok(Err(error.to_string())),

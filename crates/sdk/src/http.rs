@@ -40,11 +40,6 @@ impl Http {
         OutboundRequest { limits: self.limits, ..OutboundRequest::new(method, url) }
     }
 
-    /// The same way out, for libraries that bring their own requests.
-    pub fn outbound(&self) -> Arc<dyn Outbound> {
-        Arc::clone(&self.outbound)
-    }
-
     /// Sends `request` and answers with whatever status comes back.
     ///
     /// It keeps to what the system said of how many requests it takes, together with all other uses of the account.

@@ -11,9 +11,9 @@ use bytes::Bytes;
 use linkspan_domain::{FieldKind, StreamField, StreamSpec};
 use linkspan_sdk::{Change, Failure, Intake, RecordVersion, arrow_schema};
 use parquet::arrow::ArrowWriter;
-use sha2::{Digest, Sha256};
 
 use super::write::{ROW_GROUP, failure, properties};
+use crate::fingerprint::Fingerprint;
 
 /// The columns that every row has besides those of the stream.
 const CHANGE: &str = "_linkspan_change";
@@ -91,14 +91,18 @@ struct Open {
     writer: ArrowWriter<Vec<u8>>,
     /// The position of its first change.
     first: Option<String>,
-    /// Of what it has, change by change.
-    hash: Sha256,
+    /// Of what it has.
+    fingerprint: Fingerprint,
 }
 
 impl Open {
     fn new(schema: &SchemaRef) -> Result<Self, Failure> {
         let writer = ArrowWriter::try_new(Vec::new(), Arc::clone(schema), Some(properties()));
-        Ok(Self { writer: writer.map_err(failure)?, first: None, hash: Sha256::new() })
+        Ok(Self {
+            writer: writer.map_err(failure)?,
+            first: None,
+            fingerprint: Fingerprint::default(),
+        })
     }
 
     fn bytes(&self) -> usize {
@@ -114,8 +118,8 @@ impl Open {
         let rows =
             rows(schema, change.records(), versions).map_err(|error| failure(error.into()))?;
         for it in versions {
+            self.fingerprint.add(it);
             let position = it.position();
-            self.hash.update(format!("{position} {} {}", it.key.len(), it.key));
             if self.first.as_ref().is_none_or(|first| position < *first) {
                 self.first = Some(position);
             }
@@ -125,9 +129,8 @@ impl Open {
 
     fn close(self) -> Result<Part, Failure> {
         let first = self.first.unwrap_or_default();
-        let mut hash = [0; 8];
-        hash.copy_from_slice(&self.hash.finalize()[..8]);
-        let name = format!("{first}-{:016x}.parquet", u64::from_be_bytes(hash));
+        let fingerprint = u64::from_be_bytes(self.fingerprint.bytes());
+        let name = format!("{first}-{fingerprint:016x}.parquet");
         let bytes = self.writer.into_inner().map_err(failure)?.into();
         Ok(Part { name, bytes })
     }

@@ -10,7 +10,7 @@ use arrow_json::{ArrayWriter, WriterBuilder, writer::JsonArray};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use linkspan_domain::{Category, FieldKind, Secret, StreamName, ports::OutboundBody};
 use linkspan_sdk::{
-    Change, CheckOutcome, Command, CommandEntry, ConnectorType, Cx, Failure, Http, Intake,
+    Change, CheckOutcome, Command, CommandEntry, ConnectorType, Cx, Failure, Http, Intake, Push,
     RecordVersion, Sink, SinkEntry, WriteMode, WriteRequest, command, field_kind, sink,
 };
 use schemars::JsonSchema;
@@ -21,7 +21,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use url::Url;
 use uuid::Uuid;
 
-use crate::signature::SigningKey;
+use crate::{fingerprint::Fingerprint, signature::SigningKey};
 
 pub(crate) struct Webhook;
 
@@ -71,7 +71,7 @@ impl ConnectorType for Webhook {
 /// Each message has the headers `webhook-id`, `webhook-timestamp` and `webhook-signature`. A message that is not taken
 /// is sent again after 1, 5, 30 and 120 seconds, under the same `webhook-id`. Records come as messages of the types
 /// `records.upserted` and `records.removed`; a run that broke off may send some of them twice, so receivers go by the key.
-/// In pushes, `generations` has for each record the number of the generation in which it changed: what a receiver has
+/// In pushes, a message of the same changes has the same `webhook-id` whenever it is sent, and `generations` has for each record the number of the generation in which it changed: what a receiver has
 /// with a higher one is newer, and stays.
 ///
 /// A message that is answered with 400, 413, 415 or 422 is sent again in halves, until the record that is refused stands
@@ -166,7 +166,8 @@ impl Sink for Webhook {
             let step = cx.settings.records_per_message;
             for from in (0..records.num_rows()).step_by(step) {
                 let rows = from..records.num_rows().min(from + step);
-                let told = Told { stream, event_type, records, versions: intake.versions() };
+                let versions = intake.versions();
+                let told = Told { push: request.push, stream, event_type, records, versions };
                 for (row, status) in told.send(cx, rows).await? {
                     intake.refuse(row, refused("record", status))?;
                 }
@@ -179,6 +180,7 @@ impl Sink for Webhook {
 
 /// A change on its way.
 struct Told<'c> {
+    push: Option<Push>,
     stream: &'c StreamName,
     event_type: &'c str,
     records: &'c RecordBatch,
@@ -197,11 +199,13 @@ impl Told<'_> {
         while let Some(rows) = todo.pop() {
             let records = self.records.slice(rows.start, rows.len());
             let mut data = data(self.stream, &records)?;
-            if let Some(versions) = self.versions.get(rows.clone()) {
+            let mut id = new_id();
+            if let (Some(push), Some(versions)) = (self.push, self.versions.get(rows.clone())) {
                 let generations: Vec<_> = versions.iter().map(|it| it.generation).collect();
                 data["generations"] = json!(generations);
+                id = self.id(push, versions);
             }
-            let answered = post(cx, new_id(), self.event_type, data).await?;
+            let answered = post(cx, id, self.event_type, data).await?;
             let Answered::Refused(status) = answered else { continue };
             // The message fails as a whole: halve it until the culprit is alone.
             if rows.len() == 1 {
@@ -212,6 +216,17 @@ impl Told<'_> {
             }
         }
         Ok(refused)
+    }
+
+    /// The `webhook-id` of a message of `versions`: whoever pushes them again sends the same message.
+    fn id(&self, push: Push, versions: &[RecordVersion]) -> String {
+        let Self { stream, event_type, .. } = self;
+        let place = format!("{} {event_type} {stream}", push.activation);
+        let mut fingerprint = Fingerprint::within(&place);
+        for version in versions {
+            fingerprint.add(version);
+        }
+        message_id(u128::from_be_bytes(fingerprint.bytes()))
     }
 }
 
@@ -248,7 +263,11 @@ fn refused(what: &str, status: StatusCode) -> Failure {
 }
 
 fn new_id() -> String {
-    format!("msg_{}", Uuid::new_v4().simple())
+    message_id(Uuid::new_v4().as_u128())
+}
+
+fn message_id(number: u128) -> String {
+    format!("msg_{number:032x}")
 }
 
 /// Records as a message tells of them.

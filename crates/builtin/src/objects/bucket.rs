@@ -83,7 +83,7 @@ impl Bucket {
         // OpenDAL would ask for another key.
         if normalize_path(&opened.object.key) != opened.object.key {
             return Err(Failure::Refused(format!(
-                "{} cannot be read: its name has blanks around it or empty parts; narrow `path`",
+                "{} cannot be reached: its name has blanks around it or empty parts; narrow `path`",
                 opened.what()
             )));
         }

@@ -2,7 +2,6 @@
 
 use std::error::Error as _;
 
-use linkspan_domain::ports::OutboundError;
 use linkspan_sdk::Failure;
 use opendal::{Error, ErrorKind};
 
@@ -10,7 +9,7 @@ use opendal::{Error, ErrorKind};
 ///
 /// Nothing that the system said is repeated but its code for the error.
 pub(super) fn failure(error: &Error, bucket: &str, system: &str, what: &str) -> Failure {
-    if let Some(error) = error.source().and_then(|it| it.downcast_ref::<OutboundError>()) {
+    if let Some(error) = error.source().and_then(|it| it.downcast_ref::<Failure>()) {
         return of_exchange(error, what);
     }
     match (error.kind(), code(error)) {
@@ -49,18 +48,16 @@ pub(super) fn changed(what: &str) -> Failure {
     }
 }
 
-fn of_exchange(error: &OutboundError, what: &str) -> Failure {
-    match error {
-        OutboundError::InvalidUrl(_) => Failure::Refused(format!("{what} cannot be read: {error}")),
-        OutboundError::Refused { .. } | OutboundError::TooManyRedirects { .. } => {
-            Failure::Refused(error.to_string())
+/// A failure of the exchange once more, as OpenDAL lends it only.
+fn of_exchange(failure: &Failure, what: &str) -> Failure {
+    match failure {
+        Failure::RateLimited { retry_after } => Failure::RateLimited { retry_after: *retry_after },
+        Failure::TooLarge { limit } => Failure::TooLarge { limit: *limit },
+        Failure::Unavailable { system, source } => {
+            let says = source.as_ref().map_or_else(String::new, ToString::to_string);
+            Failure::unavailable(system.clone(), says)
         }
-        OutboundError::TooLarge { limit } => Failure::TooLarge { limit: *limit },
-        OutboundError::Unreachable { host, .. }
-        | OutboundError::TimedOut { host, .. }
-        | OutboundError::Broken { host, .. } => {
-            Failure::unavailable(host.clone(), error.to_string())
-        }
+        other => Failure::Refused(format!("{what} cannot be reached: {other}")),
     }
 }
 

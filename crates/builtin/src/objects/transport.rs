@@ -2,12 +2,12 @@
 
 use futures_util::stream;
 use http::{Request, Response, header};
-use linkspan_domain::ports::{Limits, OutboundBody, OutboundError, OutboundRequest};
-use linkspan_sdk::Http;
+use linkspan_domain::ports::{Limits, OutboundBody, OutboundRequest};
+use linkspan_sdk::{Failure, Http};
 use opendal::{Buffer, Error, ErrorKind, HttpBody, HttpTransport};
 use url::Url;
 
-/// Sends what OpenDAL wants to send through the port, under the egress policy.
+/// Sends what OpenDAL wants to send through the port, under the egress policy and at the pace that the system asks for.
 pub(super) struct Guarded {
     pub(super) http: Http,
     pub(super) limits: Limits,
@@ -17,9 +17,9 @@ impl HttpTransport for Guarded {
     /// The answer comes as a whole: it is one page of a listing, or one piece of an object.
     async fn fetch(&self, request: Request<Buffer>) -> opendal::Result<Response<HttpBody>> {
         let request = self.outbound(request)?;
-        let response = self.http.outbound().send(request).await.map_err(error)?;
+        let response = self.http.exchange(request).await.map_err(error)?;
         let (status, mut headers) = (response.status, response.headers.clone());
-        let body = response.bytes().await.map_err(error)?;
+        let body = response.bytes().await.map_err(|it| error(it.into()))?;
         // It told how long the body was on its way.
         headers.insert(header::CONTENT_LENGTH, body.len().into());
         let length = body.len() as u64;
@@ -52,21 +52,14 @@ impl Guarded {
 }
 
 fn unaddressable() -> Error {
-    let says = "no URL leads there, as a part of the name is `.` or `..`";
-    error(OutboundError::InvalidUrl(says))
+    let says = "no URL leads to an object that has `.` or `..` as a part of its name";
+    error(Failure::Refused(says.to_owned()))
 }
 
-/// Why an exchange failed, for OpenDAL, which tries again if that may help.
-fn error(error: OutboundError) -> Error {
-    let may_pass = match error {
-        OutboundError::Unreachable { .. }
-        | OutboundError::TimedOut { .. }
-        | OutboundError::Broken { .. } => true,
-        OutboundError::Refused { .. }
-        | OutboundError::InvalidUrl(_)
-        | OutboundError::TooLarge { .. }
-        | OutboundError::TooManyRedirects { .. } => false,
-    };
+/// Why an exchange failed, for OpenDAL, which tries again if that may help. Where the system said how long to wait, that is
+/// longer than OpenDAL would.
+fn error(failure: Failure) -> Error {
+    let may_pass = matches!(failure, Failure::Unavailable { .. });
     let says = "the exchange failed";
-    Error::new(ErrorKind::Unexpected, says).set_source(error).with_temporary(may_pass)
+    Error::new(ErrorKind::Unexpected, says).set_source(failure).with_temporary(may_pass)
 }

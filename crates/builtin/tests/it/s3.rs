@@ -346,7 +346,7 @@ async fn a_name_that_leads_elsewhere_is_refused_and_told() {
         let request = ReadRequest::full("x".parse().unwrap());
         let failure = bucket.read("s3_csv", settings, request).await.unwrap_err();
         assert!(matches!(failure, Failure::Refused(_)), "{key}: {failure:?}");
-        let says = format!("the object `{key}` cannot be read");
+        let says = format!("the object `{key}` cannot be reached");
         assert!(failure.to_string().starts_with(&says), "{failure}");
         bucket.delete(key).await;
     }

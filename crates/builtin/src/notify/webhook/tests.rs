@@ -148,8 +148,28 @@ async fn a_record_that_is_refused_stands_alone_and_the_others_are_sent() {
     }
 }
 
+#[tokio::test]
+async fn what_is_pushed_again_is_sent_under_the_same_id() {
+    let ids = async |activation| {
+        let answers = Arc::new(Answers::always(Answer::of(200, "")));
+        push_of(activation, &answers).await.0.unwrap();
+        answers.seen().iter().map(|it| header(it, "webhook-id").to_owned()).collect::<Vec<_>>()
+    };
+    let first = ids(1).await;
+    assert_eq!(first.len(), 1);
+    assert_eq!(ids(1).await, first);
+    assert_ne!(ids(2).await, first, "what another activation pushes is another message");
+}
+
 /// Pushes three records. Answers what was refused, and the messages.
 async fn push(answers: &Arc<Answers>) -> (Result<Vec<Refusal>, Failure>, Vec<Value>) {
+    push_of(1, answers).await
+}
+
+async fn push_of(
+    activation: u128,
+    answers: &Arc<Answers>,
+) -> (Result<Vec<Refusal>, Failure>, Vec<Value>) {
     let field = StreamField { name: "id".to_owned(), kind: FieldKind::Integer, nullable: false };
     let stream = StreamSpec {
         name: "crm.people".parse().unwrap(),
@@ -161,7 +181,8 @@ async fn push(answers: &Arc<Answers>) -> (Result<Vec<Refusal>, Failure>, Vec<Val
     let ids: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
     let records = RecordBatch::try_new(arrow_schema(&stream), vec![ids]).unwrap();
     let run = HeldRun { id: SyncLogId::from_uuid(Uuid::nil()), fence: Fence(1) };
-    let push = Push { activation: WorkspaceConnectorId::from_uuid(Uuid::nil()), run };
+    let activation = WorkspaceConnectorId::from_uuid(Uuid::from_u128(activation));
+    let push = Push { activation, run };
     let request = WriteRequest { stream, mode: WriteMode::Upsert, push: Some(push) };
     let webhook = Definition::of::<Webhook>();
     let mut writer = webhook.write(settings(), request, environment(answers));
