@@ -48,7 +48,7 @@ struct Sent {
 }
 
 /// What is pushed where.
-struct Destination<'a> {
+struct Route<'a> {
     connection: &'a Connection,
     source: &'a StreamSource,
     spec: &'a StreamSpec,
@@ -131,7 +131,7 @@ impl Run<'_> {
         let spec = spec(stream, &memory);
         let sorting =
             Sorting::new(memory.filter.as_ref(), &spec, connection.definition.push_mode());
-        let opening = Destination { connection, source, spec: &spec, memory: &memory };
+        let opening = Route { connection, source, spec: &spec, memory: &memory };
         let (mut writer, load, begun) = self.open_push(&opening).await?;
         let mut push = Push { load, begun, sent: VecDeque::new(), refused: Vec::new() };
         let mut position = self.position(stream).await?;
@@ -274,11 +274,8 @@ impl Run<'_> {
     /// Opens the target and makes the stream known, in this order: a worker that lost its run learns so before it sends
     /// anything, whatever it took from the next one by opening. How far the stream has come means nothing in another
     /// target, under another source, other fields or another filter: then everything is pushed anew.
-    async fn open_push(
-        &self,
-        destination: &Destination<'_>,
-    ) -> Result<(BatchWriter, Load, i64), Halt> {
-        let Destination { connection, source, spec, memory } = destination;
+    async fn open_push(&self, route: &Route<'_>) -> Result<(BatchWriter, Load, i64), Halt> {
+        let Route { connection, source, spec, memory } = route;
         let mut writer = self.begin(connection, (*spec).clone());
         let target = self.signals.interrupt(writer.opened()).await?.map_err(SyncError::Source)?;
         let place = connection.definition.place(&connection.settings);
