@@ -1,5 +1,6 @@
 //! Files with records in them, wherever they lie: read a piece at a time, never as a whole.
 
+mod chunk;
 mod columns;
 mod csv;
 mod journal;
@@ -11,11 +12,11 @@ mod write;
 
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
 use linkspan_domain::StreamName;
 use linkspan_sdk::{BatchLimits, CheckOutcome, Failure};
 
 pub(crate) use self::{
+    chunk::{Chunk, Members, Odd},
     columns::{Columns, Strays},
     journal::{Journal, Part},
     ranges::Ranges,
@@ -88,7 +89,7 @@ pub(crate) enum Records {
 
 impl Records {
     /// The records of `file` in these `columns`: those that the file lacks are null, others that it has are
-    /// [strays](Self::strays). A value that does not fit its column is a failure.
+    /// [strays](Self::strays). A record with a value that does not fit its column is [odd](Chunk::odd).
     pub(crate) async fn open(
         file: Arc<dyn Ranges>,
         format: Format,
@@ -108,7 +109,7 @@ impl Records {
     }
 
     /// The next records; none at the end.
-    pub(crate) async fn next(&mut self) -> Result<Option<RecordBatch>, Failure> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Chunk>, Failure> {
         match self {
             Self::Csv(records) => records.next().await,
             Self::Jsonl(records) => records.next().await,

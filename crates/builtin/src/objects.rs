@@ -2,6 +2,7 @@
 
 mod bucket;
 mod failure;
+mod origin;
 mod pattern;
 mod pending;
 pub(crate) mod s3;
@@ -11,7 +12,6 @@ mod upload;
 
 use std::sync::Arc;
 
-use arrow_array::{Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow_schema::SchemaRef;
 use linkspan_domain::{
     Condition, Cursor, CursorType, FieldKind, StreamField, StreamName, StreamSpec,
@@ -25,10 +25,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 pub(crate) use self::{bucket::Bucket, pattern::Pattern};
-use self::{
-    bucket::{Object, Opened},
-    pending::Pending,
-};
+use self::{bucket::Object, origin::Origin, pending::Pending};
 use crate::{
     delimited,
     format::{Columns, Format, Manner, Records, columns, found},
@@ -250,10 +247,11 @@ impl Table {
         let file = Arc::clone(&opened) as Arc<_>;
         let mut records = Records::open(file, format, &self.manner, columns, limits).await?;
         let mut row = 1;
-        while let Some(batch) = records.next().await? {
-            let batch = with_origin(&batch, &opened, row, schema)?;
-            row += i64::try_from(batch.num_rows()).unwrap_or(i64::MAX);
-            pending.push(batch, cursor.clone()).await?;
+        while let Some(chunk) = records.next().await? {
+            let origin = Origin { object: &opened, row };
+            row += i64::try_from(chunk.records.num_rows()).unwrap_or(i64::MAX);
+            let (records, unfit) = origin.mark(chunk, columns, schema)?;
+            pending.push(records, unfit, cursor.clone()).await?;
         }
         pending.lose(records.strays().losses());
         Ok(())
@@ -371,26 +369,4 @@ fn time_of(cursor: &CursorSpec, after: Option<&Cursor>) -> Result<Option<OffsetD
         Some(Cursor::Timestamp(after)) if is_timestamp => Ok(Some(*after)),
         _ => Err(invalid("holds points in time, so the cursor type must be timestamp")),
     }
-}
-
-/// `batch` with the columns that say where its records come from; the first of them is record `row`.
-fn with_origin(
-    batch: &RecordBatch,
-    object: &Opened,
-    row: i64,
-    schema: &SchemaRef,
-) -> Result<RecordBatch, Failure> {
-    let rows = batch.num_rows();
-    let Object { key, modified, .. } = object.object();
-    let micros = i64::try_from(modified.unix_timestamp_nanos() / 1000).unwrap_or(i64::MAX);
-    let times = TimestampMicrosecondArray::from_value(micros, rows).with_timezone("+00:00");
-    let numbers = row..row.saturating_add(i64::try_from(rows).unwrap_or(i64::MAX));
-    let mut columns = batch.columns().to_vec();
-    columns.push(Arc::new(StringArray::from_iter_values(std::iter::repeat_n(key, rows))));
-    columns.push(Arc::new(times));
-    columns.push(Arc::new(Int64Array::from_iter_values(numbers)));
-    RecordBatch::try_new(Arc::clone(schema), columns).map_err(|error| Failure::Defect {
-        doing: "add the columns of an object",
-        source: Some(error.into()),
-    })
 }

@@ -223,7 +223,8 @@ fn hashed(key: &str) -> String {
     format!("{HASHED_KEY}{}", ContentHash::of(key))
 }
 
-fn excerpt(payload: &str) -> String {
+/// What is kept of a record that is kept aside.
+pub(crate) fn excerpt(payload: &str) -> String {
     payload[..payload.floor_char_boundary(LARGEST_REJECTED)].to_owned()
 }
 

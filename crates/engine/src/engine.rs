@@ -64,7 +64,9 @@ pub struct EngineLimits {
     pub retries: u32,
     /// How long to wait before the first such try. It doubles with each.
     pub retry_wait: Duration,
-    /// How many records that cannot be stored are put up with in any case.
+    /// How many records that cannot be stored are put up with even where they are most of what was read.
+    pub quarantine_few: u64,
+    /// How many records that cannot be stored are put up with unless they are most.
     pub quarantine_floor: u64,
     /// Beyond the floor: how many out of a hundred that were read.
     pub quarantine_percent: u64,
@@ -86,6 +88,7 @@ impl Default for EngineLimits {
             crashes: 5,
             retries: 3,
             retry_wait: Duration::from_secs(1),
+            quarantine_few: 10,
             quarantine_floor: 100,
             quarantine_percent: 10,
         }

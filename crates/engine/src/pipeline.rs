@@ -205,13 +205,13 @@ impl Run {
     }
 
     async fn add(&mut self, batch: Batch, mut piece: Piece) -> Result<Piece, SyncError> {
-        let Batch { records, cursor, losses } = batch;
+        let Batch { records, cursor, losses, unfit } = batch;
         for it in losses {
             piece.notes.add(DiagnosticReason::ValuesDiscarded, &it.what, it.records);
         }
         let Some(mut stage) = self.stage.take() else { return Err(SyncError::Cancelled) };
         let work = move || {
-            let done = stage.take(records, &mut piece);
+            let done = stage.take(records, unfit, &mut piece);
             (stage, done.map(|()| piece))
         };
         let (stage, done) = spawn_blocking(work)

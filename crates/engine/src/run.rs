@@ -287,11 +287,17 @@ impl<'a> Run<'a> {
         let limits = self.engine.limits;
         let share = counts.read.saturating_mul(limits.quarantine_percent) / 100;
         if counts.quarantined > limits.quarantine_floor.max(share) {
-            return Err(SyncError::TooManyQuarantined {
-                stream: stream.clone(),
-                read: counts.read,
-                quarantined: counts.quarantined,
-            });
+            return Err(too_many(stream, counts));
+        }
+        Ok(())
+    }
+
+    /// Fails the stream, of which all was read, if most of its records cannot be stored: the floor lets so many pass only
+    /// beside others.
+    fn weigh_all(&self, stream: &StreamName, counts: &RunCounts) -> Result<(), SyncError> {
+        let are_most = counts.quarantined > counts.read / 2;
+        if are_most && counts.quarantined > self.engine.limits.quarantine_few {
+            return Err(too_many(stream, counts));
         }
         Ok(())
     }
@@ -345,6 +351,11 @@ impl<'a> Run<'a> {
     fn tell(&self, event: &RunEvent) {
         self.engine.progress.report(self.log.id, event);
     }
+}
+
+fn too_many(stream: &StreamName, counts: &RunCounts) -> SyncError {
+    let RunCounts { read, quarantined, .. } = *counts;
+    SyncError::TooManyQuarantined { stream: stream.clone(), read, quarantined }
 }
 
 fn filtered(plan: StreamPlan, filter: Option<&Condition>) -> Result<StreamPlan, SyncError> {

@@ -6,7 +6,9 @@ use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, StringArray, cast:
 use arrow_cast::{CastOptions, can_cast_types, cast_with_options};
 use arrow_schema::{ArrowError, DataType, Field, FieldRef, Schema};
 use arrow_select::filter::filter_record_batch;
-use linkspan_domain::{Decimal, DiagnosticReason, FieldKind, StreamField, StreamSpec};
+use linkspan_domain::{
+    Decimal, DiagnosticReason, FieldKind, SchemaPolicy, StreamField, StreamSpec,
+};
 use linkspan_sdk::{arrow_schema, field_kind};
 
 use crate::notes::Notes;
@@ -25,6 +27,17 @@ pub(crate) enum Discard {
     Row,
     /// The value alone.
     Value,
+}
+
+impl Discard {
+    /// What `policy` leaves out. None: nothing.
+    pub(crate) const fn of(policy: SchemaPolicy) -> Option<Self> {
+        match policy {
+            SchemaPolicy::Evolve | SchemaPolicy::Freeze => None,
+            SchemaPolicy::DiscardRow => Some(Self::Row),
+            SchemaPolicy::DiscardValue => Some(Self::Value),
+        }
+    }
 }
 
 /// A column that does not fit, or does not fit everywhere.

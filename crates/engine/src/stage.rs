@@ -4,14 +4,17 @@ use std::collections::{HashMap, HashSet};
 
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
-use linkspan_domain::StreamName;
+use arrow_select::interleave::interleave_record_batch;
+use linkspan_domain::{DiagnosticReason, StreamName};
+use linkspan_sdk::{Rejected, Unfit};
 
 use crate::{
-    RowEncoder, SyncError,
-    encoder::{MissingColumn, Unencodable},
+    RowEncoder, StreamPlan, SyncError,
+    encoder::{MissingColumn, Unencodable, excerpt},
     filter::{Dropped, RowFilter},
+    notes::Notes,
     pipeline::Piece,
-    shape::Shape,
+    shape::{Discard, Shape},
 };
 
 /// What happens to the batches of one read.
@@ -20,6 +23,8 @@ pub(crate) struct Stage {
     pub(crate) primary_key: Vec<String>,
     /// None: records are kept in the shape they come in.
     pub(crate) shape: Option<Shape>,
+    /// What is left out of records that do not fit. None: nothing, they are kept aside.
+    pub(crate) discard: Option<Discard>,
     pub(crate) filter: RowFilter,
     pub(crate) filtered: Filtered,
     encoder: Option<RowEncoder>,
@@ -35,22 +40,32 @@ pub(crate) enum Filtered {
 }
 
 impl Stage {
-    pub(crate) const fn new(
-        stream: StreamName,
-        primary_key: Vec<String>,
-        shape: Option<Shape>,
-        filter: RowFilter,
-        filtered: Filtered,
-    ) -> Self {
-        Self { stream, primary_key, shape, filter, filtered, encoder: None }
+    /// A stage that does with records as `plan` says, and filters them by `filter`.
+    pub(crate) fn new(plan: &StreamPlan, filter: RowFilter, filtered: Filtered) -> Self {
+        Self {
+            stream: plan.name.clone(),
+            primary_key: plan.primary_key.clone(),
+            shape: plan.shape.clone(),
+            discard: Discard::of(plan.policy),
+            filter,
+            filtered,
+            encoder: None,
+        }
     }
 
-    /// Adds the records of `batch` to `piece`.
+    /// Adds the records of `batch` to `piece`, and what is to be said of those that do not fit.
     pub(crate) fn take(
         &mut self,
         mut batch: RecordBatch,
+        mut unfit: Option<Unfit>,
         piece: &mut Piece,
     ) -> Result<(), SyncError> {
+        if self.discard == Some(Discard::Value)
+            && let Some(unfit) = unfit.take()
+        {
+            note(DiagnosticReason::ValuesDiscarded, &unfit, piece);
+            batch = interleaved(&batch, &unfit).map_err(defect)?;
+        }
         let mut left_out = None;
         if let Some(shape) = &self.shape {
             let shaped = shape.apply(&batch, &mut piece.notes).map_err(defect)?;
@@ -74,14 +89,77 @@ impl Stage {
         if self.filtered == Filtered::Named && !self.primary_key.is_empty() {
             name(&mut encoder, &batch, dropped.as_ref(), &mut piece.gone).map_err(unencodable)?;
         }
-        if let Some(left_out) = left_out.filter(|_| !self.primary_key.is_empty()) {
-            let keys = encoder.keys(&left_out).map_err(unencodable)?;
-            piece.met.extend(keys.into_iter().flatten());
+        meet(&mut encoder, left_out, piece)?;
+        let before = piece.rejected.len();
+        encoder.encode(&batch, &mut piece.rows, &mut piece.rejected).map_err(unencodable)?;
+        for it in &piece.rejected[before..] {
+            piece.notes.add(DiagnosticReason::RecordsQuarantined, &it.reason, 1);
         }
-        let done = encoder.encode(&batch, &mut piece.rows, &mut piece.rejected);
+        if let Some(unfit) = unfit {
+            self.set_aside(&mut encoder, unfit, piece)?;
+        }
         self.encoder = Some(encoder);
-        done.map_err(unencodable)
+        Ok(())
     }
+
+    /// Keeps records that do not fit aside, or leaves them out.
+    fn set_aside(
+        &self,
+        encoder: &mut RowEncoder,
+        unfit: Unfit,
+        piece: &mut Piece,
+    ) -> Result<(), SyncError> {
+        if self.discard == Some(Discard::Row) {
+            note(DiagnosticReason::RowsDiscarded, &unfit, piece);
+            let Some(shape) = &self.shape else { return meet(encoder, Some(unfit.records), piece) };
+            // What else is wrong with them is nothing new.
+            let shaped = shape.apply(&unfit.records, &mut Notes::default()).map_err(defect)?;
+            meet(encoder, Some(shaped.kept), piece)?;
+            return meet(encoder, shaped.left_out, piece);
+        }
+        note(DiagnosticReason::RecordsQuarantined, &unfit, piece);
+        let keys = encoder.keys(&unfit.records).map_err(unencodable)?;
+        for (key, misfit) in keys.into_iter().zip(unfit.misfits) {
+            if let Some(key) = &key {
+                // The last that the source says of it is not that it does not pass.
+                piece.gone.remove(key);
+            }
+            let (payload, reason) = (excerpt(&misfit.payload), misfit.reason());
+            piece.rejected.push(Rejected { key, payload, reason });
+        }
+        Ok(())
+    }
+}
+
+fn note(reason: DiagnosticReason, unfit: &Unfit, piece: &mut Piece) {
+    for it in &unfit.misfits {
+        piece.notes.add(reason, &it.what, 1);
+    }
+}
+
+/// The records of `batch` and the others, each in its place.
+fn interleaved(batch: &RecordBatch, unfit: &Unfit) -> Result<RecordBatch, ArrowError> {
+    let mut places = Vec::with_capacity(batch.num_rows() + unfit.misfits.len());
+    let mut at = 0;
+    for (nth, misfit) in unfit.misfits.iter().enumerate() {
+        places.extend((at..misfit.before).map(|row| (0, row)));
+        places.push((1, nth));
+        at = misfit.before;
+    }
+    places.extend((at..batch.num_rows()).map(|row| (0, row)));
+    interleave_record_batch(&[batch, &unfit.records], &places)
+}
+
+/// Notes that the source has these `records`, which stay as they are.
+fn meet(
+    encoder: &mut RowEncoder,
+    records: Option<RecordBatch>,
+    piece: &mut Piece,
+) -> Result<(), SyncError> {
+    let Some(records) = records else { return Ok(()) };
+    let keys = encoder.keys(&records).map_err(unencodable)?;
+    piece.met.extend(keys.into_iter().flatten());
+    Ok(())
 }
 
 /// Names the records that were dropped in `gone`, but for those of which a later one is kept.

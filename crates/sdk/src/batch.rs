@@ -25,6 +25,8 @@ pub struct Batch {
     pub cursor: Option<Cursor>,
     /// What the source has besides, and could not pass on.
     pub losses: Vec<Loss>,
+    /// Records that are not among the others, since they do not fit the columns.
+    pub unfit: Option<Unfit>,
 }
 
 /// Something that a source has and could not pass on.
@@ -36,10 +38,39 @@ pub struct Loss {
     pub records: u64,
 }
 
+/// Records with values that their columns cannot hold, such as a text in a column of numbers.
+#[derive(Clone, Debug)]
+pub struct Unfit {
+    /// What fits of each, in the columns of the batch; null stands for what does not.
+    pub records: RecordBatch,
+    /// What is wrong with each.
+    pub misfits: Vec<Misfit>,
+}
+
+/// A record that does not fit the columns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misfit {
+    /// How many [records](Batch::records) of the batch come before it.
+    pub before: usize,
+    /// All of it, as it stands in the source: JSON.
+    pub payload: String,
+    /// What does not fit, as it can be said of others, too: `the column x is to hold integer`.
+    pub what: String,
+    /// Where it is: `the object x.csv, line 7`.
+    pub place: String,
+}
+
+impl Misfit {
+    /// What is wrong with this very record.
+    pub fn reason(&self) -> String {
+        format!("{}: {}", self.place, self.what)
+    }
+}
+
 impl Batch {
     /// Records of which nothing was lost.
     pub const fn new(records: RecordBatch, cursor: Option<Cursor>) -> Self {
-        Self { records, cursor, losses: Vec::new() }
+        Self { records, cursor, losses: Vec::new(), unfit: None }
     }
 }
 

@@ -30,7 +30,7 @@ mod settings;
 mod sink;
 mod source;
 
-pub use batch::{Batch, BatchSink, BatchStream, Loss, arrow_schema, field_kind};
+pub use batch::{Batch, BatchSink, BatchStream, Loss, Misfit, Unfit, arrow_schema, field_kind};
 pub use changes::{
     ChangeKind, ChangesQuery, EntityChange, EntityFeedPage, EntityFeedPosition, EntityFeedQuery,
     FeedChange, FeedPage, FeedPosition, FeedQuery, More, Position, RecordChange,

@@ -173,7 +173,7 @@ impl<'f> Rows<'f> {
 
     pub(crate) async fn next(&mut self) -> Result<Option<Row<'_>>, Failure> {
         let (mut length, mut width) = (0, 0);
-        let line = self.reader.line();
+        let (mut line, mut has_begun) = (self.reader.line(), false);
         loop {
             if self.used == self.text.piece().len() && self.used > 0 {
                 self.text.next().await?;
@@ -187,6 +187,11 @@ impl<'f> Rows<'f> {
             let (result, used, written, found) = self.reader.read_record(input, fields, ends);
             length += written;
             width += found;
+            if !has_begun {
+                let blank = blank(&input[..used]);
+                has_begun = blank.len() < used;
+                line += blank.iter().filter(|it| **it == b'\n').count() as u64;
+            }
             if is_last {
                 self.is_ended = used > 0;
                 if written > 0 {
@@ -227,4 +232,10 @@ impl<'f> Rows<'f> {
         let lines = self.fields[begin..length].split(|it| *it == b'\n').count();
         self.reader.line() + 1 - lines as u64
     }
+}
+
+/// What of `text` comes before a row: blank lines, and what is left of the line break before.
+fn blank(text: &[u8]) -> &[u8] {
+    let length = text.iter().take_while(|it| matches!(it, b'\r' | b'\n')).count();
+    &text[..length]
 }

@@ -260,10 +260,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_ragged_row_is_named() {
-        let failure = rows("a,b\n1,2\n\"x\ny\",2\n3\n").await.unwrap_err();
-        let says =
-            "the file `t` cannot be read at line 5: it has 1 fields where there are 2 columns";
-        assert_eq!(failure.to_string(), says);
+        for text in ["a,b\n1,2\n\"x\ny\",2\n3\n", "\r\na,b\r\n1,2\r\n\r\n3\r\n"] {
+            let failure = rows(text).await.unwrap_err();
+            let says =
+                "the file `t` cannot be read at line 5: it has 1 fields where there are 2 columns";
+            assert_eq!(failure.to_string(), says);
+        }
     }
 
     #[tokio::test]

@@ -18,6 +18,7 @@ use indexmap::IndexMap;
 use linkspan_domain::{FieldKind, StreamField, StreamSpec};
 use linkspan_sdk::{BatchLimits, Failure, Loss, arrow_schema};
 
+use super::{Chunk, Members, Odd};
 use crate::delimited::Seen;
 
 /// Columns by name, each with what its values have been so far.
@@ -58,7 +59,7 @@ impl Columns {
         self.0.get_index_of(name)
     }
 
-    pub(super) fn name(&self, position: usize) -> &str {
+    pub(crate) fn name(&self, position: usize) -> &str {
         self.0.get_index(position).map_or("", |(name, _)| name)
     }
 
@@ -121,6 +122,7 @@ pub(super) enum Value<'v> {
 pub(super) struct BatchBuilder {
     schema: SchemaRef,
     columns: Vec<(Seen, Cells)>,
+    odd: Vec<Odd>,
     rows: usize,
     bytes: usize,
     limits: BatchLimits,
@@ -133,10 +135,11 @@ impl BatchBuilder {
         let cells = columns.0.values().zip(schema.fields());
         let cells = cells.map(|(seen, field)| (*seen, Cells::new(*seen, field.data_type())));
         let (columns, utc) = (cells.collect(), utc()?);
-        Ok(Self { schema, columns, rows: 0, bytes: 0, limits, utc })
+        Ok(Self { schema, columns, odd: Vec::new(), rows: 0, bytes: 0, limits, utc })
     }
 
-    /// Puts `value` into a column of the row at hand, and says whether it fits. Of two values, the first stays.
+    /// Puts `value` into a column of the row at hand, and says whether it fits. Of two values, the first stays; of one that does
+    /// not fit, nothing does.
     pub(super) fn put(&mut self, position: usize, value: Value<'_>) -> bool {
         let Some((seen, cells)) = self.columns.get_mut(position) else { return true };
         if cells.len() > self.rows {
@@ -145,6 +148,13 @@ impl BatchBuilder {
         let (Value::Text(text) | Value::JsonText(_, text) | Value::Json(text)) = value;
         self.bytes += text.len();
         cells.put(*seen, value, self.utc)
+    }
+
+    /// Remembers the row at hand, which is at `line`, with all its `members`: its value of a column does not fit.
+    pub(super) fn set_aside(&mut self, line: u64, column: usize, members: Members) {
+        self.bytes +=
+            members.iter().map(|(name, json)| name.len() + json.get().len()).sum::<usize>();
+        self.odd.push(Odd { row: self.rows, line: Some(line), column, members });
     }
 
     /// Ends the row at hand; what was not put is null.
@@ -163,17 +173,18 @@ impl BatchBuilder {
     }
 
     /// The rows so far, if any.
-    pub(super) fn take(&mut self) -> Result<Option<RecordBatch>, Failure> {
+    pub(super) fn take(&mut self) -> Result<Option<Chunk>, Failure> {
         if self.rows == 0 {
             return Ok(None);
         }
         (self.rows, self.bytes) = (0, 0);
         let columns = self.columns.iter_mut().map(|(_, cells)| cells.finish()).collect();
-        let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns);
-        batch.map(Some).map_err(|error| Failure::Defect {
+        let records = RecordBatch::try_new(Arc::clone(&self.schema), columns);
+        let records = records.map_err(|error| Failure::Defect {
             doing: "put rows together",
             source: Some(error.into()),
-        })
+        })?;
+        Ok(Some(Chunk { records, odd: std::mem::take(&mut self.odd) }))
     }
 }
 
@@ -276,13 +287,4 @@ impl Cells {
 /// Whether there was something to append.
 fn put<T>(value: Option<T>, append: impl FnOnce(T)) -> bool {
     value.map(append).is_some()
-}
-
-/// That a value of the column is of another kind than those that told what the column holds.
-pub(super) fn misfit(columns: &Columns, position: usize) -> String {
-    format!(
-        "its column `{}` holds something else there than in the files that were sampled; set `column_types` to `text` \
-         to read all columns as text",
-        columns.name(position)
-    )
 }

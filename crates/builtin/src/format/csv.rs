@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
 use linkspan_sdk::{BatchLimits, Failure};
 
+use serde_json::value::to_raw_value;
+
 use super::{
-    Columns, Manner, Ranges, SAMPLE_BYTES, SAMPLE_ROWS,
-    columns::{BatchBuilder, Strays, Value, misfit, utc},
+    Chunk, Columns, Manner, Members, Ranges, SAMPLE_BYTES, SAMPLE_ROWS,
+    columns::{BatchBuilder, Strays, Value, utc},
     ranges::input,
     text::Text,
 };
@@ -95,7 +96,7 @@ impl Records {
         Ok(Self { rows, batch, filling, strays })
     }
 
-    pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>, Failure> {
+    pub(super) async fn next(&mut self) -> Result<Option<Chunk>, Failure> {
         while !self.batch.is_full() {
             let Some(row) = self.rows.next().await? else { break };
             let Self { filling, batch, strays, .. } = self;
@@ -108,7 +109,7 @@ impl Records {
 }
 
 impl Filling {
-    /// Puts `row` into `batch`; if that cannot be done, says at which line and why.
+    /// Puts `row` into `batch`; if it is broken, says at which line and why.
     fn fill(
         &self,
         batch: &mut BatchBuilder,
@@ -118,19 +119,34 @@ impl Filling {
         if row.width() != self.positions.len() {
             return Some((row.line, row.misfit(self.positions.len())));
         }
+        let mut odd = None;
         for (position, value) in self.positions.iter().zip(row.values()) {
             if self.dialect.is_null(value) {
                 continue;
             }
             match position {
                 Ok(position) if !batch.put(*position, Value::Text(value)) => {
-                    return Some((row.line, misfit(&self.columns, *position)));
+                    odd.get_or_insert(*position);
                 }
                 Ok(_) => {}
                 Err(name) => strays.add(name, 1),
             }
         }
+        if let Some(column) = odd {
+            batch.set_aside(row.line, column, self.members(row));
+        }
         batch.end_row();
         None
+    }
+
+    /// All of `row` as it stands, texts that mean null among it.
+    fn members(&self, row: &Row<'_>) -> Members {
+        let names = self.positions.iter().map(|it| match it {
+            Ok(position) => self.columns.name(*position),
+            Err(name) => name,
+        });
+        let members = names.zip(row.values());
+        // Every text can be said in JSON.
+        members.filter_map(|(name, it)| Some((name.to_owned(), to_raw_value(it).ok()?))).collect()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
-use arrow_array::{RecordBatch, timezone::Tz};
+use arrow_array::timezone::Tz;
 use linkspan_sdk::{BatchLimits, Failure};
 use serde::{
     Deserialize, Deserializer,
@@ -11,8 +11,8 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::{
-    Columns, Manner, Ranges, SAMPLE_BYTES, SAMPLE_ROWS,
-    columns::{BatchBuilder, Strays, Value, misfit, utc},
+    Chunk, Columns, Manner, Ranges, SAMPLE_BYTES, SAMPLE_ROWS,
+    columns::{BatchBuilder, Strays, Value, utc},
     ranges::input,
     text::Text,
 };
@@ -31,7 +31,7 @@ pub(super) async fn columns(file: Arc<dyn Ranges>, manner: &Manner) -> Result<Co
     let mut lines = Lines::open(file, manner, SAMPLE_BYTES).await?;
     let (mut columns, mut count, mut bytes) = (Columns::default(), 0, 0);
     while count < SAMPLE_ROWS && bytes < SAMPLE_BYTES && lines.next().await? {
-        let read = members(lines.line(), |name, value| columns.see(name, seen(value, utc)));
+        let read = members(lines.line(), |name, it| columns.see(name, seen(it.get(), utc)));
         read.ok_or_else(|| lines.malformed(NO_OBJECT))?;
         count += 1;
         bytes += lines.line().len() as u64;
@@ -69,11 +69,12 @@ impl Records {
         Ok(Self { lines, columns: columns.clone(), batch, strays })
     }
 
-    pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>, Failure> {
+    pub(super) async fn next(&mut self) -> Result<Option<Chunk>, Failure> {
         while !self.batch.is_full() && self.lines.next().await? {
             let Self { lines, columns, batch, strays } = self;
             let mut odd = None;
             let read = members(lines.line(), |name, json| {
+                let json = json.get();
                 let Some(position) = columns.position(name) else {
                     if !json.starts_with('n') {
                         strays.add(name, 1);
@@ -85,8 +86,10 @@ impl Records {
                 }
             });
             read.ok_or_else(|| lines.malformed(NO_OBJECT))?;
-            if let Some(position) = odd {
-                return Err(lines.malformed(misfit(columns, position)));
+            if let Some(column) = odd {
+                let mut all = Vec::new();
+                members(lines.line(), |name, it| all.push((name.to_owned(), it.to_owned())));
+                batch.set_aside(lines.number, column, all);
             }
             batch.end_row();
         }
@@ -107,7 +110,7 @@ fn put(batch: &mut BatchBuilder, position: usize, json: &str) -> bool {
 }
 
 /// Hands name and JSON of each member of the object in `line` to `member`. None if there is no object.
-fn members(line: &str, member: impl FnMut(&str, &str)) -> Option<()> {
+fn members(line: &str, member: impl FnMut(&str, &RawValue)) -> Option<()> {
     let mut deserializer = serde_json::Deserializer::from_str(line);
     deserializer.deserialize_map(Members(member)).ok()?;
     deserializer.end().ok()
@@ -120,7 +123,7 @@ struct Members<F>(F);
 #[serde(transparent)]
 struct Name<'n>(#[serde(borrow)] Cow<'n, str>);
 
-impl<'de, F: FnMut(&str, &str)> Visitor<'de> for Members<F> {
+impl<'de, F: FnMut(&str, &RawValue)> Visitor<'de> for Members<F> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -129,7 +132,7 @@ impl<'de, F: FnMut(&str, &str)> Visitor<'de> for Members<F> {
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
         while let Some((Name(name), value)) = map.next_entry::<Name<'de>, &'de RawValue>()? {
-            (self.0)(&name, value.get());
+            (self.0)(&name, value);
         }
         Ok(())
     }

@@ -1,10 +1,13 @@
 //! Apache Parquet.
 
-use std::{ops::Range, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use arrow_array::{Array, ArrayRef, RecordBatch, builder::StringBuilder, new_null_array};
 use arrow_cast::{CastOptions, cast_with_options};
-use arrow_json::{EncoderOptions, writer::make_encoder};
+use arrow_json::{
+    EncoderOptions,
+    writer::{NullableEncoder, make_encoder},
+};
 use arrow_schema::{ArrowError, DataType, Field, FieldRef, SchemaRef};
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, future::BoxFuture};
@@ -19,11 +22,9 @@ use parquet::{
     errors::{ParquetError, Result as ParquetResult},
     file::metadata::{ParquetMetaData, ParquetMetaDataReader},
 };
+use serde_json::value::RawValue;
 
-use super::{
-    Columns, Ranges,
-    columns::{Strays, misfit},
-};
+use super::{Chunk, Columns, Members, Odd, Ranges, columns::Strays};
 use crate::delimited::Seen;
 
 /// How large a row group may be, compressed or not: it is decoded as a whole.
@@ -76,7 +77,7 @@ pub(crate) struct Records {
     schema: SchemaRef,
     limits: BatchLimits,
     /// What is left of a batch that was too large, and how many rows of it fit at a time.
-    rest: Option<(RecordBatch, usize)>,
+    rest: Option<(Chunk, usize)>,
     pub(super) strays: Strays,
 }
 
@@ -103,7 +104,7 @@ impl Records {
         Ok(Self { what, batches, columns: columns.clone(), schema, limits, rest: None, strays })
     }
 
-    pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>, Failure> {
+    pub(super) async fn next(&mut self) -> Result<Option<Chunk>, Failure> {
         let Some(batches) = &mut self.batches else { return Ok(None) };
         let (whole, rows) = match self.rest.take() {
             Some(rest) => rest,
@@ -112,36 +113,47 @@ impl Records {
                 Some(batch) => {
                     let batch = batch.map_err(|error| failure(&self.what, error))?;
                     let whole = self.converted(&batch)?;
-                    let rows = fitting(&whole, self.limits);
+                    let rows = fitting(&whole.records, self.limits);
                     (whole, rows)
                 }
             },
         };
-        if whole.num_rows() > rows {
-            self.rest = Some((whole.slice(rows, whole.num_rows() - rows), rows));
-        }
-        Ok(Some(whole.slice(0, rows.min(whole.num_rows()))))
+        let (chunk, rest) = whole.split(rows);
+        self.rest = rest.map(|it| (it, rows));
+        Ok(Some(chunk))
     }
 
     /// `batch` in the columns that are wanted.
-    fn converted(&self, batch: &RecordBatch) -> Result<RecordBatch, Failure> {
+    fn converted(&self, batch: &RecordBatch) -> Result<Chunk, Failure> {
+        let mut odd = BTreeMap::new();
         let columns = self.schema.fields().iter().enumerate().map(|(position, wanted)| {
             let name = self.columns.name(position);
             let Some((found, field)) = batch.schema_ref().column_with_name(name) else {
-                return Ok(new_null_array(wanted.data_type(), batch.num_rows()));
+                return new_null_array(wanted.data_type(), batch.num_rows());
             };
-            let field = Arc::new(field.clone());
-            convert(&field, batch.column(found), wanted).map_err(|_| Failure::Malformed {
-                what: self.what.clone(),
-                line: None,
-                reason: misfit(&self.columns, position),
+            let (field, column) = (Arc::new(field.clone()), batch.column(found));
+            convert(&field, column, wanted, Misfits::Refused).unwrap_or_else(|_| {
+                let fitting = convert(&field, column, wanted, Misfits::Null);
+                let fitting = fitting
+                    .unwrap_or_else(|_| new_null_array(wanted.data_type(), batch.num_rows()));
+                for row in
+                    (0..column.len()).filter(|it| column.is_valid(*it) && fitting.is_null(*it))
+                {
+                    odd.entry(row).or_insert(position);
+                }
+                fitting
             })
         });
-        let columns = columns.collect::<Result<Vec<_>, _>>()?;
-        RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(|error| Failure::Defect {
+        let columns = columns.collect();
+        let records = RecordBatch::try_new(Arc::clone(&self.schema), columns);
+        let records = records.map_err(|error| Failure::Defect {
             doing: "put columns together",
             source: Some(error.into()),
-        })
+        })?;
+        let rows: Vec<_> = odd.keys().copied().collect();
+        let odd = odd.into_iter().zip(members(batch, &rows));
+        let odd = odd.map(|((row, column), members)| Odd { row, line: None, column, members });
+        Ok(Chunk { records, odd: odd.collect() })
     }
 }
 
@@ -172,7 +184,21 @@ fn fitting(batch: &RecordBatch, limits: BatchLimits) -> usize {
     usize::try_from(fitting).unwrap_or(rows).min(limits.rows).min(rows)
 }
 
-fn convert(field: &FieldRef, column: &ArrayRef, wanted: &Field) -> Result<ArrayRef, ArrowError> {
+/// What becomes of values that their column cannot hold.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Misfits {
+    /// One of them is an error.
+    Refused,
+    /// Null stands for them.
+    Null,
+}
+
+fn convert(
+    field: &FieldRef,
+    column: &ArrayRef,
+    wanted: &Field,
+    misfits: Misfits,
+) -> Result<ArrayRef, ArrowError> {
     let (found, target) = (column.data_type(), wanted.data_type());
     if found.is_nested() || field_kind(wanted) == FieldKind::Json {
         return json(field, column);
@@ -180,7 +206,37 @@ fn convert(field: &FieldRef, column: &ArrayRef, wanted: &Field) -> Result<ArrayR
     if found == target {
         return Ok(Arc::clone(column));
     }
-    cast_with_options(column, target, &CastOptions { safe: false, ..CastOptions::default() })
+    let safe = misfits == Misfits::Null;
+    cast_with_options(column, target, &CastOptions { safe, ..CastOptions::default() })
+}
+
+/// What some `rows` of `batch` say.
+fn members(batch: &RecordBatch, rows: &[usize]) -> Vec<Members> {
+    let mut all: Vec<Members> = rows.iter().map(|_| Vec::new()).collect();
+    if rows.is_empty() {
+        return all;
+    }
+    let options = EncoderOptions::default();
+    for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+        // Of a column that JSON cannot say, there is nothing to tell.
+        let Ok(mut encoder) = make_encoder(field, column, &options) else { continue };
+        for (row, members) in rows.iter().zip(&mut all) {
+            if let Some(value) = raw(&mut encoder, column, *row) {
+                members.push((field.name().clone(), value));
+            }
+        }
+    }
+    all
+}
+
+fn raw(encoder: &mut NullableEncoder<'_>, column: &ArrayRef, row: usize) -> Option<Box<RawValue>> {
+    let mut text = Vec::new();
+    if encoder.is_null(row) || column.is_null(row) {
+        text.extend_from_slice(b"null");
+    } else {
+        encoder.encode(row, &mut text);
+    }
+    RawValue::from_string(String::from_utf8(text).ok()?).ok()
 }
 
 /// Each value of `column` as JSON.

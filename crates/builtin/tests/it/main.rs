@@ -3,5 +3,6 @@
 
 mod s3;
 mod s3_faults;
+mod s3_misfits;
 mod s3_sink;
 mod site;

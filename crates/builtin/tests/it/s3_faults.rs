@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::{
     s3::{gzip, parquet},
-    site::{Bucket, definition, rows},
+    site::{Bucket, definition},
 };
 
 #[tokio::test]
@@ -56,21 +56,6 @@ async fn an_object_that_changes_while_the_stream_is_read_is_told() {
     let failure = last.unwrap().unwrap_err().to_string();
     let says = "the object `c/2.csv` cannot be read: it changed while it was read; read it again";
     assert_eq!(failure, says);
-}
-
-#[tokio::test]
-async fn a_value_unlike_the_sample_is_a_failure_unless_all_columns_are_text() {
-    let bucket = Bucket::with(&[("o/1.csv", "id\n1\n")]).await;
-    let late = format!("id\n{}n/a\n", "7\n".repeat(20_000));
-    bucket.put("o/2.csv", late.as_bytes()).await;
-    let failure = bucket.rows("o/*", "o").await.unwrap_err().to_string();
-    let says =
-        "the object `o/2.csv` cannot be read at line 20002: its column `id` holds something else";
-    assert!(failure.starts_with(says), "{failure}");
-    let settings = bucket.settings("o/*", json!({ "column_types": "text" }));
-    let request = ReadRequest::full("o".parse().unwrap());
-    let rows = rows(&bucket.read("s3_csv", settings, request).await.unwrap());
-    assert_eq!(rows[20_001]["id"], "n/a");
 }
 
 #[tokio::test]

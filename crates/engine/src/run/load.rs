@@ -93,6 +93,8 @@ impl<'a> StreamLoad<'a> {
         let parts = self.parts(&load).await?;
         let attempt = Attempt { load, state, pushed, rest };
         self.read(&attempt, parts).await?;
+        let counts = self.tally().counts;
+        run.weigh_all(&self.plan.name, &counts)?;
 
         let memory = self.plan.memory.clone();
         let (retention, extent) = (self.plan.retention, self.plan.mode());
@@ -211,13 +213,7 @@ impl<'a> StreamLoad<'a> {
         } else {
             Filtered::PassedOver
         };
-        let stage = Stage::new(
-            self.plan.name.clone(),
-            self.plan.primary_key.clone(),
-            self.plan.shape.clone(),
-            RowFilter::new(attempt.rest.clone()),
-            filtered,
-        );
+        let stage = Stage::new(self.plan, RowFilter::new(attempt.rest.clone()), filtered);
         let limits = run.engine.limits;
         let pieces = PieceLimits {
             rows: limits.checkpoint_rows,
@@ -255,7 +251,6 @@ impl<'a> StreamLoad<'a> {
         let run = self.run;
         while let Some(piece) = run.signals.interrupt(encoding.next()).await? {
             let Piece { rows, ahead, rejected, gone, met, notes, mark } = piece;
-            self.tally().notes.merge(notes);
             let gone = gone.into_iter().collect();
             // A read that began before the mark does not take it back.
             let mark = mark.filter(|it| {
@@ -264,7 +259,8 @@ impl<'a> StreamLoad<'a> {
             // With too many that cannot be stored the run fails, and the next is to read them again.
             let mark = mark.filter(|_| self.is_sound(&rows, &rejected));
             let (pushed, now) = (RunCounts::default(), run.engine.world.now());
-            let released = Vec::new();
+            // Only how it is now is of interest.
+            let released = rejected.iter().filter_map(|it| it.key.clone()).collect();
             let checkpoint =
                 Checkpoint { load, rows, rejected, released, gone, met, mark, pushed, now };
             let committed = match ahead {
@@ -272,7 +268,7 @@ impl<'a> StreamLoad<'a> {
                 None => run.engine.records.commit(&checkpoint).await,
             };
             let committed = committed.map_err(SyncError::Store)?;
-            let counts = self.committed(&checkpoint, committed.counts);
+            let counts = self.committed(&checkpoint, notes, committed.counts);
             load = checkpoint.load;
             load.held = committed.held;
             encoding.reuse(checkpoint.rows, load.clone());
@@ -295,15 +291,14 @@ impl<'a> StreamLoad<'a> {
         let read = rows.len() as u64 + quarantined;
         let more = RunCounts { read, quarantined, ..RunCounts::default() };
         let counts = self.tally().counts.plus(more);
-        self.run.weigh(&self.plan.name, &counts).is_ok()
+        let name = &self.plan.name;
+        self.run.weigh(name, &counts).is_ok() && self.run.weigh_all(name, &counts).is_ok()
     }
 
-    /// Adds what a checkpoint did, and answers what was done so far.
-    fn committed(&self, checkpoint: &Checkpoint, counts: RunCounts) -> RunCounts {
+    /// Adds what a checkpoint did and what was noticed of it, and answers what was done so far.
+    fn committed(&self, checkpoint: &Checkpoint, notes: Notes, counts: RunCounts) -> RunCounts {
         let mut tally = self.tally();
-        for it in &checkpoint.rejected {
-            tally.notes.add(DiagnosticReason::RecordsQuarantined, &it.reason, 1);
-        }
+        tally.notes.merge(notes);
         let known = checkpoint.rejected.len() as u64;
         if counts.quarantined > known {
             let refused = counts.quarantined - known;

@@ -102,6 +102,7 @@ pub(crate) const LIMITS: EngineLimits = EngineLimits {
     crashes: 100,
     retries: 2,
     retry_wait: Duration::from_millis(1),
+    quarantine_few: 5,
     quarantine_floor: 10,
     quarantine_percent: 50,
 };

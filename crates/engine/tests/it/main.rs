@@ -8,6 +8,7 @@ mod interruptions;
 mod kill;
 mod made_up;
 mod mapping;
+mod misfits;
 mod parts;
 mod places;
 mod price_list;

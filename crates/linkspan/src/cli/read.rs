@@ -3,13 +3,13 @@
 mod target;
 mod writer;
 
-use std::{path::PathBuf, time::Instant};
+use std::{collections::BTreeMap, path::PathBuf, time::Instant};
 
 use arrow_array::RecordBatch;
 use futures_util::TryStreamExt;
 use linkspan_domain::{Cursor, CursorType, StreamSpec};
 use linkspan_sdk::{
-    CursorSpec, Definition, Discovered, Environment, Failure, Loss, ReadMode, ReadRequest,
+    CursorSpec, Definition, Discovered, Environment, Failure, Loss, ReadMode, ReadRequest, Unfit,
 };
 use serde_json::{Map, Value, json};
 
@@ -72,22 +72,30 @@ impl Read {
             let writer = RecordWriter::open(self.to.as_deref(), self.format, &spec)?;
             Outlet::File(Box::new(writer))
         };
+        let mut unfit = LeftOut::default();
         let mut batches = definition.read(config, request, environment);
         while let Some(batch) = batches.try_next().await.map_err(|it| failed(&it))? {
             outlet.write(batch.records).await?;
             for Loss { what, records } in batch.losses {
                 note(&format!("{}: {what}", counted(records, "record")));
             }
+            unfit.add(batch.unfit);
         }
+        unfit.tell();
         let written = outlet.finish().await?;
         let seconds = began.elapsed().as_secs_f64();
         let machine = json!({ "stream": name, "records": written.records, "seconds": seconds });
         let human = || format!("{name}: {} in {seconds:.2} s", counted(written.records, "record"));
         output.answer_beside_records(human, &machine);
-        match written.rejected {
-            0 => Ok(()),
-            some => {
-                Err(Failed::partial(format!("{} could not be written", counted(some, "record"))))
+        match (written.rejected, unfit.records()) {
+            (0, 0) => Ok(()),
+            (0, some) => {
+                let some = counted(some, "record");
+                Err(Failed::partial(format!("{some} did not fit the columns, and were left out")))
+            }
+            (some, unfit) => {
+                let some = counted(some + unfit, "record");
+                Err(Failed::partial(format!("{some} could not be written")))
             }
         }
     }
@@ -117,6 +125,42 @@ impl Read {
             };
             Failed::usage(format!("{wrong}; there are {}", names.join(", ")))
         })
+    }
+}
+
+/// Records that do not fit their columns.
+#[derive(Default)]
+struct LeftOut {
+    /// The first of them, as places to look at.
+    first: Vec<String>,
+    /// How many there are for each reason.
+    reasons: BTreeMap<String, u64>,
+}
+
+impl LeftOut {
+    /// So many of them are told one by one.
+    const TOLD: usize = 5;
+
+    fn add(&mut self, unfit: Option<Unfit>) {
+        for misfit in unfit.into_iter().flat_map(|it| it.misfits) {
+            if self.first.len() < Self::TOLD {
+                self.first.push(misfit.place);
+            }
+            *self.reasons.entry(misfit.what).or_default() += 1;
+        }
+    }
+
+    fn records(&self) -> u64 {
+        self.reasons.values().sum()
+    }
+
+    fn tell(&self) {
+        for (what, records) in &self.reasons {
+            note(&format!("{}: {what}", counted(*records, "record")));
+        }
+        for place in &self.first {
+            note(&format!("left out: {place}"));
+        }
     }
 }
 
