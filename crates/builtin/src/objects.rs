@@ -17,7 +17,8 @@ use linkspan_domain::{
     Condition, Cursor, CursorType, FieldKind, StreamField, StreamName, StreamSpec,
 };
 use linkspan_sdk::{
-    BatchLimits, BatchSink, CheckOutcome, CursorSpec, Failure, ReadMode, ReadRequest, arrow_schema,
+    BatchLimits, BatchSink, CheckOutcome, CursorSpec, Failure, GroupEnd, ReadMode, ReadRequest,
+    arrow_schema,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -254,7 +255,11 @@ impl Table {
             pending.push(records, unfit, cursor.clone()).await?;
         }
         pending.lose(records.strays().losses());
-        Ok(())
+        if !self.primary_key.is_empty() {
+            // Another object may have the records that this one has no more.
+            return Ok(());
+        }
+        pending.end(GroupEnd { group: opened.object().key.clone(), last: row - 1 }).await
     }
 
     /// The objects to read, oldest first.

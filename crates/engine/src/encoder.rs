@@ -215,6 +215,17 @@ fn write_key(
     Ok(())
 }
 
+/// The key that names the record with a `number` in a `group`, and what the keys of all of the group begin with. None where they are
+/// hashed.
+pub(crate) fn key_in_group(group: &str, number: i64) -> Option<(String, String)> {
+    let mut prefix = vec![b'['];
+    let _ = text::quote(&mut prefix, group);
+    prefix.extend_from_slice(b",\"");
+    let prefix = String::from_utf8(prefix).ok()?;
+    let key = format!("{prefix}{number}\"]");
+    (key.len() <= LONGEST_KEY).then_some((prefix, key))
+}
+
 fn unencodable(error: ArrowError) -> Unencodable {
     Unencodable(error.into())
 }

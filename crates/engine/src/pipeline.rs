@@ -7,7 +7,9 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt};
 use linkspan_domain::{Cursor, DiagnosticReason};
-use linkspan_sdk::{Batch, BatchStream, Failure, Load, RecordStore, Rejected, Rows, SentAhead};
+use linkspan_sdk::{
+    Batch, BatchStream, Failure, GroupEnd, Load, RecordStore, Rejected, Rows, SentAhead,
+};
 use tokio::{
     sync::mpsc::{self, Receiver, Sender},
     task::spawn_blocking,
@@ -28,6 +30,8 @@ pub(crate) struct Piece {
     pub(crate) gone: HashSet<String>,
     /// The keys of records that the source has, and that are to stay as they are.
     pub(crate) met: Vec<String>,
+    /// The groups that were read whole.
+    pub(crate) ends: Vec<GroupEnd>,
     pub(crate) notes: Notes,
     pub(crate) mark: Option<Cursor>,
 }
@@ -38,6 +42,7 @@ impl Piece {
             && self.rejected.is_empty()
             && self.gone.is_empty()
             && self.met.is_empty()
+            && self.ends.is_empty()
             && self.notes.is_empty()
             && self.mark.is_none()
     }
@@ -169,8 +174,8 @@ impl Run {
 
     fn is_full(&self, piece: &Piece) -> bool {
         let rejected = piece.rejected.iter().map(|it| it.payload.len()).sum::<usize>();
-        piece.rows.len() + piece.rejected.len() + piece.gone.len() + piece.met.len()
-            >= self.limits.rows
+        let named = piece.gone.len() + piece.met.len() + piece.ends.len();
+        piece.rows.len() + piece.rejected.len() + named >= self.limits.rows
             || piece.rows.bytes() + rejected >= self.limits.bytes
     }
 
@@ -205,7 +210,8 @@ impl Run {
     }
 
     async fn add(&mut self, batch: Batch, mut piece: Piece) -> Result<Piece, SyncError> {
-        let Batch { records, cursor, losses, unfit } = batch;
+        let Batch { records, cursor, losses, unfit, ends } = batch;
+        piece.ends.extend(ends);
         for it in losses {
             piece.notes.add(DiagnosticReason::ValuesDiscarded, &it.what, it.records);
         }

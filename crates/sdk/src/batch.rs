@@ -27,6 +27,18 @@ pub struct Batch {
     pub losses: Vec<Loss>,
     /// Records that are not among the others, since they do not fit the columns.
     pub unfit: Option<Unfit>,
+    /// The groups of records that were read whole, up to and with this batch.
+    pub ends: Vec<GroupEnd>,
+}
+
+/// The end of a group of records, such as those of one file: of a stream that names its records by two columns, the text of their
+/// group and their number in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupEnd {
+    /// What the first column of the key says.
+    pub group: String,
+    /// The last number that the group has. What was read of it before with a greater one is gone.
+    pub last: i64,
 }
 
 /// Something that a source has and could not pass on.
@@ -70,7 +82,7 @@ impl Misfit {
 impl Batch {
     /// Records of which nothing was lost.
     pub const fn new(records: RecordBatch, cursor: Option<Cursor>) -> Self {
-        Self { records, cursor, losses: Vec::new(), unfit: None }
+        Self { records, cursor, losses: Vec::new(), unfit: None, ends: Vec::new() }
     }
 }
 

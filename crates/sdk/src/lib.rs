@@ -30,7 +30,9 @@ mod settings;
 mod sink;
 mod source;
 
-pub use batch::{Batch, BatchSink, BatchStream, Loss, Misfit, Unfit, arrow_schema, field_kind};
+pub use batch::{
+    Batch, BatchSink, BatchStream, GroupEnd, Loss, Misfit, Unfit, arrow_schema, field_kind,
+};
 pub use changes::{
     ChangeKind, ChangesQuery, EntityChange, EntityFeedPage, EntityFeedPosition, EntityFeedQuery,
     FeedChange, FeedPage, FeedPosition, FeedQuery, More, Position, RecordChange,
@@ -57,8 +59,9 @@ pub use pool::{PoolCache, PoolKey};
 pub use pushdown::{Pushed, Statement};
 pub use ranges::ranges;
 pub use record_store::{
-    Checkpoint, Committed, Finish, Held, HeldRun, Load, LoadPart, Opening, QuarantineQuery,
-    Quarantined, Record, RecordQuery, RecordStore, Rejected, SentAhead, StreamCounts,
+    BehindQuery, Checkpoint, Committed, Finish, Held, HeldRun, Load, LoadPart, Opening,
+    QuarantineQuery, Quarantined, Record, RecordQuery, RecordStore, Rejected, SentAhead,
+    StreamCounts,
 };
 pub use rows::{ContentHash, Row, Rows};
 pub use schema::{config_schema, schema_of};

@@ -88,6 +88,9 @@ pub trait RecordStore: Send + Sync {
     /// Some records of whichever stream of which a condition [holds](linkspan_domain::Condition::holds).
     async fn search(&self, search: &RecordSearch) -> Result<SearchPage, StoreError>;
 
+    /// The keys of some records, live or kept aside, that are behind the end of their group.
+    async fn behind(&self, query: &BehindQuery) -> Result<Vec<String>, StoreError>;
+
     /// Some records of a stream that were kept aside, the oldest first.
     async fn quarantined(&self, query: &QuarantineQuery) -> Result<Vec<Quarantined>, StoreError>;
 
@@ -269,6 +272,21 @@ pub struct Record {
     pub stale_since: Option<OffsetDateTime>,
     /// When it was found to be gone from the source.
     pub deleted_at: Option<OffsetDateTime>,
+}
+
+/// Which records are behind the end of their group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BehindQuery {
+    /// Of which activation.
+    pub activation: WorkspaceConnectorId,
+    /// Of which stream.
+    pub stream: StreamName,
+    /// What the keys of the group begin with, up to the numbers in which they differ.
+    pub prefix: String,
+    /// The key of the last record of the group: those that are longer are behind it, and those that are as long and greater.
+    pub last: String,
+    /// At most so many.
+    pub limit: u32,
 }
 
 /// Which of the records that were kept aside to look at.

@@ -6,7 +6,7 @@ use linkspan_domain::{
     ports::{Change, StoreError},
 };
 use linkspan_sdk::{
-    ActiveMapping, ChangesQuery, Checkpoint, Committed, ContentHash, EntityFeedPage,
+    ActiveMapping, BehindQuery, ChangesQuery, Checkpoint, Committed, ContentHash, EntityFeedPage,
     EntityFeedQuery, EntityPage, EntitySearch, FeedPage, FeedQuery, Finish, Kept as KeptPage, Load,
     LoadPart, MappedPage, Opening, QuarantineQuery, Quarantined, Record, RecordChange, RecordQuery,
     RecordSearch, Reversal, SearchPage, StreamCounts,
@@ -76,6 +76,10 @@ impl RecordStore for Samples {
     }
 
     async fn search(&self, _: &RecordSearch) -> Result<SearchPage, StoreError> {
+        nothing()
+    }
+
+    async fn behind(&self, _: &BehindQuery) -> Result<Vec<String>, StoreError> {
         nothing()
     }
 

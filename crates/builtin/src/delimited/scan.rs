@@ -190,7 +190,7 @@ impl<'f> Rows<'f> {
             if !has_begun {
                 let blank = blank(&input[..used]);
                 has_begun = blank.len() < used;
-                line += blank.iter().filter(|it| **it == b'\n').count() as u64;
+                line += blank.split(|it| *it == b'\n').count() as u64 - 1;
             }
             if is_last {
                 self.is_ended = used > 0;

@@ -6,7 +6,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use arrow_select::concat::concat_batches;
 use linkspan_domain::Cursor;
-use linkspan_sdk::{Batch, BatchLimits, BatchSink, Failure, Loss, Misfit, Unfit};
+use linkspan_sdk::{Batch, BatchLimits, BatchSink, Failure, GroupEnd, Loss, Misfit, Unfit};
 
 /// Batches that wait for others, as a thousand small objects should not make a thousand batches.
 pub(super) struct Pending<'o> {
@@ -15,6 +15,7 @@ pub(super) struct Pending<'o> {
     losses: Vec<Loss>,
     unfit: Vec<RecordBatch>,
     misfits: Vec<Misfit>,
+    ends: Vec<GroupEnd>,
     cursor: Option<Cursor>,
     /// Of all records, whether they fit or not.
     rows: usize,
@@ -35,6 +36,7 @@ impl<'o> Pending<'o> {
             losses: Vec::new(),
             unfit: Vec::new(),
             misfits: Vec::new(),
+            ends: Vec::new(),
             cursor: None,
             rows: 0,
             bytes: 0,
@@ -51,6 +53,12 @@ impl<'o> Pending<'o> {
                 None => self.losses.push(loss),
             }
         }
+    }
+
+    /// Notes that an object was read whole.
+    pub(super) async fn end(&mut self, end: GroupEnd) -> Result<(), Failure> {
+        self.ends.push(end);
+        if self.ends.len() >= self.limits.rows { self.flush().await } else { Ok(()) }
     }
 
     /// Takes records, after which none has a smaller cursor, and those beside them that do not fit.
@@ -86,8 +94,9 @@ impl<'o> Pending<'o> {
     pub(super) async fn flush(&mut self) -> Result<(), Failure> {
         let (batches, unfit) = (mem::take(&mut self.batches), mem::take(&mut self.unfit));
         let (losses, misfits) = (mem::take(&mut self.losses), mem::take(&mut self.misfits));
+        let ends = mem::take(&mut self.ends);
         (self.rows, self.bytes) = (0, 0);
-        if batches.is_empty() && losses.is_empty() {
+        if batches.is_empty() && losses.is_empty() && ends.is_empty() {
             return Ok(());
         }
         let records = self.together(&batches)?;
@@ -96,7 +105,7 @@ impl<'o> Pending<'o> {
         } else {
             Some(Unfit { records: self.together(&unfit)?, misfits })
         };
-        self.out.send(Batch { records, cursor: self.cursor.take(), losses, unfit }).await
+        self.out.send(Batch { records, cursor: self.cursor.take(), losses, unfit, ends }).await
     }
 
     fn together(&self, batches: &[RecordBatch]) -> Result<RecordBatch, Failure> {

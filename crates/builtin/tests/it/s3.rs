@@ -281,6 +281,20 @@ async fn what_is_new_or_was_written_again_is_read_again() {
 }
 
 #[tokio::test]
+async fn where_objects_end_is_told_unless_their_records_have_a_key_of_their_own() {
+    let bucket = Bucket::with(&[("n/1.csv", "id\n1\n2\n"), ("n/2.csv", "id\n")]).await;
+    for (more, expect) in [
+        (json!({}), vec![("n/1.csv".to_owned(), 2), ("n/2.csv".to_owned(), 0)]),
+        (json!({ "primary_key": ["id"] }), vec![]),
+    ] {
+        let settings = bucket.settings("n/*", more);
+        let batches = bucket.read("s3_csv", settings, incremental("n", None)).await.unwrap();
+        let ends = batches.into_iter().flat_map(|it| it.ends);
+        assert_eq!(ends.map(|it| (it.group, it.last)).collect::<Vec<_>>(), expect);
+    }
+}
+
+#[tokio::test]
 async fn only_the_time_of_objects_says_what_is_new() {
     let bucket = Bucket::with(&[("n/1.csv", "id\n1\n")]).await;
     for (column, cursor_type) in [("id", CursorType::Int), ("_object_modified", CursorType::Text)] {

@@ -10,12 +10,14 @@ use linkspan_domain::{
     Category, Condition, Cursor, DiagnosticReason, RunCounts, StreamState, SyncMode,
 };
 use linkspan_sdk::{
-    BatchStream, Checkpoint, Failure, Finish, Held, Load, LoadPart, Opening, Pushed, Rejected, Rows,
+    BatchStream, BehindQuery, Checkpoint, Failure, Finish, GroupEnd, Held, Load, LoadPart, Opening,
+    Pushed, Rejected, Rows,
 };
 
 use super::{Halt, Retries, Run};
 use crate::{
     Connection, RunEvent, StreamPlan, SyncError,
+    encoder::key_in_group,
     filter::RowFilter,
     notes::Notes,
     pipeline::{Destination, Encoding, Piece, PieceLimits, encode},
@@ -36,6 +38,9 @@ struct Tally {
     counts: RunCounts,
     notes: Notes,
 }
+
+/// How many records are buried at a time that are behind the ends of their groups.
+const BEHIND: u32 = 10_000;
 
 /// What all parts of an attempt have in common.
 struct Attempt {
@@ -250,7 +255,9 @@ impl<'a> StreamLoad<'a> {
     ) -> Result<Load, Halt> {
         let run = self.run;
         while let Some(piece) = run.signals.interrupt(encoding.next()).await? {
-            let Piece { rows, ahead, rejected, gone, met, notes, mark } = piece;
+            let Piece { rows, ahead, rejected, gone, met, ends, notes, mark } = piece;
+            // Before the mark moves past them: a run that ends in between has to read them again.
+            self.bury_behind(&load, &ends).await?;
             let gone = gone.into_iter().collect();
             // A read that began before the mark does not take it back.
             let mark = mark.filter(|it| {
@@ -283,6 +290,44 @@ impl<'a> StreamLoad<'a> {
             other => other.into(),
         })?;
         Ok(load)
+    }
+
+    /// Makes tombstones of what the stream holds of groups that were read whole, and that is behind their ends: in a full load it
+    /// goes anyway.
+    async fn bury_behind(&self, load: &Load, ends: &[GroupEnd]) -> Result<(), SyncError> {
+        // Another key does not say where in which group a record is.
+        if !goes_on(load) || self.plan.has_own_key || self.plan.primary_key.len() != 2 {
+            return Ok(());
+        }
+        let records = &self.run.engine.records;
+        for end in ends {
+            let Some((prefix, last)) = key_in_group(&end.group, end.last) else { continue };
+            let (activation, stream) = (load.activation, load.stream.clone());
+            let query = BehindQuery { activation, stream, prefix, last, limit: BEHIND };
+            loop {
+                let gone = records.behind(&query).await.map_err(SyncError::Store)?;
+                let is_last = gone.len() < BEHIND as usize;
+                if !gone.is_empty() {
+                    let checkpoint = Checkpoint {
+                        load: load.clone(),
+                        rows: Rows::default(),
+                        rejected: Vec::new(),
+                        released: gone.clone(),
+                        met: Vec::new(),
+                        gone,
+                        mark: None,
+                        pushed: RunCounts::default(),
+                        now: self.run.engine.world.now(),
+                    };
+                    let committed = records.commit(&checkpoint).await.map_err(SyncError::Store)?;
+                    self.committed(&checkpoint, Notes::default(), committed.counts);
+                }
+                if is_last {
+                    break;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Whether few enough records cannot be stored, these among them.

@@ -3,6 +3,7 @@
 
 mod bench;
 mod filters;
+mod groups;
 mod guide;
 mod interruptions;
 mod kill;

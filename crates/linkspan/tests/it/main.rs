@@ -6,6 +6,7 @@ mod cli;
 mod doctor;
 mod kill;
 mod kill_pushes;
+mod objects;
 mod program;
 mod pushing;
 mod secrecy;

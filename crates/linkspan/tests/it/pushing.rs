@@ -7,7 +7,7 @@ use std::{
 };
 
 use arrow_array::{RecordBatch, cast::AsArray, types::Int64Type};
-use linkspan_domain::ports::{Outbound, OutboundRequest};
+use linkspan_domain::ports::{Outbound, OutboundBody, OutboundRequest};
 use linkspan_egress::{EgressPolicy, GuardedClient};
 use linkspan_testkit::{TestPostgres, journal};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -222,24 +222,30 @@ fn s3_server() -> String {
 }
 
 /// Makes a bucket on the tests' S3 server, and answers its settings.
-async fn bucket() -> Value {
-    let endpoint = s3_server();
+pub(crate) async fn bucket() -> Value {
     let name = format!("linkspan-{}", uuid::Uuid::new_v4().simple());
+    put(&name, OutboundBody::Empty).await;
+    json!({
+        "bucket": name, "endpoint": s3_server(), "prefix": "lake/",
+        "access_key_id": "AKIDEXAMPLE", "secret_access_key": "wJalrXUtnFEMI-s3cr3t",
+    })
+}
+
+/// Puts a bucket or an object onto the tests' S3 server.
+pub(crate) async fn put(path: &str, body: OutboundBody) {
+    let endpoint = s3_server();
     // Another test of the process may have been faster.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let loopback = EgressPolicy::new(vec!["127.0.0.0/8".parse().unwrap()]);
-    let url = format!("{endpoint}/{name}").parse().unwrap();
+    let url = format!("{endpoint}/{path}").parse().unwrap();
     let mut request = OutboundRequest::new("PUT".parse().unwrap(), url);
     let anybody = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260101/us-east-1/s3/aws4_request, \
                    SignedHeaders=host, Signature=0";
     request.headers.insert("authorization", anybody.parse().unwrap());
+    request.body = body;
     let made = GuardedClient::new(loopback).unwrap().send(request).await;
     let made = made.unwrap_or_else(|error| panic!("an S3 server is needed at {endpoint}: {error}"));
     assert!(made.status.is_success(), "{}", made.status);
-    json!({
-        "bucket": name, "endpoint": endpoint, "prefix": "lake/",
-        "access_key_id": "AKIDEXAMPLE", "secret_access_key": "wJalrXUtnFEMI-s3cr3t",
-    })
 }
 
 /// The notes of the journal below the prefix, as `linkspan read` reads its objects.

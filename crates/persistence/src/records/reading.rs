@@ -1,7 +1,9 @@
 //! Reading records back.
 
 use linkspan_domain::{Deleted, SyncLogId, WorkspaceConnectorId, ports::StoreError};
-use linkspan_sdk::{ContentHash, QuarantineQuery, Quarantined, Record, RecordQuery, StreamCounts};
+use linkspan_sdk::{
+    BehindQuery, ContentHash, QuarantineQuery, Quarantined, Record, RecordQuery, StreamCounts,
+};
 use sea_orm::QueryResult;
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
@@ -119,6 +121,28 @@ fn maybe_instant(row: &QueryResult, column: &str) -> Result<Option<OffsetDateTim
     }
     let at: Option<i64> = row.try_get("", column).map_err(store_error)?;
     at.map(from_microseconds).transpose()
+}
+
+pub(super) async fn behind(
+    session: &Session,
+    query: &BehindQuery,
+) -> Result<Vec<String>, StoreError> {
+    let Some(look) = look(session, query.activation, query.stream.as_str()).await? else {
+        return Ok(Vec::new());
+    };
+    let length = i64::try_from(query.last.chars().count()).unwrap_or(i64::MAX);
+    // No text that begins so is greater.
+    let beyond = format!("{}{}", query.prefix, char::MAX);
+    let values = vec![
+        look.pk.into(),
+        query.prefix.as_str().into(),
+        beyond.into(),
+        length.into(),
+        query.last.as_str().into(),
+        i64::from(query.limit).into(),
+    ];
+    let rows = session.rows(stream::BEHIND, values).await?;
+    rows.iter().map(|row| row.try_get("", "key").map_err(store_error)).collect()
 }
 
 pub(super) async fn quarantined(

@@ -7,8 +7,8 @@ mod writing;
 use async_trait::async_trait;
 use linkspan_domain::{Condition, RunCounts, SyncMode, WorkspaceConnectorId, ports::StoreError};
 use linkspan_sdk::{
-    ChangesQuery, Checkpoint, Committed, FeedPage, FeedQuery, Finish, Held, HeldRun, Load,
-    LoadPart, Opening, QuarantineQuery, Quarantined, Record, RecordChange, RecordQuery,
+    BehindQuery, ChangesQuery, Checkpoint, Committed, FeedPage, FeedQuery, Finish, Held, HeldRun,
+    Load, LoadPart, Opening, QuarantineQuery, Quarantined, Record, RecordChange, RecordQuery,
     RecordSearch, RecordStore, SearchPage, StreamCounts,
 };
 use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
@@ -141,6 +141,10 @@ impl RecordStore for SqliteRecords {
 
     async fn search(&self, search: &RecordSearch) -> Result<SearchPage, StoreError> {
         search::search(&self.db.read().await?, self.db.search_time(), search).await
+    }
+
+    async fn behind(&self, query: &BehindQuery) -> Result<Vec<String>, StoreError> {
+        reading::behind(&self.db.read().await?, query).await
     }
 
     async fn quarantined(&self, query: &QuarantineQuery) -> Result<Vec<Quarantined>, StoreError> {

@@ -184,6 +184,15 @@ pub(super) const QUARANTINED: &str = "\
     FROM quarantined_records q LEFT JOIN workspace_connector_sync_logs l ON l.pk = q.run_pk \
     WHERE q.stream_pk = $1 AND q.pk > $2 ORDER BY q.pk LIMIT $3";
 
+/// Which records are behind the end of their group: stream, beginning of the keys, beyond it, length and text of the last key,
+/// how many.
+pub(super) const BEHIND: &str = "\
+    SELECT key FROM records WHERE stream_pk = $1 AND deleted_at IS NULL AND key > $2 AND key < $3 \
+        AND (length(key) > $4 OR length(key) = $4 AND key > $5) \
+    UNION SELECT key FROM quarantined_records WHERE stream_pk = $1 AND key > $2 AND key < $3 \
+        AND (length(key) > $4 OR length(key) = $4 AND key > $5) \
+    ORDER BY key LIMIT $6";
+
 /// The sizes of an activation's streams.
 pub(super) const COUNTS: &str = "\
     SELECT s.stream, s.records, \

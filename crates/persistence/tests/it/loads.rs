@@ -6,7 +6,9 @@ use linkspan_domain::{
     Condition, ConnectorTypeKey, Cursor, Place, Retention, RunEnd, StreamMemory, SyncLogId,
     SyncMode, ports::StoreError,
 };
-use linkspan_sdk::{Checkpoint, Committed, Finish, HeldRun, Load, LoadPart, Rejected, SentAhead};
+use linkspan_sdk::{
+    BehindQuery, Checkpoint, Committed, Finish, HeldRun, Load, LoadPart, Rejected, SentAhead,
+};
 use linkspan_testkit::fixtures::EPOCH;
 use serde_json::json;
 
@@ -24,6 +26,7 @@ on_both! {
     a_run_that_is_resumed_goes_on_where_the_other_broke_off
     only_the_last_run_is_resumed_and_only_if_it_broke_off
     what_a_full_load_takes_back_is_not_met
+    what_is_behind_the_end_of_a_group_is_found
 }
 
 const A: (&str, &str) = ("1", "{\"a\":1}");
@@ -241,4 +244,38 @@ async fn what_a_full_load_takes_back_is_not_met(url: &str) {
         assert_eq!(bench.seen().await, kept, "known: {known}");
         assert_eq!(bench.count().await, 2);
     }
+}
+
+async fn what_is_behind_the_end_of_a_group_is_found(url: &str) {
+    let bench = Bench::new(url).await;
+    let key = |group: &str, number: u32| json!([group, number.to_string()]).to_string();
+    let mut rows: Vec<_> = (1..=12).map(|it| (key("a.csv", it), "{}".to_owned())).collect();
+    let others = [("a", 99), ("a.csv.gz", 99), ("a.csv\u{10ffff}", 99), ("b.csv", 99), ("é\"", 3)];
+    rows.extend(others.map(|(group, number)| (key(group, number), "{}".to_owned())));
+    let rows: Vec<_> = rows.iter().map(|(key, it)| (key.as_str(), it.as_str())).collect();
+    bench.full(&rows).await;
+    let load = bench.incremental().await;
+    let mut commit = checkpoint(&load, &[]);
+    commit.gone = vec![key("a.csv", 11)];
+    let (payload, reason) = ("{}".to_owned(), "odd".to_owned());
+    commit.rejected = vec![Rejected { key: Some(key("a.csv", 20)), payload, reason }];
+    bench.records.commit(&commit).await.unwrap();
+    let behind = async |group: &str, last: u32, limit: u32| {
+        let last = key(group, last);
+        let prefix = last.trim_end_matches(|it: char| it.is_ascii_digit() || "]\"".contains(it));
+        let query = BehindQuery {
+            activation: bench.activation.id,
+            stream: "orders".parse().unwrap(),
+            prefix: format!("{prefix}\""),
+            last,
+            limit,
+        };
+        bench.records.behind(&query).await.unwrap()
+    };
+    let numbers = |all: &[u32]| all.iter().map(|it| key("a.csv", *it)).collect::<Vec<_>>();
+    assert_eq!(behind("a.csv", 8, 10).await, numbers(&[10, 12, 20, 9]), "as keys compare");
+    assert_eq!(behind("a.csv", 8, 2).await, numbers(&[10, 12]));
+    assert_eq!(behind("a.csv", 10, 10).await, numbers(&[12, 20]));
+    assert_eq!(behind("a.csv", 20, 10).await, [""; 0]);
+    assert_eq!(behind("é\"", 1, 10).await, [key("é\"", 3)]);
 }
