@@ -20,7 +20,7 @@ use linkspan_sdk::Discovered;
 pub use error::ActivationError;
 pub use input::{ActivationPatch, Draft, DraftOf, NewActivation, Switch};
 
-use self::configuring::{accept_streams, readiness};
+use self::configuring::{accept_streams, adjust, readiness};
 pub(crate) use self::selecting::require_stream;
 use crate::{
     RecordError, Records, Sources, Writable,
@@ -182,6 +182,7 @@ impl Activations {
         if let Some(switch) = switch {
             self.switch(call, &mut it, switch, &mut changes).await?;
         }
+        adjust(&mut it, &mut changes)?;
         Ok(self.records.save(call, it, &changes).await?)
     }
 

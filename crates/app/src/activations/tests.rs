@@ -213,6 +213,30 @@ async fn good_settings_mend_what_was_broken() {
 }
 
 #[tokio::test]
+#[tokio::test]
+async fn other_streams_mend_what_was_broken_but_no_grant() {
+    let lag = serde_json::from_value::<StreamSettings>(json!({ "lag": 5 })).unwrap();
+    let same = ActivationPatch::default;
+    let streams = ActivationPatch { streams: Some(vec![lag]), ..same() };
+    let schemas = ActivationPatch { output_schemas: Some(vec!["public".to_owned()]), ..same() };
+    let name = ActivationPatch { name: Some("New".parse().unwrap()), ..same() };
+    for (before, patch, after) in [
+        (Status::Error, &streams, Status::Enabled),
+        (Status::Error, &schemas, Status::Enabled),
+        (Status::Error, &name, Status::Error),
+        (Status::NeedReconnect, &streams, Status::NeedReconnect),
+        (Status::Degraded, &streams, Status::Degraded),
+        (Status::ToConfigure, &streams, Status::ToConfigure),
+    ] {
+        let stage = stage(connector(|_| {}), vec![activation(|it| it.status = before)]);
+        let call = call(Role::Designer);
+        let it = stage.activations.update(&call, id(30), None, patch.clone()).await.unwrap();
+        assert_eq!(it.status, after, "{before}");
+        let changed = stage.kept.act().1["changed"].as_array().unwrap().contains(&json!("status"));
+        assert_eq!(changed, before != after, "{before}");
+    }
+}
+
 async fn every_other_field_can_be_changed_and_emptied() {
     let stored = activation(|it| it.description = Some("old".to_owned()));
     let patch = ActivationPatch {

@@ -1,8 +1,8 @@
 //! Runs: one at a time, held by one worker, and what their ends mean.
 
 use linkspan_domain::{
-    Event, Failures, ListQuery, RunEnd, RunOutcome, RunStatus, Status, StreamState, SyncMode,
-    WorkspaceConnector,
+    ConnectorFilter, Event, Failures, FilterScope, ListQuery, RunCounts, RunEnd, RunOutcome,
+    RunStatus, Status, StreamSettings, StreamState, SyncMode, WorkspaceConnector,
     ports::{Change, Demand, MarkMoved, StoreError},
 };
 use linkspan_sdk::HeldRun;
@@ -26,6 +26,7 @@ on_both! {
     a_run_can_be_stopped
     a_paused_activation_does_not_want_its_run
     the_end_of_a_run_moves_the_activation
+    another_filter_lets_those_try_again_that_failed_for_theirs
     failures_count_until_a_success
     a_mark_is_moved_unless_a_run_can_be_in_the_way
     a_purged_activation_takes_runs_and_records_along
@@ -212,6 +213,51 @@ async fn the_end_of_a_run_moves_the_activation(url: &str) {
         assert_eq!(log.status == RunStatus::Success, is_success);
         assert_eq!(log.error_code.is_none(), is_success);
         assert_eq!((log.duration_ms(), log.lease), (Some(60_000), None));
+    }
+}
+
+async fn another_filter_lets_those_try_again_that_failed_for_theirs(url: &str) {
+    let bench = Bench::new(url).await;
+    let own = FilterScope::Custom(bench.activation.workspace_id);
+    let elsewhere = [bench.place.workspace, bench.place.lower_workspace]
+        .into_iter()
+        .find(|it| *it != bench.activation.workspace_id);
+    let elsewhere = FilterScope::Custom(elsewhere.unwrap());
+    let connector = bench.activation.connector_id;
+    let other = bench.place.connectors.iter().copied().find(|it| *it != connector).unwrap();
+    let (unfit, absent) = ("connector_filter.invalid_condition", "source.not_found");
+    for (number, (error, scope, connector_id, after)) in (1..).zip([
+        (unfit, own, connector, Status::Enabled),
+        (unfit, FilterScope::Template, connector, Status::Enabled),
+        (unfit, own, other, Status::Error),
+        (unfit, elsewhere, connector, Status::Error),
+        (absent, own, connector, Status::Error),
+    ]) {
+        let held = bench.begin(SyncMode::Full).await;
+        let error = Some((error.to_owned(), "it does not fit".to_owned()));
+        let outcome = RunOutcome { end: RunEnd::Broken, counts: RunCounts::default(), error };
+        bench.syncs.finish(held.id, held.fence, &outcome, Bench::at(number)).await.unwrap();
+        let before = bench.stored().await;
+        assert_eq!(before.status, Status::Error);
+
+        let filter = ConnectorFilter {
+            scope,
+            connector_id,
+            deleted_at: None,
+            ..ConnectorFilter::specimen(number, &bench.place)
+        };
+        let filters = bench.db.connector_filters();
+        let receipt = |number| receipt(number, None);
+        let made = Change::Insert(filter.clone());
+        filters.write(&[made], &receipt(910 + number)).await.unwrap();
+        let now = bench.stored().await;
+        assert_eq!(now.status, after, "{number}");
+        assert_eq!(now.revision != before.revision, before.status != after, "{number}");
+
+        filters.write(&[Change::Purge(filter)], &receipt(920 + number)).await.unwrap();
+        let mended = WorkspaceConnector { status: Status::Enabled, ..now };
+        let store = bench.db.workspace_connectors();
+        store.write(&[Change::Update(mended)], &receipt(930 + number)).await.unwrap();
     }
 }
 
