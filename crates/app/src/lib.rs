@@ -69,7 +69,7 @@ pub use schedules::{Pace, ScheduleError, Schedules, SetSchedule};
 pub use seeding::{SeedError, SeedOutcome, Seeding};
 pub use settings::{ActivationSettings, SettingsError};
 pub use sources::Sources;
-pub use streams::{StreamError, Streams};
+pub use streams::{NotAtRest, StreamError, Streams};
 pub use suitability::Unsuitable;
 pub use sync_targets::{NewSyncTarget, SyncTargets};
 pub use syncs::{StartSync, SyncError, Syncs};

@@ -6,7 +6,7 @@ use linkspan_domain::{
 };
 use linkspan_sdk::{Failure, SettingsFault};
 
-use crate::{RecordError, SettingsError};
+use crate::{NotAtRest, RecordError, SettingsError};
 
 /// Why something could not be done with an activation.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +100,9 @@ impl From<Denied> for ActivationError {
 
 impl Problem for ActivationError {
     fn code(&self) -> Code {
+    /// Other cursors for its streams, while a run can be in the way.
+    #[error(transparent)]
+    NotAtRest(#[from] NotAtRest),
         match self {
             Self::Record(error) => error.code(),
             Self::Settings(error) => error.code(),
@@ -126,6 +129,7 @@ impl Problem for ActivationError {
             | Self::Unwritable { pointer, .. }
             | Self::PushedIntoItself { pointer, .. }
             | Self::NoSuchSource { pointer, .. } => Some(pointer.clone()),
+            Self::NotAtRest(it) => it.code(),
             Self::Config(
                 ConfigError::UnknownSecret { pointer } | ConfigError::NothingStored { pointer },
             ) => below_config(pointer),
@@ -146,6 +150,7 @@ pub(super) const fn config_code(error: &ConfigError) -> Code {
         | ConfigError::BrokenReference { .. }
         | ConfigError::TooLarge { .. } => Code::Internal,
     }
+            Self::NotAtRest(_) => Some("/data/attributes/streams".to_owned()),
 }
 
 fn lacking(stream: Option<&StreamName>) -> String {

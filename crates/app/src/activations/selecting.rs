@@ -215,22 +215,26 @@ fn require_column(
 
 #[cfg(test)]
 mod tests {
-    use linkspan_domain::{Problem, Role};
+    use std::sync::Arc;
+
+    use linkspan_domain::{Problem, Role, ports::MarkMoved};
     use serde_json::{Value, json};
 
     use super::*;
     use crate::{
         ActivationPatch, NewActivation,
         fixtures::{
-            PLANTED, activation, call, connector, empty, id, keep, lower_workspace, object,
-            sources, world,
+            MockRuns, PLANTED, activation, call, connector, empty, id, keep, lower_workspace,
+            object, sources, world,
         },
     };
 
     fn activations(kept: Vec<WorkspaceConnector>) -> Activations {
         let (activations, connectors) = (keep(kept).store, keep(vec![connector(|_| {})]).store);
-        let tests = keep(Vec::new()).store;
-        Activations::new(activations, connectors, empty(), tests, sources(), world())
+        let (tests, mut runs) = (keep(Vec::new()).store, MockRuns::new());
+        runs.expect_change_cursors().returning(|_, _| Ok(MarkMoved::Moved));
+        let runs = Arc::new(runs);
+        Activations::new(activations, connectors, empty(), tests, runs, sources(), world())
     }
 
     fn streams(named: Value) -> Vec<StreamSettings> {

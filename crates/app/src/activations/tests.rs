@@ -12,8 +12,8 @@ use super::*;
 use crate::{
     Patch,
     fixtures::{
-        Kept, NOW, PLANTED, activation, call, code, connector, empty, id, keep, keep_refusing,
-        lower_workspace, myself, object, own_workspace, sources, world,
+        Kept, MockRuns, NOW, PLANTED, activation, call, code, connector, empty, id, keep,
+        keep_refusing, lower_workspace, myself, object, own_workspace, sources, world,
     },
 };
 
@@ -35,6 +35,7 @@ fn stage_over(connector: Connector, kept: Kept<WorkspaceConnector>) -> Stage {
         keep(vec![connector]).store,
         empty(),
         Arc::clone(&tests.store) as _,
+        Arc::new(MockRuns::new()),
         sources(),
         world(),
     );
@@ -213,7 +214,6 @@ async fn good_settings_mend_what_was_broken() {
 }
 
 #[tokio::test]
-#[tokio::test]
 async fn other_streams_mend_what_was_broken_but_no_grant() {
     let lag = serde_json::from_value::<StreamSettings>(json!({ "lag": 5 })).unwrap();
     let same = ActivationPatch::default;
@@ -237,6 +237,7 @@ async fn other_streams_mend_what_was_broken_but_no_grant() {
     }
 }
 
+#[tokio::test]
 async fn every_other_field_can_be_changed_and_emptied() {
     let stored = activation(|it| it.description = Some("old".to_owned()));
     let patch = ActivationPatch {

@@ -6,7 +6,7 @@ use linkspan_domain::{
     ports::{Change, Demand, MarkMoved, StoreError},
 };
 use linkspan_sdk::HeldRun;
-use linkspan_testkit::fixtures::{Specimen, receipt};
+use linkspan_testkit::fixtures::{Specimen, receipt, receipts};
 use time::Duration;
 
 use crate::{
@@ -367,15 +367,30 @@ async fn a_mark_is_moved_unless_a_run_can_be_in_the_way(url: &str) {
         ..state.clone()
     };
     let shift = async |number| bench.syncs.move_mark(&moved, &receipt(number, None)).await;
+    // And what it is a mark of.
+    let rename = async |number| {
+        let renamed = WorkspaceConnector {
+            streams: vec![StreamSettings {
+                cursor_column: Some("at".to_owned()),
+                ..StreamSettings::default()
+            }],
+            ..bench.stored().await
+        };
+        let receipts = [receipt(number, None), receipt(number + 100, None)];
+        bench.syncs.change_cursors(&renamed, &receipts).await
+    };
 
     let held = bench.begin(SyncMode::Full).await;
     assert_eq!(shift(951).await.unwrap(), MarkMoved::Busy);
+    assert_eq!(rename(957).await.unwrap(), MarkMoved::Busy);
     bench.end(held, RunEnd::Clean).await.unwrap();
 
     let schedules = bench.db.schedules();
     let running = crate::schedules::schedule(&bench, Some(Bench::at(500)));
     schedules.put(&running, &receipt(952, None)).await.unwrap();
     assert_eq!(shift(953).await.unwrap(), MarkMoved::Scheduled);
+    assert_eq!(rename(958).await.unwrap(), MarkMoved::Scheduled);
+    assert_eq!(bench.stored().await.streams, bench.activation.streams);
     assert_eq!(bench.syncs.stream(bench.activation.id, &state.stream).await.unwrap(), Some(state));
 
     let paused = linkspan_domain::Schedule { next_run_at: None, ..running };
@@ -383,6 +398,16 @@ async fn a_mark_is_moved_unless_a_run_can_be_in_the_way(url: &str) {
     assert_eq!(shift(955).await.unwrap(), MarkMoved::Moved);
     let kept = bench.syncs.stream(bench.activation.id, &moved.stream).await.unwrap();
     assert_eq!(kept, Some(moved.clone()));
+    let before = bench.stored().await.revision;
+    assert_eq!(rename(959).await.unwrap(), MarkMoved::Moved);
+    let renamed = bench.stored().await;
+    assert_eq!(renamed.streams[0].cursor_column.as_deref(), Some("at"));
+    assert_eq!(renamed.revision, before.next());
+    let audit = bench.db.audit_events();
+    for kept in [959, 1_059] {
+        let event = audit.find(&receipts(), receipt(kept, None).audit.id).await;
+        assert!(event.unwrap().is_some(), "{kept}");
+    }
 
     let absent = StreamState { stream: "absent".parse().unwrap(), ..moved };
     let nothing = bench.syncs.move_mark(&absent, &receipt(956, None)).await;
