@@ -57,6 +57,7 @@ pub use mappings::{
     DryRun, DryRunOf, DryRunRow, DryRunRows, MappingError, MappingPatch, MappingStores, Mappings,
     NewMapping, SuggestMappings, Suggested, SuggestedField, SuggestedMapping,
 };
+pub use near::near;
 pub use patch::Patch;
 pub use people::{NewPerson, People, PersonPatch};
 pub use providers::{

@@ -113,6 +113,11 @@ fn an_activation_is_changed_in_what_flags_name_and_nothing_else() {
     assert!(nothing.stderr.contains("--set"), "{}", nothing.stderr);
     let unknown = program.run(&["activations", "set", "orders", "--set", "colour=red"]);
     assert_eq!(unknown.code, 2);
+    let unknown = program.run(&["activations", "set", "orders", "--unset", "frob"]);
+    assert_eq!(unknown.code, 2);
+    let says = "there is no setting `frob`; there are `";
+    assert!(unknown.stderr.contains(says), "{}", unknown.stderr);
+
     assert!(unknown.stderr.contains("colour"), "{}", unknown.stderr);
 }
 
