@@ -50,7 +50,7 @@ pub use data::{Choice, Data, DataError, Find};
 pub use diagnostics::Diagnostics;
 pub use entities::{Entities, FindEntities, FollowEntities};
 pub use files::{Files, FilesError};
-pub use filter_plans::{FilterPart, FilterPlan, FilterPlans};
+pub use filter_plans::{FilterPart, FilterPlace, FilterPlan, FilterPlans};
 pub use filters::{FilterPatch, Filters, NewFilter};
 pub use idempotency::{Begun, Idempotency, IdempotencyError};
 pub use mappings::{
