@@ -55,7 +55,9 @@ fn of_exchange(error: &OutboundError, what: &str) -> Failure {
         OutboundError::Refused { .. } | OutboundError::TooManyRedirects { .. } => {
             Failure::Refused(error.to_string())
         }
-        OutboundError::TooLarge { limit } => Failure::TooLarge { limit: *limit },
+        OutboundError::TooLarge { limit } => {
+            Failure::TooLarge { what: what.to_owned(), limit: *limit }
+        }
         OutboundError::Unreachable { host, .. }
         | OutboundError::TimedOut { host, .. }
         | OutboundError::Broken { host, .. } => {
