@@ -18,6 +18,7 @@ mod m0013_loads;
 mod m0016_entities;
 mod m0018_first_load;
 mod m0019_forgetting;
+mod m0024_on_collapse;
 mod migrator;
 
 pub use migrator::Migrator;

@@ -270,9 +270,7 @@ impl<W: Written> Input for Changed<W> {
 
     fn read(body: &[u8], path: Option<&str>) -> Result<Self, Failure> {
         let written = unwrap(body, |id| match (id, path) {
-            (None, _) => {
-                Err(Failure::new(Code::RequestMalformed, "missing field `id`").at("/data"))
-            }
+            (None, _) => Err(Failure::new(Code::RequestMalformed, "is required").at("/data/id")),
             (Some(id), Some(path)) if !path.eq_ignore_ascii_case(&id) => {
                 let detail = "the identifier has to be the one in the path";
                 Err(Failure::new(Code::TypeMismatch, detail).at("/data/id"))

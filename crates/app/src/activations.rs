@@ -1,6 +1,7 @@
 //! Activations: connectors at work in a workspace.
 
 mod configuring;
+mod cursors;
 mod error;
 mod input;
 mod selecting;
@@ -12,7 +13,7 @@ use linkspan_domain::{
     Act, Actor, Availability, Call, Caller, ConnectionTest, Connector, ConnectorId, Event,
     Permission, Person, PersonId, Readiness, Revision, SplitConfig, Status, WorkspaceConnector,
     WorkspaceConnectorId,
-    ports::{Store, World},
+    ports::{Store, SyncStore, World},
 };
 
 use linkspan_sdk::Discovered;
@@ -20,7 +21,7 @@ use linkspan_sdk::Discovered;
 pub use error::ActivationError;
 pub use input::{ActivationPatch, Draft, DraftOf, NewActivation, Switch};
 
-use self::configuring::{accept_streams, readiness};
+use self::configuring::{accept_streams, adjust, readiness};
 pub(crate) use self::selecting::require_stream;
 use crate::{
     RecordError, Records, Sources, Writable,
@@ -35,6 +36,7 @@ pub struct Activations {
     connectors: Records<Connector>,
     people: Records<Person>,
     tests: Records<ConnectionTest>,
+    syncs: Arc<dyn SyncStore>,
     sources: Arc<Sources>,
     world: Arc<dyn World>,
 }
@@ -46,6 +48,7 @@ impl Activations {
         connectors: Arc<dyn Store<Connector>>,
         people: Arc<dyn Store<Person>>,
         tests: Arc<dyn Store<ConnectionTest>>,
+        syncs: Arc<dyn SyncStore>,
         sources: Arc<Sources>,
         world: Arc<dyn World>,
     ) -> Self {
@@ -54,6 +57,7 @@ impl Activations {
             connectors: Records::new(connectors, Arc::clone(&world)),
             people: Records::new(people, Arc::clone(&world)),
             tests: Records::new(tests, Arc::clone(&world)),
+            syncs,
             sources,
             world,
         }
@@ -178,11 +182,12 @@ impl Activations {
         if let Some(config) = config {
             self.configure(call, &mut it, config, &mut changes).await?;
         }
+        adjust(&mut it, &mut changes)?;
         self.require_streams(call, &it, &before).await?;
         if let Some(switch) = switch {
             self.switch(call, &mut it, switch, &mut changes).await?;
         }
-        Ok(self.records.save(call, it, &changes).await?)
+        self.keep(call, it, &before, &changes).await
     }
 
     /// Disconnects an activation: it is switched off and hidden, until it is restored or purged.

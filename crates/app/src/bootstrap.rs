@@ -93,7 +93,7 @@ mod tests {
     use super::*;
     use crate::{
         Pace,
-        fixtures::{PLANTED, call, code, connector, empty, id, keep, sources, world},
+        fixtures::{MockRuns, PLANTED, call, code, connector, empty, id, keep, sources, world},
     };
 
     async fn create(
@@ -116,6 +116,7 @@ mod tests {
             keep(vec![connector(|_| {})]).store,
             empty::<Person>(),
             empty::<ConnectionTest>(),
+            Arc::new(MockRuns::new()),
             sources(),
             world(),
         );

@@ -246,6 +246,7 @@ mockall::mock! {
         async fn stream(&self, activation: WorkspaceConnectorId, stream: &StreamName) -> Result<Option<StreamState>, StoreError>;
         async fn streams(&self, activation: WorkspaceConnectorId) -> Result<Vec<StreamState>, StoreError>;
         async fn move_mark(&self, state: &StreamState, receipt: &Receipt) -> Result<MarkMoved, StoreError>;
+        async fn change_cursors(&self, activation: &WorkspaceConnector, receipts: &[Receipt]) -> Result<MarkMoved, StoreError>;
     }
 }
 

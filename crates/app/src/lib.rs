@@ -50,13 +50,14 @@ pub use data::{Choice, Data, DataError, Find};
 pub use diagnostics::Diagnostics;
 pub use entities::{Entities, FindEntities, FollowEntities};
 pub use files::{Files, FilesError};
-pub use filter_plans::{FilterPart, FilterPlan, FilterPlans};
+pub use filter_plans::{FilterPart, FilterPlace, FilterPlan, FilterPlans};
 pub use filters::{FilterPatch, Filters, NewFilter};
 pub use idempotency::{Begun, Idempotency, IdempotencyError};
 pub use mappings::{
     DryRun, DryRunOf, DryRunRow, DryRunRows, MappingError, MappingPatch, MappingStores, Mappings,
     NewMapping, SuggestMappings, Suggested, SuggestedField, SuggestedMapping,
 };
+pub use near::near;
 pub use patch::Patch;
 pub use people::{NewPerson, People, PersonPatch};
 pub use providers::{
@@ -69,7 +70,7 @@ pub use schedules::{Pace, ScheduleError, Schedules, SetSchedule};
 pub use seeding::{SeedError, SeedOutcome, Seeding};
 pub use settings::{ActivationSettings, SettingsError};
 pub use sources::Sources;
-pub use streams::{StreamError, Streams};
+pub use streams::{NotAtRest, StreamError, Streams};
 pub use suitability::Unsuitable;
 pub use sync_targets::{NewSyncTarget, SyncTargets};
 pub use syncs::{StartSync, SyncError, Syncs};

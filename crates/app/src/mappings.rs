@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use linkspan_domain::{
     Act, Call, Caller, Connector, ConnectorMapping, ConnectorMappingId, MappingOrigin,
-    MappingStatus, MappingVersion, Revision, StreamName, TargetModel, UnmappedRecord,
+    MappingStatus, MappingVersion, OnCollapse, Revision, StreamName, TargetModel, UnmappedRecord,
     WorkspaceConnector, WorkspaceConnectorId,
     ports::{Store, World},
 };
@@ -62,6 +62,7 @@ pub struct NewMapping {
     pub target_model: TargetModel,
     pub expression: String,
     pub status: MappingStatus,
+    pub on_collapse: OnCollapse,
 }
 
 /// What changes about a mapping.
@@ -71,6 +72,7 @@ pub struct MappingPatch {
     pub expression: Option<String>,
     pub status: Option<MappingStatus>,
     pub needs_regeneration: Option<bool>,
+    pub on_collapse: Option<OnCollapse>,
 }
 
 impl Mappings {
@@ -108,7 +110,14 @@ impl Mappings {
         new: NewMapping,
     ) -> Result<ConnectorMapping, MappingError> {
         call.caller.require(ConnectorMapping::WRITE)?;
-        let NewMapping { workspace_connector_id, stream, target_model, expression, status } = new;
+        let NewMapping {
+            workspace_connector_id,
+            stream,
+            target_model,
+            expression,
+            status,
+            on_collapse,
+        } = new;
         let activation = self.activation(call, workspace_connector_id).await?;
         let now = self.world.now();
         let mapping = ConnectorMapping {
@@ -124,6 +133,7 @@ impl Mappings {
             confidence: None,
             status,
             needs_regeneration: false,
+            on_collapse,
             last_persist_count: 0,
             created_at: now,
             updated_at: now,
@@ -144,7 +154,7 @@ impl Mappings {
         expected: Option<Revision>,
         patch: MappingPatch,
     ) -> Result<ConnectorMapping, MappingError> {
-        let MappingPatch { expression, status, needs_regeneration } = patch;
+        let MappingPatch { expression, status, needs_regeneration, on_collapse } = patch;
         let mut mapping = self.records.live(call, id, expected).await?;
         let mut changes = Changes::default();
         if let Some(expression) = expression.filter(|it| *it != mapping.expression) {
@@ -156,6 +166,7 @@ impl Mappings {
         }
         changes.set("status", &mut mapping.status, status);
         changes.set("needs_regeneration", &mut mapping.needs_regeneration, needs_regeneration);
+        changes.set("on_collapse", &mut mapping.on_collapse, on_collapse);
         Ok(self.records.save(call, mapping, &changes).await?)
     }
 

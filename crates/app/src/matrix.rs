@@ -284,7 +284,9 @@ async fn organization(call: &Call) -> Tried {
 
 async fn activations(call: &Call) -> Tried {
     let clock: Arc<dyn World> = world();
-    let it = Activations::new(empty(), empty(), empty(), empty(), sources(), Arc::clone(&clock));
+    let idle = Arc::new(MockRuns::new());
+    let it =
+        Activations::new(empty(), empty(), empty(), empty(), idle, sources(), Arc::clone(&clock));
     let mut runs = MockRuns::new();
     runs.expect_list().returning(|_, _| Ok(page(Vec::new())));
     runs.expect_find().returning(|_, _| Ok(Some(crate::connections::tests::run())));

@@ -4,7 +4,7 @@
 const TOLD: usize = 10;
 
 /// Says which names there are. Of many, those that are spelled most like `wanted`.
-pub(crate) fn near<'n>(wanted: &str, known: impl IntoIterator<Item = &'n str>) -> String {
+pub fn near<'n>(wanted: &str, known: impl IntoIterator<Item = &'n str>) -> String {
     let mut known: Vec<&str> = known.into_iter().collect();
     if known.is_empty() {
         return "there is none".to_owned();

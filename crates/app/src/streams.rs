@@ -47,14 +47,9 @@ pub enum StreamError {
     /// The value is none of the column.
     #[error("{0}")]
     InvalidCursor(InvalidCursor),
-    /// A run is active.
-    #[error("a sync of workspace connector {0} is in progress; wait until it ends, or stop it")]
-    InProgress(WorkspaceConnectorId),
-    /// The schedule goes on.
-    #[error(
-        "the schedule of workspace connector {0} is running; pause it first, so that no run begins meanwhile"
-    )]
-    Scheduled(WorkspaceConnectorId),
+    /// A run can be in the way.
+    #[error(transparent)]
+    NotAtRest(#[from] NotAtRest),
     /// The store failed.
     #[error("could not read or move the marks of workspace connector {id}")]
     Store {
@@ -63,6 +58,38 @@ pub enum StreamError {
         /// What went wrong.
         source: StoreError,
     },
+}
+
+/// Why the marks of an activation stay as they are, and what they are of: a run can be in the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAtRest {
+    /// One is active.
+    #[error("a sync of workspace connector {0} is in progress; wait until it ends, or stop it")]
+    InProgress(WorkspaceConnectorId),
+    /// One may begin at any time.
+    #[error(
+        "the schedule of workspace connector {0} is running; pause it first, so that no run begins meanwhile"
+    )]
+    Scheduled(WorkspaceConnectorId),
+}
+
+impl NotAtRest {
+    /// What `moved` means for the activation `id`.
+    pub(crate) const fn unless(moved: MarkMoved, id: WorkspaceConnectorId) -> Result<(), Self> {
+        match moved {
+            MarkMoved::Moved => Ok(()),
+            MarkMoved::Busy => Err(Self::InProgress(id)),
+            MarkMoved::Scheduled => Err(Self::Scheduled(id)),
+        }
+    }
+
+    /// What machines call it.
+    pub(crate) const fn code(self) -> Code {
+        match self {
+            Self::InProgress(_) => Code::SyncAlreadyInProgress,
+            Self::Scheduled(_) => Code::ScheduleRunning,
+        }
+    }
 }
 
 impl Problem for StreamError {
@@ -74,8 +101,7 @@ impl Problem for StreamError {
             Self::NotFound(_) => Code::StreamNotFound,
             Self::CursorRequired(_) => Code::CursorRequired,
             Self::InvalidCursor(_) => Code::Invalid,
-            Self::InProgress(_) => Code::SyncAlreadyInProgress,
-            Self::Scheduled(_) => Code::ScheduleRunning,
+            Self::NotAtRest(it) => it.code(),
             Self::Store { source, .. } => store_code(source),
         }
     }
@@ -88,8 +114,7 @@ impl Problem for StreamError {
             | Self::Source(_)
             | Self::NotFound(_)
             | Self::CursorRequired(_)
-            | Self::InProgress(_)
-            | Self::Scheduled(_)
+            | Self::NotAtRest(_)
             | Self::Store { .. } => None,
         }
     }
@@ -147,9 +172,10 @@ impl Streams {
         let act = Act { action: "stream.cursor_set", details };
         let receipt = self.activations.receipt(call, act, &activation);
         match self.store.move_mark(&state, &receipt).await {
-            Ok(MarkMoved::Moved) => Ok(state),
-            Ok(MarkMoved::Busy) => Err(StreamError::InProgress(id)),
-            Ok(MarkMoved::Scheduled) => Err(StreamError::Scheduled(id)),
+            Ok(moved) => {
+                NotAtRest::unless(moved, id)?;
+                Ok(state)
+            }
             Err(StoreError::Stale) => Err(StreamError::NotFound(stream.clone())),
             Err(StoreError::ClaimLost) => Err(RecordError::ClaimLost.into()),
             Err(source) => Err(failed(source)),

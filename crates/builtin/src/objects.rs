@@ -271,7 +271,8 @@ impl Table {
                 continue;
             }
             if object.bytes > self.max_object_bytes {
-                return Err(Failure::TooLarge { limit: self.max_object_bytes });
+                let what = format!("the object `{}`", object.key);
+                return Err(Failure::TooLarge { what, limit: self.max_object_bytes });
             }
             if objects.len() == OBJECTS {
                 return Err(Failure::Refused(format!(

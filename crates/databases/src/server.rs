@@ -207,6 +207,17 @@ impl<M: Make> Connection<M> {
         Ok(Self { host: host.to_owned(), ..self })
     }
 
+    /// The same failure, which names the database that is not there.
+    fn named(&self, failure: Failure) -> Failure {
+        let Self { database, host, .. } = self;
+        match failure {
+            Failure::NotFound(_) => {
+                Failure::NotFound(format!("the database `{database}` of {host}"))
+            }
+            other => other,
+        }
+    }
+
     /// What tells it from other databases, whoever logs in.
     pub(crate) fn place(&self) -> Value {
         json!({ "host": host_of(&self.host), "port": self.port, "database": self.database })
@@ -267,7 +278,7 @@ where
         let first = tokio::time::timeout(CONNECT, options.connect()).await;
         let first = first
             .map_err(|error| Failure::unavailable(&connection.host, error))?
-            .map_err(|error| said(&connection.host, error))?;
+            .map_err(|error| connection.named(said(&connection.host, error)))?;
         // It has done what it was for; how it ends changes nothing.
         let _ = first.close().await;
         Ok(PoolOptions::new()

@@ -64,11 +64,19 @@ impl<W> Table<W> {
         format!("{}.{}", self.schema, self.name)
     }
 
-    /// Why it is not read: a refusal comes with the name of the stream.
+    /// Why it is not read: what is said of it comes with the name of the stream.
     pub(crate) fn unread(&self, failure: Failure) -> Failure {
+        let stream = self.stream();
         match failure {
             Failure::Refused(why) => {
-                Failure::Refused(format!("the stream `{}` cannot be read: {why}", self.stream()))
+                Failure::Refused(format!("the stream `{stream}` cannot be read: {why}"))
+            }
+            Failure::NotFound(what) => {
+                Failure::NotFound(format!("{what} of the stream `{stream}`"))
+            }
+            Failure::Malformed { what, line, reason } => {
+                let what = format!("{what} of the stream `{stream}`");
+                Failure::Malformed { what, line, reason }
             }
             other => other,
         }

@@ -119,6 +119,23 @@ impl Condition {
         fields
     }
 
+    /// The tests of single fields that it is made of, each once, in the order of their appearance.
+    pub fn tests(&self) -> Vec<&Self> {
+        match self {
+            Self::And(parts) | Self::Or(parts) => {
+                let mut tests = Vec::new();
+                for test in parts.iter().flat_map(Self::tests) {
+                    if !tests.contains(&test) {
+                        tests.push(test);
+                    }
+                }
+                tests
+            }
+            Self::Not(part) => part.tests(),
+            Self::Field(..) => vec![self],
+        }
+    }
+
     /// What must hold all together: the parts of the outermost `_and`, and of those within it.
     pub fn conjuncts(self) -> Vec<Self> {
         match self {

@@ -39,6 +39,8 @@ pub struct ConnectorMapping {
     pub status: MappingStatus,
     /// Whether the stream changed in a way that the expression may not fit any more.
     pub needs_regeneration: bool,
+    /// What happens when a wording persists far fewer records than the one before.
+    pub on_collapse: OnCollapse,
     /// How many entities the last run with this wording wrote.
     pub last_persist_count: u64,
     /// When it was made.
@@ -103,6 +105,35 @@ pub enum MappingStatus {
     Active,
     /// A person should look at it first.
     Proposed,
+}
+
+/// What happens when a wording [collapses](MappingVersion::has_collapsed_since).
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::EnumIter,
+    strum::VariantNames,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum OnCollapse {
+    /// The wording before comes back.
+    #[default]
+    Revert,
+    /// It stays: it is meant to leave records out.
+    Keep,
 }
 
 /// How sure a proposal is: from 0 to 1, in thousandths, which is all that such a figure can mean.
@@ -239,6 +270,7 @@ impl Resource for ConnectorMapping {
         Attribute::one_of("origin", MappingOrigin::VARIANTS),
         Attribute::one_of("status", MappingStatus::VARIANTS),
         Attribute::boolean("needs_regeneration"),
+        Attribute::one_of("on_collapse", OnCollapse::VARIANTS),
         Attribute::date("created_at"),
         Attribute::date("updated_at"),
         Attribute::date("deleted_at"),

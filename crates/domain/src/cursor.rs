@@ -10,6 +10,8 @@ use time::{
     macros::{datetime, format_description},
 };
 
+use crate::FieldKind;
+
 /// What a cursor column holds, and so how its values compare.
 #[derive(
     Clone,
@@ -74,6 +76,17 @@ pub enum InvalidCursor {
         "the cursor is not a point in time; give one such as 2026-01-31T12:00:00Z, or choose another cursor type"
     )]
     NotTimestamp,
+}
+
+impl CursorType {
+    /// Whether a column of that kind may hold such values. A decimal may be a whole number that no 64 bits hold.
+    pub const fn may_be(self, kind: FieldKind) -> bool {
+        match self {
+            Self::Int => matches!(kind, FieldKind::Integer | FieldKind::Decimal),
+            Self::Timestamp => matches!(kind, FieldKind::Timestamp | FieldKind::Date),
+            Self::Text => matches!(kind, FieldKind::Text | FieldKind::Uuid),
+        }
+    }
 }
 
 impl Cursor {
@@ -186,7 +199,7 @@ mod tests {
     use proptest::prelude::{any, prop_assert_eq, proptest};
     use time::macros::datetime;
 
-    use super::{Cursor, CursorType, InvalidCursor};
+    use super::{Cursor, CursorType, FieldKind, InvalidCursor};
 
     fn at(text: &str) -> Result<Cursor, InvalidCursor> {
         Cursor::parse(CursorType::Timestamp, text)
@@ -214,6 +227,18 @@ mod tests {
         assert_eq!(at("yesterday"), Err(InvalidCursor::NotTimestamp));
         assert_eq!(at("2026-13-01"), Err(InvalidCursor::NotTimestamp));
         assert_eq!(Cursor::parse(CursorType::Int, "1.5"), Err(InvalidCursor::NotInt));
+    }
+
+    #[test]
+    fn a_column_holds_cursors_of_one_type_at_most() {
+        use strum::IntoEnumIterator;
+        let fitting = |kind| CursorType::iter().find(|it| it.may_be(kind));
+        assert_eq!(fitting(FieldKind::Date), Some(CursorType::Timestamp));
+        assert_eq!(fitting(FieldKind::Uuid), Some(CursorType::Text));
+        assert_eq!(fitting(FieldKind::Boolean), None);
+        for kind in FieldKind::iter() {
+            assert!(CursorType::iter().filter(|it| it.may_be(kind)).count() <= 1, "{kind}");
+        }
     }
 
     #[test]

@@ -56,7 +56,7 @@ pub use connector::{
 pub use connector_filter::{ConnectorFilter, FilterScope};
 pub use connector_mapping::{
     Confidence, ConnectorMapping, MappingCounts, MappingOrigin, MappingStatus, MappingVersion,
-    UnmappedRecord,
+    OnCollapse, UnmappedRecord,
 };
 pub use connector_type::{
     Capability, Category, CommandManifest, ConnectorTypeKey, ConnectorTypeManifest, Deprecation,

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use linkspan_domain::{DiagnosticReason, EntityCounts, MappingVersion, StreamName, SyncLog};
+use linkspan_domain::{
+    DiagnosticReason, EntityCounts, MappingVersion, OnCollapse, StreamName, SyncLog,
+};
 use linkspan_sdk::{
     ActiveMapping, ChangeKind, ChangesQuery, HeldRun, Kept, MappedOutcome, MappedPage,
     MappedRecord, Position, RecordChange, Reversal,
@@ -167,8 +169,12 @@ impl Mapper<'_> {
         Ok(Ok(records.collect()))
     }
 
-    /// Goes back to the wording before, if the present one does so much worse.
+    /// Goes back to the wording before, if the present one does so much worse and is not meant to.
     async fn weigh(&self, mapping: &ActiveMapping, notes: &mut Notes) -> Result<Came, Halt> {
+        match mapping.on_collapse {
+            OnCollapse::Revert => {}
+            OnCollapse::Keep => return Ok(Came::ToTheEnd),
+        }
         let versions = self.engine.entities.versions(mapping.id).await;
         let versions = versions.map_err(SyncError::Store)?;
         let Some(before) = collapsed(&versions, mapping.version) else {
@@ -184,7 +190,7 @@ impl Mapper<'_> {
         self.engine.entities.revert(&reversal).await.map_err(SyncError::Store)?;
         let what = format!(
             "version {} makes entities of so much fewer records than version {} did, that the wording of version {} \
-             is back",
+             is back; if that is meant, save the wording again with `on_collapse` set to `keep`",
             mapping.version, before.version, before.version
         );
         notes.add(DiagnosticReason::RegressionRevert, &said(mapping, &what), 0);

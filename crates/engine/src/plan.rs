@@ -6,7 +6,7 @@ use linkspan_domain::{
 };
 use linkspan_sdk::{BatchLimits, CursorSpec, Failure, ReadMode, ReadRequest};
 
-use crate::{SyncError, prepare::StreamFilter, shape::Shape};
+use crate::{SyncError, notes::Notes, prepare::StreamFilter, shape::Shape};
 
 /// One stream that a run is going to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,6 +146,25 @@ const fn likely_type(kind: FieldKind) -> CursorType {
 }
 
 impl StreamPlan {
+    /// The plan of a full load of the stream of `spec`, of which `filter` holds what it has to, given what is remembered of it.
+    pub fn full(
+        activation: &WorkspaceConnector,
+        spec: &StreamSpec,
+        filter: &Condition,
+        state: Option<&StreamState>,
+    ) -> Result<Self, SyncError> {
+        let plan = stream(activation.stream_settings(&spec.name), SyncMode::Full, spec)?;
+        let mut plan = plan.filtered_by(filter)?;
+        plan.prepare(state, &mut Notes::default())?;
+        Ok(plan)
+    }
+
+    /// Whether the source may take over parts of the filter in a full load. Not where it may have several records with one
+    /// key, all of which have to arrive to tell the last, nor where values are made to fit before they are compared.
+    pub const fn leaves_filtering(&self) -> bool {
+        !self.has_own_key && self.shape.is_none()
+    }
+
     /// What to load.
     pub(crate) const fn mode(&self) -> SyncMode {
         if self.cursor.is_some() { SyncMode::Incremental } else { SyncMode::Full }

@@ -17,7 +17,9 @@ use crate::{
 pub struct StreamFilter {
     /// What must hold of each record, all of it.
     pub parts: Vec<Condition>,
-    /// Fields that the other parts name, and the stream does not have.
+    /// The other parts, which do not concern the stream.
+    pub others: Vec<Condition>,
+    /// Fields that those name, and the stream does not have.
     pub missing: Vec<String>,
 }
 
@@ -28,7 +30,10 @@ impl StreamFilter {
         for part in filter.clone().conjuncts() {
             match part.bind(fields) {
                 Ok(part) => its.parts.push(part),
-                Err(ConditionMismatch::UnknownField { field, .. }) => its.missing.push(field),
+                Err(ConditionMismatch::UnknownField { field, .. }) => {
+                    its.others.push(part);
+                    its.missing.push(field);
+                }
                 Err(mismatch) => return Err(mismatch),
             }
         }
@@ -176,10 +181,15 @@ impl StreamPlan {
         self
     }
 
-    /// What the stream is filtered by from now on.
-    pub(crate) fn with_filter(mut self, filter: StreamFilter) -> Self {
-        self.memory.filter = filter.whole();
-        self.filter = filter;
-        self
+    /// Filtered by what of a connector's filter concerns the stream.
+    pub(crate) fn filtered_by(mut self, filter: &Condition) -> Result<Self, SyncError> {
+        match StreamFilter::of(filter, &self.memory.fields) {
+            Ok(its) => {
+                self.memory.filter = its.whole();
+                self.filter = its;
+                Ok(self)
+            }
+            Err(source) => Err(SyncError::FilterUnfit { stream: Some(self.name), source }),
+        }
     }
 }

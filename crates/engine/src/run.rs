@@ -11,8 +11,8 @@ use std::{
 
 use futures_util::{StreamExt, stream};
 use linkspan_domain::{
-    Condition, DiagnosticReason, Direction, Place, RunCounts, SchemaChange, Status, StreamName,
-    StreamSpec, StreamState, SyncLog, ports::StoreError,
+    DiagnosticReason, Direction, Place, RunCounts, SchemaChange, Status, StreamName, StreamSpec,
+    StreamState, SyncLog, ports::StoreError,
 };
 use linkspan_sdk::{Discovered, Failure, HeldRun, LeftOut, Omission};
 use tokio::{
@@ -24,8 +24,8 @@ use tokio_util::sync::CancellationToken;
 
 use self::load::StreamLoad;
 use crate::{
-    Connection, Engine, Planned, RunEvent, StreamFilter, StreamPlan, SyncError, mapper::Mapper,
-    notes::Notes, pipeline::silent, plan, prepare::concerns_some,
+    Connection, Engine, Planned, RunEvent, StreamPlan, SyncError, mapper::Mapper, notes::Notes,
+    pipeline::silent, plan, prepare::concerns_some,
 };
 
 /// What ends a run before its time.
@@ -193,7 +193,11 @@ impl<'a> Run<'a> {
         let mut notes = Notes::default();
         let state = states.iter().find(|it| it.stream == stream);
         let prepared = plan.and_then(|plan| {
-            let mut plan = filtered(plan, connection.filter.as_ref())?.at(place.clone());
+            let plan = match &connection.filter {
+                Some(filter) => plan.filtered_by(filter)?,
+                None => plan,
+            };
+            let mut plan = plan.at(place.clone());
             plan.prepare(state, &mut notes)?;
             Ok(plan)
         });
@@ -356,14 +360,6 @@ impl<'a> Run<'a> {
 fn too_many(stream: &StreamName, counts: &RunCounts) -> SyncError {
     let RunCounts { read, quarantined, .. } = *counts;
     SyncError::TooManyQuarantined { stream: stream.clone(), read, quarantined }
-}
-
-fn filtered(plan: StreamPlan, filter: Option<&Condition>) -> Result<StreamPlan, SyncError> {
-    let Some(filter) = filter else { return Ok(plan) };
-    match StreamFilter::of(filter, &plan.memory.fields) {
-        Ok(its) => Ok(plan.with_filter(its)),
-        Err(source) => Err(SyncError::FilterUnfit { stream: Some(plan.name), source }),
-    }
 }
 
 /// How often to try again, and when.

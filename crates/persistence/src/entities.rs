@@ -154,7 +154,7 @@ impl EntityStore for SqlEntities {
 /// The mappings of a stream that runs use: activation, stream.
 const ACTIVE: &str = "\
     SELECT m.connector_mapping_id, m.version, CAST(m.target_model AS text) AS target_model, \
-        m.expression, v.position_generation, v.position_key \
+        m.expression, m.on_collapse, v.position_generation, v.position_key \
     FROM connector_mappings m \
     JOIN workspace_connectors w ON w.pk = m.workspace_connector_pk \
     JOIN connector_mapping_versions v ON v.connector_mapping_pk = m.pk AND v.version = m.version \
@@ -302,6 +302,7 @@ async fn count(
 fn active(row: &QueryResult) -> Result<ActiveMapping, StoreError> {
     let target_model: String = row.try_get("", "target_model").map_err(store_error)?;
     let version: i32 = row.try_get("", "version").map_err(store_error)?;
+    let on_collapse: String = row.try_get("", "on_collapse").map_err(store_error)?;
     Ok(ActiveMapping {
         id: ConnectorMappingId::from_uuid(
             row.try_get("", "connector_mapping_id").map_err(store_error)?,
@@ -309,6 +310,7 @@ fn active(row: &QueryResult) -> Result<ActiveMapping, StoreError> {
         version: version.unsigned_abs(),
         target_model: target_model.parse().map_err(corrupt)?,
         expression: row.try_get("", "expression").map_err(store_error)?,
+        on_collapse: on_collapse.parse().map_err(corrupt)?,
         position: position(row)?,
     })
 }

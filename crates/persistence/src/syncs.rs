@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use linkspan_domain::{
     Event, Failures, Fence, Health, Receipt, RunOutcome, RunStatus, Status, StreamName,
-    StreamState, SyncLog, SyncLogId, WorkspaceConnectorId,
+    StreamState, SyncLog, SyncLogId, WorkspaceConnector, WorkspaceConnectorId,
     ports::{Demand, MarkMoved, StoreError, SyncStore},
 };
 use sea_orm::{
@@ -21,7 +21,7 @@ use crate::{
     number::unsigned,
     receipt,
     session::Session,
-    store::{SqlStore, insert, select, stale_unless},
+    store::{SqlStore, insert, select, stale_unless, update},
     table::{sync_log, workspace_connector},
 };
 
@@ -208,13 +208,9 @@ impl SyncStore for SqlStore<SyncLog> {
         receipt: &Receipt,
     ) -> Result<MarkMoved, StoreError> {
         let session = self.db().write().await?;
-        // Whoever starts a run locks it, too.
         let pk = activation(&session, state.workspace_connector_id).await?.pk;
-        if session.row(ACTIVE, vec![pk.into()]).await?.is_some() {
-            return Ok(MarkMoved::Busy);
-        }
-        if session.row(SCHEDULED, vec![pk.into()]).await?.is_some() {
-            return Ok(MarkMoved::Scheduled);
+        if let Some(hindered) = hindrance(&session, pk).await? {
+            return Ok(hindered);
         }
         let values = vec![
             pk.into(),
@@ -227,6 +223,33 @@ impl SyncStore for SqlStore<SyncLog> {
         session.commit().await?;
         Ok(MarkMoved::Moved)
     }
+
+    async fn change_cursors(
+        &self,
+        changed: &WorkspaceConnector,
+        receipts: &[Receipt],
+    ) -> Result<MarkMoved, StoreError> {
+        let session = self.db().write().await?;
+        let pk = activation(&session, changed.id).await?.pk;
+        if let Some(hindered) = hindrance(&session, pk).await? {
+            return Ok(hindered);
+        }
+        for it in receipts {
+            receipt::keep(&session, it).await?;
+        }
+        update(&session, changed).await?;
+        session.commit().await?;
+        Ok(MarkMoved::Moved)
+    }
+}
+
+/// What stands in the way of moving marks of an activation, which is locked: whoever starts a run locks it, too.
+async fn hindrance(session: &Session, pk: i64) -> Result<Option<MarkMoved>, StoreError> {
+    if session.row(ACTIVE, vec![pk.into()]).await?.is_some() {
+        return Ok(Some(MarkMoved::Busy));
+    }
+    let scheduled = session.row(SCHEDULED, vec![pk.into()]).await?;
+    Ok(scheduled.map(|_| MarkMoved::Scheduled))
 }
 
 /// The oldest run that waits, or whose worker is silent: worker, until, now as instant and in microseconds, and maybe

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use linkspan_domain::{
-    ConnectorMappingId, EntityCounts, EntityId, EntitySource, MappingVersion, StreamName,
-    TargetModel, UnmappedRecord, Visible, WorkspaceConnectorId, ports::StoreError,
+    ConnectorMappingId, EntityCounts, EntityId, EntitySource, MappingVersion, OnCollapse,
+    StreamName, TargetModel, UnmappedRecord, Visible, WorkspaceConnectorId, ports::StoreError,
 };
 use time::OffsetDateTime;
 
@@ -97,6 +97,8 @@ pub struct ActiveMapping {
     pub target_model: TargetModel,
     /// The JSONata expression.
     pub expression: String,
+    /// What happens when it persists far fewer records than the version before.
+    pub on_collapse: OnCollapse,
     /// Up to where it has read the changes of the stream.
     pub position: Position,
 }

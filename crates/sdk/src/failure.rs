@@ -49,9 +49,11 @@ pub enum Failure {
     },
     /// There is more than the platform takes.
     #[error(
-        "more than the limit of {limit} bytes; split it, or ask an operator to raise the limit"
+        "{what} is larger than the limit of {limit} bytes; split it, or ask an operator to raise the limit"
     )]
     TooLarge {
+        /// What there is too much of: a file, an answer.
+        what: String,
         /// The limit, in bytes.
         limit: u64,
     },
@@ -137,13 +139,13 @@ impl Failure {
             Self::Unavailable { system, source } => {
                 Self::Unavailable { system: mask(system), source }
             }
+            Self::TooLarge { what, limit } => Self::TooLarge { what: mask(what), limit },
             Self::Malformed { what, line, reason } => {
                 Self::Malformed { what: mask(what), line, reason: mask(reason) }
             }
             Self::Unsupported(text) => Self::Unsupported(mask(text)),
             Self::Unauthorized
             | Self::RateLimited { .. }
-            | Self::TooLarge { .. }
             | Self::Cancelled
             | Self::TakenOver
             | Self::Defect { .. } => self,

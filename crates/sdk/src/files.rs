@@ -69,14 +69,15 @@ impl FileAccess {
 
     /// Opens the file at `path`: below one of the folders, or relative to one.
     pub async fn open(&self, path: &str) -> Result<LocalFile, Failure> {
-        let path = resolve(&self.roots, Path::new(path), &READING).await?;
+        let file = format!("the file `{path}`");
+        let path = resolve(&self.roots, path, &READING).await?;
         let unreadable = |error: io::Error| match error.kind() {
-            io::ErrorKind::NotFound => Failure::NotFound("the file".to_owned()),
-            _ => Failure::unavailable("the file", error),
+            io::ErrorKind::NotFound => Failure::NotFound(file.clone()),
+            _ => Failure::unavailable(file.clone(), error),
         };
         // Looked at before it is opened: opening a pipe would wait for a writer.
         if !fs::metadata(&path).await.map_err(unreadable)?.is_file() {
-            return Err(Failure::Refused("the path does not name a plain file".to_owned()));
+            return Err(Failure::Refused(format!("{file} is no plain file")));
         }
         let file = File::open(&path).await.map_err(unreadable)?;
         let bytes = file.metadata().await.map_err(unreadable)?.len();
@@ -85,11 +86,11 @@ impl FileAccess {
 
     /// The folder at `path`, to write to: one of those that may be, or one below.
     pub async fn folder(&self, path: &str) -> Result<PathBuf, Failure> {
-        let path = resolve(&self.targets, Path::new(path), &WRITING).await?;
-        if fs::metadata(&path).await.is_ok_and(|it| it.is_dir()) {
-            Ok(path)
+        let found = resolve(&self.targets, path, &WRITING).await?;
+        if fs::metadata(&found).await.is_ok_and(|it| it.is_dir()) {
+            Ok(found)
         } else {
-            Err(Failure::Refused("the path does not name a folder".to_owned()))
+            Err(Failure::Refused(format!("`{path}` is no folder")))
         }
     }
 }
@@ -100,28 +101,32 @@ fn canonical(folders: impl IntoIterator<Item = PathBuf>) -> io::Result<Arc<[Path
 
 /// What is said of a path that does not lead where it may.
 struct Words {
-    absent: &'static str,
-    unclean: &'static str,
+    /// What it should lead to.
+    noun: &'static str,
+    /// Why it may not lead where it does, and what to do, continuing a sentence.
     outside: &'static str,
 }
 
 const READING: Words = Words {
-    absent: "the file",
-    unclean: "the path of a file must not be empty or contain `..`",
-    outside: "the file is not in a folder that may be read; move it there, or ask an operator to open its folder",
+    noun: "file",
+    outside: "is not in a folder that may be read; move it there, or ask an operator to open its folder",
 };
 
 const WRITING: Words = Words {
-    absent: "the folder",
-    unclean: "the path of a folder must not be empty or contain `..`",
-    outside: "the folder may not be written to; choose another, or ask an operator to open it with LINKSPAN_FILE_TARGETS",
+    noun: "folder",
+    outside: "may not be written to; choose another, or ask an operator to open it with LINKSPAN_FILE_TARGETS",
 };
 
 /// What `path` leads to below one of `roots`.
-async fn resolve(roots: &[PathBuf], path: &Path, words: &Words) -> Result<PathBuf, Failure> {
+async fn resolve(roots: &[PathBuf], path: &str, words: &Words) -> Result<PathBuf, Failure> {
+    let Words { noun, outside: elsewhere } = words;
+    let named = format!("the {noun} `{path}`");
+    let path = Path::new(path);
     let has_parent = path.components().any(|it| it == Component::ParentDir);
     if path.as_os_str().is_empty() || has_parent {
-        return Err(Failure::Refused(words.unclean.to_owned()));
+        return Err(Failure::Refused(format!(
+            "the path of a {noun} must not be empty or contain `..`, as that of {named}"
+        )));
     }
     let mut outside = path.is_absolute();
     for root in roots {
@@ -137,9 +142,9 @@ async fn resolve(roots: &[PathBuf], path: &Path, words: &Words) -> Result<PathBu
     }
     // Whether something exists outside the folders is not told.
     if outside {
-        return Err(Failure::Refused(words.outside.to_owned()));
+        return Err(Failure::Refused(format!("{named} {elsewhere}")));
     }
-    Err(Failure::NotFound(words.absent.to_owned()))
+    Err(Failure::NotFound(named))
 }
 
 #[cfg(test)]
@@ -186,7 +191,8 @@ mod tests {
             "sub",
         ] {
             let answer = files.open(path).await;
-            assert!(matches!(answer, Err(Failure::Refused(_))), "{path}: {answer:?}");
+            let Err(Failure::Refused(says)) = answer else { panic!("{path}: {answer:?}") };
+            assert!(says.contains(&format!("`{path}`")), "{says}");
         }
     }
 
@@ -219,7 +225,9 @@ mod tests {
         let (dir, files) = opened();
         let absolute = dir.path().canonicalize().unwrap().join("open/absent.csv");
         for path in ["absent.csv", absolute.to_str().unwrap()] {
-            assert!(matches!(files.open(path).await, Err(Failure::NotFound(_))), "{path}");
+            let answer = files.open(path).await;
+            let Err(Failure::NotFound(what)) = answer else { panic!("{path}: {answer:?}") };
+            assert_eq!(what, format!("the file `{path}`"));
         }
         assert!(matches!(FileAccess::none().open("/etc/passwd").await, Err(Failure::Refused(_))));
     }

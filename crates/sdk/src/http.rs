@@ -124,7 +124,9 @@ fn failure(error: OutboundError) -> Failure {
         OutboundError::Refused { .. }
         | OutboundError::InvalidUrl(_)
         | OutboundError::TooManyRedirects { .. } => Failure::Refused(error.to_string()),
-        OutboundError::TooLarge { limit } => Failure::TooLarge { limit },
+        OutboundError::TooLarge { limit } => {
+            Failure::TooLarge { what: "the answer".to_owned(), limit }
+        }
         OutboundError::Unreachable { ref host, .. }
         | OutboundError::TimedOut { ref host, .. }
         | OutboundError::Broken { ref host, .. } => Failure::unavailable(host.clone(), error),

@@ -84,12 +84,10 @@ pub(crate) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
     let mut reader = serde_json::Deserializer::from_slice(body);
     let parsed = serde_path_to_error::deserialize(&mut reader);
     let value = parsed.map_err(|error| {
-        let pointer = pointer(error.path());
-        let inner = error.into_inner();
-        if inner.is_data() {
-            Failure::new(Code::RequestMalformed, expectation(&inner)).at(pointer)
+        if error.inner().is_data() {
+            unexpected(Code::RequestMalformed, "", &error)
         } else {
-            not_json(&inner)
+            not_json(error.inner())
         }
     })?;
     reader.end().map_err(|error| not_json(&error))?;
@@ -109,17 +107,33 @@ pub(crate) fn attributes<T: DeserializeOwned>(
     attributes: Map<String, Value>,
     place: &str,
 ) -> Result<T, Failure> {
-    serde_path_to_error::deserialize(Value::Object(attributes)).map_err(|error| {
-        let pointer = format!("{place}{}", pointer(error.path()));
-        Failure::new(Code::Invalid, expectation(error.inner())).at(pointer)
-    })
+    serde_path_to_error::deserialize(Value::Object(attributes))
+        .map_err(|error| unexpected(Code::Invalid, place, &error))
+}
+
+/// What is wrong with a member below `place`, pointed at. One that is not there is pointed at as if it were.
+fn unexpected(
+    code: Code,
+    place: &str,
+    error: &serde_path_to_error::Error<serde_json::Error>,
+) -> Failure {
+    let pointer = format!("{place}{}", pointer(error.path()));
+    let said = said(error.inner());
+    match said.strip_prefix("missing field `").and_then(|it| it.strip_suffix('`')) {
+        Some(name) => Failure::new(code, "is required").at(format!("{pointer}/{name}")),
+        None => Failure::new(code, expectation(&said)).at(pointer),
+    }
+}
+
+/// What the parser says, without the place in the text.
+fn said(error: &serde_json::Error) -> String {
+    let said = error.to_string();
+    said.rsplit_once(" at line ").map_or(said.clone(), |(said, _)| said.to_owned())
 }
 
 /// What the parser expected, without what it found.
-fn expectation(error: &serde_json::Error) -> Cow<'static, str> {
-    let said = error.to_string();
-    let said = said.rsplit_once(" at line ").map_or(said.as_str(), |(said, _)| said);
-    if said.starts_with("missing field `") || said.starts_with("must be ") {
+fn expectation(said: &str) -> Cow<'static, str> {
+    if said.starts_with("must be ") {
         return Cow::Owned(said.to_owned());
     }
     if said.starts_with("unknown field `") {
@@ -227,7 +241,9 @@ mod tests {
                 && wrong.contains("/data/attributes/port"),
             "{wrong}"
         );
-        assert!(refused(r#"{"name": "n"}"#).contains("missing field `port`"));
+        let missing = refused(r#"{"name": "n"}"#);
+        assert!(missing.contains("is required"), "{missing}");
+        assert!(missing.contains("\"/data/attributes/port\""), "{missing}");
         assert!(refused(r#"{"port": 1, "name": ""}"#).contains("must be 1 to 200 characters"));
         assert!(!refused(r#"{"port": 1, "name": "n", "sk_live": 1}"#).contains("field `sk_live"));
     }

@@ -61,7 +61,8 @@ impl ConnectorMappings {
 
     /// Change a mapping
     ///
-    /// Another expression is another version, with which the next run maps all records of the stream anew.
+    /// Another expression is another version, with which the next run maps all records of the stream anew. If it persists far
+    /// fewer of them than the version before, that one comes back, unless `on_collapse` is `keep`.
     #[oai(path = "/:id", method = "patch", operation_id = "update_connector_mapping")]
     async fn update(
         &self,

@@ -65,7 +65,8 @@ impl Operations {
     /// Change an activation
     ///
     /// `config` is a JSON Merge Patch (RFC 7396) of the settings: what it leaves out stays, `null` clears, and a run of bullets
-    /// keeps the secret that is stored there. Streams that are named anew are looked for, as when an activation is made.
+    /// keeps the secret that is stored there. Streams that are named anew are looked for, as when an activation is made. Another
+    /// `cursor_column` or `cursor_type` for a stream that has one is refused while a run is active or the schedule goes on.
     #[oai(path = "/:id", method = "patch", operation_id = "update_workspace_connector")]
     async fn update(
         &self,

@@ -8,10 +8,10 @@ use linkspan_domain::{
     ConnectorId, ConnectorMappingId, ConnectorTypeKey, CursorType, DiagnosticClass, DiagnosticId,
     DiagnosticReason, Direction, Email, EntityDirection, EntityId, ExecutionModel, FileId,
     FileName, LogLevel, MappingOrigin, MappingStatus, McpTransport, Missing, Name, OauthConfig,
-    OrganizationId, Permission, PersonId, ProviderConnectorId, ProviderId, ProviderType,
-    ResourceType, RetentionDays, Role, RunStatus, SchemaPolicy, ServiceId, Slug, Status,
-    StreamName, StreamSettings, StreamSource, SyncLogId, SyncMode, SyncTargetId, TargetModel,
-    Transport, Trigger, WorkspaceConnectorId, WorkspaceId,
+    OnCollapse, OrganizationId, Permission, PersonId, ProviderConnectorId, ProviderId,
+    ProviderType, ResourceType, RetentionDays, Role, RunStatus, SchemaPolicy, ServiceId, Slug,
+    Status, StreamName, StreamSettings, StreamSource, SyncLogId, SyncMode, SyncTargetId,
+    TargetModel, Transport, Trigger, WorkspaceConnectorId, WorkspaceId,
 };
 use poem_openapi::registry::MetaSchema;
 use semver::Version;
@@ -91,7 +91,7 @@ shapes! {
 }
 
 words! {
-    ActorType AuthorizationFlow Availability Capability Category CursorType DiagnosticClass DiagnosticReason Direction EntityDirection ExecutionModel LogLevel MappingOrigin MappingStatus McpTransport Missing ProviderType ResourceType Role RunStatus SchemaPolicy Status SyncMode TargetModel Transport Trigger
+    ActorType AuthorizationFlow Availability Capability Category CursorType DiagnosticClass DiagnosticReason Direction EntityDirection ExecutionModel LogLevel MappingOrigin MappingStatus McpTransport Missing OnCollapse ProviderType ResourceType Role RunStatus SchemaPolicy Status SyncMode TargetModel Transport Trigger
 }
 
 ids! {

@@ -35,9 +35,16 @@ async fn a_filter_is_explained_stream_by_stream_and_part_by_part() {
     assert!(error.contains("age"), "no stream has it, and runs fail: {error}");
     let expected = json!({
         "stream": "people", "missing": ["age"], "error": null,
-        "parts": [{
-            "condition": { "id": { "_gt": 1 } }, "place": "here", "statement": null, "values": [],
-        }],
+        "parts": [
+            {
+                "condition": { "id": { "_gt": 1 } }, "place": "here", "statement": null, "values": [],
+                "held_back_by": [],
+            },
+            {
+                "condition": { "age": { "_eq": 3 } }, "place": "nowhere", "statement": null, "values": [],
+                "held_back_by": [],
+            },
+        ],
     });
     assert_eq!(explained["data"][0]["attributes"], expected);
 

@@ -57,9 +57,15 @@ async fn a_mapping_lives_from_its_first_wording_to_its_purge() {
     let again = document("connector_mapping", None, &mapping(&activation, "{}"));
     admin.post("/v1/connector-mappings", again).await.refused(409, "resource.name_taken");
 
-    let patch = document("connector_mapping", Some(&id), &json!({ "expression": "{}" }));
+    assert_eq!(made.attributes()["on_collapse"], "revert");
+    let meant = json!({ "expression": "{}", "on_collapse": "keep" });
+    let patch = document("connector_mapping", Some(&id), &meant);
     let changed = admin.patch(&path, patch).await.expect(200);
     assert_eq!(changed.attributes()["version"], 2);
+    assert_eq!(changed.attributes()["on_collapse"], "keep");
+    let odd = document("connector_mapping", Some(&id), &json!({ "on_collapse": true }));
+    let odd = admin.patch(&path, odd).await.refused(422, "resource.invalid");
+    assert_eq!(odd["source"]["pointer"], "/data/attributes/on_collapse");
     let body = json!({ "version": 1 });
     let reverted = admin.post(&format!("{path}/revert"), body).await.expect(200);
     assert_eq!(reverted.attributes()["expression"], EXPRESSION);

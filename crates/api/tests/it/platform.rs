@@ -187,6 +187,12 @@ fn mappings(
     Arc::new(Mappings::new(stores, Arc::clone(models), Arc::clone(sources), world))
 }
 
+fn activations(db: &Database, sources: &Arc<Sources>, world: Arc<dyn World>) -> Arc<Activations> {
+    let (kept, connectors, people) = (db.workspace_connectors(), db.connectors(), db.people());
+    let (tests, syncs, sources) = (db.connection_tests(), db.syncs(), Arc::clone(sources));
+    Arc::new(Activations::new(kept, connectors, people, tests, syncs, sources, world))
+}
+
 fn app(
     database: &Database,
     home: &TempDir,
@@ -204,14 +210,7 @@ fn app(
     let database = database.clone();
     let (db, pinged) = (&database, database.clone());
     let filters = Arc::new(Filters::new(db.connector_filters(), db.connectors(), world()));
-    let activations = Arc::new(Activations::new(
-        db.workspace_connectors(),
-        db.connectors(),
-        db.people(),
-        db.connection_tests(),
-        Arc::clone(&sources),
-        world(),
-    ));
+    let activations = activations(db, &sources, world());
     let schedules = Arc::new(Schedules::new(
         db.schedules(),
         db.workspace_connectors(),

@@ -116,3 +116,36 @@ async fn marks_of_streams_that_were_never_synced_cannot_be_moved() {
     stale.patch(&one, cursor).await.refused(412, "resource.stale");
     admin.patch(&one, json!({})).await.expect(422);
 }
+
+#[tokio::test]
+async fn what_marks_are_of_changes_while_the_schedule_is_paused() {
+    let platform = Platform::start().await;
+    let admin = platform.admin();
+    let activation = admin.activation("one").await;
+    let place = format!("/v1/workspace-connectors/{activation}");
+    let streams = async |streams: Value| {
+        let attributes = json!({ "streams": streams });
+        let data =
+            json!({ "type": "workspace_connector", "id": activation, "attributes": attributes });
+        admin.patch(&place, json!({ "data": data })).await
+    };
+    streams(json!([{ "cursor_column": "updated_at" }])).await.expect(200);
+    let path = format!("{place}/schedule");
+    let hourly = json!({ "interval_secs": 3600, "mode": "full" });
+    put(&admin, &path, hourly).await.expect(200);
+
+    let other = json!([{ "cursor_column": "id", "cursor_type": "int" }]);
+    let refused = streams(other.clone()).await.refused(409, "schedule.running");
+    assert_eq!(refused["source"]["pointer"], "/data/attributes/streams");
+    assert!(refused["detail"].as_str().unwrap().contains("pause it first"), "{refused}");
+    streams(json!([{ "cursor_column": "updated_at", "lag": 5 }])).await.expect(200);
+
+    let paused = json!({ "interval_secs": 3600, "mode": "full", "paused": true });
+    put(&admin, &path, paused).await.expect(200);
+    let changed = streams(other.clone()).await.expect(200);
+    assert_eq!(changed.attributes()["streams"], other);
+    let trail = "/v1/audit-events?filter[action]=stream.cursor_set";
+    let event = admin.get(trail).await.expect(200).body["data"][0]["attributes"].clone();
+    let expected = json!({ "stream": null, "cursor_column": "id", "cursor_type": "int" });
+    assert_eq!(event["details"], expected, "{event}");
+}

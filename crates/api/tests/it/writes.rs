@@ -132,10 +132,27 @@ async fn what_is_wrong_is_pointed_at() {
             admin.post("/v1/connectors", entry(change)).await.refused(422, "resource.invalid");
         assert_eq!(error["source"]["pointer"], pointer);
     }
-    let missing = json!({ "data": { "type": "connector", "attributes": {} } });
+    let activation = json!({ "connector_id": connector, "streams": [{}, { "stream": "a", "source": { "stream": "b" } }] });
+    for (path, kind, attributes, pointer) in [
+        ("connectors", "connector", json!({}), "name"),
+        (
+            "workspace-connectors",
+            "workspace_connector",
+            activation,
+            "streams/1/source/workspace_connector_id",
+        ),
+    ] {
+        let missing = json!({ "data": { "type": kind, "attributes": attributes } });
+        let missing = admin.post(&format!("/v1/{path}"), missing).await;
+        let missing = missing.refused(422, "resource.invalid");
+        assert_eq!(missing["detail"], "is required");
+        assert_eq!(missing["source"]["pointer"], format!("/data/attributes/{pointer}"));
+    }
+    let bare = admin.post("/v1/connectors", json!({ "data": {} })).await;
+    let bare = bare.refused(400, "request.malformed");
     assert_eq!(
-        admin.post("/v1/connectors", missing).await.refused(422, "resource.invalid")["detail"],
-        "missing field `name`"
+        (&bare["detail"], &bare["source"]["pointer"]),
+        (&json!("is required"), &json!("/data/type"))
     );
     let taken = entry(json!({ "service_id": "one" }));
     admin.post("/v1/connectors", taken).await.refused(409, "resource.name_taken");

@@ -52,6 +52,21 @@ impl Activations {
     }
 }
 
+/// Lets an activation try again whose last run failed, where what it failed for may have changed.
+pub(super) fn adjust(
+    activation: &mut WorkspaceConnector,
+    changes: &mut Changes,
+) -> Result<(), ActivationError> {
+    let before = activation.status;
+    if changes.has_any(&["config", "streams", "output_schemas"]) {
+        activation.apply(Event::Adjusted)?;
+    }
+    if activation.status != before {
+        changes.note("status");
+    }
+    Ok(())
+}
+
 /// Whether settings are complete. Settings that do not fit are refused; some that are missing are not.
 pub(super) fn readiness(
     definition: &Definition,

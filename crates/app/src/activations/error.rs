@@ -1,12 +1,13 @@
 //! Why something could not be done with an activation.
 
 use linkspan_domain::{
-    Availability, Code, ConfigError, ConnectorId, ConnectorTypeKey, Denied, Problem, StreamName,
-    UnexpectedEvent, WorkspaceConnectorId,
+    Availability, Code, ConfigError, ConnectorId, ConnectorTypeKey, CursorType, Denied, FieldKind,
+    Problem, StreamName, UnexpectedEvent, WorkspaceConnectorId,
 };
 use linkspan_sdk::{Failure, SettingsFault};
+use strum::IntoEnumIterator;
 
-use crate::{RecordError, SettingsError};
+use crate::{NotAtRest, RecordError, SettingsError};
 
 /// Why something could not be done with an activation.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +47,18 @@ pub enum ActivationError {
         column: String,
         /// Which there are, continuing the sentence.
         near: String,
+    },
+    /// The values of a cursor column do not compare as its settings say.
+    #[error("the column `{column}` holds {kind}, which does not compare as {cursor_type}; {}", fitting(*kind))]
+    UnfitCursor {
+        /// Where the type of the cursor is named.
+        pointer: String,
+        /// Which column.
+        column: String,
+        /// What it holds.
+        kind: FieldKind,
+        /// As the settings have it.
+        cursor_type: CursorType,
     },
     /// Nothing can be written under the name of a stream.
     #[error("{failure}")]
@@ -87,6 +100,9 @@ pub enum ActivationError {
     /// Its status does not allow that.
     #[error(transparent)]
     UnexpectedStatus(#[from] UnexpectedEvent),
+    /// Other cursors for its streams, while a run can be in the way.
+    #[error(transparent)]
+    NotAtRest(#[from] NotAtRest),
     /// The connected system, or the way to it, failed.
     #[error(transparent)]
     Source(#[from] Failure),
@@ -106,12 +122,14 @@ impl Problem for ActivationError {
             Self::NotAvailable { .. } => Code::ConnectorNotAvailable,
             Self::NoSuchStream { .. }
             | Self::NoSuchColumn { .. }
+            | Self::UnfitCursor { .. }
             | Self::Unwritable { .. }
             | Self::PushedIntoItself { .. }
             | Self::NoSuchSource { .. } => Code::Invalid,
             Self::Config(error) => config_code(error),
             Self::InvalidConfig { .. } => Code::InvalidConfig,
             Self::UnexpectedStatus(_) => Code::UnexpectedStatus,
+            Self::NotAtRest(it) => it.code(),
             Self::Source(failure) => failure.problem(),
         }
     }
@@ -123,6 +141,7 @@ impl Problem for ActivationError {
             Self::NotAvailable { .. } => Some("/data/relationships/connector".to_owned()),
             Self::NoSuchStream { pointer, .. }
             | Self::NoSuchColumn { pointer, .. }
+            | Self::UnfitCursor { pointer, .. }
             | Self::Unwritable { pointer, .. }
             | Self::PushedIntoItself { pointer, .. }
             | Self::NoSuchSource { pointer, .. } => Some(pointer.clone()),
@@ -131,6 +150,7 @@ impl Problem for ActivationError {
             ) => below_config(pointer),
             Self::InvalidConfig { faults, .. } => below_config(&faults.first()?.pointer),
             Self::UnexpectedStatus(_) => Some("/data/attributes/status".to_owned()),
+            Self::NotAtRest(_) => Some("/data/attributes/streams".to_owned()),
             Self::Config(_) | Self::Settings(_) | Self::Source(_) => None,
         }
     }
@@ -151,6 +171,13 @@ pub(super) const fn config_code(error: &ConfigError) -> Code {
 fn lacking(stream: Option<&StreamName>) -> String {
     let none = || "none of the streams that these settings are for has a column".to_owned();
     stream.map_or_else(none, |it| format!("the stream `{it}` has no column"))
+}
+
+/// What to do about a cursor that does not fit a column of this kind, continuing a sentence.
+fn fitting(kind: FieldKind) -> String {
+    let fits = CursorType::iter().find(|it| it.may_be(kind));
+    let other = || "choose another cursor_column".to_owned();
+    fits.map_or_else(other, |it| format!("its cursor_type is `{it}`"))
 }
 
 /// The faults in a sentence. They quote no values.

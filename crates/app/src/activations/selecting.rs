@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet, hash_map::Entry};
 
 use linkspan_domain::{
-    Call, StreamName, StreamSettings, StreamSource, StreamSpec, WorkspaceConnector,
+    Call, CursorType, StreamName, StreamSettings, StreamSource, StreamSpec, WorkspaceConnector,
     WorkspaceConnectorId,
 };
 use tokio::time::Instant;
@@ -136,8 +136,8 @@ impl Sight<'_> {
         Ok(())
     }
 
-    /// Passes if the stream that `named` speaks of is there, and has the columns that it names. What `before` says needs no
-    /// other look.
+    /// Passes if the stream that `named` speaks of is there, and has the columns that it names, of the type that it says. What
+    /// `before` says needs no other look.
     async fn require_own(
         &mut self,
         at: usize,
@@ -145,7 +145,8 @@ impl Sight<'_> {
         before: Option<&StreamSettings>,
     ) -> Result<(), ActivationError> {
         let columns = columns(named);
-        let is_same = before.is_some_and(|it| self::columns(it) == columns);
+        let is_same = before
+            .is_some_and(|it| self::columns(it) == columns && it.cursor_type == named.cursor_type);
         let stream = named.stream.as_ref().filter(|_| before.is_none());
         if stream.is_none() && (is_same || columns.is_empty()) {
             return Ok(());
@@ -163,7 +164,9 @@ impl Sight<'_> {
         for (member, column) in columns {
             require_column(&meant, column, || format!("{STREAMS}/{at}/{member}"))?;
         }
-        Ok(())
+        let cursor = named.cursor_column.as_deref().zip(named.cursor_type);
+        cursor
+            .map_or(Ok(()), |it| require_fit(&meant, it, || format!("{STREAMS}/{at}/cursor_type")))
     }
 }
 
@@ -213,24 +216,45 @@ fn require_column(
     })
 }
 
+/// Passes if the column of one of the streams that are `meant` may be a cursor of that type.
+fn require_fit(
+    meant: &[&StreamSpec],
+    (column, cursor_type): (&str, CursorType),
+    pointer: impl Fn() -> String,
+) -> Result<(), ActivationError> {
+    let mut kinds = meant.iter().filter_map(|it| it.field(column)).map(|it| it.kind);
+    let knows_all = meant.iter().all(|it| !it.fields.is_empty());
+    match kinds.clone().next() {
+        Some(kind) if knows_all && !kinds.any(|it| cursor_type.may_be(it)) => {
+            let (pointer, column) = (pointer(), column.to_owned());
+            Err(ActivationError::UnfitCursor { pointer, column, kind, cursor_type })
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use linkspan_domain::{Problem, Role};
+    use std::sync::Arc;
+
+    use linkspan_domain::{Problem, Role, ports::MarkMoved};
     use serde_json::{Value, json};
 
     use super::*;
     use crate::{
         ActivationPatch, NewActivation,
         fixtures::{
-            PLANTED, activation, call, connector, empty, id, keep, lower_workspace, object,
-            sources, world,
+            MockRuns, PLANTED, activation, call, connector, empty, id, keep, lower_workspace,
+            object, sources, world,
         },
     };
 
     fn activations(kept: Vec<WorkspaceConnector>) -> Activations {
         let (activations, connectors) = (keep(kept).store, keep(vec![connector(|_| {})]).store);
-        let tests = keep(Vec::new()).store;
-        Activations::new(activations, connectors, empty(), tests, sources(), world())
+        let (tests, mut runs) = (keep(Vec::new()).store, MockRuns::new());
+        runs.expect_change_cursors().returning(|_, _| Ok(MarkMoved::Moved));
+        let runs = Arc::new(runs);
+        Activations::new(activations, connectors, empty(), tests, runs, sources(), world())
     }
 
     fn streams(named: Value) -> Vec<StreamSettings> {
@@ -287,6 +311,14 @@ mod tests {
                     "the stream `files` has no column `total`; there are `id`, `at`",
                 ),
             ),
+            (json!([{ "stream": "files", "cursor_column": "at", "cursor_type": "text" }]), Ok(())),
+            (
+                json!([{ "stream": "files", "cursor_column": "at", "cursor_type": "int" }]),
+                at(
+                    "0/cursor_type",
+                    "the column `at` holds text, which does not compare as int; its cursor_type is `text`",
+                ),
+            ),
             // What is said of all has to be of use to one of them.
             (json!([{ "cursor_column": "total" }]), Ok(())),
             (
@@ -316,6 +348,8 @@ mod tests {
             outcome(stage.update(&call(Role::Designer), id(30), None, patch).await)
         };
         assert_eq!(change(json!([gone(), { "lag": 5 }])).await, Ok(()));
+        let typed = json!([{ "stream": "files", "cursor_column": "at", "cursor_type": "int" }]);
+        assert_eq!(change(typed).await.unwrap_err().0, "/data/attributes/streams/0/cursor_type");
         let changed = json!([{ "stream": "files", "cursor_column": "absent" }]);
         let refused = change(changed).await.unwrap_err();
         assert_eq!(refused.0, "/data/attributes/streams/0/cursor_column");

@@ -12,8 +12,8 @@ use super::*;
 use crate::{
     Patch,
     fixtures::{
-        Kept, NOW, PLANTED, activation, call, code, connector, empty, id, keep, keep_refusing,
-        lower_workspace, myself, object, own_workspace, sources, world,
+        Kept, MockRuns, NOW, PLANTED, activation, call, code, connector, empty, id, keep,
+        keep_refusing, lower_workspace, myself, object, own_workspace, sources, world,
     },
 };
 
@@ -35,6 +35,7 @@ fn stage_over(connector: Connector, kept: Kept<WorkspaceConnector>) -> Stage {
         keep(vec![connector]).store,
         empty(),
         Arc::clone(&tests.store) as _,
+        Arc::new(MockRuns::new()),
         sources(),
         world(),
     );
@@ -209,6 +210,30 @@ async fn good_settings_mend_what_was_broken() {
         let stored = activation(|it| it.status = before);
         let it = update(stored, Role::Designer, config(json!({ "host": "b" }))).await.unwrap();
         assert_eq!(it.status, after);
+    }
+}
+
+#[tokio::test]
+async fn other_streams_mend_what_was_broken_but_no_grant() {
+    let lag = serde_json::from_value::<StreamSettings>(json!({ "lag": 5 })).unwrap();
+    let same = ActivationPatch::default;
+    let streams = ActivationPatch { streams: Some(vec![lag]), ..same() };
+    let schemas = ActivationPatch { output_schemas: Some(vec!["public".to_owned()]), ..same() };
+    let name = ActivationPatch { name: Some("New".parse().unwrap()), ..same() };
+    for (before, patch, after) in [
+        (Status::Error, &streams, Status::Enabled),
+        (Status::Error, &schemas, Status::Enabled),
+        (Status::Error, &name, Status::Error),
+        (Status::NeedReconnect, &streams, Status::NeedReconnect),
+        (Status::Degraded, &streams, Status::Degraded),
+        (Status::ToConfigure, &streams, Status::ToConfigure),
+    ] {
+        let stage = stage(connector(|_| {}), vec![activation(|it| it.status = before)]);
+        let call = call(Role::Designer);
+        let it = stage.activations.update(&call, id(30), None, patch.clone()).await.unwrap();
+        assert_eq!(it.status, after, "{before}");
+        let changed = stage.kept.act().1["changed"].as_array().unwrap().contains(&json!("status"));
+        assert_eq!(changed, before != after, "{before}");
     }
 }
 

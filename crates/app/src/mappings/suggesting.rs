@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use linkspan_domain::{
     Act, Attribute, AuditEventId, Call, Confidence, ConnectorMapping, ConnectorMappingId, Filter,
-    FilterTest, FilterValue, MappingOrigin, MappingStatus, Revision, StreamName, StreamSpec,
-    TargetModel, WorkspaceConnector, WorkspaceConnectorId,
+    FilterTest, FilterValue, MappingOrigin, MappingStatus, OnCollapse, Revision, StreamName,
+    StreamSpec, TargetModel, WorkspaceConnector, WorkspaceConnectorId,
     ports::{Change, StoreError},
 };
 use linkspan_engine::{MapError, ModelSchema, Suggestion, Verdict, suggest};
@@ -287,6 +287,7 @@ impl Mappings {
                     confidence,
                     status,
                     needs_regeneration: false,
+                    on_collapse: OnCollapse::Revert,
                     last_persist_count: 0,
                     created_at: now,
                     updated_at: now,

@@ -182,6 +182,7 @@ pub(crate) fn new(expression: &str) -> NewMapping {
         target_model: TargetModel::People,
         expression: expression.to_owned(),
         status: MappingStatus::Active,
+        on_collapse: OnCollapse::Revert,
     }
 }
 
@@ -199,6 +200,7 @@ fn mapping(change: impl FnOnce(&mut ConnectorMapping)) -> ConnectorMapping {
         confidence: None,
         status: MappingStatus::Active,
         needs_regeneration: true,
+        on_collapse: OnCollapse::Revert,
         last_persist_count: 7,
         created_at: NOW,
         updated_at: NOW,

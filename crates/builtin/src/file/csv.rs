@@ -76,7 +76,7 @@ async fn open(cx: &Cx<Csv>) -> Result<Table, Failure> {
     let local = cx.files.open(path).await?;
     let limit = cx.limits.file_bytes;
     if local.bytes > limit {
-        return Err(Failure::TooLarge { limit });
+        return Err(Failure::TooLarge { what: format!("the file `{path}`"), limit });
     }
     let file_name = local.path.file_name().and_then(|it| it.to_str()).unwrap_or_default();
     let text = limit.saturating_mul(EXPANSION);
@@ -339,7 +339,7 @@ mod tests {
         let plain = b"a\n1\n".to_vec();
         assert!(discover(plain.clone(), 4).await.is_ok());
         let refused = discover(plain, 3).await;
-        assert!(matches!(refused, Err(Failure::TooLarge { limit: 3 })), "{refused:?}");
+        assert!(matches!(refused, Err(Failure::TooLarge { limit: 3, .. })), "{refused:?}");
         let mut gzip = GzipEncoder::new(Vec::new());
         gzip.write_all(format!("a\n{}", "1\n".repeat(500_000)).as_bytes()).await.unwrap();
         gzip.shutdown().await.unwrap();

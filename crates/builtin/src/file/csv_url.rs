@@ -232,7 +232,7 @@ mod tests {
             environment.limits.download_bytes = limit;
             match rows(environment).await {
                 Ok(rows) => assert!(fits && rows == 100_000),
-                Err(Failure::TooLarge { limit: said }) => assert!(!fits && said == limit),
+                Err(Failure::TooLarge { limit: said, .. }) => assert!(!fits && said == limit),
                 Err(other) => panic!("{other:?}"),
             }
         }

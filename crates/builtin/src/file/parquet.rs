@@ -41,7 +41,8 @@ impl ConnectorType for Parquet {
     }
 
     async fn check(cx: &Cx<Self>) -> Result<CheckOutcome, Failure> {
-        temporary(&cx.files.folder(&cx.settings.folder).await?)?;
+        let folder = cx.files.folder(&cx.settings.folder).await?;
+        temporary(&folder).map_err(|it| cx.settings.named(it))?;
         Ok(CheckOutcome::ok("the folder can be written to"))
     }
 }
@@ -73,27 +74,52 @@ impl Sink for Parquet {
         request: WriteRequest,
         intake: &mut Intake,
     ) -> Result<(), Failure> {
-        let stream = &request.stream;
-        let name = plain(&stream.name)?;
-        let folder = cx.files.folder(&cx.settings.folder).await?;
-        if request.mode == WriteMode::Journal {
-            let mut journal = Journal::new(stream, intake)?;
-            let folder = own_folder(cx, name).await?;
-            let writer = request.push.as_ref().map(|it| it.activation);
-            journal.opened(identity(&folder, writer).await?);
-            while let Some(Part { name, bytes }) = journal.next().await? {
-                let (temporary, mut file) = temporary(&folder)?;
-                file.write_all(&bytes).await.map_err(unwritable)?;
-                keep(temporary, &file, &folder.join(name)).await?;
-                journal.confirm();
-            }
-            return Ok(());
-        }
-        let (temporary, file) = temporary(&folder)?;
-        let (file, written) = write_parquet(stream, intake, file).await?;
-        written?;
-        keep(temporary, &file, &folder.join(format!("{name}.parquet"))).await
+        let written = write(cx, request, intake).await;
+        written.map_err(|it| cx.settings.named(it))
     }
+}
+
+impl Settings {
+    /// The same failure, which names the folder as the person did.
+    fn named(&self, failure: Failure) -> Failure {
+        let folder = format!("{FOLDER} `{}`", self.folder);
+        match failure {
+            Failure::Unavailable { system, source } if system == FOLDER => {
+                Failure::Unavailable { system: folder, source }
+            }
+            Failure::Refused(why) if why == FORBIDDEN => {
+                Failure::Refused(why.replacen(FOLDER, &folder, 1))
+            }
+            other => other,
+        }
+    }
+}
+
+async fn write(
+    cx: &Cx<Parquet>,
+    request: WriteRequest,
+    intake: &mut Intake,
+) -> Result<(), Failure> {
+    let stream = &request.stream;
+    let name = plain(&stream.name)?;
+    let folder = cx.files.folder(&cx.settings.folder).await?;
+    if request.mode == WriteMode::Journal {
+        let mut journal = Journal::new(stream, intake)?;
+        let folder = own_folder(cx, name).await?;
+        let writer = request.push.as_ref().map(|it| it.activation);
+        journal.opened(identity(&folder, writer).await?);
+        while let Some(Part { name, bytes }) = journal.next().await? {
+            let (temporary, mut file) = temporary(&folder)?;
+            file.write_all(&bytes).await.map_err(unwritable)?;
+            keep(temporary, &file, &folder.join(name)).await?;
+            journal.confirm();
+        }
+        return Ok(());
+    }
+    let (temporary, file) = temporary(&folder)?;
+    let (file, written) = write_parquet(stream, intake, file).await?;
+    written?;
+    keep(temporary, &file, &folder.join(format!("{name}.parquet"))).await
 }
 
 /// The folder of a stream of changes, without what pushes that broke off left in it.
@@ -168,12 +194,14 @@ async fn keep(temporary: NamedTempFile, file: &File, place: &Path) -> Result<(),
 
 fn unwritable(error: std::io::Error) -> Failure {
     match error.kind() {
-        ErrorKind::PermissionDenied => Failure::Refused(
-            "the folder may not be written to; ask an operator for the permission".to_owned(),
-        ),
-        _ => Failure::unavailable("the folder", error),
+        ErrorKind::PermissionDenied => Failure::Refused(FORBIDDEN.to_owned()),
+        _ => Failure::unavailable(FOLDER, error),
     }
 }
+
+/// What failures call the folder until it is [named](Settings::named).
+const FOLDER: &str = "the folder";
+const FORBIDDEN: &str = "the folder may not be written to; ask an operator for the permission";
 
 /// The longest name that file systems take, less what is added to it.
 const LENGTH: usize = 240;

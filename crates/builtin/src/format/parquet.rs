@@ -167,7 +167,8 @@ fn batches(
     let groups = builder.metadata().row_groups();
     let largest = groups.iter().map(|it| it.total_byte_size().max(it.compressed_size())).max();
     if largest.is_some_and(|it| it > ROW_GROUP) {
-        return Err(Failure::TooLarge { limit: ROW_GROUP.unsigned_abs() });
+        let what = format!("a row group of {what}");
+        return Err(Failure::TooLarge { what, limit: ROW_GROUP.unsigned_abs() });
     }
     let fields = builder.schema().fields().iter();
     let wanted = fields.enumerate().filter(|(_, it)| columns.position(it.name()).is_some());

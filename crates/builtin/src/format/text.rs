@@ -93,7 +93,7 @@ impl<'f> Text<'f> {
         }
         self.total += self.length as u64;
         if self.total > self.limit {
-            return Err(Failure::TooLarge { limit: self.limit });
+            return Err(Failure::TooLarge { what: self.what.clone(), limit: self.limit });
         }
         Ok(())
     }

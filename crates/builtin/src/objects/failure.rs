@@ -52,7 +52,9 @@ pub(super) fn changed(what: &str) -> Failure {
 fn of_exchange(failure: &Failure, what: &str) -> Failure {
     match failure {
         Failure::RateLimited { retry_after } => Failure::RateLimited { retry_after: *retry_after },
-        Failure::TooLarge { limit } => Failure::TooLarge { limit: *limit },
+        Failure::TooLarge { limit, .. } => {
+            Failure::TooLarge { what: what.to_owned(), limit: *limit }
+        }
         Failure::Unavailable { system, source } => {
             let says = source.as_ref().map_or_else(String::new, ToString::to_string);
             Failure::unavailable(system.clone(), says)

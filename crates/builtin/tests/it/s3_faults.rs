@@ -67,7 +67,7 @@ async fn an_object_beyond_the_limit_is_refused_as_it_lies_there_and_uncompressed
         let request = ReadRequest::full("l".parse().unwrap());
         match bucket.read("s3_csv", settings, request).await {
             Ok(_) => assert!(fits),
-            Err(Failure::TooLarge { limit: said }) => assert!(!fits && said == limit),
+            Err(Failure::TooLarge { limit: said, .. }) => assert!(!fits && said == limit),
             Err(other) => panic!("{other:?}"),
         }
     }

@@ -33,6 +33,20 @@ pub(crate) async fn write(
     request: WriteRequest,
     intake: &mut Intake,
 ) -> Result<(), Failure> {
+    let stream = request.stream.name.clone();
+    write_all(pool, request, intake).await.map_err(|failure| match failure {
+        Failure::Refused(why) => {
+            Failure::Refused(format!("the stream `{stream}` cannot be written: {why}"))
+        }
+        other => other,
+    })
+}
+
+async fn write_all(
+    pool: &PgPool,
+    request: WriteRequest,
+    intake: &mut Intake,
+) -> Result<(), Failure> {
     let mut connection = pool.acquire().await.map_err(unwritten)?;
     // A write that is given up leaves the server in the middle of taking: such a connection is of no use.
     connection.close_on_drop();

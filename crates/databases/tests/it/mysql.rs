@@ -123,7 +123,8 @@ async fn what_the_server_refuses_is_told_apart() {
     let refused = with("password", json!("not-the-password")).await.unwrap_err();
     assert!(matches!(refused, Failure::Unauthorized), "{refused:?}");
     let refused = with("database", json!("no_such_database")).await.unwrap_err();
-    assert!(matches!(refused, Failure::NotFound(_)), "{refused:?}");
+    let Failure::NotFound(what) = &refused else { panic!("{refused:?}") };
+    assert!(what.starts_with("the database `no_such_database` of "), "{what}");
     let refused = with("port", json!(1)).await.unwrap_err();
     assert!(matches!(refused, Failure::Unavailable { .. }), "{refused:?}");
     let table = json!({ "connection_string": database.url(), "table": "nobody" });

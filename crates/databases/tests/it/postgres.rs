@@ -92,6 +92,17 @@ async fn an_unknown_user_is_asked_to_correct_the_credentials() {
 }
 
 #[tokio::test]
+async fn a_database_that_is_not_there_is_named() {
+    let database = database("select 1").await;
+    let mut absent = settings(&database);
+    absent["database"] = json!("no_such_database");
+    let refused = definition("postgresql").check(absent, environment()).await.unwrap_err();
+    let Failure::NotFound(what) = &refused else { panic!("{refused:?}") };
+    assert!(what.starts_with("the database `no_such_database` of "), "{what}");
+    database.remove().await;
+}
+
+#[tokio::test]
 async fn a_certificate_that_does_not_hold_is_no_outage() {
     let database = database("").await;
     let mut settings = settings(&database);

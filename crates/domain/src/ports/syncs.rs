@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use super::{Store, StoreError};
 use crate::{
     Failures, Fence, Receipt, RunOutcome, StreamName, StreamState, SyncLog, SyncLogId,
-    WorkspaceConnectorId,
+    WorkspaceConnector, WorkspaceConnectorId,
 };
 
 /// Whether anybody still wants a run that is at work.
@@ -18,10 +18,10 @@ pub enum Demand {
     Unwanted,
 }
 
-/// What came of moving the mark of a stream.
+/// What came of moving the mark of a stream, or of a change of what its values are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MarkMoved {
-    /// It is where it shall be.
+    /// It is as it shall be.
     Moved,
     /// A run is active: it moves marks itself.
     Busy,
@@ -115,5 +115,13 @@ pub trait SyncStore: Store<SyncLog> {
         &self,
         state: &StreamState,
         receipt: &Receipt,
+    ) -> Result<MarkMoved, StoreError>;
+
+    /// Writes an activation anew whose streams have other cursor columns, as long as no run can be in the way. As
+    /// [`Store::write`] otherwise, with all `receipts`.
+    async fn change_cursors(
+        &self,
+        activation: &WorkspaceConnector,
+        receipts: &[Receipt],
     ) -> Result<MarkMoved, StoreError>;
 }

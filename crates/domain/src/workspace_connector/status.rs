@@ -46,6 +46,8 @@ pub enum Status {
 pub enum Event {
     /// Its settings and credentials are complete, as far as can be told.
     Configured,
+    /// Something changed about how it is synced: its streams, their settings, or the filter of its connector.
+    Adjusted,
     /// Its credentials were taken away.
     Unconfigured,
     /// A run began.
@@ -119,6 +121,9 @@ impl Status {
             }
             // Only a clean run shows that the losses are over; a pause outlives new settings.
             (Event::Configured, S::Degraded | S::Processing | S::Suspended | S::Disabled) => self,
+            // What it failed for may be mended, as the next run tells. A grant is not mended so.
+            (Event::Adjusted, S::Error) => S::Enabled,
+            (Event::Adjusted, _) => self,
             (
                 Event::Unconfigured,
                 S::Enabled | S::Degraded | S::Error | S::NeedReconnect | S::ToConfigure,
@@ -163,6 +168,7 @@ impl std::fmt::Display for Event {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Configured => "new settings",
+            Self::Adjusted => "another way to sync",
             Self::Unconfigured => "the loss of its settings",
             Self::RunStarted => "a run",
             Self::RunEnded(..) => "the end of a run",
@@ -186,6 +192,7 @@ mod tests {
     fn events() -> Vec<Event> {
         let mut events = vec![
             Event::Configured,
+            Event::Adjusted,
             Event::Unconfigured,
             Event::RunStarted,
             Event::GrantRevoked,
@@ -249,6 +256,10 @@ mod tests {
                         }
                         if event == Event::RunStarted {
                             health = status.health();
+                        }
+                        // What is changed about syncing says nothing of anything but a failure.
+                        if event == Event::Adjusted && status != Status::Error {
+                            prop_assert_eq!(next, status);
                         }
                         // A refused grant needs a person: no run and no resumption covers it up.
                         if status == Status::NeedReconnect && next == Status::Enabled {

@@ -139,13 +139,11 @@ impl<'a> StreamLoad<'a> {
 
     /// Which parts of the filter the source takes over, and which are left to do here.
     ///
-    /// All are, where the stream may hold records that do not pass any more, or the source several with one key: they have to
-    /// arrive to be named.
+    /// All are, where the stream may hold records that do not pass any more: they have to arrive to be named.
     async fn push_down(&self, load: &Load) -> Result<(Vec<Condition>, Vec<Condition>), Halt> {
         let Connection { definition, settings, environment, .. } = self.connection;
         let parts = self.plan.filter.parts.clone();
-        let must_arrive = goes_on(load) || self.plan.has_own_key;
-        if parts.is_empty() || must_arrive || self.plan.shape.is_some() {
+        if parts.is_empty() || goes_on(load) || !self.plan.leaves_filtering() {
             return Ok((Vec::new(), parts));
         }
         let stream = self.plan.name.clone();

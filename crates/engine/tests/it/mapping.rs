@@ -5,8 +5,8 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use linkspan_domain::{
     ConnectorMapping, ConnectorMappingId, Deleted, Diagnostic, DiagnosticReason, Entity,
-    EntityCounts, FieldKind, ListQuery, MappingOrigin, MappingStatus, PageRequest, PageSize,
-    Resource, Revision, StreamField, SyncMode, TargetModel, Visible,
+    EntityCounts, FieldKind, ListQuery, MappingOrigin, MappingStatus, OnCollapse, PageRequest,
+    PageSize, Resource, Revision, StreamField, SyncMode, TargetModel, Visible,
     ports::{Change, Store},
 };
 use linkspan_engine::RunEvent;
@@ -34,6 +34,7 @@ async fn add_mapping(bench: &Bench, expression: &str) -> ConnectorMapping {
         confidence: None,
         status: MappingStatus::Active,
         needs_regeneration: false,
+        on_collapse: OnCollapse::Revert,
         last_persist_count: 0,
         created_at: now,
         updated_at: now,
@@ -169,11 +170,33 @@ async fn a_wording_that_collapses_gives_way_to_the_one_before() {
         let names = names(&bench).await;
         assert_eq!((names.len(), names[0].1.as_str()), (30, "item 0"), "mapped anew at once");
         let told = reasons(&bench).await;
-        assert!(told.iter().any(|it| it.0 == DiagnosticReason::RegressionRevert), "{told:?}");
+        let reverted = told.iter().find(|it| it.0 == DiagnosticReason::RegressionRevert);
+        assert!(reverted.is_some_and(|it| it.1.contains("`on_collapse`")), "{told:?}");
 
         // What a person then writes may be as bad: only what was there before is a measure.
         bench.serve(items(&["items"], Vec::<Item>::new()));
         assert_eq!(last_counts(&bench).await, counts(0, 0, 30, 0));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_wording_that_is_meant_to_leave_records_out_stays() {
+    on_sqlite(|url| async move {
+        let bench = Bench::new(&url, items(&["items"], numbered(0..30))).await;
+        let mapping = add_mapping(&bench, EXPRESSION).await;
+        bench.sync(SyncMode::Full).await;
+        let few = r#"id < 5 ? { "external_id": $string(id), "full_name": "x" }"#;
+        let mut meant = stored(&bench, mapping.id).await;
+        meant.on_collapse = OnCollapse::Keep;
+        meant.reword(few.to_owned(), MappingOrigin::Written, None);
+        write(&bench, Change::Update(meant)).await;
+        bench.sync(SyncMode::Full).await;
+        let now = stored(&bench, mapping.id).await;
+        assert_eq!((now.version, now.expression.as_str()), (2, few));
+        assert_eq!(names(&bench).await.len(), 5);
+        let told = reasons(&bench).await;
+        assert!(told.iter().all(|it| it.0 != DiagnosticReason::RegressionRevert), "{told:?}");
     })
     .await;
 }

@@ -1,7 +1,8 @@
 //! `--set key=value`: settings from the command line.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
+use linkspan_app::near;
 use serde_json::{Map, Value, json};
 
 use super::exit::Failed;
@@ -123,6 +124,47 @@ pub(crate) fn is_of_streams(schema: &Value, key: &str) -> bool {
     field(schema, key).is_none() && STREAM_KEYS.contains(&key)
 }
 
+/// Passes if the type has a setting `key`, as its schema says, or takes any name there; `stored` are the settings so far.
+pub(crate) fn require(schema: &Value, stored: &Value, key: &str) -> Result<(), Failed> {
+    let pointer = format!("/{}", key.replace('.', "/"));
+    if is_known(schema, key) || stored.pointer(&pointer).is_some() {
+        return Ok(());
+    }
+    let mut known = BTreeSet::new();
+    names(schema, "", &mut known);
+    known.extend(STREAM_KEYS.map(str::to_owned));
+    let near = near(key, known.iter().map(String::as_str));
+    Err(Failed::usage(format!("there is no setting `{key}`; {near}")))
+}
+
+fn is_known(schema: &Value, key: &str) -> bool {
+    let above = key.match_indices('.').rev().find_map(|(at, _)| field(schema, &key[..at]));
+    field(schema, key).is_some() || above.is_some_and(takes_any_name)
+}
+
+/// Whether an object may have members that its schema does not name.
+fn takes_any_name(schema: &Value) -> bool {
+    let of_others = ["additionalProperties", "unevaluatedProperties"].map(|it| schema.get(it));
+    let names_some = ["properties", "oneOf", "anyOf"].iter().any(|it| schema.get(it).is_some());
+    match of_others.into_iter().flatten().next() {
+        Some(others) => others != false,
+        None => schema["type"] == "object" && !names_some,
+    }
+}
+
+/// The names of all settings, those inside of others with dots.
+fn names(schema: &Value, before: &str, into: &mut BTreeSet<String>) {
+    for (name, inner) in schema["properties"].as_object().into_iter().flatten() {
+        let name = format!("{before}{name}");
+        names(inner, &format!("{name}."), into);
+        into.insert(name);
+    }
+    let choices = ["oneOf", "anyOf"].into_iter().filter_map(|it| schema[it].as_array()).flatten();
+    for choice in choices {
+        names(choice, before, into);
+    }
+}
+
 /// The stream that `key` names, as `streams.NAME` does unless the type has a setting called `streams`.
 pub(crate) fn stream<'k>(schema: &Value, key: &'k str) -> Option<&'k str> {
     let name = key.strip_prefix("streams.")?;
@@ -241,6 +283,28 @@ mod tests {
             Value::Object(assigned.stream),
             json!({ "cursor_column": "updated_at", "cursor_type": "timestamp", "primary_key": ["a", "b"] })
         );
+    }
+
+    #[test]
+    fn a_setting_that_is_not_there_is_refused_with_those_that_are() {
+        let schema = json!({ "properties": {
+            "host": { "type": "string" },
+            "auth": { "anyOf": [{ "type": "null" }, { "properties": { "token": {} } }] },
+            "headers": { "type": "object", "additionalProperties": { "type": "string" } },
+        } });
+        let stored = json!({ "legacy": 1 });
+        for known in ["host", "auth", "auth.token", "headers.X-Team", "legacy"] {
+            assert!(require(&schema, &stored, known).is_ok(), "{known}");
+        }
+        for unknown in ["frob", "auth.tokne", "host.name", "streams"] {
+            let says = require(&schema, &stored, unknown).unwrap_err().message;
+            assert!(
+                says.starts_with(&format!("there is no setting `{unknown}`; there are `")),
+                "{says}"
+            );
+        }
+        let says = require(&schema, &stored, "auth.tokne").unwrap_err().message;
+        assert!(says.contains("there are `auth.token`"), "{says}");
     }
 
     #[test]

@@ -79,9 +79,10 @@ async fn list(client: &Client, name: Option<&str>, output: &Output) -> Result<()
             text(&attributes["created_at"]),
             count("read"),
             count("written"),
+            text(&attributes["error_code"]),
         ]
     });
-    let header = ["run", "activation", "status", "mode", "triggered", "read", "written"];
+    let header = ["run", "activation", "status", "mode", "triggered", "read", "written", "error"];
     let machine: Vec<_> = runs.iter().map(|run| said(run, &name(run))).collect();
     output.answer(|| table(header, rows), &json!({ "runs": machine }));
     Ok(())
@@ -93,7 +94,8 @@ fn said(run: &Value, activation: &str) -> Value {
     json!({
         "id": run["id"], "activation": activation, "status": attributes["status"],
         "mode": attributes["mode"], "created_at": attributes["created_at"],
-        "counts": attributes["counts"], "error": attributes["error"],
+        "counts": attributes["counts"], "error_code": attributes["error_code"],
+        "error": attributes["error"],
     })
 }
 

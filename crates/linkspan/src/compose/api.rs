@@ -80,6 +80,7 @@ impl Platform {
             db.connectors(),
             db.people(),
             db.connection_tests(),
+            db.syncs(),
             self.sources(),
             self.world(),
         ))

@@ -59,6 +59,11 @@ fn a_sync_that_broke_off_goes_on() {
     let file = program.path().join("sales.csv");
     fs::remove_file(&file).unwrap();
     assert_ne!(program.run(&["sync", "sales"]).code, 0);
+    let code = program.json(&["runs", "list", "sales"])["runs"][0]["error_code"].clone();
+    let code = code.as_str().unwrap();
+    assert!(code.starts_with("source."), "{code}");
+    let table = program.run(&["runs", "list", "sales"]).stdout;
+    assert!(table.contains(code), "{table}");
     fs::write(&file, SALES).unwrap();
     program.json(&["check", "sales"]);
     assert_eq!(program.json(&resume)["read"], 2);
@@ -107,6 +112,11 @@ fn an_activation_is_changed_in_what_flags_name_and_nothing_else() {
     assert_eq!(show(&program, "orders")["streams"][1], json!({ "stream": "sales", "lag": 7 }));
     program.json(&["activations", "set", "orders", "--unset", "streams.sales"]);
     assert_eq!(show(&program, "orders")["streams"], json!([{ "lag": 5 }]));
+
+    let unknown = program.run(&["activations", "set", "orders", "--unset", "frob"]);
+    assert_eq!(unknown.code, 2);
+    let says = "there is no setting `frob`; there are `";
+    assert!(unknown.stderr.contains(says), "{}", unknown.stderr);
 
     let nothing = program.run(&["activations", "set", "orders"]);
     assert_eq!(nothing.code, 2);

@@ -195,3 +195,51 @@ async fn tables_that_are_no_streams_are_named() {
     assert_eq!(served.stop(), 0);
     source.remove().await;
 }
+
+#[tokio::test]
+async fn a_filter_plan_says_what_keeps_a_part_from_the_source() {
+    let source = TestPostgres::create().await;
+    let tables = "create table people (id int primary key, name text, note text);
+        create table pets (id int primary key)";
+    sqlx::raw_sql(tables).execute(&mut source.connect().await).await.unwrap();
+    let program = Program::new();
+    let served = program.serve();
+    let remote = Program::new()
+        .with("LINKSPAN_URL", &format!("http://{}", served.address))
+        .with("LINKSPAN_API_KEY", ADMIN_KEY)
+        .with("SOURCE", &source.url());
+    let connect =
+        ["connect", "postgresql", "--name", "crm", "--set-env", "connection_string=SOURCE"];
+    let made = remote.json(&connect);
+    let path = format!("/v1/workspace-connectors/{}", made["id"].as_str().unwrap());
+    let mut api = Api::new(&served.address);
+    let connector = api.send("GET", &path, None).await["data"]["relationships"]["connector"].take();
+    let (ada, noted) =
+        (json!({ "name": { "_eq": "Ada" } }), json!({ "note": { "_iregex": "vip" } }));
+    let filter = json!({ "data": { "type": "connector_filter", "attributes": {
+        "connector_id": connector["data"]["id"], "template": false,
+        "config": { "_or": [ada, noted], "id": { "_gte": 1 } },
+    } } });
+    let filter = api.send("POST", "/v1/connector-filters", Some(filter)).await;
+    assert!(filter["data"]["id"].is_string(), "{filter}");
+
+    let mut places = async |stream: usize| {
+        let plan = api.send("GET", &format!("{path}/filter-plan"), None).await;
+        let its = plan["data"][stream]["attributes"].clone();
+        assert_eq!(its["error"], Value::Null, "{plan}");
+        let parts = its["parts"].as_array().unwrap().iter();
+        let told = parts.map(|it| (it["place"].clone(), it["held_back_by"].clone()));
+        told.collect::<Vec<_>>()
+    };
+    let none = json!([]);
+    let at_source = (json!("source"), none.clone());
+    assert_eq!(places(0).await, [(json!("here"), json!([noted])), at_source.clone()]);
+    assert_eq!(places(1).await, [at_source, (json!("nowhere"), none.clone())]);
+
+    // Of several records with one key all have to arrive.
+    let key = ["--stream", "public.people", "--set", "primary_key=name"];
+    remote.json(&[&["activations", "set", "crm"][..], &key].concat());
+    assert_eq!(places(0).await, [(json!("here"), none.clone()), (json!("here"), none)]);
+    assert_eq!(served.stop(), 0);
+    source.remove().await;
+}

@@ -2,14 +2,15 @@
 
 use async_trait::async_trait;
 use linkspan_domain::{
-    ConnectorFilter, ConnectorFilterId, ConnectorId, FilterScope, Revision, Visible, WorkspaceId,
-    ports::StoreError,
+    Code, ConnectorFilter, ConnectorFilterId, ConnectorId, Event, FilterScope, Revision, Status,
+    Visible, WorkspaceId, ports::StoreError,
 };
 use sea_orm::{
     ActiveModelBehavior,
     ActiveValue::{NotSet, Set},
-    ColumnTrait, Condition, DeriveEntityModel, DerivePrimaryKey, DeriveRelation, EntityTrait,
-    EnumIter, FromQueryResult, JoinType, PrimaryKeyTrait, QuerySelect, Select,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, DeriveEntityModel, DerivePrimaryKey,
+    DeriveRelation, EntityTrait, EnumIter, FromQueryResult, JoinType, PrimaryKeyTrait, QuerySelect,
+    Select,
     entity::prelude::Json,
 };
 use time::OffsetDateTime;
@@ -17,7 +18,7 @@ use uuid::Uuid;
 
 use crate::{
     column::{from_json, to_json},
-    error::corrupt,
+    error::{corrupt, unstorable},
     field::Field,
     session::Session,
     store::{ActiveModelOf, ColumnOf, Table, optional_reference, reference},
@@ -125,7 +126,47 @@ impl Table for ConnectorFilter {
             deleted_at: Set(*deleted_at),
         })
     }
+
+    /// Activations whose last run failed for their filter may try again: it is another one now.
+    async fn attach(&self, session: &Session) -> Result<(), StoreError> {
+        let next = Status::Error.after(Event::Adjusted).map_err(unstorable)?;
+        let values = vec![
+            self.connector_id.uuid().into(),
+            self.scope.workspace().map(WorkspaceId::uuid).into(),
+            Code::InvalidCondition.to_string().into(),
+            Status::Error.to_string().into(),
+            next.to_string().into(),
+            self.updated_at.into(),
+        ];
+        let adjust = match session.get_database_backend() {
+            DbBackend::Postgres => ADJUST_POSTGRES,
+            _ => ADJUST,
+        };
+        session.run(adjust, values).await.map(drop)
+    }
 }
+
+/// Moves the activations on whose last run failed for their filter: connector, workspace or none for all, code of the failure,
+/// status before and after, when.
+macro_rules! adjust_sql {
+    ($status:literal, $workspace:literal) => {
+        concat!(
+            "UPDATE workspace_connectors SET status = ",
+            $status,
+            ", revision = revision + 1, updated_at = $6 ",
+            "WHERE CAST(status AS text) = $4 AND deleted_at IS NULL ",
+            "AND connector_pk = (SELECT pk FROM connectors WHERE connector_id = $1) ",
+            "AND (",
+            $workspace,
+            " IS NULL OR workspace_pk = (SELECT pk FROM workspaces WHERE workspace_id = $2)) ",
+            "AND $3 = (SELECT l.error_code FROM workspace_connector_sync_logs l ",
+            "WHERE l.workspace_connector_pk = workspace_connectors.pk ORDER BY l.pk DESC LIMIT 1)"
+        )
+    };
+}
+
+const ADJUST: &str = adjust_sql!("$5", "$2");
+const ADJUST_POSTGRES: &str = adjust_sql!("CAST($5 AS status_enum)", "$2::uuid");
 
 impl TryFrom<Row> for ConnectorFilter {
     type Error = StoreError;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use linkspan_domain::{
     Condition, ConnectorMapping, ConnectorMappingId, Deleted, Entity, EntityCounts, ListQuery,
-    MappingOrigin, MappingStatus, Revision, RunEnd, SyncMode, SyncTarget, TargetModel, Visible,
-    Workspace, WorkspaceId,
+    MappingOrigin, MappingStatus, OnCollapse, Revision, RunEnd, SyncMode, SyncTarget, TargetModel,
+    Visible, Workspace, WorkspaceId,
     ports::{Change, StoreError},
 };
 use linkspan_persistence::SearchTime;
@@ -69,6 +69,7 @@ impl Mapped {
             version: 1,
             status: MappingStatus::Active,
             needs_regeneration: false,
+            on_collapse: OnCollapse::Revert,
             ..ConnectorMapping::specimen(number, &bench.place)
         };
         keep(&*bench.db.connector_mappings(), [mapping.clone()]).await;

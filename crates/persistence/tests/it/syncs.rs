@@ -1,12 +1,12 @@
 //! Runs: one at a time, held by one worker, and what their ends mean.
 
 use linkspan_domain::{
-    Event, Failures, ListQuery, RunEnd, RunOutcome, RunStatus, Status, StreamState, SyncMode,
-    WorkspaceConnector,
+    ConnectorFilter, Event, Failures, FilterScope, ListQuery, RunCounts, RunEnd, RunOutcome,
+    RunStatus, Status, StreamSettings, StreamState, SyncMode, WorkspaceConnector,
     ports::{Change, Demand, MarkMoved, StoreError},
 };
 use linkspan_sdk::HeldRun;
-use linkspan_testkit::fixtures::{Specimen, receipt};
+use linkspan_testkit::fixtures::{Specimen, receipt, receipts};
 use time::Duration;
 
 use crate::{
@@ -26,6 +26,7 @@ on_both! {
     a_run_can_be_stopped
     a_paused_activation_does_not_want_its_run
     the_end_of_a_run_moves_the_activation
+    another_filter_lets_those_try_again_that_failed_for_theirs
     failures_count_until_a_success
     a_mark_is_moved_unless_a_run_can_be_in_the_way
     a_purged_activation_takes_runs_and_records_along
@@ -215,6 +216,51 @@ async fn the_end_of_a_run_moves_the_activation(url: &str) {
     }
 }
 
+async fn another_filter_lets_those_try_again_that_failed_for_theirs(url: &str) {
+    let bench = Bench::new(url).await;
+    let own = FilterScope::Custom(bench.activation.workspace_id);
+    let elsewhere = [bench.place.workspace, bench.place.lower_workspace]
+        .into_iter()
+        .find(|it| *it != bench.activation.workspace_id);
+    let elsewhere = FilterScope::Custom(elsewhere.unwrap());
+    let connector = bench.activation.connector_id;
+    let other = bench.place.connectors.iter().copied().find(|it| *it != connector).unwrap();
+    let (unfit, absent) = ("connector_filter.invalid_condition", "source.not_found");
+    for (number, (error, scope, connector_id, after)) in (1..).zip([
+        (unfit, own, connector, Status::Enabled),
+        (unfit, FilterScope::Template, connector, Status::Enabled),
+        (unfit, own, other, Status::Error),
+        (unfit, elsewhere, connector, Status::Error),
+        (absent, own, connector, Status::Error),
+    ]) {
+        let held = bench.begin(SyncMode::Full).await;
+        let error = Some((error.to_owned(), "it does not fit".to_owned()));
+        let outcome = RunOutcome { end: RunEnd::Broken, counts: RunCounts::default(), error };
+        bench.syncs.finish(held.id, held.fence, &outcome, Bench::at(number)).await.unwrap();
+        let before = bench.stored().await;
+        assert_eq!(before.status, Status::Error);
+
+        let filter = ConnectorFilter {
+            scope,
+            connector_id,
+            deleted_at: None,
+            ..ConnectorFilter::specimen(number, &bench.place)
+        };
+        let filters = bench.db.connector_filters();
+        let receipt = |number| receipt(number, None);
+        let made = Change::Insert(filter.clone());
+        filters.write(&[made], &receipt(910 + number)).await.unwrap();
+        let now = bench.stored().await;
+        assert_eq!(now.status, after, "{number}");
+        assert_eq!(now.revision != before.revision, before.status != after, "{number}");
+
+        filters.write(&[Change::Purge(filter)], &receipt(920 + number)).await.unwrap();
+        let mended = WorkspaceConnector { status: Status::Enabled, ..now };
+        let store = bench.db.workspace_connectors();
+        store.write(&[Change::Update(mended)], &receipt(930 + number)).await.unwrap();
+    }
+}
+
 async fn failures_count_until_a_success(url: &str) {
     let bench = Bench::new(url).await;
     let failures = async || bench.syncs.failures(bench.activation.id).await.unwrap();
@@ -321,15 +367,30 @@ async fn a_mark_is_moved_unless_a_run_can_be_in_the_way(url: &str) {
         ..state.clone()
     };
     let shift = async |number| bench.syncs.move_mark(&moved, &receipt(number, None)).await;
+    // And what it is a mark of.
+    let rename = async |number| {
+        let renamed = WorkspaceConnector {
+            streams: vec![StreamSettings {
+                cursor_column: Some("at".to_owned()),
+                ..StreamSettings::default()
+            }],
+            ..bench.stored().await
+        };
+        let receipts = [receipt(number, None), receipt(number + 100, None)];
+        bench.syncs.change_cursors(&renamed, &receipts).await
+    };
 
     let held = bench.begin(SyncMode::Full).await;
     assert_eq!(shift(951).await.unwrap(), MarkMoved::Busy);
+    assert_eq!(rename(957).await.unwrap(), MarkMoved::Busy);
     bench.end(held, RunEnd::Clean).await.unwrap();
 
     let schedules = bench.db.schedules();
     let running = crate::schedules::schedule(&bench, Some(Bench::at(500)));
     schedules.put(&running, &receipt(952, None)).await.unwrap();
     assert_eq!(shift(953).await.unwrap(), MarkMoved::Scheduled);
+    assert_eq!(rename(958).await.unwrap(), MarkMoved::Scheduled);
+    assert_eq!(bench.stored().await.streams, bench.activation.streams);
     assert_eq!(bench.syncs.stream(bench.activation.id, &state.stream).await.unwrap(), Some(state));
 
     let paused = linkspan_domain::Schedule { next_run_at: None, ..running };
@@ -337,6 +398,16 @@ async fn a_mark_is_moved_unless_a_run_can_be_in_the_way(url: &str) {
     assert_eq!(shift(955).await.unwrap(), MarkMoved::Moved);
     let kept = bench.syncs.stream(bench.activation.id, &moved.stream).await.unwrap();
     assert_eq!(kept, Some(moved.clone()));
+    let before = bench.stored().await.revision;
+    assert_eq!(rename(959).await.unwrap(), MarkMoved::Moved);
+    let renamed = bench.stored().await;
+    assert_eq!(renamed.streams[0].cursor_column.as_deref(), Some("at"));
+    assert_eq!(renamed.revision, before.next());
+    let audit = bench.db.audit_events();
+    for kept in [959, 1_059] {
+        let event = audit.find(&receipts(), receipt(kept, None).audit.id).await;
+        assert!(event.unwrap().is_some(), "{kept}");
+    }
 
     let absent = StreamState { stream: "absent".parse().unwrap(), ..moved };
     let nothing = bench.syncs.move_mark(&absent, &receipt(956, None)).await;

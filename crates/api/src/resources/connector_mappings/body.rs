@@ -6,7 +6,7 @@ use linkspan_app::{
     DryRun, DryRunOf, DryRunRows, MappingPatch, NewMapping, SuggestMappings, SuggestedMapping,
 };
 use linkspan_domain::{
-    Code, ConnectorMapping, ConnectorMappingId, MappingStatus, StreamName, TargetModel,
+    Code, ConnectorMapping, ConnectorMappingId, MappingStatus, OnCollapse, StreamName, TargetModel,
     WorkspaceConnectorId,
 };
 use poem_openapi::registry::MetaSchema;
@@ -30,6 +30,8 @@ pub(super) struct NewMappingBody {
     expression: String,
     #[serde(default = "active")]
     status: MappingStatus,
+    #[serde(default)]
+    on_collapse: OnCollapse,
 }
 
 const fn active() -> MappingStatus {
@@ -58,9 +60,15 @@ impl Written for NewMappingBody {
 
 impl From<NewMappingBody> for NewMapping {
     fn from(body: NewMappingBody) -> Self {
-        let NewMappingBody { workspace_connector_id, stream, target_model, expression, status } =
-            body;
-        Self { workspace_connector_id, stream, target_model, expression, status }
+        let NewMappingBody {
+            workspace_connector_id,
+            stream,
+            target_model,
+            expression,
+            status,
+            on_collapse,
+        } = body;
+        Self { workspace_connector_id, stream, target_model, expression, status, on_collapse }
     }
 }
 
@@ -74,6 +82,8 @@ pub(super) struct MappingPatchBody {
     status: Option<MappingStatus>,
     #[serde(default, deserialize_with = "present")]
     needs_regeneration: Option<bool>,
+    #[serde(default, deserialize_with = "present")]
+    on_collapse: Option<OnCollapse>,
 }
 
 impl Written for MappingPatchBody {
@@ -83,8 +93,8 @@ impl Written for MappingPatchBody {
 
 impl From<MappingPatchBody> for MappingPatch {
     fn from(body: MappingPatchBody) -> Self {
-        let MappingPatchBody { expression, status, needs_regeneration } = body;
-        Self { expression, status, needs_regeneration }
+        let MappingPatchBody { expression, status, needs_regeneration, on_collapse } = body;
+        Self { expression, status, needs_regeneration, on_collapse }
     }
 }
 

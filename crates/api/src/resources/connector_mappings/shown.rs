@@ -3,8 +3,8 @@
 use linkspan_app::{DryRunRow, DryRunRows, Records, Suggested, SuggestedField, SuggestedMapping};
 use linkspan_domain::{
     Attribute, Confidence, ConnectorMapping, ConnectorMappingId, MappingCounts, MappingOrigin,
-    MappingStatus, MappingVersion, Resource, Revision, StreamName, TargetModel, UnmappedRecord,
-    WorkspaceConnectorId, WorkspaceId,
+    MappingStatus, MappingVersion, OnCollapse, Resource, Revision, StreamName, TargetModel,
+    UnmappedRecord, WorkspaceConnectorId, WorkspaceId,
 };
 use poem_openapi::registry::MetaSchema;
 use serde_json::{Value, json};
@@ -41,6 +41,9 @@ attributes! { ConnectorMapping, |it| {
     status: MappingStatus = it.status;
     /// Whether somebody should look at it: the stream is not what it was, or the wording before did better.
     needs_regeneration: bool = it.needs_regeneration;
+    /// What happens when a new wording persists far fewer records than the one before. `revert`: that one comes back. `keep`:
+    /// the new one stays, since it is meant to leave records out.
+    on_collapse: OnCollapse = it.on_collapse;
     /// How many entities the last run with this wording wrote.
     last_persist_count: u64 = it.last_persist_count;
     /// When it was made.

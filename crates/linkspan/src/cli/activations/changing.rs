@@ -42,7 +42,7 @@ impl Set {
         let key = text(&attributes["connector_type"]);
         let kind = client.get(&format!("/v1/connector-types/{key}"), &[]).await?;
         let schema = &kind["data"]["attributes"]["config_schema"];
-        let changes = self.changes(schema, &attributes["streams"])?;
+        let changes = self.changes(schema, attributes)?;
         if changes.is_empty() {
             return Err(Failed::usage(
                 "nothing to change; say what with --set, --set-env, --set-file, --unset, --name or --description",
@@ -52,8 +52,8 @@ impl Set {
         tell(client, &after["data"], output).await
     }
 
-    /// The attributes that change. `streams` are the settings of streams so far.
-    fn changes(&self, schema: &Value, streams: &Value) -> Result<Map<String, Value>, Failed> {
+    /// The attributes that change, of those `before`.
+    fn changes(&self, schema: &Value, before: &Value) -> Result<Map<String, Value>, Failed> {
         let Assigned { mut config, stream } = self.settings.read(schema)?;
         let (mut cleared, mut removed) = (Vec::new(), Vec::new());
         for key in &self.unset {
@@ -62,6 +62,7 @@ impl Set {
             } else if assign::is_of_streams(schema, key) {
                 cleared.push(key.as_str());
             } else {
+                assign::require(schema, &before["config"], key)?;
                 assign::put(&mut config, key, Value::Null)?;
             }
         }
@@ -73,7 +74,7 @@ impl Set {
         }
         let is_of_one = !stream.is_empty() || !cleared.is_empty();
         if is_of_one || !removed.is_empty() {
-            let mut streams = without(streams, &removed)?;
+            let mut streams = without(&before["streams"], &removed)?;
             if is_of_one {
                 streams = self.streams(streams, stream, &cleared);
             }
@@ -225,13 +226,15 @@ mod tests {
     fn a_cleared_setting_becomes_null_where_it_belongs() {
         let schema = json!({ "properties": { "auth": { "properties": { "token": {} } } } });
         let it = Set { unset: vec!["auth.token".to_owned(), "lag".to_owned()], ..set(None) };
-        let changes = Value::Object(it.changes(&schema, &json!([{ "lag": 5 }])).unwrap());
+        let changes =
+            Value::Object(it.changes(&schema, &json!({ "streams": [{ "lag": 5 }] })).unwrap());
         assert_eq!(changes, json!({ "config": { "auth": { "token": null } }, "streams": [] }));
     }
 
     #[test]
     fn all_that_is_said_of_a_stream_can_be_taken_back() {
-        let before = json!([{ "lag": 5 }, { "stream": "public.a", "lag": 7 }, { "stream": "b" }]);
+        let streams = json!([{ "lag": 5 }, { "stream": "public.a", "lag": 7 }, { "stream": "b" }]);
+        let before = json!({ "streams": streams });
         let unset = |keys: &[&str], schema: Value| {
             let unset = keys.iter().map(|&it| it.to_owned()).collect();
             Set { unset, ..set(None) }.changes(&schema, &before).map(Value::Object)
