@@ -106,7 +106,7 @@ impl Scheduler {
             action: Action::SyncSkipped.of(ResourceType::WorkspaceConnector),
             resource_type: ResourceType::WorkspaceConnector,
             resource_id: Some(schedule.workspace_connector_id.uuid()),
-            details: json!({ "mode": schedule.mode, "late": is_late }),
+            details: json!({ "mode": schedule.mode, "late": timing == Timing::Late }),
             ..started.audit.clone()
         };
         let skipped = Receipt { audit: skipped, reply: None };

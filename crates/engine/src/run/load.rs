@@ -137,8 +137,7 @@ impl<'a> StreamLoad<'a> {
     async fn push_down(&self, load: &Load) -> Result<(Vec<Condition>, Vec<Condition>), Halt> {
         let Connection { definition, settings, environment, .. } = self.connection;
         let parts = self.plan.filter.parts.clone();
-        let is_filled = load.mode == SyncMode::Incremental && load.held != Held::Nothing;
-        let must_arrive = is_filled || self.plan.has_own_key;
+        let must_arrive = goes_on(load) || self.plan.has_own_key;
         if parts.is_empty() || must_arrive || self.plan.shape.is_some() {
             return Ok((Vec::new(), parts));
         }
@@ -206,11 +205,11 @@ impl<'a> StreamLoad<'a> {
         // It is never closed.
         let _turn = run.signals.interrupt(run.reads.acquire()).await?;
         let load = attempt.load.clone();
-        let filtered = match (load.mode, load.held) {
-            // Of several records with one key the last counts, also where it does not pass.
-            _ if self.may_repeat_keys() => Filtered::Named,
-            (SyncMode::Full, _) | (_, Held::Nothing) => Filtered::PassedOver,
-            (SyncMode::Incremental, Held::Versions | Held::Anything) => Filtered::Named,
+        // Of several records with one key the last counts, also where it does not pass.
+        let filtered = if goes_on(&load) || self.may_repeat_keys() {
+            Filtered::Named
+        } else {
+            Filtered::PassedOver
         };
         let stage = Stage::new(
             self.plan.name.clone(),
@@ -314,4 +313,9 @@ impl<'a> StreamLoad<'a> {
         self.run.count(&mut tally.counts, counts);
         tally.counts
     }
+}
+
+/// Whether a load adds to what the stream holds.
+fn goes_on(load: &Load) -> bool {
+    load.mode == SyncMode::Incremental && load.held != Held::Nothing
 }

@@ -185,6 +185,11 @@ impl Unique {
     }
 }
 
+/// What records are called, as statements take it.
+pub(super) fn names(keys: &[String]) -> Vec<&str> {
+    keys.iter().map(String::as_str).collect()
+}
+
 /// A row that the database refused, as it is kept aside.
 pub(super) fn refused(rows: &Rows, index: usize, reason: String) -> Rejected {
     let row = rows.row(index);

@@ -22,7 +22,9 @@ use self::{
     swap::{discard, swap},
 };
 use super::{
-    changes, lifecycle, parts, reading, search,
+    changes, lifecycle,
+    merge::names,
+    parts, reading, search,
     stream::{self, Leftovers, StreamColumns, StreamRow},
 };
 use crate::{database::Database, error::sqlx_error, session::Session};
@@ -191,10 +193,10 @@ async fn commit(
         (None, _) => commit.merge(rows).await?.with_held_next(load.mode),
     };
     let aside = commit.set_aside(&checkpoint.rejected).await?;
-    commit.meet(&checkpoint.met).await?;
-    commit.release(&checkpoint.released).await?;
+    commit.see(&names(&checkpoint.met)).await?;
+    commit.release(&names(&checkpoint.released)).await?;
     commit.mend(rows).await?;
-    plan.appearing -= commit.retract(&checkpoint.gone).await?;
+    plan.appearing -= commit.retract(&names(&checkpoint.gone)).await?;
     let deleted = commit.bury(&checkpoint.gone).await?;
     let counts = RunCounts { deleted, ..plan.counts(rows, aside) };
     let counts = counts.plus(checkpoint.pushed);

@@ -18,7 +18,9 @@ use self::{
     swap::{discard, swap},
 };
 use super::{
-    changes, lifecycle, parts, reading, search,
+    changes, lifecycle,
+    merge::names,
+    parts, reading, search,
     stream::{self, Leftovers, StreamColumns, StreamRow},
 };
 use crate::{database::Database, error::sqlx_error, session::Session};
@@ -77,10 +79,10 @@ impl RecordStore for SqliteRecords {
             }
         };
         let aside = commit.set_aside(&checkpoint.rejected).await?;
-        commit.meet(&checkpoint.met).await?;
-        commit.release(&checkpoint.released).await?;
+        commit.see(&names(&checkpoint.met)).await?;
+        commit.release(&names(&checkpoint.released)).await?;
         commit.mend(&checkpoint.rows).await?;
-        plan.appearing -= commit.retract(&checkpoint.gone).await?;
+        plan.appearing -= commit.retract(&names(&checkpoint.gone)).await?;
         let deleted = commit.bury(&checkpoint.gone).await?;
         let counts = RunCounts { deleted, ..plan.counts(&checkpoint.rows, aside) };
         let counts = counts.plus(checkpoint.pushed);

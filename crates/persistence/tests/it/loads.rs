@@ -23,10 +23,14 @@ on_both! {
     who_read_a_stream_in_full_is_known
     a_run_that_is_resumed_goes_on_where_the_other_broke_off
     only_the_last_run_is_resumed_and_only_if_it_broke_off
+    what_a_full_load_takes_back_is_not_met
 }
 
 const A: (&str, &str) = ("1", "{\"a\":1}");
 const B: (&str, &str) = ("2", "{\"b\":1}");
+const C: (&str, &str) = ("3", "{\"c\":1}");
+const D: (&str, &str) = ("4", "{\"d\":1}");
+const E: (&str, &str) = ("5", "{}");
 
 async fn a_load_on_another_basis_begins_anew_and_so_does_its_plan(url: &str) {
     let bench = Bench::new(url).await;
@@ -212,5 +216,29 @@ async fn commit_sent(
     match ahead {
         Some(ahead) => ahead.commit(checkpoint).await,
         None => bench.records.commit(checkpoint).await,
+    }
+}
+
+async fn what_a_full_load_takes_back_is_not_met(url: &str) {
+    let bench = Bench::new(url).await;
+    let kept = [D, E].map(|(key, row)| (key.to_owned(), row.to_owned()));
+    // In the first load there is nothing but what is new.
+    for known in [false, true] {
+        if known {
+            bench.full(&[A, B, C]).await;
+            bench.full(&[A, C]).await;
+        }
+        let run = bench.begin(SyncMode::Full).await;
+        let load = bench.open(run, SyncMode::Full).await.unwrap();
+        // As it was, changed, brought back, new.
+        bench.commit(&load, &[A, ("3", "{\"c\":2}"), B, D, E]).await.unwrap();
+        let mut back = checkpoint(&load, &[]);
+        back.gone = ["1", "2", "3", "4"].map(str::to_owned).into();
+        bench.records.commit(&back).await.unwrap();
+        bench.commit(&load, &[D]).await.unwrap();
+        bench.finish(load).await.unwrap();
+        bench.end(run, RunEnd::Clean).await.unwrap();
+        assert_eq!(bench.seen().await, kept, "known: {known}");
+        assert_eq!(bench.count().await, 2);
     }
 }

@@ -20,7 +20,6 @@ on_both! {
     of_rows_with_one_key_the_last_is_kept
     nobody_sees_a_load_before_it_ends
     what_a_full_load_does_not_meet_is_buried
-    what_a_full_load_takes_back_is_not_met
     what_comes_back_is_alive_again
     a_load_goes_on_where_its_run_was
     another_run_begins_anew
@@ -151,29 +150,6 @@ async fn what_a_full_load_does_not_meet_is_buried(url: &str) {
     let (_, deleted) = bench.full(&[]).await;
     assert_eq!(deleted, 3);
     assert_eq!(bench.count().await, 0);
-}
-
-async fn what_a_full_load_takes_back_is_not_met(url: &str) {
-    let bench = Bench::new(url).await;
-    // In the first load there is nothing but what is new.
-    for known in [false, true] {
-        if known {
-            bench.full(&[A, B, C]).await;
-            bench.full(&[A, C]).await;
-        }
-        let run = bench.begin(SyncMode::Full).await;
-        let load = bench.open(run, SyncMode::Full).await.unwrap();
-        // As it was, changed, brought back, new.
-        bench.commit(&load, &[A, ("3", "{\"c\":2}"), B, D, ("5", "{}")]).await.unwrap();
-        let mut back = checkpoint(&load, &[]);
-        back.gone = ["1", "2", "3", "4"].map(str::to_owned).into();
-        bench.records.commit(&back).await.unwrap();
-        bench.commit(&load, &[D]).await.unwrap();
-        bench.finish(load).await.unwrap();
-        bench.end(run, RunEnd::Clean).await.unwrap();
-        assert_eq!(bench.seen().await, owned(&[D, ("5", "{}")]), "known: {known}");
-        assert_eq!(bench.count().await, 2);
-    }
 }
 
 async fn what_comes_back_is_alive_again(url: &str) {

@@ -136,7 +136,7 @@ impl Commit<'_> {
     }
 
     /// The source still has these. What is to be made of it in a full load waits for the swap.
-    async fn see(&mut self, keys: &[&str]) -> Result<(), StoreError> {
+    pub(super) async fn see(&mut self, keys: &[&str]) -> Result<(), StoreError> {
         if keys.is_empty() || !self.row.has_readers() {
             return Ok(());
         }
@@ -147,14 +147,19 @@ impl Commit<'_> {
     }
 
     async fn remember(&mut self, keys: &[&str]) -> Result<(), StoreError> {
-        sqlx::query("INSERT INTO seen_records (stream_pk, keys) VALUES ($1, $2)")
+        self.on_keys(REMEMBER, keys).await.map(drop)
+    }
+
+    /// Runs a statement about the stream and the records called so. Answers how many rows it was about.
+    async fn on_keys(&mut self, statement: &'static str, keys: &[&str]) -> Result<u64, StoreError> {
+        let done = sqlx::query(statement)
             .bind(self.row.pk)
             .bind(keys)
             .persistent(false)
             .execute(&mut *self.tx)
             .await
             .map_err(sqlx_error)?;
-        Ok(())
+        Ok(done.rows_affected())
     }
 
     /// Those that were stale are not stale any more. Most streams have none, and need not be sent the keys.
@@ -202,12 +207,6 @@ impl Commit<'_> {
         Ok(all().count() as u64)
     }
 
-    /// The source has the records called so.
-    pub(super) async fn meet(&mut self, keys: &[String]) -> Result<(), StoreError> {
-        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-        self.see(&keys).await
-    }
-
     /// Lets go of what was kept aside of records that an incremental load stores. Most streams have none, and need not be sent
     /// the keys.
     pub(super) async fn mend(&mut self, rows: &Rows) -> Result<(), StoreError> {
@@ -223,12 +222,12 @@ impl Commit<'_> {
         if aside.is_none() {
             return Ok(());
         }
-        let keys: Vec<String> = rows.iter().map(|it| it.key.to_owned()).collect();
+        let keys: Vec<&str> = rows.iter().map(|it| it.key).collect();
         self.release(&keys).await
     }
 
     /// Lets go of what was kept aside of the records called so before this commit.
-    pub(super) async fn release(&mut self, keys: &[String]) -> Result<(), StoreError> {
+    pub(super) async fn release(&mut self, keys: &[&str]) -> Result<(), StoreError> {
         if keys.is_empty() {
             return Ok(());
         }
@@ -245,7 +244,7 @@ impl Commit<'_> {
 
     /// Takes back what a full load has of the records called so: the last that the source says of them is that they are not
     /// wanted. Answers how many records there are less.
-    pub(super) async fn retract(&mut self, gone: &[String]) -> Result<i64, StoreError> {
+    pub(super) async fn retract(&mut self, gone: &[&str]) -> Result<i64, StoreError> {
         if gone.is_empty() || self.load.mode == SyncMode::Incremental {
             return Ok(0);
         }
@@ -257,13 +256,7 @@ impl Commit<'_> {
             .await
             .map_err(sqlx_error)?;
         for statement in RETRACT {
-            sqlx::query(statement)
-                .bind(self.row.pk)
-                .bind(gone)
-                .persistent(false)
-                .execute(&mut *self.tx)
-                .await
-                .map_err(sqlx_error)?;
+            self.on_keys(statement, gone).await?;
         }
         let new = sqlx::query(RETRACT_NEW)
             .bind(self.row.pk)
@@ -372,6 +365,8 @@ const RELEASE: &str = "\
 const BURY: &str = "\
     UPDATE records SET deleted_at = $3, stale_since = NULL, run_pk = $2, generation = $5 \
     WHERE stream_pk = $1 AND deleted_at IS NULL AND key = ANY ($4)";
+
+const REMEMBER: &str = "INSERT INTO seen_records (stream_pk, keys) VALUES ($1, $2)";
 
 /// How many tombstones the swap would have brought back.
 const REVIVED: &str = "\

@@ -58,7 +58,7 @@ impl Commit<'_> {
     }
 
     /// The source still has these. What is to be made of it in a full load waits for the swap.
-    async fn see(&mut self, keys: &[&str]) -> Result<(), StoreError> {
+    pub(super) async fn see(&mut self, keys: &[&str]) -> Result<(), StoreError> {
         if keys.is_empty() || !self.row.has_readers() {
             return Ok(());
         }
@@ -69,13 +69,18 @@ impl Commit<'_> {
     }
 
     async fn remember(&mut self, keys: &[&str]) -> Result<(), StoreError> {
-        sqlx::query("INSERT INTO seen_records (stream_pk, keys) VALUES ($1, $2)")
+        self.on_keys(REMEMBER, &writing::json_array(keys.iter().copied())).await.map(drop)
+    }
+
+    /// Runs a statement about the stream and the records called so. Answers how many rows it was about.
+    async fn on_keys(&mut self, statement: &'static str, keys: &str) -> Result<u64, StoreError> {
+        let done = sqlx::query(statement)
             .bind(self.row.pk)
-            .bind(writing::json_array(keys.iter().copied()))
+            .bind(keys)
             .execute(&mut *self.tx)
             .await
             .map_err(sqlx_error)?;
-        Ok(())
+        Ok(done.rows_affected())
     }
 
     /// Those that were stale are not stale any more.
@@ -110,12 +115,6 @@ impl Commit<'_> {
         Ok(rejected.len() as u64)
     }
 
-    /// The source has the records called so.
-    pub(super) async fn meet(&mut self, keys: &[String]) -> Result<(), StoreError> {
-        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-        self.see(&keys).await
-    }
-
     /// Lets go of what was kept aside of records that an incremental load stores. Most streams have none, and need not be sent
     /// the keys.
     pub(super) async fn mend(&mut self, rows: &Rows) -> Result<(), StoreError> {
@@ -130,19 +129,19 @@ impl Commit<'_> {
         if aside.is_none() {
             return Ok(());
         }
-        let keys: Vec<String> = rows.iter().map(|it| it.key.to_owned()).collect();
+        let keys: Vec<&str> = rows.iter().map(|it| it.key).collect();
         self.release(&keys).await
     }
 
     /// Lets go of what was kept aside of the records called so before this commit.
-    pub(super) async fn release(&mut self, keys: &[String]) -> Result<(), StoreError> {
+    pub(super) async fn release(&mut self, keys: &[&str]) -> Result<(), StoreError> {
         if keys.is_empty() {
             return Ok(());
         }
         sqlx::query(RELEASE)
             .bind(self.row.pk)
             .bind(microseconds(self.now))
-            .bind(writing::json_array(keys.iter().map(String::as_str)))
+            .bind(writing::json_array(keys.iter().copied()))
             .execute(&mut *self.tx)
             .await
             .map_err(sqlx_error)?;
@@ -151,11 +150,11 @@ impl Commit<'_> {
 
     /// Takes back what a full load has of the records called so: the last that the source says of them is that they are not
     /// wanted. Answers how many records there are less.
-    pub(super) async fn retract(&mut self, gone: &[String]) -> Result<i64, StoreError> {
+    pub(super) async fn retract(&mut self, gone: &[&str]) -> Result<i64, StoreError> {
         if gone.is_empty() || self.load.mode == SyncMode::Incremental {
             return Ok(0);
         }
-        let gone = writing::json_array(gone.iter().map(String::as_str));
+        let gone = writing::json_array(gone.iter().copied());
         let revived: i64 = sqlx::query_scalar(REVIVED)
             .bind(self.row.pk)
             .bind(&gone)
@@ -163,12 +162,7 @@ impl Commit<'_> {
             .await
             .map_err(sqlx_error)?;
         for statement in RETRACT {
-            sqlx::query(statement)
-                .bind(self.row.pk)
-                .bind(&gone)
-                .execute(&mut *self.tx)
-                .await
-                .map_err(sqlx_error)?;
+            self.on_keys(statement, &gone).await?;
         }
         let new = sqlx::query(RETRACT_NEW)
             .bind(self.row.pk)
@@ -219,6 +213,8 @@ const RELEASE: &str = "\
 const BURY: &str = "\
     UPDATE records SET deleted_at = $3, stale_since = NULL, run_pk = $2, generation = $5 \
     WHERE stream_pk = $1 AND deleted_at IS NULL AND key IN (SELECT value FROM json_each($4))";
+
+const REMEMBER: &str = "INSERT INTO seen_records (stream_pk, keys) VALUES ($1, $2)";
 
 /// How many tombstones the swap would have brought back.
 const REVIVED: &str = "\
