@@ -37,7 +37,8 @@ fn vault(current: [u8; 32], previous: Option<[u8; 32]>) -> Arc<KeyringVault> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |hex, it| format!("{hex}{it:02x}"))
+    let digit = |it: u8| char::from_digit(u32::from(it), 16).unwrap();
+    bytes.iter().flat_map(|it| [digit(it >> 4), digit(it & 15)]).collect()
 }
 
 struct Now;
@@ -101,7 +102,7 @@ async fn multiply(url: &str, rows: usize) -> Vec<WorkspaceConnectorId> {
         let same = "connector_pk, workspace_pk, person_pk, connector_type, connector_type_version, \
             description, status, config, secret_pointers, streams, output_schemas, labels, \
             mock_enabled, log_level, installed_capabilities, revision, created_at, updated_at";
-        let first = "(SELECT * FROM workspace_connectors WHERE name = 'crm')";
+        let first = "(SELECT * FROM workspace_connectors WHERE name = 'crm' LIMIT 1)";
         run(
             url,
             format!(
