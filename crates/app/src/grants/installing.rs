@@ -79,14 +79,13 @@ impl Installing {
             let resource = linkspan_domain::ResourceType::Connector;
             acting(RecordError::NotFound { resource, id: slug.to_owned() })
         })?;
-        let activation = match self.activation(call, &connector).await? {
-            Some(activation) => activation,
-            None => {
-                let new = NewActivation::of(connector.id, Map::new());
-                // The claim of the call goes with the authorization.
-                let call = Call { claim: None, ..call.clone() };
-                self.activations.create(&call, new).await?
-            }
+        let activation = if let Some(it) = self.activation(call, &connector).await? {
+            it
+        } else {
+            let new = NewActivation::of(connector.id, Map::new());
+            // The claim of the call goes with the authorization.
+            let call = Call { claim: None, ..call.clone() };
+            self.activations.create(&call, new).await?
         };
         Ok(self.connecting.authorize(call, activation.id, authorize).await?)
     }

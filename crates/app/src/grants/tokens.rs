@@ -33,7 +33,7 @@ struct Inner {
 type Flight = Shared<BoxFuture<'static, Result<Secret<String>, TokenError>>>;
 
 /// How long somebody waits for another process: a lease runs out before.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// How long until the first look at what another process did, and at most until the next.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));

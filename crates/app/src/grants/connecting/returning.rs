@@ -125,7 +125,7 @@ impl Connecting {
                 let _ = activation.apply(Event::Configured);
             }
             let granted: Vec<_> = held.grant.scopes.iter().collect();
-            note_scopes(&mut activation, json!(granted), now.format(&Rfc3339).ok());
+            note_scopes(&mut activation, json!(granted), now.format(&Rfc3339).ok().as_deref());
             activation.updated_at = now;
             self.safe.refresh(&mut activation)?;
             let details = json!({ "issuer": held.grant.issuer, "scopes": granted });
@@ -164,7 +164,7 @@ impl Connecting {
 }
 
 /// What the grant can do: the scopes that were granted, not those that were asked for.
-fn note_scopes(activation: &mut WorkspaceConnector, granted: Value, at: Option<String>) {
+fn note_scopes(activation: &mut WorkspaceConnector, granted: Value, at: Option<&str>) {
     let mut capabilities = match activation.installed_capabilities.take() {
         Some(Value::Object(known)) => known,
         _ => Map::new(),
