@@ -392,7 +392,9 @@ mod tests {
             deleted_at: None,
             ..WorkspaceConnector::specimen(number, &place)
         });
-        activations.iter().for_each(|it| store.add(it.clone()));
+        for it in &activations {
+            store.add(it.clone());
+        }
         let ids = [activations[0].id, activations[1].id];
         contract::oauth_client_store(&store, ids).await;
         contract::authorization_store(&store, &activations[0], place.organization).await;

@@ -9,7 +9,7 @@ use serde_json::json;
 use time::{Duration, macros::datetime};
 use uuid::Uuid;
 
-use crate::platform::{Platform, token_keys};
+use crate::{composition::token_keys, platform::Platform};
 
 fn token(person: &str) -> String {
     let issued_at = datetime!(2026-05-01 12:00 UTC);

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::needless_pass_by_value, clippy::similar_names)]
 
 mod access;
+mod composition;
 mod contract;
 mod credentials;
 mod documents;

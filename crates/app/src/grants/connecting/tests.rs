@@ -2,7 +2,6 @@
 
 use linkspan_domain::{
     AuthConfig, AuthorizationFlow, OauthConfig, OauthGrantType, Problem, Redirected, Role, Status,
-    ports::VaultError,
 };
 
 use super::*;
@@ -15,10 +14,6 @@ use crate::{
         fake::{Bench, Say, held, server},
     },
 };
-
-fn mint(_: &str) -> Result<Secret<String>, VaultError> {
-    Ok(key("the-state"))
-}
 
 /// A connector that authorizes as `change` says, and somebody who connects its activation.
 struct Desk {
@@ -52,7 +47,7 @@ impl Desk {
             vault(),
             sources(),
             tokens,
-            mint,
+            |_| Ok(key("the-state")),
             Addresses {
                 public: Some(public.parse().unwrap()),
                 returns: vec!["https://app.example/done".parse().unwrap()],
