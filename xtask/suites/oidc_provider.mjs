@@ -9,6 +9,9 @@ const home = path.resolve(process.argv[2], "package.json");
 const found = createRequire(home).resolve("oidc-provider");
 const { Provider, errors } = await import(pathToFileURL(found));
 
+// What it has to say beside the port belongs elsewhere: whoever started it reads one line.
+console.info = console.warn = console.error;
+
 const RESOURCE = "https://files.test/mcp";
 
 const server = http.createServer();

@@ -98,7 +98,10 @@ api keys read: admin
 api keys create: admin
 api keys revoke: admin
 audit read: admin
-    admin, audit, keys, list, read, rotate, verify,
+keys read: admin
+keys list: admin
+keys rotate: admin
+audit verify: admin
 activations read: admin designer analyst
 activations create: admin designer
 activations update: admin designer

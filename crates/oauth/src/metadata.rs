@@ -122,8 +122,11 @@ pub(crate) const fn bare(issuer: Issuer, token_endpoint: Url) -> AuthorizationSe
 
 /// An endpoint that `host` names: secrets go there, or people do.
 pub(crate) fn endpoint(text: &str, host: &str) -> Result<Url, OauthError> {
+    // The parser of URLs takes hosts with braces: placeholders that nobody filled in.
+    let is_template = text.contains(['{', '}']);
     let url = text.parse().ok().filter(|it: &Url| {
-        is_private_transport(it)
+        !is_template
+            && is_private_transport(it)
             && it.fragment().is_none()
             && it.username().is_empty()
             && it.password().is_none()

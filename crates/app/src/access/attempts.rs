@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    hash::Hash,
     net::{IpAddr, Ipv6Addr},
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -25,7 +26,13 @@ struct Memory {
     failures: HashMap<Source, Failures>,
     /// Keys that worked, and until when that counts.
     proven: HashMap<KeyHash, OffsetDateTime>,
+    failures_swept: Swept,
+    proven_swept: Swept,
 }
+
+/// Before when it is in vain to look through everything for what is over.
+#[derive(Clone, Copy, Debug, Default)]
+struct Swept(Option<OffsetDateTime>);
 
 /// What failures have in common.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -61,6 +68,8 @@ const PER_PREFIX: u32 = 100;
 const PROVEN: Duration = Duration::HOUR;
 /// How much is remembered at most, of either.
 const LIMIT: usize = 10_000;
+/// How long it lasts at least from one look through everything to the next: whoever fills the memory slows nobody down.
+const SWEEP: Duration = Duration::SECOND;
 /// How many addresses are told.
 const TOLD: usize = 20;
 
@@ -88,9 +97,8 @@ impl Attempts {
     /// Counts a failure.
     pub(super) fn failed(&self, address: Option<IpAddr>, prefix: &str, now: OffsetDateTime) {
         let mut memory = self.memory();
-        if memory.failures.len() >= LIMIT {
-            memory.failures.retain(|_, it| now < it.since + WINDOW);
-        }
+        let Memory { failures, failures_swept, .. } = &mut *memory;
+        failures_swept.make_room(failures, now, |it| it.since + WINDOW);
         for (source, _) in sources(address, prefix) {
             let place = memory.place(source);
             let fresh = Failures { count: 0, since: now };
@@ -105,9 +113,8 @@ impl Attempts {
     /// Remembers that a key worked.
     pub(super) fn worked(&self, hash: &KeyHash, now: OffsetDateTime) {
         let mut memory = self.memory();
-        if memory.proven.len() >= LIMIT {
-            memory.proven.retain(|_, until| now < *until);
-        }
+        let Memory { proven, proven_swept, .. } = &mut *memory;
+        proven_swept.make_room(proven, now, |until| *until);
         if memory.proven.len() < LIMIT || memory.proven.contains_key(hash) {
             memory.proven.insert(hash.clone(), now + PROVEN);
         }
@@ -139,6 +146,23 @@ impl Memory {
     fn place(&self, source: Source) -> Source {
         let has_room = self.failures.len() < LIMIT || self.failures.contains_key(&source);
         if has_room { source } else { Source::Rest }
+    }
+}
+
+impl Swept {
+    /// Takes what is over out of a map that is full.
+    fn make_room<K: Eq + Hash, V>(
+        &mut self,
+        map: &mut HashMap<K, V>,
+        now: OffsetDateTime,
+        over: impl Fn(&V) -> OffsetDateTime,
+    ) {
+        if map.len() < LIMIT || self.0.is_some_and(|next| now < next) {
+            return;
+        }
+        map.retain(|_, it| now < over(it));
+        let next = map.values().map(over).min();
+        self.0 = next.map(|next| next.max(now + SWEEP));
     }
 }
 

@@ -42,7 +42,7 @@ pub(crate) enum Unsurvivable {
 const NODES: usize = 4;
 const ACTIVATIONS: usize = 250;
 /// One poll in so many is the last of its node.
-const CRASH: usize = 1_000;
+const CRASH: usize = 500;
 /// One poll in so many is followed by none for longer than a lease lasts.
 const STALL: usize = 5_000;
 
