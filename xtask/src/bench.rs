@@ -4,10 +4,12 @@ mod client;
 mod first_load;
 mod http;
 mod mapping;
+mod refresh_simulation;
 mod resync;
 mod schedules;
 mod startup;
 mod sync;
+mod vault;
 
 use std::{path::PathBuf, process::Command};
 
@@ -64,6 +66,8 @@ enum Figures {
     Http,
     /// Records mapped with JSONata on one thread, relative to the reference implementation
     Mapping,
+    /// Grants refreshed while processes die, relative to those that are lost: none
+    RefreshSimulation,
     /// That table synced again by its cursor, unchanged and with every row changed, relative to an upsert by `psql`
     Resync,
     /// How late the runs of many schedules start, on each database
@@ -72,6 +76,8 @@ enum Figures {
     Startup,
     /// A PostgreSQL table and a CSV file into a table, into Parquet and as Arrow, relative to plain pipes and other loaders
     Sync,
+    /// A secret of 1 KB sealed and opened on one thread
+    Vault,
 }
 
 /// One measured figure and what it should be.
@@ -105,6 +111,7 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
                 Figures::FirstLoad => first_load::measure(&binary, options.rows, options.rounds)?,
                 Figures::Http => http::measure(&binary, options.seconds)?,
                 Figures::Mapping => mapping::measure(project, options.seconds, options.rounds)?,
+                Figures::RefreshSimulation => refresh_simulation::measure(project)?,
                 Figures::Resync => resync::measure(&binary, options.rows, options.rounds)?,
                 Figures::Schedules => schedules::measure(&binary, options.schedules)?,
                 Figures::Startup => startup::measure(&binary)?,
@@ -115,6 +122,7 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
                     rounds: options.rounds,
                     report: options.report.as_deref(),
                 })?,
+                Figures::Vault => vault::measure(project, options.seconds)?,
             });
         }
     }

@@ -3,6 +3,7 @@
 mod failures;
 mod links;
 mod parameters;
+mod permissions;
 mod shapes;
 
 use std::{collections::HashMap, sync::OnceLock};
@@ -61,6 +62,7 @@ pub fn openapi() -> String {
     let mut document: Value = serde_json::from_str(&service().spec()).unwrap_or_default();
     finish(&mut document);
     links::add(&mut document);
+    permissions::add(&mut document);
     share(&mut document);
     serde_json::to_string_pretty(&document).unwrap_or_default()
 }
@@ -147,7 +149,7 @@ pub(crate) fn register_security(registry: &mut Registry) {
         MetaSecurityScheme {
             ty: "http",
             description: Some(
-                "An API key, such as `lsk_…`. The header `Linkspan-Workspace` chooses the workspace to act in.",
+                "An API key, such as `lsk_…`, or a JSON Web Token. The header `Linkspan-Workspace` chooses the workspace to act in.",
             ),
             name: None,
             key_in: None,

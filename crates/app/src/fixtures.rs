@@ -1,5 +1,7 @@
 //! Callers, kept things and a connector type, for the tests of all services.
 
+mod ledger;
+
 use std::{
     collections::BTreeSet,
     sync::{
@@ -12,13 +14,14 @@ use async_trait::async_trait;
 use linkspan_domain::{
     Actor, AuthorizationFlow, Availability, Call, Caller, Category, Connector, ConnectorId,
     ContentHash, Direction, Failures, Fence, FieldKind, Id, KeyHash, ListQuery, OrganizationId,
-    Page, PersonId, Position, Problem, Receipt, Resource, Role, RunOutcome, Secret, StreamField,
-    StreamName, StreamSpec, StreamState, SyncLog, SyncLogId, UploadedFile, Visible, Workspace,
-    WorkspaceConnector, WorkspaceConnectorId, WorkspaceId,
+    Page, Person, PersonId, Position, Problem, Receipt, Resource, Revision, Role, RunOutcome,
+    Secret, StreamField, StreamName, StreamSpec, StreamState, SyncLog, SyncLogId, UploadedFile,
+    Visible, Workspace, WorkspaceConnector, WorkspaceConnectorId, WorkspaceId,
     ports::{
-        CatalogStore, Change, Demand, FileStore, FileStoreError, MarkMoved, MockStore, MockVault,
-        MockWorld, Outbound, OutboundError, OutboundRequest, OutboundResponse, ReceiveError,
-        ReceivedFile, Sealed, Store, StoreError, SyncStore, Upload, Vault, World,
+        AuditStore, CatalogStore, Change, Demand, FileStore, FileStoreError, KeyId, MarkMoved,
+        MockAuditStore, MockStore, MockVault, MockWorld, Outbound, OutboundError, OutboundRequest,
+        OutboundResponse, ReceiveError, ReceivedFile, Sealed, Store, StoreError, SyncStore, Upload,
+        Vault, VaultError, World,
     },
 };
 use linkspan_sdk::{
@@ -32,6 +35,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use time::{OffsetDateTime, macros::datetime};
 use uuid::Uuid;
+
+pub(crate) use ledger::{Ledger, ledger};
 
 use crate::{ActivationSettings, ConnectorTypes, Sources};
 
@@ -155,6 +160,15 @@ pub(crate) fn empty<R: Resource>() -> Arc<dyn Store<R>> {
     keep(Vec::<R>::new()).store
 }
 
+/// A chain that did not begin.
+pub(crate) fn no_chain() -> Arc<dyn AuditStore> {
+    let mut chain = MockAuditStore::new();
+    chain.expect_head().returning(|_| Ok(None));
+    chain.expect_unchained().returning(|_, _, _| Ok(Vec::new()));
+    chain.expect_chained().returning(|_, _, _| Ok(Vec::new()));
+    Arc::new(chain)
+}
+
 pub(crate) fn code<T, E: Problem>(outcome: Result<T, E>) -> String {
     match outcome {
         Ok(_) => "ok".to_owned(),
@@ -246,23 +260,49 @@ mockall::mock! {
         async fn stream(&self, activation: WorkspaceConnectorId, stream: &StreamName) -> Result<Option<StreamState>, StoreError>;
         async fn streams(&self, activation: WorkspaceConnectorId) -> Result<Vec<StreamState>, StoreError>;
         async fn move_mark(&self, state: &StreamState, receipt: &Receipt) -> Result<MarkMoved, StoreError>;
-        async fn change_cursors(&self, activation: &WorkspaceConnector, receipts: &[Receipt]) -> Result<MarkMoved, StoreError>;
+        async fn change_cursors(&self, activation: &WorkspaceConnector, versions: &[Change<CredentialVersion>], receipts: &[Receipt]) -> Result<MarkMoved, StoreError>;
     }
 }
 
-/// A vault that any fool can open, but not for another row.
+/// The key of [`vault`].
+pub(crate) const KEY: KeyId = KeyId::from_bytes([1; 4]);
+/// A key that [`vault`] opens with, and seals with no more.
+pub(crate) const OLD_KEY: KeyId = KeyId::from_bytes([2; 4]);
+/// A key that nobody has any more.
+pub(crate) const LOST_KEY: KeyId = KeyId::from_bytes([3; 4]);
+
+/// A vault that any fool with its key can open, but not for another row.
 pub(crate) fn vault() -> Arc<dyn Vault> {
     let mut vault = MockVault::new();
+    vault.expect_current().return_const(KEY);
+    vault.expect_previous().return_const(vec![OLD_KEY]);
     vault.expect_seal().returning(|context, plain| {
         let row = context.row.into_bytes();
-        Ok(Sealed::from_bytes(row.into_iter().chain(plain.iter().rev().copied()).collect()))
+        let body = row.into_iter().chain(plain.iter().rev().copied());
+        Ok(Sealed::from_bytes(Sealed::header(KEY).into_iter().chain(body).collect()))
     });
     vault.expect_open().returning(|context, sealed| {
-        let (row, body) = sealed.as_bytes().split_at(16);
+        let key_id = sealed.key_id()?;
+        if key_id == LOST_KEY {
+            return Err(VaultError::UnknownKey { key_id });
+        }
+        let (row, body) = sealed.as_bytes()[Sealed::HEADER_LEN..].split_at(16);
         assert_eq!(row, context.row.into_bytes(), "opened for another row");
         Ok(Secret::new(body.iter().rev().copied().collect()))
     });
     Arc::new(vault)
+}
+
+/// The secrets of `activation`, as if another key had sealed them.
+pub(crate) fn sealed_with(key: KeyId, activation: &mut linkspan_domain::WorkspaceConnector) {
+    let secrets = activation.secrets.as_mut().unwrap();
+    secrets.blob = under(key, &secrets.blob);
+}
+
+/// `sealed`, as if another key had sealed it.
+pub(crate) fn under(key: KeyId, sealed: &Sealed) -> Sealed {
+    let body = &sealed.as_bytes()[Sealed::HEADER_LEN..];
+    Sealed::from_bytes([&Sealed::header(key)[..], body].concat())
 }
 
 /// A connector type that knows what its settings want of it.
@@ -467,6 +507,21 @@ pub(crate) fn workspace(number: u128, parent: Option<u128>) -> Workspace {
 
 pub(crate) fn key(text: &str) -> Secret<String> {
     Secret::new(text.to_owned())
+}
+
+pub(crate) fn person(number: u128, role: Role, workspaces: &[u128]) -> Person {
+    Person {
+        id: id(number),
+        revision: Revision::FIRST,
+        organization_id: organization(),
+        name: "Ada".parse().unwrap(),
+        email: "ada@example.com".parse().unwrap(),
+        role,
+        workspaces: workspaces.iter().map(|it| id(*it)).collect(),
+        created_at: NOW,
+        updated_at: NOW,
+        deleted_at: None,
+    }
 }
 
 pub(crate) fn api_key(

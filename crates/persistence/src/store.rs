@@ -120,14 +120,11 @@ impl<R: Table> Store<R> for SqlStore<R> {
 
     async fn write(&self, changes: &[Change<R>], receipt: &Receipt) -> Result<(), StoreError> {
         let session = self.db.write().await?;
-        receipt::keep(&session, receipt).await?;
+        receipt::answer(&session, receipt).await?;
         for change in changes {
-            match change {
-                Change::Insert(it) => insert(&session, it).await?,
-                Change::Update(it) => update(&session, it).await?,
-                Change::Purge(it) => purge(&session, it).await?,
-            }
+            apply(&session, change).await?;
         }
+        receipt::record(&session, receipt).await?;
         session.commit().await
     }
 }
@@ -152,6 +149,18 @@ pub(crate) async fn read<R: Table>(
 ) -> Result<Vec<R>, StoreError> {
     R::complete(&mut rows, session).await?;
     rows.into_iter().map(R::try_from).collect()
+}
+
+/// Makes `change`.
+pub(crate) async fn apply<R: Table>(
+    session: &Session,
+    change: &Change<R>,
+) -> Result<(), StoreError> {
+    match change {
+        Change::Insert(it) => insert(session, it).await,
+        Change::Update(it) => update(session, it).await,
+        Change::Purge(it) => purge(session, it).await,
+    }
 }
 
 /// Adds `thing`.

@@ -227,6 +227,7 @@ impl SyncStore for SqlStore<SyncLog> {
     async fn change_cursors(
         &self,
         changed: &WorkspaceConnector,
+        versions: &[Change<CredentialVersion>],
         receipts: &[Receipt],
     ) -> Result<MarkMoved, StoreError> {
         let session = self.db().write().await?;
@@ -238,6 +239,9 @@ impl SyncStore for SqlStore<SyncLog> {
             receipt::keep(&session, it).await?;
         }
         update(&session, changed).await?;
+        for change in versions {
+            apply(&session, change).await?;
+        }
         session.commit().await?;
         Ok(MarkMoved::Moved)
     }

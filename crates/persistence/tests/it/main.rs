@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod activation;
+mod audit_chain;
 mod changes;
 mod contracts;
 mod entities;

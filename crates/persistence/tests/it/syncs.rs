@@ -377,7 +377,7 @@ async fn a_mark_is_moved_unless_a_run_can_be_in_the_way(url: &str) {
             ..bench.stored().await
         };
         let receipts = [receipt(number, None), receipt(number + 100, None)];
-        bench.syncs.change_cursors(&renamed, &receipts).await
+        bench.syncs.change_cursors(&renamed, &[], &receipts).await
     };
 
     let held = bench.begin(SyncMode::Full).await;

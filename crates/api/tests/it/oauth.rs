@@ -1,0 +1,141 @@
+//! Connecting what a person has to agree to.
+
+use serde_json::{Value, json};
+
+use crate::platform::{Client, Platform};
+
+/// An activation that waits for somebody to agree.
+async fn waiting(admin: &Client<'_>, service: &str) -> String {
+    let connector = admin.make(
+        "/v1/connectors",
+        "connector",
+        json!({
+            "name": service, "provider": "well", "category_id": "test", "service_id": service,
+            "slug": service, "connector_type": "shop", "status": "available",
+            "authorization_flow": "oauth-manual",
+            "auth_config": { "oauth_config": { "scopes": ["read"] } },
+        }),
+    );
+    admin.activate(&connector.await, service).await
+}
+
+async fn authorize(admin: &Client<'_>, id: &str, body: Value) -> String {
+    let path = format!("/v1/workspace-connectors/{id}/authorize");
+    let link = admin.post(&path, body).await.expect(200);
+    assert_eq!(link.body["connected"], false);
+    link.body["url"].as_str().unwrap().rsplit_once("state=").unwrap().1.to_owned()
+}
+
+fn back(state: &str, rest: &str) -> String {
+    format!("/v1/oauth/callback?state={state}&iss=https%3A%2F%2Fprovider.example&{rest}")
+}
+
+async fn status(admin: &Client<'_>, id: &str) -> Value {
+    let shown = admin.get(&format!("/v1/workspace-connectors/{id}")).await.expect(200);
+    shown.attributes()["status"].clone()
+}
+
+#[tokio::test]
+async fn a_person_agrees_and_the_activation_works() {
+    let platform = Platform::start().await;
+    let (admin, person) = (platform.admin(), platform.anybody());
+    let id = waiting(&admin, "books").await;
+    assert_eq!(status(&admin, &id).await, "to_configure", "there is no grant");
+    let state = authorize(&admin, &id, json!({})).await;
+    let page = person.get(&back(&state, "code=good")).await.expect(200);
+    assert!(page.text.contains("books is connected"), "{}", page.text);
+    assert!(page.header("content-security-policy").starts_with("default-src 'none'"));
+    assert_eq!(status(&admin, &id).await, "enabled");
+    let again = person.get(&back(&state, "code=good")).await.expect(410);
+    assert!(again.text.contains("used already"), "{}", again.text);
+
+    let shown = admin.get(&format!("/v1/workspace-connectors/{id}")).await.expect(200);
+    let events = admin.get("/v1/audit-events").await.expect(200);
+    for text in [&shown.text, &events.text, &page.text] {
+        for secret in ["access-planted", "refresh-planted", state.as_str()] {
+            assert!(!text.contains(secret), "{secret}");
+        }
+    }
+    assert!(events.text.contains("workspace_connector.connected"), "{}", events.text);
+    let test = admin.post(&format!("/v1/workspace-connectors/{id}/test"), json!({})).await;
+    assert_eq!(test.expect(200).body["ok"], true);
+}
+
+#[tokio::test]
+async fn an_activation_without_a_grant_fails_its_test_and_is_not_switched_on() {
+    let platform = Platform::start().await;
+    let admin = platform.admin();
+    let id = waiting(&admin, "books").await;
+    let test = admin.post(&format!("/v1/workspace-connectors/{id}/test"), json!({})).await;
+    let test = test.expect(200).body;
+    assert_eq!((&test["ok"], &test["error"]), (&json!(false), &json!("source.need_reconnect")));
+    assert!(test["message"].as_str().unwrap().contains("/authorize"), "{test}");
+    for wanted in ["disabled", "enabled"] {
+        let patch = json!({ "data": { "type": "workspace_connector", "id": id,
+            "attributes": { "status": wanted } } });
+        admin.patch(&format!("/v1/workspace-connectors/{id}"), patch).await.expect(200);
+    }
+    assert_eq!(status(&admin, &id).await, "to_configure");
+}
+
+#[tokio::test]
+async fn whatever_comes_back_has_a_page() {
+    let platform = Platform::start().await;
+    let (admin, person) = (platform.admin(), platform.anybody());
+    let id = waiting(&admin, "books").await;
+    let unknown = person.get("/v1/oauth/callback").await.expect(404);
+    assert!(unknown.text.contains("not known"), "{}", unknown.text);
+    for (rest, status, says) in [
+        ("error=access_denied&error_description=%3Cscript%3E", 403, "&lt;script&gt;"),
+        ("code=bad", 424, "did not finish"),
+        ("", 400, "cannot be read"),
+    ] {
+        let state = authorize(&admin, &id, json!({})).await;
+        let page = person.get(&back(&state, rest)).await.expect(status);
+        assert!(page.text.contains(says) && !page.text.contains("<script"), "{}", page.text);
+    }
+    let state = authorize(&admin, &id, json!({})).await;
+    let elsewhere = format!("/v1/oauth/callback?state={state}&code=good&iss=https%3A%2F%2Fevil");
+    person.get(&elsewhere).await.expect(400);
+    assert_eq!(status(&admin, &id).await, "to_configure");
+}
+
+#[tokio::test]
+async fn a_person_ends_up_where_they_came_from() {
+    let platform = Platform::start().await;
+    let admin = platform.admin();
+    waiting(&admin, "books").await;
+    let path = format!(
+        "/v1/workspaces/{}/connectors/books/access?redirect_url=https%3A%2F%2Fapp.example%2Fdone&state=abc",
+        platform.workspace.id
+    );
+    let link = admin.get(&path).await.expect(200);
+    let state = link.body["url"].as_str().unwrap().rsplit_once("state=").unwrap().1.to_owned();
+    let sent = platform.anybody().get(&back(&state, "code=good")).await.expect(303);
+    assert_eq!(sent.header("location"), "https://app.example/done?state=abc");
+    let elsewhere = path.replace("app.example", "evil.example");
+    admin.get(&elsewhere).await.refused(422, "oauth.return_not_allowed");
+    let all = admin.get("/v1/workspace-connectors").await.expect(200);
+    assert_eq!(all.body["data"].as_array().unwrap().len(), 1, "the one that was there was taken");
+}
+
+#[tokio::test]
+async fn what_is_not_connected_that_way_says_so() {
+    let platform = Platform::start().await;
+    let admin = platform.admin();
+    let id = admin.activation("plain").await;
+    let path = format!("/v1/workspace-connectors/{id}/authorize");
+    admin.post(&path, json!({})).await.refused(422, "connector_type.unsupported");
+    let secret_alone = json!({ "client_secret": "x" });
+    admin.post(&path, secret_alone).await.refused(422, "resource.invalid");
+}
+
+/// §3b line 19.
+#[tokio::test]
+async fn the_document_about_us_is_its_own_name() {
+    let platform = Platform::start().await;
+    let document = platform.anybody().get("/v1/oauth/client-metadata.json").await.expect(200).body;
+    assert_eq!(document["client_id"], "https://linkspan.example/v1/oauth/client-metadata.json");
+    assert_eq!(document["redirect_uris"], json!(["https://linkspan.example/v1/oauth/callback"]));
+    assert!(document.get("client_secret").is_none(), "{document}");
+}

@@ -1,0 +1,175 @@
+//! Taking a person back from the provider: what they were sent with is compared and forgotten before any token is asked for.
+
+use linkspan_domain::{
+    Act, Action, Call, Caller, Event, GrantHolder, HeldGrant, KeyHash, Name, PendingAuthorization,
+    Redirected, Secret, Visible, WorkspaceConnector, WorkspaceConnectorId,
+    ports::{
+        KeptAuthorization, NewGrant, Purpose, StoreError, TakenAuthorization, TokenAsk, TokenRight,
+    },
+};
+use serde_json::{Map, Value, json};
+use time::format_description::well_known::Rfc3339;
+use url::Url;
+
+use super::{ConnectError, Connecting, ReturnError};
+use crate::{RecordError, records::not_found};
+
+/// What a person brought back with them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Returned {
+    /// What they were sent with.
+    pub state: Secret<String>,
+    /// Who says that it sent them (RFC 9207).
+    pub iss: Option<String>,
+    /// What came of it. None: the redirect does not say.
+    pub redirected: Option<Redirected>,
+}
+
+/// An activation that is connected now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connected {
+    /// Which one.
+    pub id: WorkspaceConnectorId,
+    /// What people call it.
+    pub name: Name,
+    /// Where the person goes now.
+    pub return_to: Option<Url>,
+}
+
+/// How often a new grant is written before it is given up: others write the activation, too.
+const WRITINGS: usize = 5;
+
+impl Connecting {
+    /// Takes a person back, and connects the activation that they were sent for.
+    #[tracing::instrument(skip_all, err(level = "debug"))]
+    pub async fn complete(
+        &self,
+        returned: Returned,
+        ip_address: Option<String>,
+        trace_id: String,
+    ) -> Result<Connected, ReturnError> {
+        let Returned { state, iss, redirected } = returned;
+        let taken = self.stores.authorizations.take(&KeyHash::of(&state), self.world.now()).await?;
+        let kept = match taken {
+            TakenAuthorization::Taken(kept) => kept,
+            TakenAuthorization::Used => return Err(ReturnError::Used),
+            TakenAuthorization::Expired => return Err(ReturnError::Expired),
+            TakenAuthorization::Unknown => return Err(ReturnError::Unknown),
+        };
+        let pending: PendingAuthorization =
+            self.safe.open(Purpose::Authorization, kept.id, &kept.content)?;
+        let caller = Caller::system(kept.organization_id, Visible::only(kept.workspace_id));
+        let call = Call { caller, ip_address, trace_id, claim: None };
+        let done = self.exchange(&call, &kept, &pending, iss.as_deref(), redirected).await;
+        if let Err(error) = &done {
+            self.note(&call, &kept, error).await;
+        }
+        let WorkspaceConnector { id, name, .. } = done?;
+        Ok(Connected { id, name, return_to: pending.return_to })
+    }
+
+    async fn exchange(
+        &self,
+        call: &Call,
+        kept: &KeptAuthorization,
+        pending: &PendingAuthorization,
+        iss: Option<&str>,
+        redirected: Option<Redirected>,
+    ) -> Result<WorkspaceConnector, ReturnError> {
+        pending.check_issuer(iss)?;
+        let code = match redirected {
+            Some(Redirected::Agreed { code }) => code,
+            Some(Redirected::Refused { error, description }) => {
+                return Err(ReturnError::Refused { error, description });
+            }
+            None => return Err(ReturnError::Malformed),
+        };
+        let ask = TokenAsk {
+            server: &pending.server,
+            client: &pending.client,
+            by: TokenRight::Code { code: &code, pending },
+            resource: pending.resource.as_deref(),
+            scopes: &pending.scopes,
+        };
+        let reply = self.servers.ask(&ask).await.map_err(ReturnError::Server)?;
+        let grant = self.servers.read(&ask, &reply, self.world.now());
+        let held = HeldGrant {
+            grant: grant.map_err(ReturnError::Server)?,
+            server: pending.server.clone(),
+            client: pending.client.clone(),
+            holder: GrantHolder::Person,
+        };
+        Ok(self.keep(call, kept.workspace_connector_id, &held).await?)
+    }
+
+    /// Keeps a new grant, and has the activation know of it.
+    pub(super) async fn keep(
+        &self,
+        call: &Call,
+        id: WorkspaceConnectorId,
+        held: &HeldGrant,
+    ) -> Result<WorkspaceConnector, ConnectError> {
+        let now = self.world.now();
+        let grant = NewGrant {
+            workspace_connector_id: id,
+            issuer: held.grant.issuer.clone(),
+            grant: self.safe.seal(Purpose::Grant, id.uuid(), held)?,
+            expires_at: held.grant.expires_at,
+            due_at: held.due_at(now),
+            refreshed_at: now,
+        };
+        for _ in 0..WRITINGS {
+            let mut activation = self.activations.live(call, id, None).await?;
+            if self.is_complete(&activation) {
+                // No status stands in the way of a grant; a pause outlives it.
+                let _ = activation.apply(Event::Configured);
+            }
+            let granted: Vec<_> = held.grant.scopes.iter().collect();
+            note_scopes(&mut activation, json!(granted), now.format(&Rfc3339).ok().as_deref());
+            activation.updated_at = now;
+            self.safe.refresh(&mut activation)?;
+            let details = json!({ "issuer": held.grant.issuer, "scopes": granted });
+            let act = Act { action: Action::Connected, details };
+            let receipt = self.receipt(call, act, &activation);
+            match self.stores.grants.connect(&grant, &activation, &receipt).await {
+                Ok(()) => {
+                    self.tokens.forget(id);
+                    return Ok(activation);
+                }
+                Err(StoreError::Stale) => {}
+                Err(error) => return Err(ConnectError::Store(error)),
+            }
+        }
+        Err(not_found::<WorkspaceConnector>(id).into())
+    }
+
+    /// Has the audit trail know that nothing came of it.
+    async fn note(&self, call: &Call, kept: &KeptAuthorization, error: &ReturnError) {
+        let id = kept.workspace_connector_id;
+        let details = json!({ "authorization_id": kept.id, "reason": error.to_string() });
+        let act = Act { action: Action::AuthorizationFailed, details };
+        let noted = async {
+            let activation = self.activations.live(call, id, None).await?;
+            let receipt = self.receipt(call, act, &activation);
+            let written = self.activation_store.write(&[], &receipt).await;
+            written.map_err(RecordError::reading(linkspan_domain::ResourceType::WorkspaceConnector))
+        };
+        if let Err(error) = noted.await {
+            tracing::warn!(
+                workspace_connector = %id, error = &error as &dyn std::error::Error,
+                "a failed authorization could not be noted"
+            );
+        }
+    }
+}
+
+/// What the grant can do: the scopes that were granted, not those that were asked for.
+fn note_scopes(activation: &mut WorkspaceConnector, granted: Value, at: Option<&str>) {
+    let mut capabilities = match activation.installed_capabilities.take() {
+        Some(Value::Object(known)) => known,
+        _ => Map::new(),
+    };
+    capabilities.insert("granted_scopes".to_owned(), granted);
+    capabilities.insert("captured_at".to_owned(), json!(at));
+    activation.installed_capabilities = Some(Value::Object(capabilities));
+}
