@@ -1,6 +1,8 @@
 //! Callers, kept things and a connector type, for the tests of all services.
 
+mod connector_types;
 mod ledger;
+mod stores;
 
 use std::{
     collections::BTreeSet,
@@ -10,35 +12,25 @@ use std::{
     },
 };
 
-use async_trait::async_trait;
 use linkspan_domain::{
-    Actor, AuthorizationFlow, Availability, Call, Caller, Category, Connector, ConnectorId,
-    ContentHash, Direction, Failures, Fence, FieldKind, Id, KeyHash, ListQuery, OrganizationId,
-    Page, Person, PersonId, Position, Problem, Receipt, Resource, Revision, Role, RunOutcome,
-    Secret, StreamField, StreamName, StreamSpec, StreamState, SyncLog, SyncLogId, UploadedFile,
-    Visible, Workspace, WorkspaceConnector, WorkspaceConnectorId, WorkspaceId,
+    Actor, AuthorizationFlow, Availability, Call, Caller, Connector, Id, KeyHash, OrganizationId,
+    Page, Person, PersonId, Position, Problem, Receipt, Resource, Revision, Role, Secret, Visible,
+    Workspace, WorkspaceConnector, WorkspaceId,
     ports::{
-        AuditStore, CatalogStore, Change, Demand, FileStore, FileStoreError, KeyId, MarkMoved,
-        MockAuditStore, MockStore, MockVault, MockWorld, Outbound, OutboundError, OutboundRequest,
-        OutboundResponse, ReceiveError, ReceivedFile, Sealed, Store, StoreError, SyncStore, Upload,
-        Vault, VaultError, World,
+        AuditStore, Change, KeyId, MockAuditStore, MockStore, MockVault, MockWorld, Sealed, Store,
+        StoreError, Vault, VaultError, World,
     },
 };
-use linkspan_sdk::{
-    BatchSink, CheckOutcome, ConnectorType, Cx, Definition, Discovered, Environment, Failure,
-    Intake, OpenHosts, ReadRequest, Sink, SinkEntry, Source, SourceEntry, WriteMode, WriteRequest,
-    sink, source,
-};
-use schemars::JsonSchema;
 use semver::Version;
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use time::{OffsetDateTime, macros::datetime};
 use uuid::Uuid;
 
-pub(crate) use ledger::{Ledger, ledger};
-
-use crate::{ActivationSettings, ConnectorTypes, Sources};
+pub(crate) use self::{
+    connector_types::{Double, Fake, sources, types},
+    ledger::{Ledger, ledger},
+    stores::{MockCatalog, MockRuns, Shelf},
+};
 
 pub(crate) const NOW: OffsetDateTime = datetime!(2026-05-01 12:00 UTC);
 
@@ -176,94 +168,6 @@ pub(crate) fn code<T, E: Problem>(outcome: Result<T, E>) -> String {
     }
 }
 
-/// A place for the bytes of files, which only notes what is kept and what is removed.
-#[derive(Default)]
-pub(crate) struct Shelf(pub(crate) Arc<Mutex<Vec<String>>>);
-
-struct OnShelf {
-    log: Arc<Mutex<Vec<String>>>,
-    sha256: ContentHash,
-}
-
-#[async_trait]
-impl FileStore for Shelf {
-    async fn receive(&self, _: Upload, _: u64) -> Result<Box<dyn ReceivedFile>, ReceiveError> {
-        let sha256 = ContentHash::of_digest([7; 32]);
-        Ok(Box::new(OnShelf { log: Arc::clone(&self.0), sha256 }))
-    }
-
-    async fn remove(&self, file: &UploadedFile) -> Result<(), FileStoreError> {
-        self.0.lock().unwrap().push(format!("removed {}", file.path()));
-        Ok(())
-    }
-
-    async fn remove_all(&self, workspace: WorkspaceId) -> Result<(), FileStoreError> {
-        self.0.lock().unwrap().push(format!("removed all of {workspace}"));
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl ReceivedFile for OnShelf {
-    fn bytes(&self) -> u64 {
-        3
-    }
-
-    fn sha256(&self) -> &ContentHash {
-        &self.sha256
-    }
-
-    async fn keep(self: Box<Self>, file: &UploadedFile) -> Result<(), FileStoreError> {
-        self.log.lock().unwrap().push(format!("kept {}", file.path()));
-        Ok(())
-    }
-}
-
-mockall::mock! {
-    pub(crate) Catalog {}
-
-    #[async_trait]
-    impl Store<Connector> for Catalog {
-        async fn find(&self, tenancy: &linkspan_domain::Platform, id: ConnectorId) -> Result<Option<Connector>, StoreError>;
-        async fn find_all(&self, tenancy: &linkspan_domain::Platform, ids: &[ConnectorId]) -> Result<Vec<Connector>, StoreError>;
-        async fn list(&self, tenancy: &linkspan_domain::Platform, query: &ListQuery) -> Result<Page<Connector>, StoreError>;
-        async fn write(&self, changes: &[Change<Connector>], receipt: &Receipt) -> Result<(), StoreError>;
-    }
-
-    #[async_trait]
-    impl CatalogStore for Catalog {
-        async fn retire(&self, connector: &Connector, receipt: &Receipt) -> Result<u64, StoreError>;
-    }
-}
-
-mockall::mock! {
-    pub(crate) Runs {}
-
-    #[async_trait]
-    impl Store<SyncLog> for Runs {
-        async fn find(&self, tenancy: &Visible, id: SyncLogId) -> Result<Option<SyncLog>, StoreError>;
-        async fn find_all(&self, tenancy: &Visible, ids: &[SyncLogId]) -> Result<Vec<SyncLog>, StoreError>;
-        async fn list(&self, tenancy: &Visible, query: &ListQuery) -> Result<Page<SyncLog>, StoreError>;
-        async fn write(&self, changes: &[Change<SyncLog>], receipt: &Receipt) -> Result<(), StoreError>;
-    }
-
-    #[async_trait]
-    impl SyncStore for Runs {
-        async fn start(&self, run: &SyncLog, receipt: &Receipt) -> Result<(), StoreError>;
-        async fn resume(&self, run: &SyncLog, broken: SyncLogId, receipt: &Receipt) -> Result<(), StoreError>;
-        async fn claim(&self, worker: &str, only: Option<SyncLogId>, now: OffsetDateTime, until: OffsetDateTime) -> Result<Option<SyncLog>, StoreError>;
-        async fn extend(&self, run: SyncLogId, fence: Fence, until: OffsetDateTime) -> Result<Demand, StoreError>;
-        async fn release(&self, run: SyncLogId, fence: Fence) -> Result<(), StoreError>;
-        async fn cancel(&self, run: SyncLogId, outcome: &RunOutcome, receipt: &Receipt, now: OffsetDateTime) -> Result<(), StoreError>;
-        async fn finish(&self, run: SyncLogId, fence: Fence, outcome: &RunOutcome, now: OffsetDateTime) -> Result<(), StoreError>;
-        async fn failures(&self, activation: WorkspaceConnectorId) -> Result<Failures, StoreError>;
-        async fn stream(&self, activation: WorkspaceConnectorId, stream: &StreamName) -> Result<Option<StreamState>, StoreError>;
-        async fn streams(&self, activation: WorkspaceConnectorId) -> Result<Vec<StreamState>, StoreError>;
-        async fn move_mark(&self, state: &StreamState, receipt: &Receipt) -> Result<MarkMoved, StoreError>;
-        async fn change_cursors(&self, activation: &WorkspaceConnector, versions: &[Change<CredentialVersion>], receipts: &[Receipt]) -> Result<MarkMoved, StoreError>;
-    }
-}
-
 /// The key of [`vault`].
 pub(crate) const KEY: KeyId = KeyId::from_bytes([1; 4]);
 /// A key that [`vault`] opens with, and seals with no more.
@@ -303,141 +207,6 @@ pub(crate) fn sealed_with(key: KeyId, activation: &mut linkspan_domain::Workspac
 pub(crate) fn under(key: KeyId, sealed: &Sealed) -> Sealed {
     let body = &sealed.as_bytes()[Sealed::HEADER_LEN..];
     Sealed::from_bytes([&Sealed::header(key)[..], body].concat())
-}
-
-/// A connector type that knows what its settings want of it.
-pub(crate) struct Fake;
-
-/// Settings of a fake.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct FakeSettings {
-    /// `down`, `slow`, `rude`, `empty` where nothing is to be read, `wide` for one whose streams have columns, or any other
-    /// for a system that works.
-    host: String,
-    #[expect(dead_code, reason = "only its place in the schema counts")]
-    port: Option<u16>,
-    password: Secret,
-}
-
-impl ConnectorType for Fake {
-    const KEY: &'static str = "fake";
-    const TITLE: &'static str = "Fake";
-    const VERSION: Version = Version::new(1, 2, 0);
-    const CATEGORY: Category = Category::Test;
-    const ALIASES: &'static [&'static str] = &["phony"];
-    type Settings = FakeSettings;
-    type Shared = ();
-
-    fn source() -> Option<SourceEntry<Self>> {
-        Some(source::<Self>())
-    }
-
-    async fn check(cx: &Cx<Self>) -> Result<CheckOutcome, Failure> {
-        match cx.settings.host.as_str() {
-            "down" => Err(Failure::unavailable("down", cx.settings.password.expose().clone())),
-            "slow" => std::future::pending().await,
-            "empty" if cx.direction == Direction::Input => {
-                Err(Failure::NotFound("anything".to_owned()))
-            }
-            "rude" => Err(Failure::Refused(format!("no to {}", cx.settings.password.expose()))),
-            _ => Ok(CheckOutcome::ok(format!("hello {}", cx.settings.password.expose()))),
-        }
-    }
-}
-
-impl Source for Fake {
-    async fn discover(cx: &Cx<Self>) -> Result<Discovered, Failure> {
-        if cx.settings.host == "down" {
-            return Err(Failure::unavailable("down", "it is down"));
-        }
-        let mut streams = ["public.orders", "audit.logins", "files"].map(stream).to_vec();
-        if cx.settings.host == "wide" {
-            let column = |name: &str| StreamField {
-                name: name.to_owned(),
-                kind: FieldKind::Text,
-                nullable: true,
-            };
-            for it in &mut streams {
-                it.fields = vec![column("id"), column("at")];
-            }
-            streams[0].fields.push(column("total"));
-        }
-        Ok(streams.into())
-    }
-
-    async fn read(_: &Cx<Self>, _: ReadRequest, _: &mut BatchSink) -> Result<(), Failure> {
-        Ok(())
-    }
-}
-
-pub(crate) fn stream(name: &str) -> StreamSpec {
-    StreamSpec {
-        name: name.parse().unwrap(),
-        fields: Vec::new(),
-        primary_key: Vec::new(),
-        cursor_candidates: Vec::new(),
-        supports_incremental: true,
-    }
-}
-
-/// A double, which only admins may run.
-pub(crate) struct Double;
-
-impl ConnectorType for Double {
-    const KEY: &'static str = "double";
-    const TITLE: &'static str = "Double";
-    const VERSION: Version = Version::new(1, 0, 0);
-    const CATEGORY: Category = Category::Test;
-    const IS_MOCK: bool = true;
-    type Settings = Nothing;
-    type Shared = ();
-
-    fn sink() -> Option<SinkEntry<Self>> {
-        Some(sink::<Self>())
-    }
-
-    async fn check(_: &Cx<Self>) -> Result<CheckOutcome, Failure> {
-        Ok(CheckOutcome::ok("fine"))
-    }
-}
-
-impl Sink for Double {
-    const MODES: &'static [WriteMode] = &[WriteMode::Upsert];
-
-    fn accepts(stream: &StreamName) -> Result<(), Failure> {
-        match stream.as_str() {
-            "?" => Err(Failure::stream(stream, "name", "says nothing")),
-            _ => Ok(()),
-        }
-    }
-
-    async fn write(_: &Cx<Self>, _: WriteRequest, _: &mut Intake) -> Result<(), Failure> {
-        Ok(())
-    }
-}
-
-/// No settings.
-#[derive(Deserialize, JsonSchema)]
-pub(crate) struct Nothing {}
-
-struct NoWayOut;
-
-#[async_trait]
-impl Outbound for NoWayOut {
-    async fn send(&self, request: OutboundRequest) -> Result<OutboundResponse, OutboundError> {
-        panic!("nothing here goes to {}", request.url)
-    }
-}
-
-pub(crate) fn types() -> ConnectorTypes {
-    ConnectorTypes::new([Definition::of::<Fake>(), Definition::of::<Double>()]).unwrap()
-}
-
-pub(crate) fn sources() -> Arc<Sources> {
-    let settings = ActivationSettings::new(Arc::new(types()), vault());
-    let environment = Environment::new(Arc::new(NoWayOut), Arc::new(OpenHosts));
-    Arc::new(Sources::new(Arc::new(settings), environment))
 }
 
 pub(crate) fn object(value: Value) -> Map<String, Value> {
