@@ -293,7 +293,7 @@ mod tests {
 
     #[test]
     fn a_wrong_key_is_named_but_not_repeated() {
-        let wrong = given("hunter22 hunter22");
+        let wrong = given("hunter22!");
         let error = Keyring::open(&wrong, &[], &KeyPolicy::Required).unwrap_err();
         assert!(matches!(error, KeyringError::Current { source: InvalidKey::Form, .. }));
         let previous = [secret(&text(1)), secret("hunter22!")];
