@@ -21,7 +21,7 @@ use time::{Duration, OffsetDateTime};
 use super::{
     provider::{Model, Provider},
     report::Report,
-    stage::{Clock, Glass, Stepped, Steps, enter},
+    stage::{Clock, Glass, Stepped, Steps, Whereabouts, enter},
 };
 
 /// What to simulate.
@@ -43,6 +43,8 @@ const NODES: usize = 4;
 const ACTIVATIONS: usize = 250;
 /// One poll in so many is the last of its node.
 const CRASH: usize = 500;
+/// The same at a step that nobody has died at yet: few come to some steps, and those are to be survived as well.
+const FIRST_CRASH: usize = 10;
 /// One poll in so many is followed by none for longer than a lease lasts.
 const STALL: usize = 5_000;
 
@@ -184,7 +186,7 @@ impl Stage {
         let picked = self.random.below(self.running.len());
         let (task, agent, _) = self.running[picked];
         let at = self.steps.of(task);
-        if self.random.below(CRASH) == 0 {
+        if self.random.below(self.survivors(at)) == 0 {
             return self.crash(agent.node);
         }
         let is_asking = at.step.starts_with("ask") || at.is_unsurvivable;
@@ -194,6 +196,13 @@ impl Stage {
             return self.stall(picked);
         }
         self.poll(picked);
+    }
+
+    /// Of how many that are where `at` says one dies.
+    fn survivors(&self, at: Whereabouts) -> usize {
+        let is_spared = at.is_unsurvivable && self.plan.unsurvivable == Unsurvivable::Excluded;
+        let is_known = at.step.is_empty() || self.report.died_at.contains_key(at.step);
+        if is_spared || is_known { CRASH } else { FIRST_CRASH }
     }
 
     fn begin(&mut self, agent: Agent) {
