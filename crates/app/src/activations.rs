@@ -16,7 +16,7 @@ use linkspan_domain::{
     Act, Action, Actor, Availability, Call, Caller, ConnectionTest, Connector, ConnectorId,
     CredentialVersion, Event, Permission, Person, PersonId, Readiness, Revision, SplitConfig,
     Status, WorkspaceConnector, WorkspaceConnectorId,
-    ports::{CredentialStore, Store, SyncStore, World},
+    ports::{Change, CredentialStore, Store, SyncStore, World},
 };
 
 use linkspan_sdk::Discovered;

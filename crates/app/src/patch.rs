@@ -82,7 +82,7 @@ impl Changes {
 
     /// Whether one of `names` changed.
     pub(crate) fn has_any(&self, names: &[&str]) -> bool {
-        self.0.iter().any(|it| names.contains(it))
+        self.names.iter().any(|it| names.contains(it))
     }
 
     /// For the audit trail: of rights what they were and are, of all else the names alone, never a value.

@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use linkspan_domain::{
-    Event, Failures, Fence, Health, Receipt, RunOutcome, RunStatus, Status, StreamName,
-    StreamState, SyncLog, SyncLogId, WorkspaceConnector, WorkspaceConnectorId,
-    ports::{Demand, MarkMoved, StoreError, SyncStore},
+    CredentialVersion, Event, Failures, Fence, Health, Receipt, RunOutcome, RunStatus, Status,
+    StreamName, StreamState, SyncLog, SyncLogId, WorkspaceConnector, WorkspaceConnectorId,
+    ports::{Change, Demand, MarkMoved, StoreError, SyncStore},
 };
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryResult,
@@ -21,7 +21,7 @@ use crate::{
     number::unsigned,
     receipt,
     session::Session,
-    store::{SqlStore, insert, select, stale_unless, update},
+    store::{SqlStore, apply, insert, select, stale_unless, update},
     table::{sync_log, workspace_connector},
 };
 
