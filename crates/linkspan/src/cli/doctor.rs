@@ -325,7 +325,8 @@ fn secrets(settings: &Settings, sealed: &[SealedRow], keys: &Keys) -> Option<Fin
         }
     }
     if closed.is_empty() {
-        let says = format!("{} are sealed, and all open", sealed.len());
+        let number = sealed.len().try_into().unwrap_or(u64::MAX);
+        let says = format!("all open: {}", counted(number, "sealed value"));
         return Some(Finding::ok(WHAT, says));
     }
     let says = closed.iter().map(|(refusal, names)| {
