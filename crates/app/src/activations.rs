@@ -169,7 +169,7 @@ impl Activations {
         let named = person_id.set().copied().filter(|_| person_id.set() != it.person_id.as_ref());
         self.refer(call, named).await?;
         accept_streams(streams.as_deref().unwrap_or_default())?;
-        let before = it.streams.clone();
+        let before = it.clone();
         let mut changes = Changes::default();
         changes.set("name", &mut it.name, name);
         changes.patch("description", &mut it.description, description);
@@ -182,12 +182,12 @@ impl Activations {
         if let Some(config) = config {
             self.configure(call, &mut it, config, &mut changes).await?;
         }
-        adjust(&mut it, &mut changes)?;
-        self.require_streams(call, &it, &before).await?;
+        adjust(&before, &mut it, &mut changes)?;
+        self.require_streams(call, &it, &before.streams).await?;
         if let Some(switch) = switch {
             self.switch(call, &mut it, switch, &mut changes).await?;
         }
-        self.keep(call, it, &before, &changes).await
+        self.keep(call, it, &before.streams, &changes).await
     }
 
     /// Disconnects an activation: it is switched off and hidden, until it is restored or purged.

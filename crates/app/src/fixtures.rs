@@ -16,9 +16,9 @@ use linkspan_domain::{
     StreamName, StreamSpec, StreamState, SyncLog, SyncLogId, UploadedFile, Visible, Workspace,
     WorkspaceConnector, WorkspaceConnectorId, WorkspaceId,
     ports::{
-        CatalogStore, Change, Demand, FileStore, FileStoreError, MarkMoved, MockStore, MockVault,
-        MockWorld, Outbound, OutboundError, OutboundRequest, OutboundResponse, ReceiveError,
-        ReceivedFile, Sealed, Store, StoreError, SyncStore, Upload, Vault, World,
+        CatalogStore, Change, ChangeAtRest, Demand, FileStore, FileStoreError, MockStore,
+        MockVault, MockWorld, Outbound, OutboundError, OutboundRequest, OutboundResponse,
+        ReceiveError, ReceivedFile, Sealed, Store, StoreError, SyncStore, Upload, Vault, World,
     },
 };
 use linkspan_sdk::{
@@ -245,8 +245,8 @@ mockall::mock! {
         async fn failures(&self, activation: WorkspaceConnectorId) -> Result<Failures, StoreError>;
         async fn stream(&self, activation: WorkspaceConnectorId, stream: &StreamName) -> Result<Option<StreamState>, StoreError>;
         async fn streams(&self, activation: WorkspaceConnectorId) -> Result<Vec<StreamState>, StoreError>;
-        async fn move_mark(&self, state: &StreamState, receipt: &Receipt) -> Result<MarkMoved, StoreError>;
-        async fn change_cursors(&self, activation: &WorkspaceConnector, receipts: &[Receipt]) -> Result<MarkMoved, StoreError>;
+        async fn move_mark(&self, state: &StreamState, receipt: &Receipt) -> Result<ChangeAtRest, StoreError>;
+        async fn change_cursors(&self, activation: &WorkspaceConnector, receipts: &[Receipt]) -> Result<ChangeAtRest, StoreError>;
     }
 }
 
@@ -313,15 +313,16 @@ impl Source for Fake {
         }
         let mut streams = ["public.orders", "audit.logins", "files"].map(stream).to_vec();
         if cx.settings.host == "wide" {
-            let column = |name: &str| StreamField {
-                name: name.to_owned(),
-                kind: FieldKind::Text,
-                nullable: true,
-            };
+            let column =
+                |name: &str, kind| StreamField { name: name.to_owned(), kind, nullable: true };
             for it in &mut streams {
-                it.fields = vec![column("id"), column("at")];
+                it.fields = vec![column("id", FieldKind::Text), column("at", FieldKind::Text)];
             }
-            streams[0].fields.push(column("total"));
+            streams[0].fields.extend([
+                column("total", FieldKind::Text),
+                column("paid", FieldKind::Boolean),
+                column("price", FieldKind::Decimal),
+            ]);
         }
         Ok(streams.into())
     }

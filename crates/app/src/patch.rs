@@ -72,11 +72,6 @@ impl Changes {
         self.0.is_empty()
     }
 
-    /// Whether one of `names` changed.
-    pub(crate) fn has_any(&self, names: &[&str]) -> bool {
-        self.0.iter().any(|it| names.contains(it))
-    }
-
     /// For the audit trail: names only, never a value.
     pub(crate) fn details(&self) -> Value {
         json!({ "changed": self.0 })

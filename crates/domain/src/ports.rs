@@ -24,7 +24,7 @@ pub use run_queue::RunQueue;
 pub use schedules::{DueSchedule, ScheduleStore, Timing, Turn, TurnTaken};
 pub use snapshots::{Snapshot, Snapshots};
 pub use store::{AccessStore, CatalogStore, Change, Store, StoreError};
-pub use syncs::{Demand, MarkMoved, SyncStore};
+pub use syncs::{ChangeAtRest, Demand, SyncStore};
 pub use vault::{Purpose, SealContext, Sealed, Vault, VaultError};
 pub use world::World;
 #[cfg(any(test, feature = "mock"))]

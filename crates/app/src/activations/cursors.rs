@@ -8,7 +8,7 @@ use linkspan_domain::{
 use serde_json::json;
 
 use super::{ActivationError, Activations};
-use crate::{NotAtRest, Writable, patch::Changes, records::refused};
+use crate::{NotAtRest, Records, patch::Changes, records::refused};
 
 impl Activations {
     /// Writes a changed activation whose streams were synced as `before` says. As with the mark of a stream, what it is of
@@ -24,21 +24,17 @@ impl Activations {
         if acts.is_empty() {
             return Ok(self.records.save(call, activation, changes).await?);
         }
-        activation.guard(&call.caller)?;
-        activation.updated_at = self.world.now();
-        let action = WorkspaceConnector::ACTS.updated;
-        let updated = Act { action, details: changes.details() };
-        let mut receipts = vec![self.records.receipt(call, updated, &activation)];
+        let updated = Records::updated(call, &activation, changes)?;
+        let mut receipts = vec![self.records.stamp(call, &mut activation, updated)];
         // One answer goes with a key: that of the first.
         receipts.extend(acts.into_iter().map(|it| {
             let receipt = self.records.receipt(call, it, &activation);
             Receipt { reply: None, ..receipt }
         }));
-        let moved = self.syncs.change_cursors(&activation, &receipts).await;
-        let moved = moved.map_err(refused::<WorkspaceConnector>(activation.id))?;
-        NotAtRest::unless(moved, activation.id)?;
-        activation.revision = activation.revision.next();
-        Ok(activation)
+        let change = self.syncs.change_cursors(&activation, &receipts).await;
+        let change = change.map_err(refused::<WorkspaceConnector>(activation.id))?;
+        NotAtRest::unless(change, activation.id)?;
+        Ok(Records::written(activation))
     }
 }
 
@@ -72,7 +68,7 @@ mod tests {
 
     use linkspan_domain::{
         Role,
-        ports::{MarkMoved, StoreError},
+        ports::{ChangeAtRest, StoreError},
     };
     use serde_json::Value;
 
@@ -123,7 +119,7 @@ mod tests {
 
     #[tokio::test]
     async fn cursors_do_not_change_under_a_run_and_are_audited() {
-        let change = async |outcome: fn() -> Result<MarkMoved, StoreError>| {
+        let change = async |outcome: fn() -> Result<ChangeAtRest, StoreError>| {
             let mut runs = MockRuns::new();
             runs.expect_change_cursors().returning(move |changed, receipts| {
                 assert_eq!(changed.streams[0].cursor_column.as_deref(), Some("at"));
@@ -147,10 +143,10 @@ mod tests {
             let patch = ActivationPatch { streams, ..ActivationPatch::default() };
             activations.update(&call(Role::Designer), id(30), None, patch).await
         };
-        let changed = change(|| Ok(MarkMoved::Moved)).await.unwrap();
+        let changed = change(|| Ok(ChangeAtRest::Made)).await.unwrap();
         assert_eq!(changed.revision, activation(|_| {}).revision.next());
-        assert_eq!(code(change(|| Ok(MarkMoved::Busy)).await), "sync.already_in_progress");
-        assert_eq!(code(change(|| Ok(MarkMoved::Scheduled)).await), "schedule.running");
+        assert_eq!(code(change(|| Ok(ChangeAtRest::Busy)).await), "sync.already_in_progress");
+        assert_eq!(code(change(|| Ok(ChangeAtRest::Scheduled)).await), "schedule.running");
         assert_eq!(code(change(|| Err(StoreError::Stale)).await), "resource.stale");
     }
 }
