@@ -1,4 +1,5 @@
-//! What happens when a wording of a mapping persists far fewer records than the one before.
+//! What happens when a wording of a mapping persists far fewer records than the one before. And an index, since records that
+//! were kept aside are looked for by their keys, as others are.
 
 use sea_orm_migration::{
     MigrationName, MigrationTrait, SchemaManager, async_trait, sea_orm::DbErr,
@@ -26,8 +27,14 @@ impl MigrationTrait for Migration {
     }
 }
 
-const UP: &[&str] = &["ALTER TABLE connector_mappings
-    ADD COLUMN on_collapse {text} NOT NULL DEFAULT 'revert'
-        CHECK (on_collapse IN ('revert', 'keep'))"];
+const UP: &[&str] = &[
+    "ALTER TABLE connector_mappings
+        ADD COLUMN on_collapse {text} NOT NULL DEFAULT 'revert'
+            CHECK (on_collapse IN ('revert', 'keep'))",
+    "CREATE INDEX idx_quarantined_records_key ON quarantined_records (stream_pk, key)",
+];
 
-const DOWN: &[&str] = &["ALTER TABLE connector_mappings DROP COLUMN on_collapse"];
+const DOWN: &[&str] = &[
+    "DROP INDEX idx_quarantined_records_key",
+    "ALTER TABLE connector_mappings DROP COLUMN on_collapse",
+];

@@ -211,7 +211,7 @@ impl Activations {
         let named = person_id.set().copied().filter(|_| person_id.set() != it.person_id.as_ref());
         self.refer(call, named).await?;
         accept_streams(streams.as_deref().unwrap_or_default())?;
-        let before = it.streams.clone();
+        let before = it.clone();
         let mut changes = Changes::default();
         changes.set("name", &mut it.name, name);
         changes.patch("description", &mut it.description, description);
@@ -225,13 +225,13 @@ impl Activations {
             Some(config) => self.configure(call, &mut it, config, &mut changes).await?,
             None => Vec::new(),
         };
-        adjust(&mut it, &mut changes)?;
-        self.require_streams(call, &it, &before).await?;
+        adjust(&before, &mut it, &mut changes)?;
+        self.require_streams(call, &it, &before.streams).await?;
         if let Some(switch) = switch {
             self.switch(call, &mut it, switch, &mut changes).await?;
         }
         self.sources.settings().refresh(&mut it)?;
-        let edit = Edit { before: &before, versions: &versions, changes: &changes };
+        let edit = Edit { before: &before.streams, versions: &versions, changes: &changes };
         self.keep(call, it, edit).await
     }
 

@@ -80,11 +80,6 @@ impl Changes {
         self.names.is_empty()
     }
 
-    /// Whether one of `names` changed.
-    pub(crate) fn has_any(&self, names: &[&str]) -> bool {
-        self.names.iter().any(|it| names.contains(it))
-    }
-
     /// For the audit trail: of rights what they were and are, of all else the names alone, never a value.
     pub(crate) fn details(&self) -> Value {
         let mut details = json!({ "changed": self.names });

@@ -248,18 +248,34 @@ impl<R: Writable> Records<R> {
         if changes.is_empty() {
             return Ok(thing);
         }
+        let act = Self::updated(call, &thing, changes)?;
+        self.put(call, thing, act).await
+    }
+
+    /// What the audit trail says of a change, if the caller may leave the thing like that.
+    pub(crate) fn updated(call: &Call, thing: &R, changes: &Changes) -> Result<Act, RecordError> {
         thing.guard(&call.caller)?;
-        self.put(call, thing, Act { action: Action::Updated, details: changes.details() }).await
+        Ok(Act { action: Action::Updated, details: changes.details() })
     }
 
     /// Writes a changed thing, and answers it as it is stored then.
     pub(crate) async fn put(&self, call: &Call, mut thing: R, act: Act) -> Result<R, RecordError> {
-        *thing.stamps().updated_at = self.world.now();
-        let receipt = self.receipt(call, act, &thing);
+        let receipt = self.stamp(call, &mut thing, act);
         self.write(Change::Update(thing.clone()), &receipt, refused::<R>(thing.id())).await?;
+        Ok(Self::written(thing))
+    }
+
+    /// Lets a changed thing say that it is written now. Answers the receipt.
+    pub(crate) fn stamp(&self, call: &Call, thing: &mut R, act: Act) -> Receipt {
+        *thing.stamps().updated_at = self.world.now();
+        self.receipt(call, act, thing)
+    }
+
+    /// A thing as it is stored once it was written.
+    pub(crate) fn written(mut thing: R) -> R {
         let revision = thing.revision().next();
         *thing.stamps().revision = revision;
-        Ok(thing)
+        thing
     }
 }
 

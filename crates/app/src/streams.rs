@@ -5,7 +5,7 @@ use std::sync::Arc;
 use linkspan_domain::{
     Act, Action, Call, Caller, Code, Cursor, CursorType, InvalidCursor, Problem, Revision,
     StreamName, StreamState, SyncMode, WorkspaceConnector, WorkspaceConnectorId,
-    ports::{MarkMoved, Store, StoreError, SyncStore, World},
+    ports::{ChangeAtRest, Store, StoreError, SyncStore, World},
 };
 use linkspan_engine::plan;
 use linkspan_sdk::{CursorSpec, Failure};
@@ -74,12 +74,12 @@ pub enum NotAtRest {
 }
 
 impl NotAtRest {
-    /// What `moved` means for the activation `id`.
-    pub(crate) const fn unless(moved: MarkMoved, id: WorkspaceConnectorId) -> Result<(), Self> {
-        match moved {
-            MarkMoved::Moved => Ok(()),
-            MarkMoved::Busy => Err(Self::InProgress(id)),
-            MarkMoved::Scheduled => Err(Self::Scheduled(id)),
+    /// What `change` means for the activation `id`.
+    pub(crate) const fn unless(change: ChangeAtRest, id: WorkspaceConnectorId) -> Result<(), Self> {
+        match change {
+            ChangeAtRest::Made => Ok(()),
+            ChangeAtRest::Busy => Err(Self::InProgress(id)),
+            ChangeAtRest::Scheduled => Err(Self::Scheduled(id)),
         }
     }
 
@@ -172,8 +172,8 @@ impl Streams {
         let act = Act { action: Action::CursorSet, details };
         let receipt = self.activations.receipt(call, act, &activation);
         match self.store.move_mark(&state, &receipt).await {
-            Ok(moved) => {
-                NotAtRest::unless(moved, id)?;
+            Ok(change) => {
+                NotAtRest::unless(change, id)?;
                 Ok(state)
             }
             Err(StoreError::Stale) => Err(StreamError::NotFound(stream.clone())),
@@ -230,7 +230,7 @@ mod tests {
         role: Role,
         cursor_type: Option<CursorType>,
         after: Option<&str>,
-        outcome: Result<MarkMoved, StoreError>,
+        outcome: Result<ChangeAtRest, StoreError>,
     ) -> Result<StreamState, StreamError> {
         let mut runs = MockRuns::new();
         runs.expect_stream()
@@ -255,23 +255,23 @@ mod tests {
     #[tokio::test]
     async fn a_mark_is_a_value_of_the_cursor_column() {
         let int = Some(CursorType::Int);
-        let moved = set(Role::Designer, int, Some("12"), Ok(MarkMoved::Moved)).await.unwrap();
+        let moved = set(Role::Designer, int, Some("12"), Ok(ChangeAtRest::Made)).await.unwrap();
         assert_eq!(moved.cursor_column.as_deref(), Some("id"));
         assert_eq!(moved.cursor_after.as_deref(), Some("12"));
-        let cleared = set(Role::Designer, int, None, Ok(MarkMoved::Moved)).await.unwrap();
+        let cleared = set(Role::Designer, int, None, Ok(ChangeAtRest::Made)).await.unwrap();
         assert_eq!(cleared.cursor_after, None);
-        let wrong = set(Role::Designer, int, Some("noon"), Ok(MarkMoved::Moved)).await;
+        let wrong = set(Role::Designer, int, Some("noon"), Ok(ChangeAtRest::Made)).await;
         assert_eq!(code(wrong), "resource.invalid");
-        let analyst = set(Role::Analyst, int, None, Ok(MarkMoved::Moved)).await;
+        let analyst = set(Role::Analyst, int, None, Ok(ChangeAtRest::Made)).await;
         assert_eq!(code(analyst), "permission.denied");
     }
 
     #[tokio::test]
     async fn a_mark_does_not_move_under_a_run() {
         let int = Some(CursorType::Int);
-        let busy = set(Role::Designer, int, None, Ok(MarkMoved::Busy)).await;
+        let busy = set(Role::Designer, int, None, Ok(ChangeAtRest::Busy)).await;
         assert_eq!(code(busy), "sync.already_in_progress");
-        let scheduled = set(Role::Designer, int, None, Ok(MarkMoved::Scheduled)).await;
+        let scheduled = set(Role::Designer, int, None, Ok(ChangeAtRest::Scheduled)).await;
         assert_eq!(code(scheduled), "schedule.running");
         let gone = set(Role::Designer, int, None, Err(StoreError::Stale)).await;
         assert_eq!(code(gone), "stream.not_found");

@@ -23,6 +23,11 @@ pub enum Unsuitable {
         "connectors of this type cannot {0} records, which this activation is to do; choose a connector of another type"
     )]
     Unsupported(Capability),
+    /// The type only writes, and nothing says what.
+    #[error(
+        "connectors of this type write, and its `streams` do not say what: name the `source` of each, a stream of another activation"
+    )]
+    NoSource,
     /// The type writes all records at once, or none.
     #[error(
         "connectors of this type replace all that is there, and cannot take changes one by one; write into one with `linkspan read --into`, or choose another type"
@@ -46,7 +51,7 @@ impl Problem for Unsuitable {
         match self {
             Self::Denied(_) => Code::PermissionDenied,
             Self::Settings(error) => error.code(),
-            Self::Unsupported(_) | Self::Replaces => Code::TypeUnsupported,
+            Self::Unsupported(_) | Self::NoSource | Self::Replaces => Code::TypeUnsupported,
             Self::CursorRequired { .. } => Code::CursorRequired,
         }
     }
@@ -54,6 +59,7 @@ impl Problem for Unsuitable {
     fn pointer(&self) -> Option<String> {
         match self {
             Self::CursorRequired { .. } => Some("/data/attributes/mode".to_owned()),
+            Self::NoSource => Some("/data/attributes/streams".to_owned()),
             Self::Denied(_) | Self::Settings(_) | Self::Unsupported(_) | Self::Replaces => None,
         }
     }
@@ -78,6 +84,7 @@ pub(crate) fn can_sync(
             Err(Unsuitable::Replaces)
         }
         _ if definition.manifest.can(needed) => Ok(()),
+        Capability::Read if definition.manifest.can(Capability::Write) => Err(Unsuitable::NoSource),
         _ => Err(Unsuitable::Unsupported(needed)),
     }
 }

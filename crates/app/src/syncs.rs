@@ -42,8 +42,12 @@ const fn mend(status: Status) -> &'static str {
             "to enable it, PATCH /v1/workspace-connectors/{id} with `\"status\": \"enabled\"` among the attributes"
         }
         Status::Suspended => "an admin has to set its status to enabled",
+        Status::ToConfigure => "give it the settings and credentials that it lacks",
+        Status::NeedReconnect => {
+            "give it new credentials, or, if those it has are good again, disable it and enable it"
+        }
         _ => {
-            "mend what the last run failed on, then test it (`linkspan check`, or POST …/test), or disable it and enable it again"
+            "change the settings or the filter that the last run failed on, or test it (`linkspan check`, or POST …/test), or disable it and enable it"
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Filters: which records an activation lets through.
 
+use serde_json::Value;
 use time::OffsetDateTime;
 
 use crate::{
@@ -60,6 +61,11 @@ impl ConnectorFilter {
             .filter(|it| it.deleted_at.is_none())
             .filter(|it| it.scope.workspace().is_none_or(|its| its == workspace))
             .max_by_key(|it| it.scope.workspace().is_some())
+    }
+
+    /// What must hold of a record, as it is kept. None: it is deleted, and asks for nothing.
+    pub fn asks(&self) -> Option<Value> {
+        self.deleted_at.is_none().then(|| self.config.to_value())
     }
 }
 

@@ -79,7 +79,25 @@ pub enum InvalidCursor {
 }
 
 impl CursorType {
-    /// Whether a column of that kind may hold such values. A decimal may be a whole number that no 64 bits hold.
+    /// How the values of a column of that kind compare where nobody says. A column of a kind that no cursor is of gets a type
+    /// that it [may not be](Self::may_be) of.
+    pub const fn likely(kind: FieldKind) -> Self {
+        match kind {
+            FieldKind::Integer => Self::Int,
+            FieldKind::Timestamp | FieldKind::Date => Self::Timestamp,
+            FieldKind::Boolean
+            | FieldKind::Number
+            | FieldKind::Decimal
+            | FieldKind::Text
+            | FieldKind::Time
+            | FieldKind::Uuid
+            | FieldKind::Binary
+            | FieldKind::Json => Self::Text,
+        }
+    }
+
+    /// Whether a column of that kind may hold such values. A decimal may be a whole number that no 64 bits hold: some sources
+    /// compare it as one, others do not.
     pub const fn may_be(self, kind: FieldKind) -> bool {
         match self {
             Self::Int => matches!(kind, FieldKind::Integer | FieldKind::Decimal),
@@ -238,6 +256,9 @@ mod tests {
         assert_eq!(fitting(FieldKind::Boolean), None);
         for kind in FieldKind::iter() {
             assert!(CursorType::iter().filter(|it| it.may_be(kind)).count() <= 1, "{kind}");
+            // Whether a decimal compares as a whole number, somebody has to say.
+            let is_likely = fitting(kind).is_some() && kind != FieldKind::Decimal;
+            assert_eq!(CursorType::likely(kind).may_be(kind), is_likely, "{kind}");
         }
     }
 

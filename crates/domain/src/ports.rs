@@ -39,7 +39,7 @@ pub use run_queue::RunQueue;
 pub use schedules::{DueSchedule, ScheduleStore, Timing, Turn, TurnTaken};
 pub use snapshots::{Snapshot, Snapshots};
 pub use store::{AccessStore, AuditStore, CatalogStore, Change, Store, StoreError};
-pub use syncs::{Demand, MarkMoved, SyncStore};
+pub use syncs::{ChangeAtRest, Demand, SyncStore};
 pub use tokens::{TokenClaims, TokenError, TokenGrant, TokenSigner, TokenSubject, TokenVerifier};
 pub use vault::{InvalidKeyId, KeyId, Purpose, SealContext, Sealed, Vault, VaultError};
 pub use world::World;

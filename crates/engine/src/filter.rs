@@ -6,7 +6,7 @@ mod column;
 #[cfg(test)]
 mod tests;
 
-use arrow_array::{BooleanArray, RecordBatch};
+use arrow_array::{Array, BooleanArray, RecordBatch};
 use arrow_schema::{ArrowError, Schema};
 use arrow_select::filter::filter_record_batch;
 use linkspan_domain::{Cell, Condition, FieldPath, Test, Truth};
@@ -48,9 +48,9 @@ impl RowFilter {
         self.parts.is_empty()
     }
 
-    /// Takes `batch` apart.
-    pub(crate) fn sift(&self, batch: RecordBatch) -> Result<Sifted, ArrowError> {
-        let is_kept = self.holds(&batch)?;
+    /// Takes `batch` apart. `misfits` says by record whether null may stand for a value that does not fit its column.
+    pub(crate) fn sift(&self, batch: RecordBatch, misfits: &[bool]) -> Result<Sifted, ArrowError> {
+        let is_kept = self.holds(&batch, misfits)?;
         if is_kept.iter().all(|it| *it) {
             return Ok(Sifted { kept: batch, dropped: None });
         }
@@ -60,18 +60,16 @@ impl RowFilter {
         Ok(Sifted { kept, dropped: Some(Dropped { records, is_kept }) })
     }
 
-    /// By record, whether it is let through. One with a value that no JSON can say is: to be kept aside, not to vanish.
-    fn holds(&self, batch: &RecordBatch) -> Result<Vec<bool>, ArrowError> {
-        let mut look = Look { batch, faulty: vec![false; batch.num_rows()] };
+    /// By record, whether it is let through. A part that asks for a value that cannot be judged keeps no record back: it is to be
+    /// kept aside, not to vanish.
+    fn holds(&self, batch: &RecordBatch, misfits: &[bool]) -> Result<Vec<bool>, ArrowError> {
         let mut holds = vec![true; batch.num_rows()];
         for part in &self.parts {
+            let mut look = Look { batch, misfits, faulty: vec![false; batch.num_rows()] };
             let truths = look.evaluate(part)?;
-            for (holds, truth) in holds.iter_mut().zip(truths) {
-                *holds &= truth == Truth::True;
+            for ((holds, truth), is_faulty) in holds.iter_mut().zip(truths).zip(look.faulty) {
+                *holds &= truth == Truth::True || is_faulty;
             }
-        }
-        for (holds, is_faulty) in holds.iter_mut().zip(look.faulty) {
-            *holds |= is_faulty;
         }
         Ok(holds)
     }
@@ -80,6 +78,8 @@ impl RowFilter {
 /// One look at a batch.
 struct Look<'a> {
     batch: &'a RecordBatch,
+    /// By record: whether null may stand for a value.
+    misfits: &'a [bool],
     /// By record: whether a value cannot be judged.
     faulty: Vec<bool>,
 }
@@ -120,8 +120,10 @@ impl Look<'_> {
         let array = canonical(field, self.batch.column(index))?;
         let mut cells = Cells::of(field, &array)?;
         let mut judge = Judge::new(path, test);
-        let judged = self.faulty.iter_mut().enumerate().map(|(row, faulty)| {
-            let judged = judge.judge(&mut cells, row);
+        let judged = self.faulty.iter_mut().zip(self.misfits).enumerate().map(|(row, it)| {
+            let (faulty, is_misfit) = it;
+            let is_known = !is_misfit || array.is_valid(row);
+            let judged = is_known.then(|| judge.judge(&mut cells, row)).flatten();
             *faulty |= judged.is_none();
             judged.unwrap_or(Truth::Unknown)
         });

@@ -26,6 +26,8 @@ pub(crate) struct Piece {
     /// The rows, where the database has them already.
     pub(crate) ahead: Option<Box<dyn SentAhead>>,
     pub(crate) rejected: Vec<Rejected>,
+    /// How many of them were read before: they are no news.
+    pub(crate) repeated: u64,
     /// The keys of records that are to be kept no longer.
     pub(crate) gone: HashSet<String>,
     /// The keys of records that the source has, and that are to stay as they are.

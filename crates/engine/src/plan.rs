@@ -1,7 +1,7 @@
 //! What a run is going to read, and how.
 
 use linkspan_domain::{
-    Condition, Cursor, CursorType, FieldKind, Retention, SchemaPolicy, StreamMemory, StreamName,
+    Condition, Cursor, CursorType, Retention, SchemaPolicy, StreamMemory, StreamName,
     StreamSettings, StreamSpec, StreamState, SyncMode, WorkspaceConnector,
 };
 use linkspan_sdk::{BatchLimits, CursorSpec, Failure, ReadMode, ReadRequest};
@@ -117,7 +117,7 @@ fn cursor(settings: Option<&StreamSettings>, spec: &StreamSpec) -> Result<Cursor
         let doing = format!("read the stream `{}` from a cursor on; sync in full", spec.name);
         return Err(SyncError::Source(Failure::Unsupported(doing)));
     }
-    let cursor_type = settings.cursor_type.unwrap_or_else(|| likely_type(field.kind));
+    let cursor_type = settings.cursor_type.unwrap_or_else(|| CursorType::likely(field.kind));
     let start = settings.cursor_after.as_deref().map(|it| Cursor::parse(cursor_type, it));
     let start = start
         .transpose()
@@ -127,22 +127,6 @@ fn cursor(settings: Option<&StreamSettings>, spec: &StreamSpec) -> Result<Cursor
         return Err(SyncError::UselessLag(spec.name.clone()));
     }
     Ok(CursorPlan { spec: CursorSpec { column, cursor_type }, start, lag })
-}
-
-/// How the values of a column compare, where the settings do not say.
-const fn likely_type(kind: FieldKind) -> CursorType {
-    match kind {
-        FieldKind::Integer => CursorType::Int,
-        FieldKind::Timestamp | FieldKind::Date => CursorType::Timestamp,
-        FieldKind::Boolean
-        | FieldKind::Number
-        | FieldKind::Decimal
-        | FieldKind::Text
-        | FieldKind::Time
-        | FieldKind::Uuid
-        | FieldKind::Binary
-        | FieldKind::Json => CursorType::Text,
-    }
 }
 
 impl StreamPlan {

@@ -1,5 +1,7 @@
 //! Before a stream is read: how it differs from what is remembered of it, and what follows.
 
+use std::mem;
+
 use linkspan_domain::{
     Condition, ConditionMismatch, DiagnosticReason, Place, SchemaChange, SchemaPolicy, StreamField,
     StreamMemory, StreamSpec, StreamState, SyncLogId, WorkspaceConnector,
@@ -75,12 +77,7 @@ impl StreamPlan {
         state: Option<&StreamState>,
         notes: &mut Notes,
     ) -> Result<(), SyncError> {
-        for field in &self.filter.missing {
-            let what = format!(
-                "the part of the filter about `{field}` does not concern the stream, which has no such field"
-            );
-            notes.add(DiagnosticReason::FilterUnsupported, &what, 0);
-        }
+        self.note_missing(notes);
         let Some(state) = state else { return Ok(()) };
         let Some(memory) = &state.memory else {
             // From before anything was remembered: then there was no filter.
@@ -101,10 +98,10 @@ impl StreamPlan {
                 }
             }
             SchemaPolicy::DiscardRow if of_shape().next().is_some() => {
-                self.hold_to(memory, Discard::Row)?;
+                self.hold_to(memory, Discard::Row, notes)?;
             }
             SchemaPolicy::DiscardValue if of_shape().next().is_some() => {
-                self.hold_to(memory, Discard::Value)?;
+                self.hold_to(memory, Discard::Value, notes)?;
             }
             SchemaPolicy::DiscardRow | SchemaPolicy::DiscardValue => {}
         }
@@ -126,16 +123,32 @@ impl StreamPlan {
         Ok(())
     }
 
-    fn hold_to(&mut self, memory: &StreamMemory, discard: Discard) -> Result<(), SyncError> {
+    fn hold_to(
+        &mut self,
+        memory: &StreamMemory,
+        discard: Discard,
+        notes: &mut Notes,
+    ) -> Result<(), SyncError> {
         let fields = memory.fields.clone();
         let parts = Condition::And(self.filter.parts.clone());
-        let filter = StreamFilter::of(&parts, &fields)
+        let mut filter = StreamFilter::of(&parts, &fields)
             .map_err(|source| SyncError::FilterUnfit { stream: Some(self.name.clone()), source })?;
+        // What did not concern it before does not now.
+        let StreamFilter { others, missing, .. } = mem::take(&mut self.filter);
+        filter.others.extend(others);
+        filter.missing.extend(missing);
         self.memory =
             StreamMemory { fields: fields.clone(), filter: filter.whole(), ..self.memory.clone() };
         self.filter = filter;
         self.shape = Some(Shape { fields, discard });
+        self.note_missing(notes);
         Ok(())
+    }
+
+    fn note_missing(&self, notes: &mut Notes) {
+        for field in &self.filter.missing {
+            notes.add(DiagnosticReason::FilterUnsupported, &unconcerned(field), 0);
+        }
     }
 
     /// Reads a stream in full whose filter is another than before: records below the mark may pass now.
@@ -191,5 +204,83 @@ impl StreamPlan {
             }
             Err(source) => Err(SyncError::FilterUnfit { stream: Some(self.name), source }),
         }
+    }
+}
+
+/// What is noted of a stream that does not have a field of the filter.
+fn unconcerned(field: &str) -> String {
+    format!(
+        "the part of the filter about `{field}` does not concern the stream, which has no such field"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use linkspan_domain::{FieldKind, Retention, StreamName, WorkspaceConnectorId};
+    use serde_json::json;
+
+    use super::*;
+
+    fn fields(names: &[&str]) -> Vec<StreamField> {
+        let field = |name: &&str| StreamField {
+            name: (*name).to_owned(),
+            kind: FieldKind::Integer,
+            nullable: true,
+        };
+        names.iter().map(field).collect()
+    }
+
+    fn memory(names: &[&str]) -> StreamMemory {
+        StreamMemory {
+            fields: fields(names),
+            primary_key: vec!["id".to_owned()],
+            ..StreamMemory::default()
+        }
+    }
+
+    #[test]
+    fn what_concerns_no_field_of_old_or_of_now_is_told_of_a_stream_that_is_held() {
+        let name: StreamName = "people".parse().unwrap();
+        let (now, before) = (memory(&["id", "size"]), memory(&["id"]));
+        let plan = StreamPlan {
+            name: name.clone(),
+            primary_key: now.primary_key.clone(),
+            cursor: None,
+            filter: StreamFilter::default(),
+            policy: SchemaPolicy::DiscardValue,
+            retention: Retention::default(),
+            memory: now.clone(),
+            shape: None,
+            has_own_key: false,
+        };
+        let part = |field: &str| Condition::parse(&json!({ field: { "_gt": 1 } })).unwrap();
+        let filter = Condition::And(["age", "id", "size"].map(part).into());
+        let mut plan = plan.filtered_by(&filter).unwrap();
+        let state = StreamState {
+            workspace_connector_id: WorkspaceConnectorId::from_uuid(uuid::Uuid::nil()),
+            stream: name,
+            cursor_column: None,
+            cursor_after: None,
+            generation: 0,
+            records: 0,
+            synced_at: None,
+            memory: Some(before.clone()),
+            loaded_by: None,
+            loaded_basis: None,
+        };
+        let mut notes = Notes::default();
+        plan.prepare(Some(&state), &mut notes).unwrap();
+
+        assert_eq!(plan.filter.parts, [part("id")]);
+        assert_eq!(plan.filter.others, [part("size"), part("age")]);
+        assert_eq!(plan.filter.missing, ["size", "age"]);
+        let mut expected = Notes::default();
+        for change in before.changes(&now.fields, &now.primary_key) {
+            expected.add(DiagnosticReason::SchemaDrift, &change.to_string(), 0);
+        }
+        for field in ["age", "size"] {
+            expected.add(DiagnosticReason::FilterUnsupported, &unconcerned(field), 0);
+        }
+        assert_eq!(notes, expected);
     }
 }

@@ -1,13 +1,16 @@
 //! What happens to a batch before it is stored: brought into shape, filtered, encoded.
 
+mod misfits;
+
 use std::collections::{HashMap, HashSet};
 
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
-use arrow_select::interleave::interleave_record_batch;
 use linkspan_domain::{DiagnosticReason, StreamName};
 use linkspan_sdk::{Rejected, Unfit};
 
+pub(crate) use self::misfits::ReadBefore;
+use self::misfits::{Misfits, Sorted, mixed};
 use crate::{
     RowEncoder, StreamPlan, SyncError,
     encoder::{MissingColumn, Unencodable, excerpt},
@@ -27,6 +30,8 @@ pub(crate) struct Stage {
     pub(crate) discard: Option<Discard>,
     pub(crate) filter: RowFilter,
     pub(crate) filtered: Filtered,
+    /// None: nothing counts as read.
+    read_before: Option<ReadBefore>,
     encoder: Option<RowEncoder>,
 }
 
@@ -41,7 +46,12 @@ pub(crate) enum Filtered {
 
 impl Stage {
     /// A stage that does with records as `plan` says, and filters them by `filter`.
-    pub(crate) fn new(plan: &StreamPlan, filter: RowFilter, filtered: Filtered) -> Self {
+    pub(crate) fn new(
+        plan: &StreamPlan,
+        filter: RowFilter,
+        filtered: Filtered,
+        read_before: Option<ReadBefore>,
+    ) -> Self {
         Self {
             stream: plan.name.clone(),
             primary_key: plan.primary_key.clone(),
@@ -49,6 +59,7 @@ impl Stage {
             discard: Discard::of(plan.policy),
             filter,
             filtered,
+            read_before,
             encoder: None,
         }
     }
@@ -57,14 +68,21 @@ impl Stage {
     pub(crate) fn take(
         &mut self,
         mut batch: RecordBatch,
-        mut unfit: Option<Unfit>,
+        unfit: Option<Unfit>,
         piece: &mut Piece,
     ) -> Result<(), SyncError> {
-        if self.discard == Some(Discard::Value)
-            && let Some(unfit) = unfit.take()
-        {
-            note(DiagnosticReason::ValuesDiscarded, &unfit, piece);
-            batch = interleaved(&batch, &unfit).map_err(defect)?;
+        let (mut misfits, mut discarded) = (Misfits::default(), None);
+        match (self.discard, unfit) {
+            (_, None) => {}
+            (Some(Discard::Row), unfit) => discarded = unfit,
+            (Some(Discard::Value), Some(unfit)) => {
+                note(DiagnosticReason::ValuesDiscarded, &unfit, piece);
+                batch = mixed(&batch, &unfit).map_err(defect)?;
+            }
+            (None, Some(unfit)) => {
+                batch = mixed(&batch, &unfit).map_err(defect)?;
+                misfits = Misfits::of(unfit.misfits);
+            }
         }
         let mut left_out = None;
         if let Some(shape) = &self.shape {
@@ -73,8 +91,12 @@ impl Stage {
         }
         let mut dropped = None;
         if !self.filter.is_empty() {
-            let sifted = self.filter.sift(batch).map_err(defect)?;
+            let flags = misfits.flags(batch.num_rows());
+            let sifted = self.filter.sift(batch, &flags).map_err(defect)?;
             (batch, dropped) = (sifted.kept, sifted.dropped);
+            if let Some(dropped) = &dropped {
+                misfits = misfits.among(&dropped.is_kept);
+            }
         }
         let mut encoder = match self.encoder.take() {
             Some(encoder) => encoder,
@@ -90,44 +112,60 @@ impl Stage {
             name(&mut encoder, &batch, dropped.as_ref(), &mut piece.gone).map_err(unencodable)?;
         }
         meet(&mut encoder, left_out, piece)?;
+        batch = self.set_aside(&mut encoder, batch, misfits, piece)?;
         let before = piece.rejected.len();
         encoder.encode(&batch, &mut piece.rows, &mut piece.rejected).map_err(unencodable)?;
         for it in &piece.rejected[before..] {
             piece.notes.add(DiagnosticReason::RecordsQuarantined, &it.reason, 1);
         }
-        if let Some(unfit) = unfit {
-            self.set_aside(&mut encoder, unfit, piece)?;
+        if let Some(unfit) = discarded {
+            self.leave_out(&mut encoder, &unfit, piece)?;
         }
         self.encoder = Some(encoder);
         Ok(())
     }
 
-    /// Keeps records that do not fit aside, or leaves them out.
+    /// Keeps the records that do not fit aside, and answers the others. Of several with one key the last counts.
     fn set_aside(
         &self,
         encoder: &mut RowEncoder,
-        unfit: Unfit,
+        batch: RecordBatch,
+        misfits: Misfits,
         piece: &mut Piece,
-    ) -> Result<(), SyncError> {
-        if self.discard == Some(Discard::Row) {
-            note(DiagnosticReason::RowsDiscarded, &unfit, piece);
-            let Some(shape) = &self.shape else { return meet(encoder, Some(unfit.records), piece) };
-            // What else is wrong with them is nothing new.
-            let shaped = shape.apply(&unfit.records, &mut Notes::default()).map_err(defect)?;
-            meet(encoder, Some(shaped.kept), piece)?;
-            return meet(encoder, shaped.left_out, piece);
+    ) -> Result<RecordBatch, SyncError> {
+        if misfits.is_empty() && piece.rejected.is_empty() {
+            return Ok(batch);
         }
-        note(DiagnosticReason::RecordsQuarantined, &unfit, piece);
-        let keys = encoder.keys(&unfit.records).map_err(unencodable)?;
-        for (key, misfit) in keys.into_iter().zip(unfit.misfits) {
-            if let Some(key) = &key {
-                // The last that the source says of it is not that it does not pass.
-                piece.gone.remove(key);
+        let keys = encoder.keys(&batch).map_err(unencodable)?;
+        let come: HashSet<_> = keys.iter().flatten().map(String::as_str).collect();
+        piece.rejected.retain(|it| it.key.as_deref().is_none_or(|key| !come.contains(key)));
+        let Sorted { fitting, aside } = misfits.sort(&batch, keys).map_err(defect)?;
+        for (row, key, misfit) in aside {
+            piece.notes.add(DiagnosticReason::RecordsQuarantined, &misfit.what, 1);
+            if self.read_before.as_ref().is_some_and(|it| it.has(&batch, row)) {
+                piece.repeated += 1;
             }
             let (payload, reason) = (excerpt(&misfit.payload), misfit.reason());
             piece.rejected.push(Rejected { key, payload, reason });
         }
-        Ok(())
+        Ok(fitting)
+    }
+
+    /// Leaves records out that do not fit: what is there of them stays as it is.
+    fn leave_out(
+        &self,
+        encoder: &mut RowEncoder,
+        unfit: &Unfit,
+        piece: &mut Piece,
+    ) -> Result<(), SyncError> {
+        note(DiagnosticReason::RowsDiscarded, unfit, piece);
+        let Some(shape) = &self.shape else {
+            return meet(encoder, Some(unfit.records.clone()), piece);
+        };
+        // What else is wrong with them is nothing new.
+        let shaped = shape.apply(&unfit.records, &mut Notes::default()).map_err(defect)?;
+        meet(encoder, Some(shaped.kept), piece)?;
+        meet(encoder, shaped.left_out, piece)
     }
 }
 
@@ -135,19 +173,6 @@ fn note(reason: DiagnosticReason, unfit: &Unfit, piece: &mut Piece) {
     for it in &unfit.misfits {
         piece.notes.add(reason, &it.what, 1);
     }
-}
-
-/// The records of `batch` and the others, each in its place.
-fn interleaved(batch: &RecordBatch, unfit: &Unfit) -> Result<RecordBatch, ArrowError> {
-    let mut places = Vec::with_capacity(batch.num_rows() + unfit.misfits.len());
-    let mut at = 0;
-    for (nth, misfit) in unfit.misfits.iter().enumerate() {
-        places.extend((at..misfit.before).map(|row| (0, row)));
-        places.push((1, nth));
-        at = misfit.before;
-    }
-    places.extend((at..batch.num_rows()).map(|row| (0, row)));
-    interleave_record_batch(&[batch, &unfit.records], &places)
 }
 
 /// Notes that the source has these `records`, which stay as they are.

@@ -61,6 +61,11 @@ pub(crate) trait Table: Resource + TryFrom<Self::Row, Error = StoreError> {
     /// The row of this thing. [`StoreError::Dangling`] if something that it refers to is not there.
     async fn to_row(&self, session: &Session) -> Result<ActiveModelOf<Self>, StoreError>;
 
+    /// Changes what follows from how this thing differs from what is kept of it, just before it is written.
+    async fn precede(&self, _session: &Session) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Writes what belongs to this thing, but not to its row.
     async fn attach(&self, _session: &Session) -> Result<(), StoreError> {
         Ok(())
@@ -166,6 +171,7 @@ pub(crate) async fn apply<R: Table>(
 /// Adds `thing`.
 pub(crate) async fn insert<R: Table>(session: &Session, thing: &R) -> Result<(), StoreError> {
     let row = thing.to_row(session).await?;
+    thing.precede(session).await?;
     R::Entity::insert(row).exec_without_returning(session).await.map_err(store_error)?;
     thing.attach(session).await
 }
@@ -177,6 +183,7 @@ pub(crate) async fn update<R: Table>(session: &Session, thing: &R) -> Result<(),
     if let Some(revision) = R::REVISION {
         set(&mut row, revision, thing.revision().next().number())?;
     }
+    thing.precede(session).await?;
     let update = R::Entity::update_many().set(row).filter(unchanged);
     stale_unless(update.exec(session).await.map_err(store_error)?.rows_affected)?;
     thing.attach(session).await

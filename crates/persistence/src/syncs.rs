@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use linkspan_domain::{
     CredentialVersion, Event, Failures, Fence, Health, Receipt, RunOutcome, RunStatus, Status,
     StreamName, StreamState, SyncLog, SyncLogId, WorkspaceConnector, WorkspaceConnectorId,
-    ports::{Change, Demand, MarkMoved, StoreError, SyncStore},
+    ports::{Change, ChangeAtRest, Demand, StoreError, SyncStore},
 };
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryResult,
@@ -206,7 +206,7 @@ impl SyncStore for SqlStore<SyncLog> {
         &self,
         state: &StreamState,
         receipt: &Receipt,
-    ) -> Result<MarkMoved, StoreError> {
+    ) -> Result<ChangeAtRest, StoreError> {
         let session = self.db().write().await?;
         let pk = activation(&session, state.workspace_connector_id).await?.pk;
         if let Some(hindered) = hindrance(&session, pk).await? {
@@ -221,7 +221,7 @@ impl SyncStore for SqlStore<SyncLog> {
         stale_unless(session.run(MOVE_MARK, values).await?)?;
         receipt::keep(&session, receipt).await?;
         session.commit().await?;
-        Ok(MarkMoved::Moved)
+        Ok(ChangeAtRest::Made)
     }
 
     async fn change_cursors(
@@ -229,7 +229,7 @@ impl SyncStore for SqlStore<SyncLog> {
         changed: &WorkspaceConnector,
         versions: &[Change<CredentialVersion>],
         receipts: &[Receipt],
-    ) -> Result<MarkMoved, StoreError> {
+    ) -> Result<ChangeAtRest, StoreError> {
         let session = self.db().write().await?;
         let pk = activation(&session, changed.id).await?.pk;
         if let Some(hindered) = hindrance(&session, pk).await? {
@@ -243,17 +243,17 @@ impl SyncStore for SqlStore<SyncLog> {
             apply(&session, change).await?;
         }
         session.commit().await?;
-        Ok(MarkMoved::Moved)
+        Ok(ChangeAtRest::Made)
     }
 }
 
 /// What stands in the way of moving marks of an activation, which is locked: whoever starts a run locks it, too.
-async fn hindrance(session: &Session, pk: i64) -> Result<Option<MarkMoved>, StoreError> {
+async fn hindrance(session: &Session, pk: i64) -> Result<Option<ChangeAtRest>, StoreError> {
     if session.row(ACTIVE, vec![pk.into()]).await?.is_some() {
-        return Ok(Some(MarkMoved::Busy));
+        return Ok(Some(ChangeAtRest::Busy));
     }
     let scheduled = session.row(SCHEDULED, vec![pk.into()]).await?;
-    Ok(scheduled.map(|_| MarkMoved::Scheduled))
+    Ok(scheduled.map(|_| ChangeAtRest::Scheduled))
 }
 
 /// The oldest run that waits, or whose worker is silent: worker, until, now as instant and in microseconds, and maybe

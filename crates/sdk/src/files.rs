@@ -122,10 +122,12 @@ async fn resolve(roots: &[PathBuf], path: &str, words: &Words) -> Result<PathBuf
     let Words { noun, outside: elsewhere } = words;
     let named = format!("the {noun} `{path}`");
     let path = Path::new(path);
-    let has_parent = path.components().any(|it| it == Component::ParentDir);
-    if path.as_os_str().is_empty() || has_parent {
+    if path.as_os_str().is_empty() {
+        return Err(Failure::Refused(format!("the path of a {noun} must not be empty; give one")));
+    }
+    if path.components().any(|it| it == Component::ParentDir) {
         return Err(Failure::Refused(format!(
-            "the path of a {noun} must not be empty or contain `..`, as that of {named}"
+            "the path of a {noun} must not contain `..`, as that of {named}; write it without"
         )));
     }
     let mut outside = path.is_absolute();
@@ -192,7 +194,9 @@ mod tests {
         ] {
             let answer = files.open(path).await;
             let Err(Failure::Refused(says)) = answer else { panic!("{path}: {answer:?}") };
-            assert!(says.contains(&format!("`{path}`")), "{says}");
+            let named = format!("`{path}`");
+            let expected = if path.is_empty() { "must not be empty" } else { &named };
+            assert!(says.contains(expected), "{says}");
         }
     }
 

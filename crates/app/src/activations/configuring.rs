@@ -103,17 +103,26 @@ fn require_all(merged: &SplitConfig, closed: SettingsError) -> Result<(), Settin
 
 /// Lets an activation try again whose last run failed, where what it failed for may have changed.
 pub(super) fn adjust(
+    before: &WorkspaceConnector,
     activation: &mut WorkspaceConnector,
     changes: &mut Changes,
 ) -> Result<(), ActivationError> {
-    let before = activation.status;
-    if changes.has_any(&["config", "streams", "output_schemas"]) {
+    let status = activation.status;
+    if !is_synced_alike(before, activation) {
         activation.apply(Event::Adjusted)?;
     }
-    if activation.status != before {
+    if activation.status != status {
         changes.note("status");
     }
     Ok(())
+}
+
+/// Whether two wordings of an activation are synced in the same way.
+fn is_synced_alike(one: &WorkspaceConnector, other: &WorkspaceConnector) -> bool {
+    one.config == other.config
+        && one.secrets == other.secrets
+        && one.streams == other.streams
+        && one.output_schemas == other.output_schemas
 }
 
 /// Whether settings are complete. Settings that do not fit are refused; some that are missing are not.

@@ -9,11 +9,11 @@ use linkspan_domain::{
 use serde_json::json;
 
 use super::{ActivationError, Activations};
-use crate::{NotAtRest, Writable, patch::Changes, records::refused};
+use crate::{NotAtRest, Records, patch::Changes, records::refused};
 
 impl Activations {
-    /// Writes a changed activation, with what becomes of the versions of its credentials. As with the mark of a stream, what it is of
-    /// stays while a run can be in the way, and the audit trail says who changed it.
+    /// Writes a changed activation, with what becomes of the versions of its credentials. As with the mark of a stream, what it
+    /// is of stays while a run can be in the way, and the audit trail says who changed it.
     pub(super) async fn keep(
         &self,
         call: &Call,
@@ -25,16 +25,13 @@ impl Activations {
         if acts.is_empty() && versions.is_empty() {
             return Ok(self.records.save(call, activation, changes).await?);
         }
-        activation.guard(&call.caller)?;
-        activation.updated_at = self.world.now();
-        let updated = Act { action: Action::Updated, details: changes.details() };
-        let updated = self.records.receipt(call, updated, &activation);
+        let updated = Records::updated(call, &activation, changes)?;
+        let updated = self.records.stamp(call, &mut activation, updated);
         let refusal = refused::<WorkspaceConnector>(activation.id);
         if acts.is_empty() {
             let change = Change::Update(activation.clone());
             self.credentials.commit(&change, versions, &updated).await.map_err(refusal)?;
-            activation.revision = activation.revision.next();
-            return Ok(activation);
+            return Ok(Records::written(activation));
         }
         let mut receipts = vec![updated];
         // One answer goes with a key: that of the first.
@@ -42,11 +39,9 @@ impl Activations {
             let receipt = self.records.receipt(call, it, &activation);
             Receipt { reply: None, ..receipt }
         }));
-        let moved = self.syncs.change_cursors(&activation, versions, &receipts).await;
-        let moved = moved.map_err(refusal)?;
-        NotAtRest::unless(moved, activation.id)?;
-        activation.revision = activation.revision.next();
-        Ok(activation)
+        let change = self.syncs.change_cursors(&activation, versions, &receipts).await;
+        NotAtRest::unless(change.map_err(refusal)?, activation.id)?;
+        Ok(Records::written(activation))
     }
 }
 
@@ -89,7 +84,7 @@ mod tests {
 
     use linkspan_domain::{
         Role,
-        ports::{MarkMoved, StoreError},
+        ports::{ChangeAtRest, StoreError},
     };
     use serde_json::Value;
 
@@ -142,7 +137,7 @@ mod tests {
 
     #[tokio::test]
     async fn cursors_do_not_change_under_a_run_and_are_audited() {
-        let change = async |outcome: fn() -> Result<MarkMoved, StoreError>| {
+        let change = async |outcome: fn() -> Result<ChangeAtRest, StoreError>| {
             let mut runs = MockRuns::new();
             runs.expect_change_cursors().returning(move |changed, _, receipts| {
                 assert_eq!(changed.streams[0].cursor_column.as_deref(), Some("at"));
@@ -166,10 +161,10 @@ mod tests {
             let patch = ActivationPatch { streams, ..ActivationPatch::default() };
             activations.update(&call(Role::Designer), id(30), None, patch).await
         };
-        let changed = change(|| Ok(MarkMoved::Moved)).await.unwrap();
+        let changed = change(|| Ok(ChangeAtRest::Made)).await.unwrap();
         assert_eq!(changed.revision, activation(|_| {}).revision.next());
-        assert_eq!(code(change(|| Ok(MarkMoved::Busy)).await), "sync.already_in_progress");
-        assert_eq!(code(change(|| Ok(MarkMoved::Scheduled)).await), "schedule.running");
+        assert_eq!(code(change(|| Ok(ChangeAtRest::Busy)).await), "sync.already_in_progress");
+        assert_eq!(code(change(|| Ok(ChangeAtRest::Scheduled)).await), "schedule.running");
         assert_eq!(code(change(|| Err(StoreError::Stale)).await), "resource.stale");
     }
 }

@@ -51,13 +51,13 @@ pub enum ActivationError {
     /// The values of a cursor column do not compare as its settings say.
     #[error("the column `{column}` holds {kind}, which does not compare as {cursor_type}; {}", fitting(*kind))]
     UnfitCursor {
-        /// Where the type of the cursor is named.
+        /// Where the cursor is named.
         pointer: String,
         /// Which column.
         column: String,
         /// What it holds.
         kind: FieldKind,
-        /// As the settings have it.
+        /// As the settings have it, or as is likely.
         cursor_type: CursorType,
     },
     /// Nothing can be written under the name of a stream.
@@ -210,9 +210,14 @@ fn lacking(stream: Option<&StreamName>) -> String {
 
 /// What to do about a cursor that does not fit a column of this kind, continuing a sentence.
 fn fitting(kind: FieldKind) -> String {
-    let fits = CursorType::iter().find(|it| it.may_be(kind));
-    let other = || "choose another cursor_column".to_owned();
-    fits.map_or_else(other, |it| format!("its cursor_type is `{it}`"))
+    match CursorType::iter().find(|it| it.may_be(kind)) {
+        None => "choose another cursor_column".to_owned(),
+        // Not every source compares it so.
+        Some(it) if kind == FieldKind::Decimal => format!(
+            "choose another cursor_column, or the cursor_type `{it}` where the source takes it for whole numbers"
+        ),
+        Some(it) => format!("its cursor_type is `{it}`"),
+    }
 }
 
 /// The faults in a sentence. They quote no values.

@@ -164,9 +164,10 @@ impl Sight<'_> {
         for (member, column) in columns {
             require_column(&meant, column, || format!("{STREAMS}/{at}/{member}"))?;
         }
-        let cursor = named.cursor_column.as_deref().zip(named.cursor_type);
-        cursor
-            .map_or(Ok(()), |it| require_fit(&meant, it, || format!("{STREAMS}/{at}/cursor_type")))
+        let Some(column) = named.cursor_column.as_deref() else { return Ok(()) };
+        require_fit(&meant, (column, named.cursor_type), |member| {
+            format!("{STREAMS}/{at}/{member}")
+        })
     }
 }
 
@@ -216,17 +217,21 @@ fn require_column(
     })
 }
 
-/// Passes if the column of one of the streams that are `meant` may be a cursor of that type.
+/// Passes if the column of one of the streams that are `meant` may be a cursor of that type, or of the one that a run takes it
+/// for without any.
 fn require_fit(
     meant: &[&StreamSpec],
-    (column, cursor_type): (&str, CursorType),
-    pointer: impl Fn() -> String,
+    (column, named): (&str, Option<CursorType>),
+    pointer: impl Fn(&str) -> String,
 ) -> Result<(), ActivationError> {
+    let meant_type = |kind| named.unwrap_or_else(|| CursorType::likely(kind));
     let mut kinds = meant.iter().filter_map(|it| it.field(column)).map(|it| it.kind);
     let knows_all = meant.iter().all(|it| !it.fields.is_empty());
     match kinds.clone().next() {
-        Some(kind) if knows_all && !kinds.any(|it| cursor_type.may_be(it)) => {
-            let (pointer, column) = (pointer(), column.to_owned());
+        Some(kind) if knows_all && !kinds.any(|it| meant_type(it).may_be(it)) => {
+            let member = if named.is_some() { "cursor_type" } else { "cursor_column" };
+            let (pointer, column, cursor_type) =
+                (pointer(member), column.to_owned(), meant_type(kind));
             Err(ActivationError::UnfitCursor { pointer, column, kind, cursor_type })
         }
         Some(_) | None => Ok(()),
@@ -237,7 +242,7 @@ fn require_fit(
 mod tests {
     use std::sync::Arc;
 
-    use linkspan_domain::{Problem, Role, ports::MarkMoved};
+    use linkspan_domain::{Problem, Role, ports::ChangeAtRest};
     use serde_json::{Value, json};
 
     use super::*;
@@ -253,7 +258,7 @@ mod tests {
         let (activations, connectors) = (keep(kept).store, keep(vec![connector(|_| {})]).store);
         let (tests, credentials) = (keep(Vec::new()).store, ledger(Arc::clone(&activations) as _));
         let mut runs = MockRuns::new();
-        runs.expect_change_cursors().returning(|_, _, _| Ok(MarkMoved::Moved));
+        runs.expect_change_cursors().returning(|_, _, _| Ok(ChangeAtRest::Made));
         let (people, syncs) = (empty(), Arc::new(runs));
         let stores =
             ActivationStores { activations, connectors, people, tests, credentials, syncs };
@@ -321,6 +326,24 @@ mod tests {
                     "0/cursor_type",
                     "the column `at` holds text, which does not compare as int; its cursor_type is `text`",
                 ),
+            ),
+            (
+                json!([{ "stream": "public.orders", "cursor_column": "paid" }]),
+                at(
+                    "0/cursor_column",
+                    "the column `paid` holds boolean, which does not compare as text; choose another cursor_column",
+                ),
+            ),
+            (
+                json!([{ "stream": "public.orders", "cursor_column": "price", "cursor_type": "text" }]),
+                at(
+                    "0/cursor_type",
+                    "the column `price` holds decimal, which does not compare as text; choose another cursor_column, or the cursor_type `int` where the source takes it for whole numbers",
+                ),
+            ),
+            (
+                json!([{ "stream": "public.orders", "cursor_column": "price", "cursor_type": "int" }]),
+                Ok(()),
             ),
             // What is said of all has to be of use to one of them.
             (json!([{ "cursor_column": "total" }]), Ok(())),

@@ -2,16 +2,19 @@
 
 use std::{
     fs::Permissions,
-    io::ErrorKind,
+    io::{self, ErrorKind},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
+use bytes::Bytes;
+use futures_util::{FutureExt, future::BoxFuture};
 use linkspan_domain::{Category, StreamName, WorkspaceConnectorId};
 use linkspan_sdk::{
     CheckOutcome, ConnectorType, Cx, Failure, Intake, Sink, SinkEntry, WriteMode, WriteRequest,
     sink,
 };
+use parquet::{arrow::async_writer::AsyncFileWriter, errors::ParquetError};
 use schemars::JsonSchema;
 use semver::Version;
 use serde::Deserialize;
@@ -41,8 +44,8 @@ impl ConnectorType for Parquet {
     }
 
     async fn check(cx: &Cx<Self>) -> Result<CheckOutcome, Failure> {
-        let folder = cx.files.folder(&cx.settings.folder).await?;
-        temporary(&folder).map_err(|it| cx.settings.named(it))?;
+        let folder = Folder::of(cx).await?;
+        drop(folder.draft()?);
         Ok(CheckOutcome::ok("the folder can be written to"))
     }
 }
@@ -74,96 +77,104 @@ impl Sink for Parquet {
         request: WriteRequest,
         intake: &mut Intake,
     ) -> Result<(), Failure> {
-        let written = write(cx, request, intake).await;
-        written.map_err(|it| cx.settings.named(it))
-    }
-}
-
-impl Settings {
-    /// The same failure, which names the folder as the person did.
-    fn named(&self, failure: Failure) -> Failure {
-        let folder = format!("{FOLDER} `{}`", self.folder);
-        match failure {
-            Failure::Unavailable { system, source } if system == FOLDER => {
-                Failure::Unavailable { system: folder, source }
+        let stream = &request.stream;
+        let name = plain(&stream.name)?;
+        let folder = Folder::of(cx).await?;
+        if request.mode == WriteMode::Journal {
+            let mut journal = Journal::new(stream, intake)?;
+            let folder = folder.below(cx, name).await?;
+            let writer = request.push.as_ref().map(|it| it.activation);
+            journal.opened(folder.identity(writer).await?);
+            while let Some(Part { name, bytes }) = journal.next().await? {
+                let mut draft = folder.draft()?;
+                draft.add(&bytes).await?;
+                draft.keep(&name).await?;
+                journal.confirm();
             }
-            Failure::Refused(why) if why == FORBIDDEN => {
-                Failure::Refused(why.replacen(FOLDER, &folder, 1))
+            return Ok(());
+        }
+        let (draft, written) = write_parquet(stream, intake, folder.draft()?).await?;
+        written?;
+        draft.keep(&format!("{name}.parquet")).await
+    }
+}
+
+/// A folder that is written to.
+struct Folder<'s> {
+    path: PathBuf,
+    /// What the settings call it, or the one that it is in.
+    called: &'s str,
+}
+
+impl<'s> Folder<'s> {
+    async fn of(cx: &'s Cx<Parquet>) -> Result<Self, Failure> {
+        let called = cx.settings.folder.as_str();
+        Ok(Self { path: cx.files.folder(called).await?, called })
+    }
+
+    /// The folder of a stream of changes in this one, without what pushes that broke off left in it.
+    async fn below(&self, cx: &Cx<Parquet>, name: &str) -> Result<Self, Failure> {
+        let unwritable = |it| self.unwritable(it);
+        let place = Path::new(self.called).join(name);
+        match cx.files.folder(&place.to_string_lossy()).await {
+            Err(Failure::NotFound(_)) => {
+                fs::create_dir(self.path.join(name)).await.map_err(unwritable)?;
             }
-            other => other,
+            found => drop(found?),
         }
+        let path = cx.files.folder(&place.to_string_lossy()).await?;
+        let mut entries = fs::read_dir(&path).await.map_err(unwritable)?;
+        while let Some(entry) = entries.next_entry().await.map_err(unwritable)? {
+            if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+                // Who is still at it, if anybody is, finds it gone and begins again as far as the run is theirs.
+                fs::remove_file(entry.path()).await.map_err(unwritable)?;
+            }
+        }
+        Ok(Self { path, called: self.called })
     }
-}
 
-async fn write(
-    cx: &Cx<Parquet>,
-    request: WriteRequest,
-    intake: &mut Intake,
-) -> Result<(), Failure> {
-    let stream = &request.stream;
-    let name = plain(&stream.name)?;
-    let folder = cx.files.folder(&cx.settings.folder).await?;
-    if request.mode == WriteMode::Journal {
-        let mut journal = Journal::new(stream, intake)?;
-        let folder = own_folder(cx, name).await?;
-        let writer = request.push.as_ref().map(|it| it.activation);
-        journal.opened(identity(&folder, writer).await?);
-        while let Some(Part { name, bytes }) = journal.next().await? {
-            let (temporary, mut file) = temporary(&folder)?;
-            file.write_all(&bytes).await.map_err(unwritable)?;
-            keep(temporary, &file, &folder.join(name)).await?;
-            journal.confirm();
+    /// What tells it from one that takes its place: a file in it says so, and who writes there. Changes of two activations
+    /// would be taken for changes of one stream.
+    async fn identity(&self, writer: Option<WorkspaceConnectorId>) -> Result<String, Failure> {
+        let writer = writer.map(|it| it.to_string()).unwrap_or_default();
+        match fs::read_to_string(self.path.join(IDENTITY)).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(self.unwritable(error)),
+            Ok(identity) if identity.lines().nth(1) == Some(&writer) => return Ok(identity),
+            Ok(_) => {
+                return Err(Failure::setting(
+                    "folder",
+                    "has the changes of another activation below it; choose another folder or another name for the stream",
+                ));
+            }
         }
-        return Ok(());
+        let mut draft = self.draft()?;
+        let identity = format!("{}\n{writer}", Uuid::new_v4());
+        draft.add(identity.as_bytes()).await?;
+        draft.keep(IDENTITY).await?;
+        Ok(identity)
     }
-    let (temporary, file) = temporary(&folder)?;
-    let (file, written) = write_parquet(stream, intake, file).await?;
-    written?;
-    keep(temporary, &file, &folder.join(format!("{name}.parquet"))).await
-}
 
-/// The folder of a stream of changes, without what pushes that broke off left in it.
-async fn own_folder(cx: &Cx<Parquet>, name: &str) -> Result<PathBuf, Failure> {
-    let path = Path::new(&cx.settings.folder).join(name);
-    match cx.files.folder(&path.to_string_lossy()).await {
-        Err(Failure::NotFound(_)) => {
-            let parent = cx.files.folder(&cx.settings.folder).await?;
-            fs::create_dir(parent.join(name)).await.map_err(unwritable)?;
-        }
-        found => drop(found?),
+    /// A new file beside those that are complete.
+    fn draft(&self) -> Result<Draft<'_>, Failure> {
+        let unwritable = |it| self.unwritable(it);
+        // As any file: temporary ones are for their owner alone.
+        let mut builder = Builder::new();
+        builder.prefix(UNFINISHED).permissions(Permissions::from_mode(0o644));
+        let temporary = builder.tempfile_in(&self.path).map_err(unwritable)?;
+        let file = File::from_std(temporary.reopen().map_err(unwritable)?);
+        Ok(Draft { folder: self, temporary, file })
     }
-    let folder = cx.files.folder(&path.to_string_lossy()).await?;
-    let mut entries = fs::read_dir(&folder).await.map_err(unwritable)?;
-    while let Some(entry) = entries.next_entry().await.map_err(unwritable)? {
-        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
-            // Who is still at it, if anybody is, finds it gone and begins again as far as the run is theirs.
-            fs::remove_file(entry.path()).await.map_err(unwritable)?;
-        }
-    }
-    Ok(folder)
-}
 
-/// What tells `folder` from one that takes its place: a file in it says so, and who writes there. Changes of two activations
-/// would be taken for changes of one stream.
-async fn identity(folder: &Path, writer: Option<WorkspaceConnectorId>) -> Result<String, Failure> {
-    let place = folder.join(IDENTITY);
-    let writer = writer.map(|it| it.to_string()).unwrap_or_default();
-    match fs::read_to_string(&place).await {
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => return Err(unwritable(error)),
-        Ok(identity) if identity.lines().nth(1) == Some(&writer) => return Ok(identity),
-        Ok(_) => {
-            return Err(Failure::setting(
-                "folder",
-                "has the changes of another activation below it; choose another folder or another name for the stream",
-            ));
+    fn unwritable(&self, error: io::Error) -> Failure {
+        let folder = format!("the folder `{}`", self.called);
+        match error.kind() {
+            ErrorKind::PermissionDenied => Failure::Refused(format!(
+                "{folder} may not be written to; ask an operator for the permission"
+            )),
+            _ => Failure::unavailable(folder, error),
         }
     }
-    let (temporary, mut file) = temporary(folder)?;
-    let identity = format!("{}\n{writer}", Uuid::new_v4());
-    file.write_all(identity.as_bytes()).await.map_err(unwritable)?;
-    keep(temporary, &file, &place).await?;
-    Ok(identity)
 }
 
 /// What the file is called that tells a folder from others.
@@ -172,36 +183,48 @@ const IDENTITY: &str = ".linkspan";
 /// What the names of files begin with that are not complete.
 const UNFINISHED: &str = ".linkspan-";
 
-/// A file beside those that are complete. Unless it is kept, it is gone when it is dropped.
-fn temporary(folder: &Path) -> Result<(NamedTempFile, File), Failure> {
-    // As any file: temporary ones are for their owner alone.
-    let mut builder = Builder::new();
-    builder.prefix(UNFINISHED).permissions(Permissions::from_mode(0o644));
-    let temporary = builder.tempfile_in(folder).map_err(unwritable)?;
-    let file = temporary.reopen().map_err(unwritable)?;
-    Ok((temporary, File::from_std(file)))
+/// A file that is not complete. Unless it is kept, it is gone when it is dropped.
+struct Draft<'f> {
+    folder: &'f Folder<'f>,
+    temporary: NamedTempFile,
+    file: File,
 }
 
-/// Puts a complete file to its place, for good.
-async fn keep(temporary: NamedTempFile, file: &File, place: &Path) -> Result<(), Failure> {
-    file.sync_all().await.map_err(unwritable)?;
-    temporary.persist(place).map_err(|error| unwritable(error.error))?;
-    let Some(folder) = place.parent() else { return Ok(()) };
-    // Where the name is kept.
-    let folder = File::open(folder).await.map_err(unwritable)?;
-    folder.sync_all().await.map_err(unwritable)
-}
+impl Draft<'_> {
+    async fn add(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.file.write_all(bytes).await.map_err(|it| self.folder.unwritable(it))
+    }
 
-fn unwritable(error: std::io::Error) -> Failure {
-    match error.kind() {
-        ErrorKind::PermissionDenied => Failure::Refused(FORBIDDEN.to_owned()),
-        _ => Failure::unavailable(FOLDER, error),
+    /// Puts it to its place when it is complete, for good.
+    async fn keep(self, name: &str) -> Result<(), Failure> {
+        let Self { folder, temporary, file } = self;
+        let unwritable = |it| folder.unwritable(it);
+        file.sync_all().await.map_err(unwritable)?;
+        temporary.persist(folder.path.join(name)).map_err(|error| unwritable(error.error))?;
+        // Where the name is kept.
+        let names = File::open(&folder.path).await.map_err(unwritable)?;
+        names.sync_all().await.map_err(unwritable)
     }
 }
 
-/// What failures call the folder until it is [named](Settings::named).
-const FOLDER: &str = "the folder";
-const FORBIDDEN: &str = "the folder may not be written to; ask an operator for the permission";
+/// Unlike a file alone, it says in its failures where it is.
+impl AsyncFileWriter for Draft<'_> {
+    fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<(), ParquetError>> {
+        async move { self.add(&bytes).await.map_err(outside) }.boxed()
+    }
+
+    fn complete(&mut self) -> BoxFuture<'_, Result<(), ParquetError>> {
+        async move {
+            let flushed = self.file.flush().await;
+            flushed.map_err(|it| outside(self.folder.unwritable(it)))
+        }
+        .boxed()
+    }
+}
+
+fn outside(failure: Failure) -> ParquetError {
+    ParquetError::External(Box::new(failure))
+}
 
 /// The longest name that file systems take, less what is added to it.
 const LENGTH: usize = 240;

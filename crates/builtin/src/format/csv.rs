@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use linkspan_sdk::{BatchLimits, Failure};
-
 use serde_json::value::to_raw_value;
 
 use super::{

@@ -136,9 +136,10 @@ impl Records {
                 let fitting = convert(&field, column, wanted, Misfits::Null);
                 let fitting = fitting
                     .unwrap_or_else(|_| new_null_array(wanted.data_type(), batch.num_rows()));
-                for row in
-                    (0..column.len()).filter(|it| column.is_valid(*it) && fitting.is_null(*it))
-                {
+                // A place in a dictionary can lead to null, and itself be none.
+                let nulls = column.logical_nulls();
+                let is_said = |row: usize| nulls.as_ref().is_none_or(|it| it.is_valid(row));
+                for row in (0..column.len()).filter(|it| is_said(*it) && fitting.is_null(*it)) {
                     odd.entry(row).or_insert(position);
                 }
                 fitting

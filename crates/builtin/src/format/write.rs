@@ -49,7 +49,7 @@ async fn groups<W: AsyncFileWriter>(
     writer.finish().await.map(drop).map_err(failure)
 }
 
-/// Either why the file takes no more, or that the records are not as announced.
+/// Either why the file takes no more, as it says itself, or that the records are not as announced.
 pub(super) fn failure(error: ParquetError) -> Failure {
     let cause = match error {
         ParquetError::External(cause) => match cause.downcast::<Failure>() {
@@ -58,8 +58,5 @@ pub(super) fn failure(error: ParquetError) -> Failure {
         },
         other => other.into(),
     };
-    match cause.downcast::<std::io::Error>() {
-        Ok(error) => Failure::unavailable("the folder", error),
-        Err(cause) => Failure::Defect { doing: "write Parquet", source: Some(cause) },
-    }
+    Failure::Defect { doing: "write Parquet", source: Some(cause) }
 }

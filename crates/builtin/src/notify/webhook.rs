@@ -71,8 +71,8 @@ impl ConnectorType for Webhook {
 /// Each message has the headers `webhook-id`, `webhook-timestamp` and `webhook-signature`. A message that is not taken
 /// is sent again after 1, 5, 30 and 120 seconds, under the same `webhook-id`. Records come as messages of the types
 /// `records.upserted` and `records.removed`; a run that broke off may send some of them twice, so receivers go by the key.
-/// In pushes, a message of the same changes has the same `webhook-id` whenever it is sent, and `generations` has for each record the number of the generation in which it changed: what a receiver has
-/// with a higher one is newer, and stays.
+/// In pushes, a message of the same changes has the same `webhook-id` whenever it is sent, and `generations` has for each
+/// record the number of the generation in which it changed: what a receiver has with a higher one is newer, and stays.
 ///
 /// A message that is answered with 400, 413, 415 or 422 is sent again in halves, until the record that is refused stands
 /// alone and is kept aside. Any other 4xx but 408 and 429 stops the push.

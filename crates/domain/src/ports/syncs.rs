@@ -18,11 +18,11 @@ pub enum Demand {
     Unwanted,
 }
 
-/// What came of moving the mark of a stream, or of a change of what its values are.
+/// What came of a change to marks, or to what they are of, which is made only while no run can be in the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MarkMoved {
-    /// It is as it shall be.
-    Moved,
+pub enum ChangeAtRest {
+    /// It is made.
+    Made,
     /// A run is active: it moves marks itself.
     Busy,
     /// The schedule goes on, and may start a run at any time.
@@ -115,7 +115,7 @@ pub trait SyncStore: Store<SyncLog> {
         &self,
         state: &StreamState,
         receipt: &Receipt,
-    ) -> Result<MarkMoved, StoreError>;
+    ) -> Result<ChangeAtRest, StoreError>;
 
     /// Writes an activation anew whose streams have other cursor columns, as long as no run can be in the way. As
     /// [`Store::write`] otherwise, with what becomes of the `versions` of its credentials, and all `receipts`.
@@ -124,5 +124,5 @@ pub trait SyncStore: Store<SyncLog> {
         activation: &WorkspaceConnector,
         versions: &[Change<CredentialVersion>],
         receipts: &[Receipt],
-    ) -> Result<MarkMoved, StoreError>;
+    ) -> Result<ChangeAtRest, StoreError>;
 }

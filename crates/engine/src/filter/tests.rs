@@ -187,7 +187,7 @@ proptest! {
         prop_assert!(rejected.is_empty());
         let holds = rows.iter().map(|row| condition.holds(&serde_json::from_str(row.payload).unwrap()));
         let holds: Vec<_> = holds.collect();
-        let sifted = filter.sift(batch.clone()).unwrap();
+        let sifted = filter.sift(batch.clone(), &vec![false; batch.num_rows()]).unwrap();
         prop_assert_eq!(sifted.kept.num_rows(), holds.iter().filter(|it| **it).count());
         match sifted.dropped {
             None => prop_assert!(holds.iter().all(|it| *it)),
@@ -206,7 +206,7 @@ fn what_no_json_can_say_is_let_through_to_be_kept_aside() {
     let documents: ArrayRef = Arc::new(StringArray::from(vec!["{", "{\"k\":1}", "{\"k\":2}"]));
     let batch = RecordBatch::try_new(arrow_schema(&fields), vec![documents]).unwrap();
     let part = Condition::parse(&json!({ "j": { "k": { "_eq": 1 } } })).unwrap();
-    let dropped = RowFilter::new(vec![part]).sift(batch).unwrap().dropped.unwrap();
+    let dropped = RowFilter::new(vec![part]).sift(batch, &[false; 3]).unwrap().dropped.unwrap();
     assert_eq!(dropped.is_kept, [true, true, false]);
 }
 
@@ -215,6 +215,6 @@ fn columns_of_other_formats_are_judged_too() {
     let large: ArrayRef = Arc::new(UInt64Array::from(vec![u64::MAX, 5]));
     let batch = RecordBatch::try_from_iter([("large", large)]).unwrap();
     let part = Condition::parse(&json!({ "large": { "_gt": i64::MAX } })).unwrap();
-    let sifted = RowFilter::new(vec![part]).sift(batch).unwrap();
+    let sifted = RowFilter::new(vec![part]).sift(batch, &[false; 2]).unwrap();
     assert_eq!(sifted.kept.num_rows(), 1);
 }

@@ -21,7 +21,7 @@ use crate::{
     filter::RowFilter,
     notes::Notes,
     pipeline::{Destination, Encoding, Piece, PieceLimits, encode},
-    stage::{Filtered, Stage},
+    stage::{Filtered, ReadBefore, Stage},
 };
 
 /// The load of one stream.
@@ -36,6 +36,8 @@ pub(super) struct StreamLoad<'a> {
 #[derive(Debug, Default)]
 struct Tally {
     counts: RunCounts,
+    /// How many were kept aside that were read before.
+    repeated: u64,
     notes: Notes,
 }
 
@@ -59,13 +61,13 @@ impl<'a> StreamLoad<'a> {
         plan: &'a StreamPlan,
         notes: Notes,
     ) -> Self {
-        let tally = Mutex::new(Tally { counts: RunCounts::default(), notes });
+        let tally = Mutex::new(Tally { counts: RunCounts::default(), repeated: 0, notes });
         Self { run, connection, plan, tally }
     }
 
     /// What was done, and what was noticed.
     pub(super) fn into_tally(self) -> (RunCounts, Notes) {
-        let Tally { counts, notes } =
+        let Tally { counts, notes, .. } =
             self.tally.into_inner().unwrap_or_else(PoisonError::into_inner);
         (counts, notes)
     }
@@ -99,7 +101,7 @@ impl<'a> StreamLoad<'a> {
         let attempt = Attempt { load, state, pushed, rest };
         self.read(&attempt, parts).await?;
         let counts = self.tally().counts;
-        run.weigh_all(&self.plan.name, &counts)?;
+        run.weigh_all(&self.plan.name, &self.news(counts))?;
 
         let memory = self.plan.memory.clone();
         let (retention, extent) = (self.plan.retention, self.plan.mode());
@@ -216,7 +218,13 @@ impl<'a> StreamLoad<'a> {
         } else {
             Filtered::PassedOver
         };
-        let stage = Stage::new(self.plan, RowFilter::new(attempt.rest.clone()), filtered);
+        let floor = self.plan.mark(attempt.state.as_ref());
+        let cursor = self.plan.cursor.as_ref().filter(|_| goes_on(&load));
+        let read_before = cursor
+            .zip(floor.clone())
+            .map(|(it, mark)| ReadBefore { column: it.spec.column.clone(), mark });
+        let filter = RowFilter::new(attempt.rest.clone());
+        let stage = Stage::new(self.plan, filter, filtered, read_before);
         let limits = run.engine.limits;
         let pieces = PieceLimits {
             rows: limits.checkpoint_rows,
@@ -226,7 +234,6 @@ impl<'a> StreamLoad<'a> {
         let records = Arc::clone(&run.engine.records);
         let to = Destination { records, load: load.clone() };
         let encoding = encode(self.batches(attempt, part), stage, pieces, limits.stall, to);
-        let floor = self.plan.mark(attempt.state.as_ref());
         let load = self.store(load, encoding, floor).await?;
         if let Some(part) = part {
             let finished = run.engine.records.finish_part(&load, part.number).await;
@@ -253,10 +260,11 @@ impl<'a> StreamLoad<'a> {
     ) -> Result<Load, Halt> {
         let run = self.run;
         while let Some(piece) = run.signals.interrupt(encoding.next()).await? {
-            let Piece { rows, ahead, rejected, gone, met, ends, notes, mark } = piece;
+            let Piece { rows, ahead, rejected, repeated, gone, met, ends, notes, mark } = piece;
+            self.tally().repeated += repeated;
             // Before the mark moves past them: a run that ends in between has to read them again.
             self.bury_behind(&load, &ends).await?;
-            let gone = gone.into_iter().collect();
+            let gone: Vec<_> = gone.into_iter().collect();
             // A read that began before the mark does not take it back.
             let mark = mark.filter(|it| {
                 floor.as_ref().and_then(|floor| it.partial_cmp(floor)) != Some(Ordering::Less)
@@ -265,7 +273,8 @@ impl<'a> StreamLoad<'a> {
             let mark = mark.filter(|_| self.is_sound(&rows, &rejected));
             let (pushed, now) = (RunCounts::default(), run.engine.world.now());
             // Only how it is now is of interest.
-            let released = rejected.iter().filter_map(|it| it.key.clone()).collect();
+            let aside = rejected.iter().filter_map(|it| it.key.clone());
+            let released = aside.chain(gone.iter().cloned()).collect();
             let checkpoint =
                 Checkpoint { load, rows, rejected, released, gone, met, mark, pushed, now };
             let committed = match ahead {
@@ -279,7 +288,7 @@ impl<'a> StreamLoad<'a> {
             encoding.reuse(checkpoint.rows, load.clone());
             let (stream, mark) = (load.stream.clone(), checkpoint.mark.map(|it| it.to_string()));
             run.tell(&RunEvent::Advanced { stream, counts, mark });
-            run.weigh(&load.stream, &counts)?;
+            run.weigh(&load.stream, &self.news(counts))?;
         }
         encoding.end().await.map_err(|error| match error {
             SyncError::Source(Failure::Cancelled) | SyncError::Cancelled => {
@@ -334,8 +343,15 @@ impl<'a> StreamLoad<'a> {
         let read = rows.len() as u64 + quarantined;
         let more = RunCounts { read, quarantined, ..RunCounts::default() };
         let counts = self.tally().counts.plus(more);
+        let counts = self.news(counts);
         let name = &self.plan.name;
         self.run.weigh(name, &counts).is_ok() && self.run.weigh_all(name, &counts).is_ok()
+    }
+
+    /// The same without what was kept aside by earlier runs already: they weighed it, and went on.
+    fn news(&self, counts: RunCounts) -> RunCounts {
+        let quarantined = counts.quarantined.saturating_sub(self.tally().repeated);
+        RunCounts { quarantined, ..counts }
     }
 
     /// Adds what a checkpoint did and what was noticed of it, and answers what was done so far.

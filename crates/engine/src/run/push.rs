@@ -160,6 +160,7 @@ impl Run<'_> {
             }
         }
         self.end(&mut push, writer, counts, notes).await?;
+        self.weigh_all(stream, counts)?;
         let finish = Finish {
             load: push.load,
             memory,
@@ -344,7 +345,8 @@ impl Run<'_> {
             }
             let quarantined = rejected.len() as u64;
             let more = RunCounts { read: pushed.read + quarantined, quarantined, ..pushed };
-            let is_sound = self.weigh(&push.load.stream, &counts.plus(more)).is_ok();
+            let (name, all) = (&push.load.stream, counts.plus(more));
+            let is_sound = self.weigh(name, &all).and_then(|()| self.weigh_all(name, &all)).is_ok();
             let mark = is_sound.then(|| position.to_string());
             let checkpoint = Checkpoint {
                 load: push.load.clone(),

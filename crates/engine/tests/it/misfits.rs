@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use arrow_array::{RecordBatch, StringArray};
 use futures_util::FutureExt;
 use linkspan_domain::{Cursor, Deleted, DiagnosticReason, RunEnd, SchemaPolicy, SyncMode};
 use linkspan_sdk::{
     Batch, BatchSink, Definition, Failure, Misfit, QuarantineQuery, Quarantined, ReadMode,
     ReadRequest, Unfit,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     bench::{Bench, for_both, on_sqlite},
@@ -21,9 +22,11 @@ enum Row {
     Fits(Item),
     /// Its `at` is this text.
     Odd(Item, &'static str),
+    /// Its `text` is a number.
+    Garbled(Item),
 }
 
-use Row::{Fits, Odd};
+use Row::{Fits, Garbled, Odd};
 
 const WHAT: &str = "the column `at` is to hold integer";
 
@@ -52,26 +55,41 @@ async fn send(rows: &[Row], request: &ReadRequest, out: &mut BatchSink) -> Resul
         let (mut fitting, mut unfit, mut misfits) = (Vec::new(), Vec::new(), Vec::new());
         for (place, row) in rows.iter().enumerate() {
             match row {
-                Fits(item) if item.at.is_some() && item.at < after => {}
+                Fits(item) | Garbled(item) if item.at.is_some() && item.at < after => {}
                 Fits(item) => fitting.push(item.clone()),
                 Odd(item, at) => {
-                    misfits.push(Misfit {
-                        before: fitting.len(),
-                        payload: json!({ "id": item.id, "at": at, "text": item.text }).to_string(),
-                        what: WHAT.to_owned(),
-                        place: format!("the file, line {}", nth * 4 + place + 1),
-                    });
-                    unfit.push(Item { at: None, ..item.clone() });
+                    let payload = json!({ "id": item.id, "at": at, "text": item.text });
+                    misfits.push(misfit(fitting.len(), &payload, WHAT, nth * 4 + place));
+                    unfit.push((Item { at: None, ..item.clone() }, Some(item.text.as_str())));
+                }
+                Garbled(item) => {
+                    let payload = json!({ "id": item.id, "at": item.at, "text": 5 });
+                    let what = "the column `text` is to hold text";
+                    misfits.push(misfit(fitting.len(), &payload, what, nth * 4 + place));
+                    unfit.push((item.clone(), None));
                 }
             }
         }
         let mark = fitting.iter().filter_map(|it| it.at).max();
         let mark = mark.filter(|_| request.mode != ReadMode::Full);
-        let unfit = (!unfit.is_empty()).then(|| Unfit { records: batch(&unfit), misfits });
+        let unfit = (!unfit.is_empty()).then(|| Unfit { records: with_texts(&unfit), misfits });
         let mark = mark.map(Cursor::Int);
         out.send(Batch { unfit, ..Batch::new(batch(&fitting), mark) }).await?;
     }
     Ok(())
+}
+
+fn misfit(before: usize, payload: &Value, what: &str, row: usize) -> Misfit {
+    let place = format!("the file, line {}", row + 1);
+    Misfit { before, payload: payload.to_string(), what: what.to_owned(), place }
+}
+
+fn with_texts(rows: &[(Item, Option<&str>)]) -> RecordBatch {
+    let items: Vec<_> = rows.iter().map(|it| it.0.clone()).collect();
+    let records = batch(&items);
+    let mut columns = records.columns().to_vec();
+    columns[2] = Arc::new(rows.iter().map(|it| it.1).collect::<StringArray>());
+    RecordBatch::try_new(records.schema(), columns).unwrap()
 }
 
 impl Bench {
@@ -203,7 +221,7 @@ async fn a_policy_says_whether_the_value_or_the_record_is_left_out() {
         let counts = bench.sync(SyncMode::Full).await.counts;
         assert_eq!((counts.read, counts.quarantined), (10, 0));
         let live = bench.records("items", Deleted::Hidden).await;
-        let last: serde_json::Value = serde_json::from_str(live[9].payload.get()).unwrap();
+        let last: Value = serde_json::from_str(live[9].payload.get()).unwrap();
         assert_eq!(last, json!({ "id": 9, "at": null, "text": "item 9" }));
         let noticed = bench.noticed_for(DiagnosticReason::ValuesDiscarded).await;
         assert_eq!(noticed, [format!("2 records: {WHAT}")]);
@@ -236,9 +254,93 @@ async fn of_several_records_with_one_key_the_last_counts_whether_all_its_values_
         let ids: Vec<_> = live.iter().map(|it| it.payload.get().to_owned()).collect();
         assert_eq!(live.len(), 3);
         for (payload, id) in ids.iter().zip([3, 6, 5]) {
-            let payload: serde_json::Value = serde_json::from_str(payload).unwrap();
+            let payload: Value = serde_json::from_str(payload).unwrap();
             assert_eq!(payload["id"], id, "{ids:?}");
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_kept_aside_before_is_no_news_to_the_next_run() {
+    for_both(|url| async move {
+        let garbled =
+            |from: i64, at| (from..from + 8).map(move |id| Garbled(Item::new(id, Some(at), "it")));
+        let mut all = rows(30, &[]);
+        all.extend(garbled(30, 29));
+        let bench = Bench::new(&url, source(all.clone())).await;
+        for run in ["the first", "the second", "the third"] {
+            let outcome = bench.sync(SyncMode::Incremental).await;
+            assert_eq!((outcome.end, outcome.counts.quarantined), (RunEnd::Clean, 8), "{run}");
+        }
+        all.extend(garbled(40, 31));
+        bench.serve(source(all));
+        let outcome = bench.sync(SyncMode::Incremental).await;
+        assert_eq!(outcome.error.unwrap().0, "sync.too_many_quarantined");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_filter_holds_of_records_that_do_not_fit_as_far_as_it_can_be_told() {
+    for_both(|url| async move {
+        let bench = Bench::new(&url, source(rows(4, &[]))).await;
+        bench.filter(&json!({ "at": { "_lt": 50 }, "text": { "_nlike": "%secret%" } }));
+        bench.sync(SyncMode::Incremental).await;
+
+        let item = |id, at| Item::new(id, Some(at), "it");
+        bench.serve(source(vec![
+            Garbled(item(0, 40)),
+            Garbled(item(1, 60)),
+            Odd(item(2, 40), "soon"),
+            Odd(Item::new(3, None, "a secret"), "soon"),
+        ]));
+        let counts = bench.sync(SyncMode::Incremental).await.counts;
+        assert_eq!((counts.quarantined, counts.deleted), (2, 2));
+        assert_eq!(bench.keys_aside().await, ["0", "2"], "the others do not pass");
+        assert_eq!(bench.records("items", Deleted::Hidden).await.len(), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_records_with_one_key_one_that_does_not_fit_counts_in_its_place() {
+    for_both(|url| async move {
+        let item = |id, at, text| Item::new(id, Some(at), text);
+        let all = (0..3).map(|id| Fits(item(id, 1, "old"))).collect();
+        let bench = Bench::new(&url, source(all)).await;
+        bench.filter(&json!({ "at": { "_lt": 50 } }));
+        bench.sync(SyncMode::Incremental).await;
+
+        bench.serve(source(vec![
+            Odd(item(0, 2, "odd"), "soon"),
+            Fits(item(0, 60, "does not pass")),
+            Odd(item(1, 2, "odd"), "soon"),
+            Fits(item(1, 2, "new")),
+            Fits(item(2, 2, "new")),
+            Odd(item(2, 2, "odd"), "soon"),
+            Fits(item(3, 3, "x")),
+            Fits(item(4, 3, "x")),
+            // In another batch.
+            Fits(item(2, 2, "newer")),
+        ]));
+        for mode in [SyncMode::Incremental, SyncMode::Full] {
+            bench.sync(mode).await;
+            let live = bench.records("items", Deleted::Hidden).await;
+            let texts = live.iter().map(|it| {
+                let payload: Value = serde_json::from_str(it.payload.get()).unwrap();
+                (it.key.clone(), payload["text"].as_str().unwrap().to_owned())
+            });
+            let texts: Vec<_> = texts.filter(|it| it.1 != "x").collect();
+            let expected = [("1", "new"), ("2", "newer")];
+            assert_eq!(texts, expected.map(|(key, text)| (key.to_owned(), text.to_owned())));
+            assert_eq!(bench.keys_aside().await, [""; 0], "{mode}");
+        }
+        bench.serve(source(vec![Fits(item(1, 2, "newest")), Odd(item(1, 2, "odd"), "soon")]));
+        bench.sync(SyncMode::Incremental).await;
+        assert_eq!(bench.keys_aside().await, ["1"]);
+        let live = bench.records("items", Deleted::Hidden).await;
+        assert!(live[0].payload.get().contains("\"new\""), "as it was: {}", live[0].payload);
     })
     .await;
 }

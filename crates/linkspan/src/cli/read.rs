@@ -61,7 +61,8 @@ impl Read {
         let environment = compose::environment(settings, None, FileReach::Operator);
         let environment = environment.map_err(|error| Failed::setup(&error))?;
         let spec = self.spec(&definition, &config, &environment).await?;
-        let request = ReadRequest { mode: mode(&stream)?, ..ReadRequest::full(spec.name.clone()) };
+        let request =
+            ReadRequest { mode: mode(&stream, &spec)?, ..ReadRequest::full(spec.name.clone()) };
         let name = spec.name.clone();
         let mut outlet = if self.target.is_given() {
             let from = definition.place(&config);
@@ -84,7 +85,12 @@ impl Read {
         unfit.tell();
         let written = outlet.finish().await?;
         let seconds = began.elapsed().as_secs_f64();
-        let machine = json!({ "stream": name, "records": written.records, "seconds": seconds });
+        let machine = json!({
+            "stream": name,
+            "records": written.records,
+            "left_out": written.rejected + unfit.records(),
+            "seconds": seconds,
+        });
         let human = || format!("{name}: {} in {seconds:.2} s", counted(written.records, "record"));
         output.answer_beside_records(human, &machine);
         match (written.rejected, unfit.records()) {
@@ -161,6 +167,10 @@ impl LeftOut {
         for place in &self.first {
             note(&format!("left out: {place}"));
         }
+        let more = self.records() - self.first.len() as u64;
+        if more > 0 {
+            note(&format!("and {} more", counted(more, "record")));
+        }
     }
 }
 
@@ -211,14 +221,23 @@ fn keyed(spec: StreamSpec, stream: &Map<String, Value>) -> StreamSpec {
     StreamSpec { primary_key: key.unwrap_or(spec.primary_key), ..spec }
 }
 
+/// The settings of streams that mean something to one read.
+const OF_STREAM: [&str; 4] = ["cursor_column", "cursor_type", "cursor_after", "primary_key"];
+
 /// From the cursor on, where one is set.
-fn mode(stream: &Map<String, Value>) -> Result<ReadMode, Failed> {
+fn mode(stream: &Map<String, Value>, spec: &StreamSpec) -> Result<ReadMode, Failed> {
+    if let Some(key) = stream.keys().find(|it| !OF_STREAM.contains(&it.as_str())) {
+        let known = OF_STREAM.join(", ");
+        let says =
+            format!("`{key}` is for syncs; of the settings of streams, {known} are for read");
+        return Err(Failed::usage(says));
+    }
     let text = |key: &str| stream.get(key).and_then(Value::as_str);
     let Some(column) = text("cursor_column") else { return Ok(ReadMode::Full) };
-    let cursor_type: CursorType = text("cursor_type")
-        .unwrap_or("timestamp")
-        .parse()
-        .map_err(|_| Failed::usage("`cursor_type` is int, timestamp or text"))?;
+    let likely = spec.field(column).map_or(CursorType::Timestamp, |it| CursorType::likely(it.kind));
+    let cursor_type = text("cursor_type").map_or(Ok(likely), str::parse);
+    let cursor_type =
+        cursor_type.map_err(|_| Failed::usage("`cursor_type` is int, timestamp or text"))?;
     let after = text("cursor_after").map(|it| Cursor::parse(cursor_type, it)).transpose();
     let after = after.map_err(|error| Failed::usage(format!("`cursor_after`: {error}")))?;
     Ok(ReadMode::Incremental {

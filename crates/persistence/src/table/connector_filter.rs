@@ -21,7 +21,7 @@ use crate::{
     error::{corrupt, unstorable},
     field::Field,
     session::Session,
-    store::{ActiveModelOf, ColumnOf, Table, optional_reference, reference},
+    store::{ActiveModelOf, ColumnOf, Table, optional_reference, reference, select},
     table::{connector, workspace},
 };
 
@@ -127,8 +127,13 @@ impl Table for ConnectorFilter {
         })
     }
 
-    /// Activations whose last run failed for their filter may try again: it is another one now.
-    async fn attach(&self, session: &Session) -> Result<(), StoreError> {
+    /// Activations whose last run failed for their filter may try again if it is another one now.
+    async fn precede(&self, session: &Session) -> Result<(), StoreError> {
+        let id = Self::KEY.eq(self.id.uuid());
+        let kept = select::<Self>(session, Condition::all(), id).await?.pop();
+        if kept.and_then(|it| it.asks()) == self.asks() {
+            return Ok(());
+        }
         let next = Status::Error.after(Event::Adjusted).map_err(unstorable)?;
         let values = vec![
             self.connector_id.uuid().into(),
@@ -146,8 +151,8 @@ impl Table for ConnectorFilter {
     }
 }
 
-/// Moves the activations on whose last run failed for their filter: connector, workspace or none for all, code of the failure,
-/// status before and after, when.
+/// Moves the activations on whose last run failed for their filter: connector, workspace or none for all that have no filter
+/// of their own, code of the failure, status before and after, when.
 macro_rules! adjust_sql {
     ($status:literal, $workspace:literal) => {
         concat!(
@@ -158,7 +163,10 @@ macro_rules! adjust_sql {
             "AND connector_pk = (SELECT pk FROM connectors WHERE connector_id = $1) ",
             "AND (",
             $workspace,
-            " IS NULL OR workspace_pk = (SELECT pk FROM workspaces WHERE workspace_id = $2)) ",
+            " IS NULL AND NOT EXISTS (SELECT 1 FROM connector_filters f ",
+            "WHERE f.connector_pk = workspace_connectors.connector_pk ",
+            "AND f.workspace_pk = workspace_connectors.workspace_pk AND f.deleted_at IS NULL) ",
+            "OR workspace_pk = (SELECT pk FROM workspaces WHERE workspace_id = $2)) ",
             "AND $3 = (SELECT l.error_code FROM workspace_connector_sync_logs l ",
             "WHERE l.workspace_connector_pk = workspace_connectors.pk ORDER BY l.pk DESC LIMIT 1)"
         )

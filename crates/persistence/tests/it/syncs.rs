@@ -3,7 +3,7 @@
 use linkspan_domain::{
     ConnectorFilter, Event, Failures, FilterScope, ListQuery, RunCounts, RunEnd, RunOutcome,
     RunStatus, Status, StreamSettings, StreamState, SyncMode, WorkspaceConnector,
-    ports::{Change, Demand, MarkMoved, StoreError},
+    ports::{Change, ChangeAtRest, Demand, StoreError},
 };
 use linkspan_sdk::HeldRun;
 use linkspan_testkit::fixtures::{Specimen, receipt, receipts};
@@ -27,6 +27,7 @@ on_both! {
     a_paused_activation_does_not_want_its_run
     the_end_of_a_run_moves_the_activation
     another_filter_lets_those_try_again_that_failed_for_theirs
+    a_filter_that_asks_the_same_as_before_moves_nothing
     failures_count_until_a_success
     a_mark_is_moved_unless_a_run_can_be_in_the_way
     a_purged_activation_takes_runs_and_records_along
@@ -233,12 +234,8 @@ async fn another_filter_lets_those_try_again_that_failed_for_theirs(url: &str) {
         (unfit, elsewhere, connector, Status::Error),
         (absent, own, connector, Status::Error),
     ]) {
-        let held = bench.begin(SyncMode::Full).await;
-        let error = Some((error.to_owned(), "it does not fit".to_owned()));
-        let outcome = RunOutcome { end: RunEnd::Broken, counts: RunCounts::default(), error };
-        bench.syncs.finish(held.id, held.fence, &outcome, Bench::at(number)).await.unwrap();
+        fail(&bench, error).await;
         let before = bench.stored().await;
-        assert_eq!(before.status, Status::Error);
 
         let filter = ConnectorFilter {
             scope,
@@ -259,6 +256,55 @@ async fn another_filter_lets_those_try_again_that_failed_for_theirs(url: &str) {
         let store = bench.db.workspace_connectors();
         store.write(&[Change::Update(mended)], &receipt(930 + number)).await.unwrap();
     }
+}
+
+async fn a_filter_that_asks_the_same_as_before_moves_nothing(url: &str) {
+    let bench = Bench::new(url).await;
+    let filters = bench.db.connector_filters();
+    let filter = |number, scope| ConnectorFilter {
+        scope,
+        connector_id: bench.activation.connector_id,
+        ..ConnectorFilter::specimen(number, &bench.place)
+    };
+    let mut own = filter(1, FilterScope::Custom(bench.activation.workspace_id));
+    let mut template = filter(2, FilterScope::Template);
+    let others = [3, 6].map(|it| ConnectorFilter::specimen(it, &bench.place).config);
+    keep(&*filters, [own.clone(), template.clone()]).await;
+    let write = async |filter: &mut ConnectorFilter, number: u32| {
+        let change = Change::Update(filter.clone());
+        filters.write(&[change], &receipt(number, None)).await.unwrap();
+        filter.revision = filter.revision.next();
+        bench.status().await
+    };
+    let unfit = "connector_filter.invalid_condition";
+
+    fail(&bench, unfit).await;
+    assert_eq!(write(&mut own, 911).await, Status::Error, "it is as it was");
+    own.natural_language = Some("the same in other words".to_owned());
+    assert_eq!(write(&mut own, 912).await, Status::Error, "it asks what it asked");
+    template.config = others[0].clone();
+    assert_eq!(write(&mut template, 913).await, Status::Error, "the workspace has its own");
+    own.config = others[1].clone();
+    assert_eq!(write(&mut own, 914).await, Status::Enabled);
+
+    fail(&bench, unfit).await;
+    own.deleted_at = Some(own.updated_at);
+    assert_eq!(write(&mut own, 915).await, Status::Enabled, "the template holds now");
+    fail(&bench, unfit).await;
+    own.config = others[0].clone();
+    assert_eq!(write(&mut own, 916).await, Status::Error, "it is deleted");
+    template.config = others[1].clone();
+    assert_eq!(write(&mut template, 917).await, Status::Enabled);
+}
+
+/// Lets a run fail with that code.
+async fn fail(bench: &Bench, code: &str) {
+    let held = bench.begin(SyncMode::Full).await;
+    let error = Some((code.to_owned(), "it does not fit".to_owned()));
+    let outcome = RunOutcome { end: RunEnd::Broken, counts: RunCounts::default(), error };
+    let now = bench.log(held.id).await.created_at + Duration::minutes(1);
+    bench.syncs.finish(held.id, held.fence, &outcome, now).await.unwrap();
+    assert_eq!(bench.status().await, Status::Error);
 }
 
 async fn failures_count_until_a_success(url: &str) {
@@ -381,25 +427,25 @@ async fn a_mark_is_moved_unless_a_run_can_be_in_the_way(url: &str) {
     };
 
     let held = bench.begin(SyncMode::Full).await;
-    assert_eq!(shift(951).await.unwrap(), MarkMoved::Busy);
-    assert_eq!(rename(957).await.unwrap(), MarkMoved::Busy);
+    assert_eq!(shift(951).await.unwrap(), ChangeAtRest::Busy);
+    assert_eq!(rename(957).await.unwrap(), ChangeAtRest::Busy);
     bench.end(held, RunEnd::Clean).await.unwrap();
 
     let schedules = bench.db.schedules();
     let running = crate::schedules::schedule(&bench, Some(Bench::at(500)));
     schedules.put(&running, &receipt(952, None)).await.unwrap();
-    assert_eq!(shift(953).await.unwrap(), MarkMoved::Scheduled);
-    assert_eq!(rename(958).await.unwrap(), MarkMoved::Scheduled);
+    assert_eq!(shift(953).await.unwrap(), ChangeAtRest::Scheduled);
+    assert_eq!(rename(958).await.unwrap(), ChangeAtRest::Scheduled);
     assert_eq!(bench.stored().await.streams, bench.activation.streams);
     assert_eq!(bench.syncs.stream(bench.activation.id, &state.stream).await.unwrap(), Some(state));
 
     let paused = linkspan_domain::Schedule { next_run_at: None, ..running };
     schedules.put(&paused, &receipt(954, None)).await.unwrap();
-    assert_eq!(shift(955).await.unwrap(), MarkMoved::Moved);
+    assert_eq!(shift(955).await.unwrap(), ChangeAtRest::Made);
     let kept = bench.syncs.stream(bench.activation.id, &moved.stream).await.unwrap();
     assert_eq!(kept, Some(moved.clone()));
     let before = bench.stored().await.revision;
-    assert_eq!(rename(959).await.unwrap(), MarkMoved::Moved);
+    assert_eq!(rename(959).await.unwrap(), ChangeAtRest::Made);
     let renamed = bench.stored().await;
     assert_eq!(renamed.streams[0].cursor_column.as_deref(), Some("at"));
     assert_eq!(renamed.revision, before.next());

@@ -332,12 +332,12 @@ async fn what_cannot_be_journaled_is_told() {
 
 #[test]
 fn a_folder_that_takes_nothing_is_named_as_the_person_did() {
-    let settings = Settings { folder: "lake".to_owned() };
+    let folder = Folder { path: PathBuf::new(), called: "lake" };
     for (kind, says) in [
         (ErrorKind::PermissionDenied, "the folder `lake` may not be written to; ask"),
         (ErrorKind::StorageFull, "the folder `lake` could not be reached"),
     ] {
-        let failure = settings.named(unwritable(kind.into())).to_string();
+        let failure = folder.unwritable(kind.into()).to_string();
         assert!(failure.starts_with(says), "{failure}");
     }
 }

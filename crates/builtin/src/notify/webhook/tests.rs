@@ -1,6 +1,9 @@
 //! What arrives at a webhook, and what becomes of its answers.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use arrow_array::{ArrayRef, Int64Array};
 use linkspan_domain::{Fence, StreamField, StreamSpec, SyncLogId, WorkspaceConnectorId};
@@ -150,29 +153,76 @@ async fn a_record_that_is_refused_stands_alone_and_the_others_are_sent() {
 
 #[tokio::test]
 async fn what_is_pushed_again_is_sent_under_the_same_id() {
-    let ids = async |activation| {
-        let answers = Arc::new(Answers::always(Answer::of(200, "")));
-        push_of(activation, &answers).await.0.unwrap();
+    let ids = async |three: &Three, answers: Arc<Answers>| {
+        push_of(three, &answers).await.0.unwrap();
         answers.seen().iter().map(|it| header(it, "webhook-id").to_owned()).collect::<Vec<_>>()
     };
-    let first = ids(1).await;
+    let taken = || Arc::new(Answers::always(Answer::of(200, "")));
+    let first = ids(&Three::default(), taken()).await;
     assert_eq!(first.len(), 1);
-    assert_eq!(ids(1).await, first);
-    assert_ne!(ids(2).await, first, "what another activation pushes is another message");
+    assert_eq!(ids(&Three::default(), taken()).await, first);
+
+    let mut seen: HashSet<_> = first.iter().cloned().collect();
+    for (what, three) in [
+        ("activation", Three { activation: 2, ..Three::default() }),
+        ("stream", Three { stream: "crm.staff", ..Three::default() }),
+        ("event", Three { change: Change::Remove, ..Three::default() }),
+        ("beginning", Three { begun: 2, ..Three::default() }),
+        ("generation", Three { generations: [7, 8, 10], ..Three::default() }),
+        ("key", Three { keys: ["a", "b", "d"], ..Three::default() }),
+        ("cut of the keys", Three { keys: ["a", "bc", ""], ..Three::default() }),
+    ] {
+        let others = ids(&three, taken()).await;
+        assert_eq!(others.len(), 1, "{what}");
+        assert!(others.into_iter().all(|it| seen.insert(it)), "another {what}, another message");
+    }
+
+    // All three, the first, the other two, the second, the third.
+    let refusing = || {
+        let statuses = [422, 200, 413, 400, 200];
+        Arc::new(Answers::sequence(statuses.map(|it| Answer::of(it, ""))))
+    };
+    let halved = ids(&Three::default(), refusing()).await;
+    assert_eq!(halved[0], first[0]);
+    assert_eq!(halved.iter().collect::<HashSet<_>>().len(), 5, "{halved:?}");
+    assert_eq!(ids(&Three::default(), refusing()).await, halved);
+}
+
+/// Three records that are pushed.
+struct Three {
+    activation: u128,
+    stream: &'static str,
+    change: fn(RecordBatch) -> Change,
+    begun: i64,
+    generations: [i64; 3],
+    keys: [&'static str; 3],
+}
+
+impl Default for Three {
+    fn default() -> Self {
+        Self {
+            activation: 1,
+            stream: "crm.people",
+            change: Change::Put,
+            begun: 1,
+            generations: [7, 8, 9],
+            keys: ["a", "b", "c"],
+        }
+    }
 }
 
 /// Pushes three records. Answers what was refused, and the messages.
 async fn push(answers: &Arc<Answers>) -> (Result<Vec<Refusal>, Failure>, Vec<Value>) {
-    push_of(1, answers).await
+    push_of(&Three::default(), answers).await
 }
 
 async fn push_of(
-    activation: u128,
+    three: &Three,
     answers: &Arc<Answers>,
 ) -> (Result<Vec<Refusal>, Failure>, Vec<Value>) {
     let field = StreamField { name: "id".to_owned(), kind: FieldKind::Integer, nullable: false };
     let stream = StreamSpec {
-        name: "crm.people".parse().unwrap(),
+        name: three.stream.parse().unwrap(),
         fields: vec![field],
         primary_key: vec!["id".to_owned()],
         cursor_candidates: Vec::new(),
@@ -181,16 +231,22 @@ async fn push_of(
     let ids: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
     let records = RecordBatch::try_new(arrow_schema(&stream), vec![ids]).unwrap();
     let run = HeldRun { id: SyncLogId::from_uuid(Uuid::nil()), fence: Fence(1) };
-    let activation = WorkspaceConnectorId::from_uuid(Uuid::from_u128(activation));
+    let activation = WorkspaceConnectorId::from_uuid(Uuid::from_u128(three.activation));
     let push = Push { activation, run };
     let request = WriteRequest { stream, mode: WriteMode::Upsert, push: Some(push) };
     let webhook = Definition::of::<Webhook>();
     let mut writer = webhook.write(settings(), request, environment(answers));
-    let version = |generation: i64| {
-        let (key, kind) = (generation.to_string(), ChangeKind::Updated);
-        RecordVersion { key, kind, begun: 1, generation }
+    let change = (three.change)(records);
+    let kind = match change {
+        Change::Put(_) => ChangeKind::Updated,
+        Change::Remove(_) => ChangeKind::Deleted,
     };
-    writer.push(Change::Put(records), [7, 8, 9].map(version).into()).await.unwrap();
+    let version = |(key, generation): (&str, i64)| {
+        let (key, begun) = (key.to_owned(), three.begun);
+        RecordVersion { key, kind, begun, generation }
+    };
+    let versions = three.keys.into_iter().zip(three.generations).map(version).collect();
+    writer.push(change, versions).await.unwrap();
     let refused = writer.finish().await;
     let seen = answers.seen();
     let sent = seen.iter().map(|it| serde_json::from_slice(&it.body).unwrap());
