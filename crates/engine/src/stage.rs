@@ -138,9 +138,14 @@ impl Stage {
         }
         let keys = encoder.keys(&batch).map_err(unencodable)?;
         let come: HashSet<_> = keys.iter().flatten().map(String::as_str).collect();
-        piece.rejected.retain(|it| it.key.as_deref().is_none_or(|key| !come.contains(key)));
+        let gone = &piece.gone;
+        let is_last = |key: &str| !come.contains(key) && !gone.contains(key);
+        piece.rejected.retain(|it| it.key.as_deref().is_none_or(is_last));
         let Sorted { fitting, aside } = misfits.sort(&batch, keys).map_err(defect)?;
         for (row, key, misfit) in aside {
+            if key.as_ref().is_some_and(|it| piece.gone.contains(it)) {
+                continue;
+            }
             piece.notes.add(DiagnosticReason::RecordsQuarantined, &misfit.what, 1);
             if self.read_before.as_ref().is_some_and(|it| it.has(&batch, row)) {
                 piece.repeated += 1;

@@ -350,8 +350,12 @@ impl<'a> StreamLoad<'a> {
 
     /// The same without what was kept aside by earlier runs already: they weighed it, and went on.
     fn news(&self, counts: RunCounts) -> RunCounts {
-        let quarantined = counts.quarantined.saturating_sub(self.tally().repeated);
-        RunCounts { quarantined, ..counts }
+        let repeated = self.tally().repeated;
+        RunCounts {
+            read: counts.read.saturating_sub(repeated),
+            quarantined: counts.quarantined.saturating_sub(repeated),
+            ..counts
+        }
     }
 
     /// Adds what a checkpoint did and what was noticed of it, and answers what was done so far.
