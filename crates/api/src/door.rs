@@ -134,9 +134,15 @@ impl<E: Endpoint<Output = Response>> Door<E> {
     /// How long a request may take: longer where a connected system has to answer, or much has to arrive or be read.
     fn deadline(&self, method: &Method, path: &str) -> Duration {
         let limits = self.app.limits;
-        match path.rsplit('/').next() {
+        let mut parts = path.rsplit('/');
+        let last = parts.next();
+        if parts.next() == Some("rollback") {
+            return limits.source;
+        }
+        match last {
             Some(
-                "test" | "models" | "syncs" | "audit-chain" | "authorize" | "access" | "callback",
+                "test" | "models" | "syncs" | "audit-chain" | "authorize" | "access" | "callback"
+                | "rotate",
             ) => limits.source,
             Some("files") if method == Method::POST => limits.upload,
             _ => limits.request,

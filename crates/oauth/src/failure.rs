@@ -43,8 +43,6 @@ pub(crate) fn refusal(
         "temporarily_unavailable" | "server_error" | "slow_down" => {
             OauthError::Busy { issuer, status, retry_after }
         }
-        // Of a client that cannot say who it is, nothing else is looked at (RFC 6749 §5.2).
-        "" if status == 401 => OauthError::InvalidClient { issuer, said },
         code => {
             let code = name(code, secrets).unwrap_or_else(|| format!("HTTP status {status}"));
             OauthError::Refused { issuer, code, said }
@@ -83,8 +81,9 @@ mod tests {
             let failure = of(400, &json!({ "error": code }));
             assert!(matches!(failure, OauthError::Busy { retry_after: Some(7), .. }), "{code}");
         }
-        assert!(matches!(of(401, &json!({})), OauthError::InvalidClient { .. }));
-        // A grant is given up for no less than the word itself.
+        // Something on the way may answer 401, too: a client is given up for no less than the word itself.
+        assert!(matches!(of(401, &json!({})), OauthError::Refused { .. }));
+        // And so is a grant.
         for body in [json!({}), json!({ "error": "invalid_request" }), json!({ "error": 7 })] {
             assert!(matches!(of(400, &body), OauthError::Refused { .. }));
         }

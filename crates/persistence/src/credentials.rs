@@ -51,12 +51,13 @@ impl CredentialStore for SqlStore<CredentialVersion> {
         receipt: &Receipt,
     ) -> Result<(), StoreError> {
         let session = self.db().write().await?;
-        receipt::keep(&session, receipt).await?;
+        receipt::answer(&session, receipt).await?;
         // Before its versions: of several who write it, the others wait here.
         apply(&session, activation).await?;
         for change in versions {
             apply(&session, change).await?;
         }
+        receipt::record(&session, receipt).await?;
         session.commit().await
     }
 

@@ -236,11 +236,14 @@ impl SyncStore for SqlStore<SyncLog> {
             return Ok(hindered);
         }
         for it in receipts {
-            receipt::keep(&session, it).await?;
+            receipt::answer(&session, it).await?;
         }
         update(&session, changed).await?;
         for change in versions {
             apply(&session, change).await?;
+        }
+        for it in receipts {
+            receipt::record(&session, it).await?;
         }
         session.commit().await?;
         Ok(ChangeAtRest::Made)

@@ -5,7 +5,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use http::{HeaderValue, Method, StatusCode, header};
 use linkspan_domain::{
     Email,
-    ports::{Cause, Limits, Outbound, OutboundRequest, TokenClaims, TokenError, TokenSubject},
+    ports::{
+        Cause, Limits, Outbound, OutboundRequest, Redirects, TokenClaims, TokenError, TokenSubject,
+    },
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use time::{Duration, OffsetDateTime};
@@ -195,12 +197,10 @@ impl IdentityProvider {
         let mut request = OutboundRequest::new(Method::GET, url.clone());
         request.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         request.limits = LIMITS;
+        request.redirects = Redirects::HandBack;
         let response = self.outbound.send(request).await?;
         if response.status != StatusCode::OK {
             return Err(format!("{url} answers with {}", response.status).into());
-        }
-        if response.url != *url {
-            return Err(format!("{url} leads elsewhere, which is not followed").into());
         }
         Ok(serde_json::from_slice(&response.bytes().await?)?)
     }
