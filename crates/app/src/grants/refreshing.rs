@@ -61,6 +61,9 @@ pub enum Urge {
 /// How long a lease lasts: longer than asking, twice.
 const LEASE: Duration = Duration::seconds(90);
 
+/// How soon a grant that does not open is looked at again.
+const SHELVED: Duration = Duration::minutes(5);
+
 /// How long a token is used without a look at what other processes did meanwhile.
 const UNSEEN: Duration = Duration::seconds(10);
 
@@ -100,8 +103,16 @@ impl Refresher {
     ) -> Result<Attempt, TokenError> {
         let found = self.grants.grant(of).await.map_err(|source| stored(of, source))?;
         let kept = found.ok_or(TokenError::NotConnected { id: of })?;
-        let held: HeldGrant = self.open(of, &kept.grant)?;
         let now = self.now();
+        let held: HeldGrant = match self.open(of, &kept.grant) {
+            Ok(held) => held,
+            Err(error) => {
+                if kept.again_at.is_none_or(|it| it <= now) {
+                    self.shelve(&kept, now).await?;
+                }
+                return Err(error);
+            }
+        };
         if kept.reply.is_none() && !is_wanted(&kept, &held, urge, now) {
             return Ok(Attempt::Token(fresh(&kept, held, now)));
         }
@@ -116,6 +127,17 @@ impl Refresher {
             None if held.grant.works(now) => Ok(Attempt::Token(working(held, now))),
             None => Ok(Attempt::Elsewhere),
         }
+    }
+
+    /// Has a grant that does not open looked at again later: among those that are due, it would be before the others.
+    async fn shelve(&self, kept: &KeptGrant, now: OffsetDateTime) -> Result<(), TokenError> {
+        let id = kept.workspace_connector_id;
+        let leased = self.grants.lease(id, self.world.uuid(), now, now + LEASE).await;
+        if let Some(leased) = leased.map_err(|source| stored(id, source))? {
+            let released = self.grants.release(id, leased.fence, Some(now + SHELVED)).await;
+            released.map_err(|source| stored(id, source))?;
+        }
+        Ok(())
     }
 
     /// Refreshes a grant under a lease. Others may have been at it since it was looked at.

@@ -274,6 +274,8 @@ async fn a_grant_of_a_lost_key_waits_for_its_key_or_for_another_grant() {
     assert!(error.to_string().contains(&LOST_KEY.to_string()), "{error}");
     assert!(matches!(Failure::from(error), Failure::Refused(_)));
     assert_eq!(bench.status().await, Status::Enabled);
+    let again_at = kept(&bench).await.again_at;
+    assert_eq!(again_at, Some(NOW + SHELVED), "it is not always the first of those that are due");
     bench.connect(&held("5", NOW)).await;
     assert_eq!(attempt(&bench).await.unwrap(), "access-5");
 }
