@@ -1,5 +1,7 @@
 //! Taking a person back from the provider: what they were sent with is compared and forgotten before any token is asked for.
 
+use std::time::Duration;
+
 use linkspan_domain::{
     Act, Action, Call, Caller, Event, GrantHolder, HeldGrant, KeyHash, Name, PendingAuthorization,
     Redirected, Secret, Visible, WorkspaceConnector, WorkspaceConnectorId,
@@ -9,6 +11,7 @@ use linkspan_domain::{
 };
 use serde_json::{Map, Value, json};
 use time::format_description::well_known::Rfc3339;
+use tokio::time::sleep;
 use url::Url;
 
 use super::{ConnectError, Connecting, ReturnError};
@@ -38,6 +41,9 @@ pub struct Connected {
 
 /// How often a new grant is written before it is given up: others write the activation, too.
 const WRITINGS: usize = 5;
+
+/// How soon it is written again after the database could not be had.
+const BREATH: Duration = Duration::from_millis(200);
 
 impl Connecting {
     /// Takes a person back, and connects the activation that they were sent for.
@@ -118,6 +124,7 @@ impl Connecting {
             due_at: held.due_at(now),
             refreshed_at: now,
         };
+        let mut error = ConnectError::from(not_found::<WorkspaceConnector>(id));
         for _ in 0..WRITINGS {
             let mut activation = self.activations.live(call, id, None).await?;
             if self.is_complete(&activation) {
@@ -137,10 +144,15 @@ impl Connecting {
                     return Ok(activation);
                 }
                 Err(StoreError::Stale) => {}
-                Err(error) => return Err(ConnectError::Store(error)),
+                // The code is spent: one moment without a database is no reason to lose what it brought.
+                Err(unavailable @ StoreError::Unavailable(_)) => {
+                    error = ConnectError::Store(unavailable);
+                    sleep(BREATH).await;
+                }
+                Err(other) => return Err(ConnectError::Store(other)),
             }
         }
-        Err(not_found::<WorkspaceConnector>(id).into())
+        Err(error)
     }
 
     /// Has the audit trail know that nothing came of it.
