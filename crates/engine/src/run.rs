@@ -306,6 +306,11 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// Whether few enough records of the stream cannot be stored, as far as it was read.
+    fn is_sound(&self, stream: &StreamName, counts: &RunCounts) -> bool {
+        self.weigh(stream, counts).is_ok() && self.weigh_all(stream, counts).is_ok()
+    }
+
     fn count(&self, counts: &mut RunCounts, more: RunCounts) {
         *counts = counts.plus(more);
         let mut report = self.report();

@@ -343,9 +343,7 @@ impl<'a> StreamLoad<'a> {
         let read = rows.len() as u64 + quarantined;
         let more = RunCounts { read, quarantined, ..RunCounts::default() };
         let counts = self.tally().counts.plus(more);
-        let counts = self.news(counts);
-        let name = &self.plan.name;
-        self.run.weigh(name, &counts).is_ok() && self.run.weigh_all(name, &counts).is_ok()
+        self.run.is_sound(&self.plan.name, &self.news(counts))
     }
 
     /// The same without what was kept aside by earlier runs already: they weighed it, and went on.

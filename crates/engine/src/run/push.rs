@@ -345,8 +345,7 @@ impl Run<'_> {
             }
             let quarantined = rejected.len() as u64;
             let more = RunCounts { read: pushed.read + quarantined, quarantined, ..pushed };
-            let (name, all) = (&push.load.stream, counts.plus(more));
-            let is_sound = self.weigh(name, &all).and_then(|()| self.weigh_all(name, &all)).is_ok();
+            let is_sound = self.is_sound(&push.load.stream, &counts.plus(more));
             let mark = is_sound.then(|| position.to_string());
             let checkpoint = Checkpoint {
                 load: push.load.clone(),

@@ -164,13 +164,7 @@ impl Commit<'_> {
 
     /// Those that were stale are not stale any more. Most streams have none, and need not be sent the keys.
     async fn refresh(&mut self, keys: &[&str]) -> Result<(), StoreError> {
-        let stale: Option<i32> = sqlx::query_scalar(STALE)
-            .bind(self.row.pk)
-            .persistent(false)
-            .fetch_optional(&mut *self.tx)
-            .await
-            .map_err(sqlx_error)?;
-        if stale.is_none() {
+        if !self.finds(STALE).await? {
             return Ok(());
         }
         sqlx::query(REFRESH)
@@ -210,27 +204,34 @@ impl Commit<'_> {
     /// Lets go of what was kept aside of records that an incremental load stores. Most streams have none, and need not be sent
     /// the keys.
     pub(super) async fn mend(&mut self, rows: &Rows) -> Result<(), StoreError> {
-        if self.load.mode == SyncMode::Full || rows.is_empty() {
+        let is_full = self.load.mode == SyncMode::Full;
+        if is_full || rows.is_empty() || !self.finds(stream::HAS_QUARANTINED).await? {
             return Ok(());
         }
-        let aside: Option<i32> = sqlx::query_scalar(stream::HAS_QUARANTINED)
+        let keys: Vec<&str> = rows.iter().map(|it| it.key).collect();
+        self.let_go(&keys).await
+    }
+
+    /// Lets go of what was kept aside of the records called so before this commit.
+    pub(super) async fn release(&mut self, keys: &[&str]) -> Result<(), StoreError> {
+        if keys.is_empty() || !self.finds(stream::HAS_QUARANTINED).await? {
+            return Ok(());
+        }
+        self.let_go(keys).await
+    }
+
+    /// Whether `probe` finds anything of the stream.
+    async fn finds(&mut self, probe: &'static str) -> Result<bool, StoreError> {
+        let found: Option<i32> = sqlx::query_scalar(probe)
             .bind(self.row.pk)
             .persistent(false)
             .fetch_optional(&mut *self.tx)
             .await
             .map_err(sqlx_error)?;
-        if aside.is_none() {
-            return Ok(());
-        }
-        let keys: Vec<&str> = rows.iter().map(|it| it.key).collect();
-        self.release(&keys).await
+        Ok(found.is_some())
     }
 
-    /// Lets go of what was kept aside of the records called so before this commit.
-    pub(super) async fn release(&mut self, keys: &[&str]) -> Result<(), StoreError> {
-        if keys.is_empty() {
-            return Ok(());
-        }
+    async fn let_go(&mut self, keys: &[&str]) -> Result<(), StoreError> {
         sqlx::query(RELEASE)
             .bind(self.row.pk)
             .bind(microseconds(self.now))

@@ -118,26 +118,33 @@ impl Commit<'_> {
     /// Lets go of what was kept aside of records that an incremental load stores. Most streams have none, and need not be sent
     /// the keys.
     pub(super) async fn mend(&mut self, rows: &Rows) -> Result<(), StoreError> {
-        if self.load.mode == SyncMode::Full || rows.is_empty() {
+        let is_full = self.load.mode == SyncMode::Full;
+        if is_full || rows.is_empty() || !self.has_aside().await? {
             return Ok(());
         }
+        let keys: Vec<&str> = rows.iter().map(|it| it.key).collect();
+        self.let_go(&keys).await
+    }
+
+    /// Lets go of what was kept aside of the records called so before this commit.
+    pub(super) async fn release(&mut self, keys: &[&str]) -> Result<(), StoreError> {
+        if keys.is_empty() || !self.has_aside().await? {
+            return Ok(());
+        }
+        self.let_go(keys).await
+    }
+
+    /// Whether anything of the stream is kept aside.
+    async fn has_aside(&mut self) -> Result<bool, StoreError> {
         let aside: Option<i32> = sqlx::query_scalar(stream::HAS_QUARANTINED)
             .bind(self.row.pk)
             .fetch_optional(&mut *self.tx)
             .await
             .map_err(sqlx_error)?;
-        if aside.is_none() {
-            return Ok(());
-        }
-        let keys: Vec<&str> = rows.iter().map(|it| it.key).collect();
-        self.release(&keys).await
+        Ok(aside.is_some())
     }
 
-    /// Lets go of what was kept aside of the records called so before this commit.
-    pub(super) async fn release(&mut self, keys: &[&str]) -> Result<(), StoreError> {
-        if keys.is_empty() {
-            return Ok(());
-        }
+    async fn let_go(&mut self, keys: &[&str]) -> Result<(), StoreError> {
         sqlx::query(RELEASE)
             .bind(self.row.pk)
             .bind(microseconds(self.now))
