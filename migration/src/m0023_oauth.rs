@@ -42,6 +42,9 @@ const UP: &[&str] = &[
     "CREATE INDEX idx_authorizations_workspace_connector
         ON authorizations (workspace_connector_id)",
     "CREATE INDEX idx_authorizations_expires_at ON authorizations (expires_at)",
+    // Those whose exchange brought a grant that nobody got to connect with.
+    "CREATE INDEX idx_authorizations_taken_at ON authorizations (taken_at)
+        WHERE taken_at IS NOT NULL AND content IS NOT NULL",
     // The identifier is made of the activation and the issuer: a client is good for one of each.
     "CREATE TABLE oauth_clients (
         pk {pk},

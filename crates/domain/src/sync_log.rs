@@ -240,6 +240,17 @@ impl RunOutcome {
         }
     }
 
+    /// That a run of `activation` ended like that, for the audit trail.
+    pub fn ended(&self, activation: WorkspaceConnectorId) -> Act {
+        let code = self.error.as_ref().map(|(code, _)| code);
+        let details = json!({
+            "workspace_connector_id": activation,
+            "status": self.status(),
+            "error_code": code,
+        });
+        Act { action: Action::SyncEnded, details }
+    }
+
     /// The status of the run.
     pub const fn status(&self) -> RunStatus {
         match self.end {

@@ -151,8 +151,10 @@ impl Workshop {
         let scheduling = async {
             if roles.has(Role::Scheduler) {
                 let (scheduler, expiry) = (self.scheduler(), self.credential_expiry());
+                let connecting = self.oauth.connecting(Arc::clone(&self.sources));
                 let disconnector = self.oauth.disconnector();
-                tokio::join!(scheduler.run(stop), expiry.run(stop), disconnector.run(stop));
+                let granting = async { tokio::join!(connecting.run(stop), disconnector.run(stop)) };
+                tokio::join!(scheduler.run(stop), expiry.run(stop), granting);
             }
         };
         let rotator = self.rotator();

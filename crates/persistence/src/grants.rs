@@ -133,6 +133,8 @@ impl GrantStore for SqlGrants {
             microseconds(grant.refreshed_at).into(),
         ];
         session.run(CONNECT, values).await?;
+        let of = grant.workspace_connector_id.uuid();
+        session.run(authorizations::FORGET_ANSWERS, vec![of.into()]).await?;
         receipt::keep(&session, receipt).await?;
         session.commit().await
     }

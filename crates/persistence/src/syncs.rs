@@ -1,9 +1,12 @@
 //! Starting runs, handing them out and ending them.
 
+mod ended;
+
 use async_trait::async_trait;
 use linkspan_domain::{
-    CredentialVersion, Event, Failures, Fence, Health, Receipt, RunOutcome, RunStatus, Status,
-    StreamName, StreamState, SyncLog, SyncLogId, WorkspaceConnector, WorkspaceConnectorId,
+    AuditEventId, CredentialVersion, Event, Failures, Fence, Health, Receipt, RunOutcome,
+    RunStatus, Status, StreamName, StreamState, SyncLog, SyncLogId, WorkspaceConnector,
+    WorkspaceConnectorId,
     ports::{Change, ChangeAtRest, Demand, StoreError, SyncStore},
 };
 use sea_orm::{
@@ -162,12 +165,14 @@ impl SyncStore for SqlStore<SyncLog> {
         run: SyncLogId,
         fence: Fence,
         outcome: &RunOutcome,
+        event: AuditEventId,
         now: OffsetDateTime,
     ) -> Result<(), StoreError> {
         let session = self.db().write().await?;
         let row = sync_log::Entity::find().filter(held(run, fence)).one(&session).await;
         let row = row.map_err(store_error)?.ok_or(StoreError::Stale)?;
         end(&session, &row, outcome, now).await?;
+        ended::record(&session, event, run, row.workspace_connector_pk, outcome, now).await?;
         session.commit().await
     }
 

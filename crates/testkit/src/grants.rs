@@ -10,8 +10,8 @@ use linkspan_domain::{
     Fence, Issuer, KeyHash, ListQuery, OrganizationId, Page, Position, Receipt, Visible,
     WorkspaceConnector, WorkspaceConnectorId,
     ports::{
-        AuthorizationStore, Change, GrantStore, KeptAuthorization, KeptGrant, NewGrant,
-        OauthClientStore, Sealed, Store, StoreError, TakenAuthorization,
+        AnsweredAuthorization, AuthorizationStore, Change, GrantStore, KeptAuthorization,
+        KeptGrant, NewGrant, OauthClientStore, Sealed, Store, StoreError, TakenAuthorization,
     },
 };
 use time::{Duration, OffsetDateTime};
@@ -29,8 +29,17 @@ struct Kept {
     activations: HashMap<WorkspaceConnectorId, WorkspaceConnector>,
     grants: HashMap<WorkspaceConnectorId, (KeptGrant, Option<OffsetDateTime>)>,
     clients: HashMap<(WorkspaceConnectorId, Issuer), Sealed>,
-    authorizations: BTreeMap<Uuid, (KeptAuthorization, bool)>,
+    authorizations: BTreeMap<Uuid, (KeptAuthorization, Stage)>,
     receipts: Vec<Receipt>,
+}
+
+/// How far an authorization is.
+#[derive(Debug)]
+enum Stage {
+    Waiting,
+    Taken(OffsetDateTime),
+    /// When it was taken, and what it brought.
+    Answered(OffsetDateTime, Sealed),
 }
 
 impl MemoryGrants {
@@ -114,6 +123,11 @@ impl GrantStore for MemoryGrants {
             refreshed_at: grant.refreshed_at,
         };
         kept.grants.insert(of, (connected, grant.due_at));
+        for (authorization, stage) in kept.authorizations.values_mut() {
+            if authorization.workspace_connector_id == of {
+                stage.settle();
+            }
+        }
         kept.receipts.push(receipt.clone());
         Ok(())
     }
@@ -271,7 +285,7 @@ impl AuthorizationStore for MemoryGrants {
         receipt: &Receipt,
     ) -> Result<(), StoreError> {
         let mut kept = self.kept();
-        kept.authorizations.insert(authorization.id, (authorization.clone(), false));
+        kept.authorizations.insert(authorization.id, (authorization.clone(), Stage::Waiting));
         kept.receipts.push(receipt.clone());
         Ok(())
     }
@@ -285,13 +299,45 @@ impl AuthorizationStore for MemoryGrants {
         let found = kept.authorizations.values_mut().find(|it| it.0.state == *state);
         Ok(match found {
             None => TakenAuthorization::Unknown,
-            Some((_, true)) => TakenAuthorization::Used,
-            Some((it, false)) if it.expires_at <= now => TakenAuthorization::Expired,
-            Some((it, taken)) => {
-                *taken = true;
+            Some((_, Stage::Taken(_) | Stage::Answered(..))) => TakenAuthorization::Used,
+            Some((it, Stage::Waiting)) if it.expires_at <= now => TakenAuthorization::Expired,
+            Some((it, waiting @ Stage::Waiting)) => {
+                *waiting = Stage::Taken(now);
                 TakenAuthorization::Taken(it.clone())
             }
         })
+    }
+
+    async fn answered(&self, id: Uuid, grant: &Sealed) -> Result<(), StoreError> {
+        let mut kept = self.kept();
+        let (_, stage) = kept.authorizations.get_mut(&id).ok_or(StoreError::Stale)?;
+        match stage {
+            Stage::Waiting => return Err(StoreError::Stale),
+            Stage::Taken(at) | Stage::Answered(at, _) => {
+                *stage = Stage::Answered(*at, grant.clone());
+            }
+        }
+        Ok(())
+    }
+
+    async fn unsettled(
+        &self,
+        until: OffsetDateTime,
+        limit: u64,
+    ) -> Result<Vec<AnsweredAuthorization>, StoreError> {
+        let kept = self.kept();
+        let mut unsettled: Vec<_> = kept.authorizations.values().filter_map(answer).collect();
+        unsettled.retain(|it| it.taken_at <= until);
+        unsettled.sort_by_key(|it| it.taken_at);
+        unsettled.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(unsettled)
+    }
+
+    async fn forget_answer(&self, id: Uuid) -> Result<(), StoreError> {
+        if let Some((_, stage)) = self.kept().authorizations.get_mut(&id) {
+            stage.settle();
+        }
+        Ok(())
     }
 
     async fn sweep(&self, now: OffsetDateTime, after: Duration) -> Result<u64, StoreError> {
@@ -300,6 +346,27 @@ impl AuthorizationStore for MemoryGrants {
         kept.authorizations.retain(|_, it| it.0.expires_at + after > now);
         Ok((before - kept.authorizations.len()) as u64)
     }
+}
+
+impl Stage {
+    /// Nobody needs what it brought any more.
+    fn settle(&mut self) {
+        if let Self::Answered(at, _) = self {
+            *self = Self::Taken(*at);
+        }
+    }
+}
+
+fn answer((kept, stage): &(KeptAuthorization, Stage)) -> Option<AnsweredAuthorization> {
+    let Stage::Answered(taken_at, grant) = stage else { return None };
+    Some(AnsweredAuthorization {
+        id: kept.id,
+        workspace_connector_id: kept.workspace_connector_id,
+        workspace_id: kept.workspace_id,
+        organization_id: kept.organization_id,
+        grant: grant.clone(),
+        taken_at: *taken_at,
+    })
 }
 
 #[async_trait]
@@ -399,5 +466,9 @@ mod tests {
         contract::oauth_client_store(&store, ids).await;
         contract::authorization_store(&store, &activations[0], place.organization).await;
         contract::grant_store(&store, &store, &activations).await;
+        let third =
+            WorkspaceConnector { deleted_at: None, ..WorkspaceConnector::specimen(3, &place) };
+        store.add(third.clone());
+        contract::answers_are_settled(&store, &store, &third, place.organization).await;
     }
 }

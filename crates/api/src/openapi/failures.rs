@@ -44,7 +44,15 @@ pub(super) fn add(path: &str, operation: &mut MetaOperation) {
     if takes("If-Match") {
         statuses.push(412);
     }
-    let asking = ["/models", "/syncs", "/test", "/streams/{stream}", "/authorize", "/access"];
+    let asking = [
+        "/models",
+        "/syncs",
+        "/test",
+        "/streams/{stream}",
+        "/suggest-mappings",
+        "/authorize",
+        "/access",
+    ];
     if asking.iter().any(|it| path.ends_with(it)) {
         statuses.push(424);
     }

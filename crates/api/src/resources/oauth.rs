@@ -5,7 +5,7 @@ mod document;
 mod link;
 mod pages;
 
-use std::{panic::resume_unwind, sync::Arc};
+use std::sync::Arc;
 
 use linkspan_app::{Authorize, Returned};
 use linkspan_domain::{Call, Code, Redirected, Secret, WorkspaceConnector, WorkspaceId};
@@ -14,7 +14,6 @@ use poem_openapi::{
     OpenApi,
     param::{Path, Query},
 };
-use tracing::Instrument;
 use url::Url;
 use uuid::Uuid;
 
@@ -119,16 +118,8 @@ impl Oauth {
         let state = Secret::new(state.unwrap_or_default());
         let ip_address = context.address(request).map(|it| it.to_string());
         let returned = Returned { state, iss, redirected };
-        let (connecting, trace_id) =
-            (Arc::clone(&context.app.connecting), context.trace_id.clone());
-        // Carried through, even if the person leaves meanwhile: a code is exchanged once.
-        let completing = async move { connecting.complete(returned, ip_address, trace_id).await }
-            .in_current_span();
-        let completed = match tokio::spawn(completing).await {
-            Ok(completed) => completed,
-            Err(broken) => resume_unwind(broken.into_panic()),
-        };
-        match completed {
+        let connecting = &context.app.connecting;
+        match connecting.complete(returned, ip_address, context.trace_id.clone()).await {
             Ok(connected) => Page::connected(&connected),
             Err(error) => Page::failed(&error, &context.trace_id),
         }

@@ -2,6 +2,7 @@
 
 mod clients;
 mod error;
+mod resuming;
 mod returning;
 mod target;
 
@@ -252,10 +253,11 @@ impl Connecting {
         let resource = resource.as_deref();
         let ask = TokenAsk { server: &server, client: &client, by, resource, scopes };
         let reply = self.servers.ask(&ask).await.map_err(ConnectError::Server)?;
-        let read = self.servers.read(&ask, &reply, self.world.now());
+        let received_at = self.world.now();
+        let read = self.servers.read(&ask, &reply, received_at);
         let grant = read.map_err(ConnectError::Server)?;
         let held = HeldGrant { grant, server, client, holder: GrantHolder::Client };
-        self.keep(call, activation.id, &held).await?;
+        self.keep(call, activation.id, &held, received_at).await?;
         Ok(Authorized::Connected)
     }
 

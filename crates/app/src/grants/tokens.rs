@@ -11,7 +11,10 @@ use futures_util::{
     future::{BoxFuture, Shared},
 };
 use linkspan_domain::{Secret, WorkspaceConnectorId};
-use tokio::time::{Instant, sleep};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep},
+};
 use tokio_util::task::TaskTracker;
 
 use super::{Attempt, Refresher, TokenError, Urge, memory::Memory};
@@ -84,6 +87,14 @@ impl AccessTokens {
     /// The activation has another grant, or none: what is remembered of it is of no use.
     pub(super) fn forget(&self, of: WorkspaceConnectorId) {
         self.0.memory.forget(of);
+    }
+
+    /// Has `work` go on to its end, whoever waits for it, and [`close`](Self::close) wait for it.
+    pub(super) fn carry_through<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> JoinHandle<T> {
+        self.0.tasks.spawn(work)
     }
 
     /// Returns when all refreshes under way are done. Those that begin later are not waited for by anybody.

@@ -100,6 +100,9 @@ pub enum Action {
     /// A run was started that goes on where another broke off.
     #[strum(to_string = "sync.resumed")]
     SyncResumed,
+    /// A run ended.
+    #[strum(to_string = "sync.ended")]
+    SyncEnded,
     /// Someone stopped a run.
     #[strum(to_string = "sync.cancelled")]
     SyncCancelled,

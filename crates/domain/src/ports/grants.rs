@@ -26,7 +26,7 @@ pub trait GrantStore: Send + Sync {
     async fn grant(&self, of: WorkspaceConnectorId) -> Result<Option<KeptGrant>, StoreError>;
 
     /// Keeps a new grant in the place of any other, and takes the lease from whoever has it, with the activation that it
-    /// changes the status of.
+    /// changes the status of. What exchanges for the activation brought is settled by it.
     async fn connect(
         &self,
         grant: &NewGrant,
@@ -165,6 +165,7 @@ pub trait OauthClientStore: Send + Sync {
 ///
 /// - [`take`](Self::take) answers the content to one caller only, ever, and only before it ends.
 /// - What was taken or has ended keeps its row, without the content, for a day, so that a person can be told what happened.
+/// - What an exchange brought is there until [`connect`](GrantStore::connect) keeps a grant of the activation, or the row goes.
 #[async_trait]
 pub trait AuthorizationStore: Send + Sync {
     /// Keeps one.
@@ -180,6 +181,19 @@ pub trait AuthorizationStore: Send + Sync {
         state: &crate::KeyHash,
         now: OffsetDateTime,
     ) -> Result<TakenAuthorization, StoreError>;
+
+    /// Keeps what the exchange of the taken one `id` brought, until the activation is connected.
+    async fn answered(&self, id: Uuid, grant: &Sealed) -> Result<(), StoreError>;
+
+    /// Up to `limit` that were taken by `until` and brought a grant that no activation was connected with, oldest first.
+    async fn unsettled(
+        &self,
+        until: OffsetDateTime,
+        limit: u64,
+    ) -> Result<Vec<AnsweredAuthorization>, StoreError>;
+
+    /// Forgets what the exchange of `id` brought.
+    async fn forget_answer(&self, id: Uuid) -> Result<(), StoreError>;
 
     /// Forgets those that ended more than `after` ago. Answers how many.
     async fn sweep(&self, now: OffsetDateTime, after: Duration) -> Result<u64, StoreError>;
@@ -204,6 +218,23 @@ pub struct KeptAuthorization {
     pub created_at: OffsetDateTime,
     /// When it ends.
     pub expires_at: OffsetDateTime,
+}
+
+/// An authorization whose exchange brought a grant that nobody got to connect the activation with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AnsweredAuthorization {
+    /// Its public identifier, which the grant is sealed for.
+    pub id: Uuid,
+    /// For which activation.
+    pub workspace_connector_id: WorkspaceConnectorId,
+    /// In which workspace.
+    pub workspace_id: WorkspaceId,
+    /// In which organization.
+    pub organization_id: OrganizationId,
+    /// The [`HeldGrant`](crate::HeldGrant), sealed.
+    pub grant: Sealed,
+    /// When it was taken.
+    pub taken_at: OffsetDateTime,
 }
 
 /// What became of looking for an authorization.

@@ -5,8 +5,8 @@ use time::OffsetDateTime;
 
 use super::{Change, Store, StoreError};
 use crate::{
-    CredentialVersion, Failures, Fence, Receipt, RunOutcome, StreamName, StreamState, SyncLog,
-    SyncLogId, WorkspaceConnector, WorkspaceConnectorId,
+    AuditEventId, CredentialVersion, Failures, Fence, Receipt, RunOutcome, StreamName, StreamState,
+    SyncLog, SyncLogId, WorkspaceConnector, WorkspaceConnectorId,
 };
 
 /// Whether anybody still wants a run that is at work.
@@ -84,12 +84,13 @@ pub trait SyncStore: Store<SyncLog> {
         now: OffsetDateTime,
     ) -> Result<(), StoreError>;
 
-    /// Ends a run. Its counters stay as its checkpoints left them.
+    /// Ends a run, and has the audit trail say so in the `event`. Its counters stay as its checkpoints left them.
     async fn finish(
         &self,
         run: SyncLogId,
         fence: Fence,
         outcome: &RunOutcome,
+        event: AuditEventId,
         now: OffsetDateTime,
     ) -> Result<(), StoreError>;
 

@@ -3,14 +3,20 @@
 use async_trait::async_trait;
 use linkspan_domain::{
     KeyHash, OrganizationId, Receipt, WorkspaceConnectorId, WorkspaceId,
-    ports::{AuthorizationStore, KeptAuthorization, Sealed, StoreError, TakenAuthorization},
+    ports::{
+        AnsweredAuthorization, AuthorizationStore, KeptAuthorization, Sealed, StoreError,
+        TakenAuthorization,
+    },
 };
+use sea_orm::QueryResult;
 use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
 
 use super::{SqlGrants, get};
 use crate::{
     instant::{from_microseconds, microseconds},
     receipt,
+    store::stale_unless,
 };
 
 /// Identifier, hash of the state, activation, content, when begun, when it ends.
@@ -36,9 +42,33 @@ const FIND: &str = "\
 /// Nobody needs what is in one that was taken or has ended.
 const EMPTY: &str = "UPDATE authorizations SET content = NULL WHERE state_hash = $1";
 
-/// Those that ended: until when.
-const EMPTY_ALL: &str =
-    "UPDATE authorizations SET content = NULL WHERE expires_at <= $1 AND content IS NOT NULL";
+/// Those that ended before anybody took them: until when.
+const EMPTY_ALL: &str = "\
+    UPDATE authorizations SET content = NULL \
+    WHERE expires_at <= $1 AND content IS NOT NULL AND taken_at IS NULL";
+
+/// Identifier, what it brought.
+const ANSWER: &str = "\
+    UPDATE authorizations SET content = $2 WHERE authorization_id = $1 AND taken_at IS NOT NULL";
+
+/// Taken by when, how many. A partial index has them.
+const UNSETTLED: &str = "\
+    SELECT a.authorization_id, a.workspace_connector_id, k.workspace_id, o.organization_id, \
+        a.content, a.taken_at \
+    FROM authorizations a \
+    JOIN workspace_connectors w ON w.workspace_connector_id = a.workspace_connector_id \
+    JOIN workspaces k ON k.pk = w.workspace_pk \
+    JOIN organizations o ON o.pk = k.organization_pk \
+    WHERE a.taken_at <= $1 AND a.content IS NOT NULL \
+    ORDER BY a.taken_at, a.authorization_id LIMIT $2";
+
+const FORGET_ANSWER: &str = "\
+    UPDATE authorizations SET content = NULL WHERE authorization_id = $1 AND taken_at IS NOT NULL";
+
+/// What exchanges for an activation brought.
+pub(super) const FORGET_ANSWERS: &str = "\
+    UPDATE authorizations SET content = NULL \
+    WHERE workspace_connector_id = $1 AND taken_at IS NOT NULL AND content IS NOT NULL";
 
 const SWEEP: &str = "DELETE FROM authorizations WHERE expires_at <= $1";
 
@@ -99,6 +129,30 @@ impl AuthorizationStore for SqlGrants {
         }))
     }
 
+    async fn answered(&self, id: Uuid, grant: &Sealed) -> Result<(), StoreError> {
+        let session = self.db.write().await?;
+        let answered = session.run(ANSWER, vec![id.into(), grant.as_bytes().into()]).await?;
+        stale_unless(answered)?;
+        session.commit().await
+    }
+
+    async fn unsettled(
+        &self,
+        until: OffsetDateTime,
+        limit: u64,
+    ) -> Result<Vec<AnsweredAuthorization>, StoreError> {
+        let session = self.db.read().await?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = session.rows(UNSETTLED, vec![microseconds(until).into(), limit.into()]).await?;
+        rows.iter().map(answer).collect()
+    }
+
+    async fn forget_answer(&self, id: Uuid) -> Result<(), StoreError> {
+        let session = self.db.write().await?;
+        session.run(FORGET_ANSWER, vec![id.into()]).await?;
+        session.commit().await
+    }
+
     async fn sweep(&self, now: OffsetDateTime, after: Duration) -> Result<u64, StoreError> {
         let session = self.db.write().await?;
         session.run(EMPTY_ALL, vec![microseconds(now).into()]).await?;
@@ -106,4 +160,16 @@ impl AuthorizationStore for SqlGrants {
         session.commit().await?;
         Ok(swept)
     }
+}
+
+fn answer(row: &QueryResult) -> Result<AnsweredAuthorization, StoreError> {
+    let of = get(row, "workspace_connector_id")?;
+    Ok(AnsweredAuthorization {
+        id: get(row, "authorization_id")?,
+        workspace_connector_id: WorkspaceConnectorId::from_uuid(of),
+        workspace_id: WorkspaceId::from_uuid(get(row, "workspace_id")?),
+        organization_id: OrganizationId::from_uuid(get(row, "organization_id")?),
+        grant: Sealed::from_bytes(get(row, "content")?),
+        taken_at: from_microseconds(get(row, "taken_at")?)?,
+    })
 }

@@ -177,6 +177,10 @@ async fn grants(url: &str) {
     let authorizations = db.authorizations();
     contract::authorization_store(&*authorizations, &activations[0], place.organization).await;
     contract::grant_store(&*db.grants(), &*db.workspace_connectors(), &activations).await;
+    let third = WorkspaceConnector { deleted_at: None, ..WorkspaceConnector::specimen(3, &place) };
+    keep(&*db.workspace_connectors(), [third.clone()]).await;
+    let grants = db.grants();
+    contract::answers_are_settled(&*authorizations, &*grants, &third, place.organization).await;
 }
 
 async fn what_belongs_to_grants_is_sealed_anew(url: &str) {

@@ -6,8 +6,8 @@ use linkspan_domain::{
     Event, Fence, Issuer, KeyHash, OrganizationId, Secret, Status, Visible, WorkspaceConnector,
     WorkspaceConnectorId,
     ports::{
-        AuthorizationStore, Change, GrantStore, KeptAuthorization, KeptGrant, NewGrant,
-        OauthClientStore, Sealed, Store, StoreError, TakenAuthorization,
+        AnsweredAuthorization, AuthorizationStore, Change, GrantStore, KeptAuthorization,
+        KeptGrant, NewGrant, OauthClientStore, Sealed, Store, StoreError, TakenAuthorization,
     },
 };
 use time::{Duration, OffsetDateTime};
@@ -278,6 +278,39 @@ pub async fn oauth_client_store(
     assert_eq!(find(first, &other).await, Some(sealed("2")));
 }
 
+/// Checks that a grant which is kept in `grants` settles what exchanges for `of` brought, which is kept and has no grant yet.
+///
+/// # Panics
+///
+/// When the stores break their contracts.
+pub async fn answers_are_settled(
+    store: &dyn AuthorizationStore,
+    grants: &dyn GrantStore,
+    of: &WorkspaceConnector,
+    organization_id: OrganizationId,
+) {
+    let state = KeyHash::of(&Secret::new("settled".to_owned()));
+    let begun = KeptAuthorization {
+        id: Uuid::from_u128(9),
+        state: state.clone(),
+        workspace_connector_id: of.id,
+        workspace_id: of.workspace_id,
+        organization_id,
+        content: sealed("content"),
+        created_at: at(0),
+        expires_at: at(10),
+    };
+    store.begin(&begun, &receipt(5_200, None)).await.unwrap();
+    store.take(&state, at(1)).await.unwrap();
+    store.answered(begun.id, &sealed("brought")).await.unwrap();
+    let overtaken = WorkspaceConnector { revision: of.revision.next(), ..of.clone() };
+    let refused = grants.connect(&new(of.id, "1", 1), &overtaken, &receipt(5_201, None)).await;
+    assert!(matches!(refused, Err(StoreError::Stale)), "{refused:?}");
+    assert_eq!(store.unsettled(at(1), 10).await.unwrap().len(), 1, "both or nothing");
+    grants.connect(&new(of.id, "1", 1), of, &receipt(5_202, None)).await.unwrap();
+    assert_eq!(store.unsettled(at(1), 10).await.unwrap(), []);
+}
+
 /// Checks an [`AuthorizationStore`] against its contract, for the activation `of`.
 ///
 /// # Panics
@@ -311,6 +344,25 @@ pub async fn authorization_store(
     assert_eq!(taken, [&TakenAuthorization::Taken(authorization(1))], "one of twenty");
     assert_eq!(take(1, 11).await, TakenAuthorization::Used);
     assert_eq!(take(2, 10).await, TakenAuthorization::Expired);
+
+    let early = store.answered(Uuid::from_u128(3), &sealed("too early")).await;
+    assert!(matches!(early, Err(StoreError::Stale)), "nobody took it: {early:?}");
+    store.answered(Uuid::from_u128(1), &sealed("brought")).await.unwrap();
+    assert_eq!(store.unsettled(at(8), 10).await.unwrap(), []);
+    let answer = AnsweredAuthorization {
+        id: Uuid::from_u128(1),
+        workspace_connector_id: of.id,
+        workspace_id: of.workspace_id,
+        organization_id,
+        grant: sealed("brought"),
+        taken_at: at(9),
+    };
+    assert_eq!(store.sweep(at(15), Duration::minutes(10)).await.unwrap(), 0);
+    assert_eq!(store.unsettled(at(9), 10).await.unwrap(), [answer], "it outlives its end");
+    assert_eq!(store.unsettled(at(9), 0).await.unwrap(), []);
+    assert_eq!(take(1, 9).await, TakenAuthorization::Used);
+    store.forget_answer(Uuid::from_u128(1)).await.unwrap();
+    assert_eq!(store.unsettled(at(9), 10).await.unwrap(), []);
 
     assert_eq!(store.sweep(at(19), Duration::minutes(10)).await.unwrap(), 0);
     assert_eq!(store.sweep(at(20), Duration::minutes(10)).await.unwrap(), 3);

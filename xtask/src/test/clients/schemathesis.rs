@@ -25,9 +25,13 @@ const SHARES: [(&str, &[&str]); 3] = [
     ("sequences", &["--phases=stateful"]),
 ];
 
-/// Servers of providers know us by an address, and the hooks are such a server.
-const SETTINGS: [(&str, &str); 2] =
-    [("LINKSPAN_PUBLIC_URL", "https://linkspan.example"), ("LINKSPAN_EGRESS_ALLOW", "127.0.0.1")];
+/// Servers of providers know us by an address, and the hooks are such a server. The hooks are a proxy, too: wrong keys are
+/// tried, and whoever tries many from one address is kept waiting.
+const SETTINGS: [(&str, &str); 3] = [
+    ("LINKSPAN_PUBLIC_URL", "https://linkspan.example"),
+    ("LINKSPAN_EGRESS_ALLOW", "127.0.0.1"),
+    ("LINKSPAN_TRUSTED_PROXIES", "127.0.0.1"),
+];
 
 /// The phases that look at one operation at a time.
 const PHASES: &str = "--phases=examples,coverage,fuzzing";

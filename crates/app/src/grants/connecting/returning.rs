@@ -1,6 +1,6 @@
 //! Taking a person back from the provider: what they were sent with is compared and forgotten before any token is asked for.
 
-use std::time::Duration;
+use std::{panic::resume_unwind, sync::Arc, time::Duration};
 
 use linkspan_domain::{
     Act, Action, Call, Caller, Event, GrantHolder, HeldGrant, KeyHash, Name, PendingAuthorization,
@@ -10,8 +10,9 @@ use linkspan_domain::{
     },
 };
 use serde_json::{Map, Value, json};
-use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tokio::time::sleep;
+use tracing::Instrument;
 use url::Url;
 
 use super::{ConnectError, Connecting, ReturnError};
@@ -46,9 +47,24 @@ const WRITINGS: usize = 5;
 const BREATH: Duration = Duration::from_millis(200);
 
 impl Connecting {
-    /// Takes a person back, and connects the activation that they were sent for.
-    #[tracing::instrument(skip_all, err(level = "debug"))]
+    /// Takes a person back, and connects the activation that they were sent for. Goes on to its end though they leave: a code
+    /// is exchanged once.
     pub async fn complete(
+        self: &Arc<Self>,
+        returned: Returned,
+        ip_address: Option<String>,
+        trace_id: String,
+    ) -> Result<Connected, ReturnError> {
+        let this = Arc::clone(self);
+        let taking = async move { this.take_back(returned, ip_address, trace_id).await };
+        match self.tokens.carry_through(taking.in_current_span()).await {
+            Ok(completed) => completed,
+            Err(broken) => resume_unwind(broken.into_panic()),
+        }
+    }
+
+    #[tracing::instrument(skip_all, err(level = "debug"))]
+    async fn take_back(
         &self,
         returned: Returned,
         ip_address: Option<String>,
@@ -98,61 +114,91 @@ impl Connecting {
             scopes: &pending.scopes,
         };
         let reply = self.servers.ask(&ask).await.map_err(ReturnError::Server)?;
-        let grant = self.servers.read(&ask, &reply, self.world.now());
+        let received_at = self.world.now();
+        let grant = self.servers.read(&ask, &reply, received_at);
         let held = HeldGrant {
             grant: grant.map_err(ReturnError::Server)?,
             server: pending.server.clone(),
             client: pending.client.clone(),
             holder: GrantHolder::Person,
         };
-        Ok(self.keep(call, kept.workspace_connector_id, &held).await?)
+        self.journal(kept, &held).await;
+        Ok(self.keep(call, kept.workspace_connector_id, &held, received_at).await?)
     }
 
-    /// Keeps a new grant, and has the activation know of it.
+    /// Keeps what the exchange brought before anything else can fail: another process goes on from it if this one dies.
+    pub(super) async fn journal(&self, kept: &KeptAuthorization, held: &HeldGrant) {
+        let journaled = async {
+            let sealed = self.safe.seal(Purpose::Authorization, kept.id, held)?;
+            let answered = self.stores.authorizations.answered(kept.id, &sealed).await;
+            answered.map_err(ConnectError::Store)
+        };
+        if let Err(error) = journaled.await {
+            // Connecting keeps it just as well, if that works.
+            tracing::warn!(
+                workspace_connector = %kept.workspace_connector_id,
+                error = &error as &dyn std::error::Error,
+                "what an authorization brought could not be kept at once"
+            );
+        }
+    }
+
+    /// Keeps a new grant, whoever else writes the activation meanwhile.
     pub(super) async fn keep(
         &self,
         call: &Call,
         id: WorkspaceConnectorId,
         held: &HeldGrant,
+        received_at: OffsetDateTime,
     ) -> Result<WorkspaceConnector, ConnectError> {
-        let now = self.world.now();
+        let mut last = Err(not_found::<WorkspaceConnector>(id).into());
+        for _ in 0..WRITINGS {
+            let activation = self.activations.live(call, id, None).await?;
+            last = match self.connect(call, activation, held, received_at).await {
+                stale @ Err(ConnectError::Store(StoreError::Stale)) => stale,
+                // The code is spent: one moment without a database is no reason to lose what it brought.
+                unavailable @ Err(ConnectError::Store(StoreError::Unavailable(_))) => {
+                    sleep(BREATH).await;
+                    unavailable
+                }
+                done => return done,
+            };
+        }
+        last
+    }
+
+    /// Keeps a new grant, and has the activation know of it.
+    pub(super) async fn connect(
+        &self,
+        call: &Call,
+        mut activation: WorkspaceConnector,
+        held: &HeldGrant,
+        received_at: OffsetDateTime,
+    ) -> Result<WorkspaceConnector, ConnectError> {
+        let (id, now) = (activation.id, self.world.now());
         let grant = NewGrant {
             workspace_connector_id: id,
             issuer: held.grant.issuer.clone(),
             grant: self.safe.seal(Purpose::Grant, id.uuid(), held)?,
             expires_at: held.grant.expires_at,
-            due_at: held.due_at(now),
-            refreshed_at: now,
+            due_at: held.due_at(received_at),
+            refreshed_at: received_at,
         };
-        let mut error = ConnectError::from(not_found::<WorkspaceConnector>(id));
-        for _ in 0..WRITINGS {
-            let mut activation = self.activations.live(call, id, None).await?;
-            if self.is_complete(&activation) {
-                // No status stands in the way of a grant; a pause outlives it.
-                let _ = activation.apply(Event::Configured);
-            }
-            let granted: Vec<_> = held.grant.scopes.iter().collect();
-            note_scopes(&mut activation, json!(granted), now.format(&Rfc3339).ok().as_deref());
-            activation.updated_at = now;
-            self.safe.refresh(&mut activation)?;
-            let details = json!({ "issuer": held.grant.issuer, "scopes": granted });
-            let act = Act { action: Action::Connected, details };
-            let receipt = self.receipt(call, act, &activation);
-            match self.stores.grants.connect(&grant, &activation, &receipt).await {
-                Ok(()) => {
-                    self.tokens.forget(id);
-                    return Ok(activation);
-                }
-                Err(StoreError::Stale) => {}
-                // The code is spent: one moment without a database is no reason to lose what it brought.
-                Err(unavailable @ StoreError::Unavailable(_)) => {
-                    error = ConnectError::Store(unavailable);
-                    sleep(BREATH).await;
-                }
-                Err(other) => return Err(ConnectError::Store(other)),
-            }
+        if self.is_complete(&activation) {
+            // No status stands in the way of a grant; a pause outlives it.
+            let _ = activation.apply(Event::Configured);
         }
-        Err(error)
+        let granted: Vec<_> = held.grant.scopes.iter().collect();
+        note_scopes(&mut activation, json!(granted), received_at.format(&Rfc3339).ok().as_deref());
+        activation.updated_at = now;
+        self.safe.refresh(&mut activation)?;
+        let details = json!({ "issuer": held.grant.issuer, "scopes": granted });
+        let act = Act { action: Action::Connected, details };
+        let receipt = self.receipt(call, act, &activation);
+        let connected = self.stores.grants.connect(&grant, &activation, &receipt).await;
+        connected.map_err(ConnectError::Store)?;
+        self.tokens.forget(id);
+        Ok(activation)
     }
 
     /// Has the audit trail know that nothing came of it.

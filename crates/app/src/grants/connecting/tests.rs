@@ -2,6 +2,7 @@
 
 use linkspan_domain::{
     AuthConfig, AuthorizationFlow, OauthConfig, OauthGrantType, Problem, Redirected, Role, Status,
+    ports::TakenAuthorization,
 };
 
 use super::*;
@@ -18,7 +19,7 @@ use crate::{
 /// A connector that authorizes as `change` says, and somebody who connects its activation.
 struct Desk {
     bench: Bench,
-    connecting: Connecting,
+    connecting: Arc<Connecting>,
 }
 
 impl Desk {
@@ -54,7 +55,7 @@ impl Desk {
             },
             Arc::clone(&bench.clock) as _,
         );
-        Self { bench, connecting }
+        Self { bench, connecting: Arc::new(connecting) }
     }
 
     async fn authorize(&self, authorize: Authorize) -> Result<Authorized, ConnectError> {
@@ -137,6 +138,67 @@ async fn a_state_is_good_once_and_for_ten_minutes() {
     desk.bench.clock.pass(LASTS);
     assert!(matches!(desk.agreed(ISSUER).await, Err(ReturnError::Expired)));
     assert!(desk.bench.fake.asked().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_exchange_goes_on_to_its_end_though_the_person_leaves() {
+    let desk = Desk::new([Say::Tokens("9")]).await;
+    *desk.bench.fake.takes.lock().unwrap() = std::time::Duration::from_secs(20);
+    desk.asked(Authorize::default()).await;
+    let patience = std::time::Duration::from_secs(1);
+    tokio::time::timeout(patience, desk.agreed(ISSUER)).await.unwrap_err();
+    assert_ne!(desk.bench.last_act(), "workspace_connector.connected");
+    desk.connecting.tokens.close().await;
+    assert_eq!(desk.bench.last_act(), "workspace_connector.connected", "a shutdown waits for it");
+}
+
+/// An authorization that was taken and answered by a process that died then.
+async fn interrupted() -> Desk {
+    let desk = Desk::new([]).await;
+    desk.asked(Authorize::default()).await;
+    let (store, now) = (&desk.bench.store, desk.bench.clock.now());
+    let taken = store.take(&KeyHash::of(&key("the-state")), now).await.unwrap();
+    let TakenAuthorization::Taken(kept) = taken else { panic!("{taken:?}") };
+    desk.connecting.journal(&kept, &held("9", now)).await;
+    desk
+}
+
+#[tokio::test]
+async fn what_an_exchange_brought_is_connected_though_its_process_dies() {
+    let desk = interrupted().await;
+    desk.connecting.resume().await.unwrap();
+    assert_ne!(desk.bench.last_act(), "workspace_connector.connected", "somebody may be at it");
+    desk.bench.clock.pass(Duration::minutes(2));
+    desk.connecting.resume().await.unwrap();
+    assert_eq!(desk.bench.last_act(), "workspace_connector.connected");
+    let token = AccessTokens::new(desk.bench.refresher()).ensure_fresh(desk.bench.of).await;
+    assert_eq!(token.unwrap().expose(), "access-9");
+    let done = desk.bench.store.receipts().len();
+    desk.connecting.resume().await.unwrap();
+    assert_eq!(desk.bench.store.receipts().len(), done, "once");
+}
+
+#[tokio::test]
+async fn a_later_connection_is_not_undone_by_what_an_earlier_one_left() {
+    let desk = interrupted().await;
+    desk.bench.clock.pass(Duration::minutes(2));
+    desk.bench.connect(&held("later", desk.bench.clock.now())).await;
+    desk.connecting.resume().await.unwrap();
+    let token = AccessTokens::new(desk.bench.refresher()).ensure_fresh(desk.bench.of).await;
+    assert_eq!(token.unwrap().expose(), "access-later");
+}
+
+#[tokio::test]
+async fn what_was_granted_for_an_activation_that_is_gone_is_given_back() {
+    let desk = interrupted().await;
+    let mut activation = desk.bench.activation().await;
+    activation.deleted_at = Some(desk.bench.clock.now());
+    desk.bench.store.add(activation);
+    desk.bench.clock.pass(Duration::minutes(2));
+    for _ in 0..2 {
+        desk.connecting.resume().await.unwrap();
+        assert_eq!(*desk.bench.fake.revoked.lock().unwrap(), ["refresh-9"]);
+    }
 }
 
 /// §3b line 3: what was remembered is compared and forgotten before any token is asked for.
@@ -338,7 +400,8 @@ async fn a_disconnected_activation_has_its_grant_revoked() {
 #[tokio::test]
 async fn a_connector_without_oauth_and_a_platform_without_address_say_so() {
     let desk = Desk::new([]).await;
-    let unknown = Connecting { addresses: Addresses::default(), ..desk.connecting };
+    let known = Arc::into_inner(desk.connecting).unwrap();
+    let unknown = Connecting { addresses: Addresses::default(), ..known };
     let error = unknown.authorize(&call(Role::Designer), desk.bench.of, Authorize::default()).await;
     assert_eq!(error.unwrap_err().code().to_string(), "oauth.no_public_address");
     let connectors = Records::new(keep(vec![connector(|_| {})]).store, unknown.world.clone());

@@ -15,6 +15,9 @@ use crate::grants::TokenError;
 /// How often the loss of a grant is written before it is left to others, who write the activation all the time.
 const WRITINGS: usize = 5;
 
+/// How often a refusal that may pass is waited for: five minutes in all.
+const DOUBTS: u32 = 6;
+
 impl Refresher {
     /// Reads a reply that was kept, and settles what it says.
     pub(super) async fn read(
@@ -38,6 +41,9 @@ impl Refresher {
             }
             Err(error @ OauthError::InvalidGrant { .. }) => match self.previous(kept, &asked)? {
                 Some(previous) => Ok(Read::AskWith(Box::new(previous))),
+                None if self.is_doubtful(kept, &asked)? => {
+                    self.put_off(kept, asked, error).await.map(Read::Done)
+                }
                 None => self.lose(kept, Some(error)).await.map(Read::Done),
             },
             Err(error @ OauthError::InvalidClient { .. }) => {
@@ -63,6 +69,13 @@ impl Refresher {
         Ok((is_current && is_other).then(|| HeldGrant { client, ..previous }))
     }
 
+    /// Whether a refusal may pass: the server had forgotten the client that the grant was given to, and was asked by a new
+    /// one. It may remember the old one again, or not know the new one everywhere yet.
+    fn is_doubtful(&self, kept: &KeptGrant, asked: &HeldGrant) -> Result<bool, TokenError> {
+        let own: HeldGrant = self.open(kept.workspace_connector_id, &kept.grant)?;
+        Ok(asked.client != own.client && kept.failures < DOUBTS)
+    }
+
     /// The server does not know us. If we registered ourselves, we do so once more; a person looks after any other client.
     async fn with_another_client(
         &self,
@@ -75,7 +88,11 @@ impl Refresher {
             return self.put_off(kept, asked, error).await.map(Read::Done);
         }
         if asked.client != own.client {
-            return self.lose(kept, Some(error)).await.map(Read::Done);
+            return if self.is_doubtful(kept, &asked)? {
+                self.put_off(kept, asked, error).await.map(Read::Done)
+            } else {
+                self.lose(kept, Some(error)).await.map(Read::Done)
+            };
         }
         match self.registered_anew(kept, &asked).await? {
             Ok(client) => Ok(Read::AskWith(Box::new(HeldGrant { client, ..asked }))),

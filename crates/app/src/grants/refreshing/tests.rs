@@ -148,13 +148,30 @@ async fn a_forgotten_client_registers_once_more() {
     bench.clock.pass(OVER);
     assert_eq!(attempt(&bench).await.unwrap(), "access-1");
     assert_eq!(bench.fake.asked_by(), ["first", "registered-1"]);
+}
 
-    let says = [Say::Error("invalid_client"), Say::Error("invalid_client")];
-    let bench = Bench::new(says).await;
-    bench.clock.pass(OVER);
-    assert!(matches!(attempt(&bench).await, Err(TokenError::Lost { .. })));
-    assert_eq!(*bench.fake.registered.lock().unwrap(), 1);
-    assert_eq!(bench.status().await, Status::NeedReconnect);
+#[tokio::test]
+async fn a_refusal_of_a_client_that_is_new_is_waited_for_before_it_loses_the_grant() {
+    for refusal in ["invalid_client", "invalid_grant"] {
+        let says = [Say::Error("invalid_client"), Say::Error(refusal), Say::Tokens("1")];
+        let bench = Bench::new(says).await;
+        bench.clock.pass(OVER);
+        assert!(attempt(&bench).await.is_err());
+        assert_eq!(bench.status().await, Status::Enabled, "{refusal}: the server may yet know");
+        bench.clock.pass(Duration::MINUTE);
+        assert_eq!(attempt(&bench).await.unwrap(), "access-1", "{refusal}");
+
+        let says = [Say::Error("invalid_client"), Say::Error(refusal)];
+        let bench = Bench::new(says.into_iter().cycle().take(14)).await;
+        bench.clock.pass(OVER);
+        for _ in 0..6 {
+            assert!(!matches!(attempt(&bench).await, Err(TokenError::Lost { .. })), "{refusal}");
+            bench.clock.pass(Duration::minutes(15));
+        }
+        assert!(matches!(attempt(&bench).await, Err(TokenError::Lost { .. })), "{refusal}");
+        assert_eq!(*bench.fake.registered.lock().unwrap(), 1, "{refusal}");
+        assert_eq!(bench.status().await, Status::NeedReconnect);
+    }
 }
 
 #[tokio::test]
