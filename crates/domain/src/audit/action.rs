@@ -100,7 +100,7 @@ pub enum Action {
     /// A run was started that goes on where another broke off.
     #[strum(to_string = "sync.resumed")]
     SyncResumed,
-    /// A run ended.
+    /// A run ended; `status` and `error_code` say how.
     #[strum(to_string = "sync.ended")]
     SyncEnded,
     /// Someone stopped a run.
