@@ -100,6 +100,36 @@ async fn whatever_comes_back_has_a_page() {
     assert_eq!(status(&admin, &id).await, "to_configure");
 }
 
+/// No database has a place for what some of these say.
+#[tokio::test]
+async fn why_nothing_came_of_an_authorization_is_in_the_audit_trail() {
+    let platform = Platform::start().await;
+    let (admin, person) = (platform.admin(), platform.anybody());
+    let id = waiting(&admin, "books").await;
+    for (rest, reason, code) in [
+        (
+            "error=access_denied&error_description=no%00thing%20%1B%5B1mdoing",
+            "the provider says: nothing [1mdoing",
+            json!("access_denied"),
+        ),
+        ("error=%00", "the provider says: no reason given", json!("no reason given")),
+        (
+            "code=bad",
+            "https://provider.example does not accept the authorization any more: the code is bad",
+            json!("invalid_grant"),
+        ),
+    ] {
+        let state = authorize(&admin, &id, json!({})).await;
+        person.get(&back(&state, rest)).await;
+        let failed = "workspace_connector.authorization_failed";
+        let trail = format!("/v1/audit-events?filter[action]={failed}&sort=-created_at");
+        let events = admin.get(&trail).await.expect(200);
+        let details = &events.body["data"][0]["attributes"]["details"];
+        assert_eq!(details["reason"], reason, "{details}");
+        assert_eq!(details["provider_error"], code, "{details}");
+    }
+}
+
 #[tokio::test]
 async fn a_person_ends_up_where_they_came_from() {
     let platform = Platform::start().await;
