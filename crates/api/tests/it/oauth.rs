@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use crate::platform::{Client, Platform};
 
-/// An activation that waits for somebody to agree.
-async fn waiting(admin: &Client<'_>, service: &str) -> String {
+/// A connector that somebody has to agree to.
+async fn guarded(admin: &Client<'_>, service: &str) -> String {
     let connector = admin.make(
         "/v1/connectors",
         "connector",
@@ -16,7 +16,13 @@ async fn waiting(admin: &Client<'_>, service: &str) -> String {
             "auth_config": { "oauth_config": { "scopes": ["read"] } },
         }),
     );
-    admin.activate(&connector.await, service).await
+    connector.await
+}
+
+/// An activation that waits for somebody to agree.
+async fn waiting(admin: &Client<'_>, service: &str) -> String {
+    let connector = guarded(admin, service).await;
+    admin.activate(&connector, service).await
 }
 
 async fn authorize(admin: &Client<'_>, id: &str, body: Value) -> String {
@@ -147,6 +153,20 @@ async fn a_person_ends_up_where_they_came_from() {
     admin.get(&elsewhere).await.refused(422, "oauth.return_not_allowed");
     let all = admin.get("/v1/workspace-connectors").await.expect(200);
     assert_eq!(all.body["data"].as_array().unwrap().len(), 1, "the one that was there was taken");
+}
+
+#[tokio::test]
+async fn all_who_ask_for_access_at_once_get_the_same_activation() {
+    let platform = Platform::start().await;
+    let admin = platform.admin();
+    guarded(&admin, "books").await;
+    let path = format!("/v1/workspaces/{}/connectors/books/access", platform.workspace.id);
+    let asked = futures_util::future::join_all((0..8).map(|_| admin.get(&path))).await;
+    for answer in asked {
+        assert_eq!(answer.expect(200).body["connected"], false);
+    }
+    let all = admin.get("/v1/workspace-connectors").await.expect(200);
+    assert_eq!(all.body["data"].as_array().unwrap().len(), 1, "{}", all.text);
 }
 
 #[tokio::test]
