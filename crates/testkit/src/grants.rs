@@ -10,7 +10,7 @@ use linkspan_domain::{
     Fence, Issuer, KeyHash, ListQuery, OrganizationId, Page, Position, Receipt, Visible,
     WorkspaceConnector, WorkspaceConnectorId,
     ports::{
-        AuthorizationStore, Change, GrantStore, KeptAuthorization, KeptGrant, NewGrant,
+        AuthorizationStore, Change, GrantStore, KeptAuthorization, KeptGrant, Leftovers, NewGrant,
         OauthClientStore, Sealed, Store, StoreError, TakenAuthorization,
     },
 };
@@ -26,6 +26,7 @@ pub struct MemoryGrants {
 
 #[derive(Debug, Default)]
 struct Kept {
+    left: Vec<Leftovers>,
     activations: HashMap<WorkspaceConnectorId, WorkspaceConnector>,
     grants: HashMap<WorkspaceConnectorId, (KeptGrant, Option<OffsetDateTime>)>,
     clients: HashMap<(WorkspaceConnectorId, Issuer), Sealed>,
@@ -55,6 +56,23 @@ impl MemoryGrants {
 }
 
 impl Kept {
+    /// Removes `gone`, and leaves what it has with providers behind.
+    fn purge(&mut self, gone: &WorkspaceConnector, organization_id: OrganizationId) {
+        self.activations.remove(&gone.id);
+        let grant = self.grants.remove(&gone.id).map(|(it, _)| (it.issuer, it.grant));
+        let clients = self.clients.extract_if(|(of, _), _| *of == gone.id);
+        let clients: Vec<_> = clients.map(|((_, issuer), client)| (issuer, client)).collect();
+        if grant.is_some() || !clients.is_empty() {
+            self.left.push(Leftovers {
+                workspace_connector_id: gone.id,
+                workspace_id: gone.workspace_id,
+                organization_id,
+                grant,
+                clients,
+            });
+        }
+    }
+
     fn update(&mut self, changed: &WorkspaceConnector) -> Result<(), StoreError> {
         let kept = self.activations.get_mut(&changed.id).ok_or(StoreError::Stale)?;
         if kept.revision != changed.revision {
@@ -208,6 +226,11 @@ impl GrantStore for MemoryGrants {
         Ok(gone.take(usize::try_from(limit).unwrap_or(usize::MAX)).collect())
     }
 
+    async fn take_left(&self) -> Result<Option<Leftovers>, StoreError> {
+        let left = &mut self.kept().left;
+        Ok(if left.is_empty() { None } else { Some(left.remove(0)) })
+    }
+
     async fn due(
         &self,
         now: OffsetDateTime,
@@ -352,10 +375,7 @@ impl Store<WorkspaceConnector> for MemoryGrants {
                     kept.activations.insert(it.id, it.clone());
                 }
                 Change::Update(it) => kept.update(it)?,
-                Change::Purge(it) => {
-                    kept.activations.remove(&it.id);
-                    kept.grants.remove(&it.id);
-                }
+                Change::Purge(it) => kept.purge(it, self.organization),
             }
         }
         kept.receipts.push(receipt.clone());
@@ -399,5 +419,9 @@ mod tests {
         contract::oauth_client_store(&store, ids).await;
         contract::authorization_store(&store, &activations[0], place.organization).await;
         contract::grant_store(&store, &store, &activations).await;
+        let mut third = WorkspaceConnector::specimen(3, &place);
+        third.deleted_at = None;
+        store.add(third.clone());
+        contract::leftovers(&store, &store, &store, &third, place.organization).await;
     }
 }

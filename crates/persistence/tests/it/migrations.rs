@@ -267,6 +267,8 @@ async fn every_column_of_bytes_is_a_hash_or_sealed_and_listed() {
         "oauth_grants.held",
         "oauth_grants.previous",
         "oauth_grants.reply",
+        "oauth_leftovers.client",
+        "oauth_leftovers.held",
         "workspace_connectors.secrets",
     ];
     on_postgres(|url| async move {
