@@ -95,14 +95,14 @@ impl Disconnector {
         }
         for _ in 0..BATCH {
             let Some(left) = self.grants.take_left().await? else { break };
-            self.clear(left).await?;
+            self.clear(&left).await?;
         }
         self.authorizations.sweep(self.world.now(), REMEMBERED).await.map(drop)
     }
 
     /// Tells providers that nothing a purged activation had with them is needed any more: the grant first, since it takes the
     /// client to revoke it.
-    async fn clear(&self, left: Leftovers) -> Result<(), StoreError> {
+    async fn clear(&self, left: &Leftovers) -> Result<(), StoreError> {
         let id = left.workspace_connector_id;
         let gone = Gone { id, workspace: left.workspace_id, organization: left.organization_id };
         let mut clients = Vec::new();
