@@ -23,6 +23,7 @@ mod m0021_credentials;
 mod m0022_audit_chain;
 mod m0023_oauth;
 mod m0024_on_collapse;
+mod m0025_oauth_leftovers;
 mod migrator;
 
 pub use migrator::Migrator;

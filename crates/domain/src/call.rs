@@ -150,7 +150,18 @@ impl Call {
         id: AuditEventId,
         now: OffsetDateTime,
     ) -> Receipt {
-        let resource_id = resource.id().uuid();
+        self.receipt_of::<R>(act, resource.id(), id, now)
+    }
+
+    /// As [`receipt`](Self::receipt), of a thing that may be gone.
+    pub fn receipt_of<R: Resource>(
+        &self,
+        act: Act,
+        resource: R::Id,
+        id: AuditEventId,
+        now: OffsetDateTime,
+    ) -> Receipt {
+        let resource_id = resource.uuid();
         Receipt {
             audit: AuditEvent {
                 id,

@@ -38,6 +38,7 @@ mod sync_target;
 mod tenancy;
 mod text;
 mod whole;
+mod words;
 mod workspace;
 mod workspace_connector;
 
@@ -113,6 +114,7 @@ pub use sync_log::{
 pub use sync_target::SyncTarget;
 pub use tenancy::{Platform, Visible, Within};
 pub use text::{Email, FileName, InvalidText, Name, ServiceId, Slug};
+pub use words::plain_words;
 pub use workspace::Workspace;
 pub use workspace_connector::{
     Event, Health, InvalidRetention, LogLevel, Missing, Readiness, Retention, RetentionDays,

@@ -86,7 +86,7 @@ impl Oauth {
         }
     }
 
-    /// Revokes those of activations that were disconnected.
+    /// Tells providers what activations that are gone do not need any more.
     pub(crate) fn disconnector(&self) -> Disconnector {
         Disconnector::new(
             self.database.grants(),

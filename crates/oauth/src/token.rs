@@ -6,7 +6,7 @@ use linkspan_domain::{
     Grant, Secret,
     ports::{OauthError, TokenAsk, TokenReply, TokenRight},
 };
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::Value;
 use time::{Duration, OffsetDateTime};
 
@@ -21,7 +21,9 @@ use crate::{
 #[derive(Deserialize)]
 struct Granted {
     access_token: Secret<String>,
-    token_type: String,
+    // Required, and left out all the same: whoever refused such an answer would lose the refresh token that came with it.
+    #[serde(default)]
+    token_type: Option<String>,
     #[serde(default)]
     expires_in: Option<Seconds>,
     #[serde(default)]
@@ -30,20 +32,22 @@ struct Granted {
     scope: Option<Scopes>,
 }
 
-/// A number, or a number as text.
+/// A number, or a number as text. Whatever else it is says nothing, and is no reason to lose the tokens.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Seconds {
     Number(f64),
     Text(String),
+    Other(IgnoredAny),
 }
 
-/// A text with blanks, or a list.
+/// A text with blanks, or a list. Whatever else it is says nothing, and is no reason to lose the tokens.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Scopes {
     Text(String),
     List(BTreeSet<String>),
+    Other(IgnoredAny),
 }
 
 /// Asks once, and answers what came back.
@@ -138,7 +142,8 @@ fn secrets<'a>(ask: &TokenAsk<'a>) -> Vec<&'a str> {
 
 impl Granted {
     fn into_grant(self, ask: &TokenAsk<'_>, now: OffsetDateTime) -> Result<Grant, &'static str> {
-        if !self.token_type.eq_ignore_ascii_case("bearer") {
+        let named = self.token_type.filter(|it| !it.is_empty());
+        if named.is_some_and(|it| !it.eq_ignore_ascii_case("bearer")) {
             return Err("hands out tokens of another type than Bearer");
         }
         if self.access_token.expose().is_empty() {
@@ -154,7 +159,7 @@ impl Granted {
             access_token: self.access_token,
             refresh_token: next.or(earlier),
             expires_at: self.expires_in.and_then(|it| it.after(now)),
-            scopes: self.scope.map_or_else(|| ask.scopes.clone(), |it| it.split(ask.scopes)),
+            scopes: fit(self.scope.and_then(|it| it.split(ask.scopes)), ask.scopes),
             resource: ask.resource.map(str::to_owned),
         })
     }
@@ -166,6 +171,7 @@ impl Seconds {
         let seconds = match self {
             Self::Number(number) => number,
             Self::Text(text) => text.trim().parse().ok()?,
+            Self::Other(_) => return None,
         };
         let duration = Duration::checked_seconds_f64(seconds)?;
         now.checked_add(Duration::seconds(duration.whole_seconds()))
@@ -173,14 +179,23 @@ impl Seconds {
 }
 
 impl Scopes {
-    /// One by one. Some servers put commas between them, where `asked` shows that a comma is no part of a scope.
-    fn split(self, asked: &BTreeSet<String>) -> BTreeSet<String> {
+    /// One by one. Some servers put commas between them, where `asked` shows that a comma is no part of a scope. None: it does
+    /// not say.
+    fn split(self, asked: &BTreeSet<String>) -> Option<BTreeSet<String>> {
         let text = match self {
-            Self::List(scopes) => return scopes,
+            Self::List(scopes) => return Some(scopes),
             Self::Text(text) => text,
+            Self::Other(_) => return None,
         };
         let commas = !text.contains(' ') && !asked.iter().any(|it| it.contains(','));
         let separates = |it: char| it.is_whitespace() || (commas && it == ',');
-        text.split(separates).filter(|it| !it.is_empty()).map(str::to_owned).collect()
+        Some(text.split(separates).filter(|it| !it.is_empty()).map(str::to_owned).collect())
     }
+}
+
+/// What was `granted`, else what was `asked` for, as far as it is fit to be kept: no scope has control characters (RFC 6749
+/// §3.3), and no database has a place for some of them.
+fn fit(granted: Option<BTreeSet<String>>, asked: &BTreeSet<String>) -> BTreeSet<String> {
+    let scopes = granted.unwrap_or_else(|| asked.clone());
+    scopes.into_iter().filter(|it| !it.contains(char::is_control)).collect()
 }

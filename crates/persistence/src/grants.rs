@@ -2,11 +2,12 @@
 
 mod authorizations;
 mod clients;
+pub(crate) mod leftovers;
 
 use async_trait::async_trait;
 use linkspan_domain::{
     Fence, Issuer, OrganizationId, Receipt, WorkspaceConnector, WorkspaceConnectorId, WorkspaceId,
-    ports::{GrantStore, KeptGrant, NewGrant, Sealed, StoreError},
+    ports::{GrantStore, KeptGrant, Leftovers, NewGrant, Sealed, StoreError},
 };
 use sea_orm::{QueryResult, TryGetable, Value};
 use time::OffsetDateTime;
@@ -226,6 +227,10 @@ impl GrantStore for SqlGrants {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = session.rows(ABANDONED, vec![limit.into()]).await?;
         rows.iter().map(named).collect()
+    }
+
+    async fn take_left(&self) -> Result<Option<Leftovers>, StoreError> {
+        leftovers::take(&self.db).await
     }
 
     async fn due(

@@ -34,7 +34,7 @@ const BY_ID: &str = "(SELECT w.name FROM workspace_connectors w \
     WHERE w.workspace_connector_id = place.workspace_connector_id)";
 
 /// All columns that hold sealed blobs. What is missing here is not sealed anew when the master key is rotated.
-pub(crate) const PLACES: [Place; 7] = [
+pub(crate) const PLACES: [Place; 9] = [
     Place {
         table: "workspace_connectors",
         id: "workspace_connector_id",
@@ -65,6 +65,20 @@ pub(crate) const PLACES: [Place; 7] = [
         blob: "content",
         purpose: Purpose::Authorization,
         name: BY_ID,
+    },
+    Place {
+        table: "oauth_leftovers",
+        id: "workspace_connector_id",
+        blob: "held",
+        purpose: Purpose::Grant,
+        name: OWN,
+    },
+    Place {
+        table: "oauth_leftovers",
+        id: "oauth_client_id",
+        blob: "client",
+        purpose: Purpose::ClientRegistration,
+        name: OWN,
     },
 ];
 

@@ -71,7 +71,7 @@ pub(crate) trait Table: Resource + TryFrom<Self::Row, Error = StoreError> {
         Ok(())
     }
 
-    /// Passes if nothing live hangs on this thing, so that it may be purged.
+    /// Passes if nothing live hangs on this thing, so that it may be purged, and keeps what outlives it.
     async fn release(&self, _session: &Session) -> Result<(), StoreError> {
         Ok(())
     }

@@ -11,7 +11,8 @@ use linkspan_domain::{
     WorkspaceConnector, WorkspaceConnectorId,
     ports::{
         AnsweredAuthorization, AuthorizationStore, Change, GrantStore, KeptAuthorization,
-        KeptGrant, NewGrant, OauthClientStore, Sealed, Store, StoreError, TakenAuthorization,
+        KeptGrant, Leftovers, NewGrant, OauthClientStore, Sealed, Store, StoreError,
+        TakenAuthorization,
     },
 };
 use time::{Duration, OffsetDateTime};
@@ -26,6 +27,7 @@ pub struct MemoryGrants {
 
 #[derive(Debug, Default)]
 struct Kept {
+    left: Vec<Leftovers>,
     activations: HashMap<WorkspaceConnectorId, WorkspaceConnector>,
     grants: HashMap<WorkspaceConnectorId, (KeptGrant, Option<OffsetDateTime>)>,
     clients: HashMap<(WorkspaceConnectorId, Issuer), Sealed>,
@@ -64,6 +66,23 @@ impl MemoryGrants {
 }
 
 impl Kept {
+    /// Removes `gone`, and leaves what it has with providers behind.
+    fn purge(&mut self, gone: &WorkspaceConnector, organization_id: OrganizationId) {
+        self.activations.remove(&gone.id);
+        let grant = self.grants.remove(&gone.id).map(|(it, _)| (it.issuer, it.grant));
+        let clients = self.clients.extract_if(|(of, _), _| *of == gone.id);
+        let clients: Vec<_> = clients.map(|((_, issuer), client)| (issuer, client)).collect();
+        if grant.is_some() || !clients.is_empty() {
+            self.left.push(Leftovers {
+                workspace_connector_id: gone.id,
+                workspace_id: gone.workspace_id,
+                organization_id,
+                grant,
+                clients,
+            });
+        }
+    }
+
     fn update(&mut self, changed: &WorkspaceConnector) -> Result<(), StoreError> {
         let kept = self.activations.get_mut(&changed.id).ok_or(StoreError::Stale)?;
         if kept.revision != changed.revision {
@@ -220,6 +239,11 @@ impl GrantStore for MemoryGrants {
         };
         let gone = kept.grants.keys().copied().filter(is_gone);
         Ok(gone.take(usize::try_from(limit).unwrap_or(usize::MAX)).collect())
+    }
+
+    async fn take_left(&self) -> Result<Option<Leftovers>, StoreError> {
+        let left = &mut self.kept().left;
+        Ok(if left.is_empty() { None } else { Some(left.remove(0)) })
     }
 
     async fn due(
@@ -419,10 +443,7 @@ impl Store<WorkspaceConnector> for MemoryGrants {
                     kept.activations.insert(it.id, it.clone());
                 }
                 Change::Update(it) => kept.update(it)?,
-                Change::Purge(it) => {
-                    kept.activations.remove(&it.id);
-                    kept.grants.remove(&it.id);
-                }
+                Change::Purge(it) => kept.purge(it, self.organization),
             }
         }
         kept.receipts.push(receipt.clone());
@@ -466,9 +487,13 @@ mod tests {
         contract::oauth_client_store(&store, ids).await;
         contract::authorization_store(&store, &activations[0], place.organization).await;
         contract::grant_store(&store, &store, &activations).await;
-        let third =
-            WorkspaceConnector { deleted_at: None, ..WorkspaceConnector::specimen(3, &place) };
+        let [third, fourth] = [3, 4].map(|number| WorkspaceConnector {
+            deleted_at: None,
+            ..WorkspaceConnector::specimen(number, &place)
+        });
         store.add(third.clone());
         contract::answers_are_settled(&store, &store, &third, place.organization).await;
+        store.add(fourth.clone());
+        contract::leftovers(&store, &store, &store, &fourth, place.organization).await;
     }
 }

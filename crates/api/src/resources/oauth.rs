@@ -111,7 +111,7 @@ impl Oauth {
         Query(error_description): Query<Option<String>>,
     ) -> Page {
         let redirected = match (code, error) {
-            (_, Some(error)) => Some(Redirected::Refused { error, description: error_description }),
+            (_, Some(error)) => Some(Redirected::refused(&error, error_description.as_deref())),
             (Some(code), None) => Some(Redirected::Agreed { code: Secret::new(code) }),
             (None, None) => None,
         };

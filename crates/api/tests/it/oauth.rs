@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use crate::platform::{Client, Platform};
 
-/// An activation that waits for somebody to agree.
-async fn waiting(admin: &Client<'_>, service: &str) -> String {
+/// A connector that somebody has to agree to.
+async fn guarded(admin: &Client<'_>, service: &str) -> String {
     let connector = admin.make(
         "/v1/connectors",
         "connector",
@@ -16,7 +16,13 @@ async fn waiting(admin: &Client<'_>, service: &str) -> String {
             "auth_config": { "oauth_config": { "scopes": ["read"] } },
         }),
     );
-    admin.activate(&connector.await, service).await
+    connector.await
+}
+
+/// An activation that waits for somebody to agree.
+async fn waiting(admin: &Client<'_>, service: &str) -> String {
+    let connector = guarded(admin, service).await;
+    admin.activate(&connector, service).await
 }
 
 async fn authorize(admin: &Client<'_>, id: &str, body: Value) -> String {
@@ -100,6 +106,36 @@ async fn whatever_comes_back_has_a_page() {
     assert_eq!(status(&admin, &id).await, "to_configure");
 }
 
+/// No database has a place for what some of these say.
+#[tokio::test]
+async fn why_nothing_came_of_an_authorization_is_in_the_audit_trail() {
+    let platform = Platform::start().await;
+    let (admin, person) = (platform.admin(), platform.anybody());
+    let id = waiting(&admin, "books").await;
+    for (rest, reason, code) in [
+        (
+            "error=access_denied&error_description=no%00thing%20%1B%5B1mdoing",
+            "the provider says: nothing [1mdoing",
+            json!("access_denied"),
+        ),
+        ("error=%00", "the provider says: no reason given", json!("no reason given")),
+        (
+            "code=bad",
+            "https://provider.example does not accept the authorization any more: the code is bad",
+            json!("invalid_grant"),
+        ),
+    ] {
+        let state = authorize(&admin, &id, json!({})).await;
+        person.get(&back(&state, rest)).await;
+        let failed = "workspace_connector.authorization_failed";
+        let trail = format!("/v1/audit-events?filter[action]={failed}&sort=-created_at");
+        let events = admin.get(&trail).await.expect(200);
+        let details = &events.body["data"][0]["attributes"]["details"];
+        assert_eq!(details["reason"], reason, "{details}");
+        assert_eq!(details["provider_error"], code, "{details}");
+    }
+}
+
 #[tokio::test]
 async fn a_person_ends_up_where_they_came_from() {
     let platform = Platform::start().await;
@@ -117,6 +153,20 @@ async fn a_person_ends_up_where_they_came_from() {
     admin.get(&elsewhere).await.refused(422, "oauth.return_not_allowed");
     let all = admin.get("/v1/workspace-connectors").await.expect(200);
     assert_eq!(all.body["data"].as_array().unwrap().len(), 1, "the one that was there was taken");
+}
+
+#[tokio::test]
+async fn all_who_ask_for_access_at_once_get_the_same_activation() {
+    let platform = Platform::start().await;
+    let admin = platform.admin();
+    guarded(&admin, "books").await;
+    let path = format!("/v1/workspaces/{}/connectors/books/access", platform.workspace.id);
+    let asked = futures_util::future::join_all((0..8).map(|_| admin.get(&path))).await;
+    for answer in asked {
+        assert_eq!(answer.expect(200).body["connected"], false);
+    }
+    let all = admin.get("/v1/workspace-connectors").await.expect(200);
+    assert_eq!(all.body["data"].as_array().unwrap().len(), 1, "{}", all.text);
 }
 
 #[tokio::test]

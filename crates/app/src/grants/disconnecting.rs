@@ -1,13 +1,16 @@
-//! Taking grants of disconnected activations back: the provider is told (RFC 7009), whatever it makes of it.
+//! Taking grants back of activations that are disconnected or purged, and the clients that were registered for them: the provider
+//! is told (RFC 7009, RFC 7592), whatever it makes of it.
+//!
+//! A grant that another takes the place of is not taken back; docs/adr/0018 says why.
 
 use std::sync::Arc;
 
 use linkspan_domain::{
-    Act, Action, AuditEventId, Call, Caller, HeldGrant, Visible, WorkspaceConnector,
-    WorkspaceConnectorId,
+    Act, Action, AuditEventId, Call, Caller, HeldGrant, Issuer, OauthClient, OrganizationId,
+    Visible, WorkspaceConnector, WorkspaceConnectorId, WorkspaceId,
     ports::{
-        AuthorizationServers, AuthorizationStore, GrantStore, KeptGrant, Purpose, Store,
-        StoreError, Vault, World,
+        AuthorizationServers, AuthorizationStore, GrantStore, Leftovers, OauthError, Purpose,
+        Sealed, Store, StoreError, Vault, World,
     },
 };
 use serde_json::json;
@@ -15,9 +18,10 @@ use time::Duration;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::safe::Safe;
+use super::{SafeError, safe::Safe};
 
-/// Revokes the grants of activations that were disconnected, by whomever and however. Any number of processes may have one.
+/// Tells providers what activations that are gone do not need any more, whoever disconnected or purged them, and however. Any
+/// number of processes may have one.
 pub struct Disconnector {
     grants: Arc<dyn GrantStore>,
     authorizations: Arc<dyn AuthorizationStore>,
@@ -27,7 +31,24 @@ pub struct Disconnector {
     world: Arc<dyn World>,
 }
 
-/// How often activations are looked for that were disconnected.
+/// An activation that is gone, and where it was.
+#[derive(Clone, Copy)]
+struct Gone {
+    id: WorkspaceConnectorId,
+    workspace: WorkspaceId,
+    organization: OrganizationId,
+}
+
+/// Why a provider was not told.
+#[derive(Debug, thiserror::Error)]
+enum Untold {
+    #[error(transparent)]
+    Safe(#[from] SafeError),
+    #[error(transparent)]
+    Server(#[from] OauthError),
+}
+
+/// How often activations are looked for that are gone.
 const TICK: std::time::Duration = std::time::Duration::from_secs(15);
 
 /// How many are looked up at once.
@@ -55,7 +76,7 @@ impl Disconnector {
             if let Err(error) = self.tidy().await {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
-                    "grants of disconnected activations could not be revoked"
+                    "providers could not be told of activations that are gone"
                 );
             }
             shutdown.run_until_cancelled(sleep(TICK)).await;
@@ -64,41 +85,114 @@ impl Disconnector {
 
     /// Revokes what belongs to activations that are gone, and forgets authorizations that ended long ago.
     pub async fn tidy(&self) -> Result<(), StoreError> {
-        for of in self.grants.abandoned(BATCH).await? {
-            self.revoke(of).await?;
+        for id in self.grants.abandoned(BATCH).await? {
+            if let Some(removed) = self.grants.remove(id).await? {
+                let (workspace, organization) = (removed.workspace_id, removed.organization_id);
+                let gone = Gone { id, workspace, organization };
+                let held = self.open(id, &removed.grant);
+                self.revoke(gone, &removed.issuer, held.as_ref()).await?;
+            }
+        }
+        for _ in 0..BATCH {
+            let Some(left) = self.grants.take_left().await? else { break };
+            self.clear(&left).await?;
         }
         self.authorizations.sweep(self.world.now(), REMEMBERED).await.map(drop)
     }
 
-    /// Takes the grant of an activation away and tells the provider, once: what comes of it is in the audit trail.
-    async fn revoke(&self, of: WorkspaceConnectorId) -> Result<(), StoreError> {
-        let Some(removed) = self.grants.remove(of).await? else { return Ok(()) };
-        let told = self.tell(&removed).await;
-        let (action, reason) = match told {
-            Ok(()) => (Action::GrantRevoked, None),
-            Err(reason) => (Action::GrantRevocationFailed, Some(reason)),
+    /// Tells providers that nothing a purged activation had with them is needed any more: the grant first, since it takes the
+    /// client to revoke it.
+    async fn clear(&self, left: &Leftovers) -> Result<(), StoreError> {
+        let id = left.workspace_connector_id;
+        let gone = Gone { id, workspace: left.workspace_id, organization: left.organization_id };
+        let mut clients = Vec::new();
+        for (issuer, sealed) in &left.clients {
+            let row = OauthClient::row(id, issuer);
+            match self.safe.open::<OauthClient>(Purpose::ClientRegistration, row, sealed) {
+                Ok(client) => clients.push(client),
+                Err(error) => self.note_client(gone, issuer, Err(error.into())).await?,
+            }
+        }
+        if let Some((issuer, sealed)) = &left.grant {
+            let held = self.open(id, sealed);
+            self.revoke(gone, issuer, held.as_ref()).await?;
+            // Another client may have taken the place of this one since. As it is kept, a client is newer.
+            if let Ok(HeldGrant { client, .. }) = held
+                && !clients.iter().any(|it| is_same(it, &client))
+            {
+                clients.push(client);
+            }
+        }
+        // Each activation registers a client of its own with a server: nobody else uses it.
+        for client in clients.iter().filter(|it| it.is_removable()) {
+            let told = self.servers.unregister(client).await.map_err(Untold::from);
+            self.note_client(gone, &client.issuer, told).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells the provider that a grant that is not kept any more is not needed: once, and what comes of it is in the audit trail.
+    async fn revoke(
+        &self,
+        gone: Gone,
+        issuer: &Issuer,
+        held: Result<&HeldGrant, &SafeError>,
+    ) -> Result<(), StoreError> {
+        let told = match held {
+            Ok(HeldGrant { grant, server, client, .. }) => {
+                self.servers.revoke(server, client, grant).await.map_err(Untold::from)
+            }
+            Err(error) => Err(error.clone().into()),
         };
-        let visible = Visible::only(removed.workspace_id);
-        let Some(activation) = self.activations.find(&visible, of).await? else { return Ok(()) };
+        let action = match told {
+            Ok(()) => Action::GrantRevoked,
+            Err(_) => Action::GrantRevocationFailed,
+        };
+        self.note(gone, action, issuer, told).await
+    }
+
+    async fn note_client(
+        &self,
+        gone: Gone,
+        issuer: &Issuer,
+        told: Result<(), Untold>,
+    ) -> Result<(), StoreError> {
+        let action = match told {
+            Ok(()) => Action::ClientUnregistered,
+            Err(_) => Action::ClientUnregistrationFailed,
+        };
+        self.note(gone, action, issuer, told).await
+    }
+
+    async fn note(
+        &self,
+        gone: Gone,
+        action: Action,
+        issuer: &Issuer,
+        told: Result<(), Untold>,
+    ) -> Result<(), StoreError> {
         let call = Call {
-            caller: Caller::system(removed.organization_id, visible),
+            caller: Caller::system(gone.organization, Visible::only(gone.workspace)),
             ip_address: None,
             trace_id: self.world.uuid().simple().to_string(),
             claim: None,
         };
-        let act = Act { action, details: json!({ "issuer": removed.issuer, "reason": reason }) };
+        let reason = told.err().map(|it| it.to_string());
+        let act = Act { action, details: json!({ "issuer": issuer, "reason": reason }) };
         let event = AuditEventId::from_uuid(self.world.uuid());
-        let receipt = call.receipt(act, &activation, event, self.world.now());
+        // By its identifier: it may be purged by now.
+        let receipt = call.receipt_of::<WorkspaceConnector>(act, gone.id, event, self.world.now());
         self.activations.write(&[], &receipt).await
     }
 
-    async fn tell(&self, removed: &KeptGrant) -> Result<(), String> {
-        let row = removed.workspace_connector_id.uuid();
-        let held: HeldGrant = self
-            .safe
-            .open(Purpose::Grant, row, &removed.grant)
-            .map_err(|error| error.to_string())?;
-        let HeldGrant { grant, server, client, .. } = &held;
-        self.servers.revoke(server, client, grant).await.map_err(|error| error.to_string())
+    fn open(&self, of: WorkspaceConnectorId, grant: &Sealed) -> Result<HeldGrant, SafeError> {
+        self.safe.open(Purpose::Grant, of.uuid(), grant)
     }
 }
+
+fn is_same(one: &OauthClient, other: &OauthClient) -> bool {
+    one.issuer == other.issuer && one.client_id == other.client_id
+}
+
+#[cfg(test)]
+mod tests;

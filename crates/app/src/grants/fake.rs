@@ -47,6 +47,7 @@ pub(crate) struct Fake {
     pub(crate) asked: Mutex<Vec<(String, String)>>,
     pub(crate) registered: Mutex<u32>,
     pub(crate) revoked: Mutex<Vec<String>>,
+    pub(crate) unregistered: Mutex<Vec<String>>,
     pub(crate) server: Mutex<Option<AuthorizationServer>>,
     /// How long each answer takes.
     pub(crate) takes: Mutex<std::time::Duration>,
@@ -96,7 +97,11 @@ impl AuthorizationServers for Fake {
         Ok(OauthClient { secret_expires_at: None, ..client.clone() })
     }
 
-    async fn unregister(&self, _: &OauthClient) -> Result<(), OauthError> {
+    async fn unregister(&self, client: &OauthClient) -> Result<(), OauthError> {
+        self.unregistered.lock().unwrap().push(client.client_id.clone());
+        if client.client_id == "unknown" {
+            return Err(OauthError::InvalidClient { issuer: client.issuer.clone(), said: None });
+        }
         Ok(())
     }
 

@@ -79,15 +79,29 @@ impl Installing {
             let resource = linkspan_domain::ResourceType::Connector;
             acting(RecordError::NotFound { resource, id: slug.to_owned() })
         })?;
-        let activation = if let Some(it) = self.activation(call, &connector).await? {
-            it
-        } else {
-            let new = NewActivation::of(connector.id, Map::new());
-            // The claim of the call goes with the authorization.
-            let call = Call { claim: None, ..call.clone() };
-            self.activations.create(&call, new).await?
+        let activation = match self.activation(call, &connector).await? {
+            Some(it) => it,
+            None => self.activated(call, &connector).await?,
         };
         Ok(self.connecting.authorize(call, activation.id, authorize).await?)
+    }
+
+    /// A new activation of `connector`, else the one that another call made meanwhile: it has the same name, that of the
+    /// connector, and a workspace has but one live activation of a name.
+    async fn activated(
+        &self,
+        call: &Call,
+        connector: &Connector,
+    ) -> Result<WorkspaceConnector, InstallError> {
+        let new = NewActivation::of(connector.id, Map::new());
+        // The claim of the call goes with the authorization.
+        let alone = Call { claim: None, ..call.clone() };
+        match self.activations.create(&alone, new).await {
+            Err(taken @ ActivationError::Record(RecordError::Taken { .. })) => {
+                self.activation(call, connector).await?.ok_or_else(|| taken.into())
+            }
+            made => Ok(made?),
+        }
     }
 
     async fn activation(

@@ -149,12 +149,20 @@ impl Refresher {
             return self.settle(kept, self.open(id, reply)?).await;
         }
         let now = self.now();
-        if is_wanted(kept, &held, urge, now) {
+        let again_at = kept.again_at.filter(|it| now < *it);
+        let is_wanted = is_wanted(kept, &held, urge, now);
+        if is_wanted && again_at.is_none() {
             return self.ask(kept, held).await;
         }
         let released = self.grants.release(id, kept.fence, None).await;
         released.map_err(|source| stored(id, source))?;
-        Ok(Attempt::Token(fresh(kept, held, now)))
+        match again_at {
+            // Whoever had the lease before was told to wait, and so is this one.
+            Some(again_at) if is_wanted => {
+                meanwhile(held, now, TokenError::Server { id, again_at, source: None })
+            }
+            _ => Ok(Attempt::Token(fresh(kept, held, now))),
+        }
     }
 
     /// Asks the server once with `asked`, under the lease of `kept`, and goes on from what it says.

@@ -15,8 +15,8 @@ use linkspan_domain::{
     Fence, Issuer, ListQuery, Page, Receipt, Secret, Visible, WorkspaceConnector,
     WorkspaceConnectorId,
     ports::{
-        Change, GrantStore, KeptGrant, KeyId, NewGrant, OauthClientStore, SealContext, Sealed,
-        Store, StoreError, Vault, VaultError, World,
+        Change, GrantStore, KeptGrant, KeyId, Leftovers, NewGrant, OauthClientStore, SealContext,
+        Sealed, Store, StoreError, Vault, VaultError, World,
     },
 };
 use linkspan_testkit::{MemoryGrants, Random, fixtures::EPOCH};
@@ -218,6 +218,10 @@ impl GrantStore for Stepped {
 
     async fn abandoned(&self, limit: u64) -> Result<Vec<WorkspaceConnectorId>, StoreError> {
         self.store.abandoned(limit).await
+    }
+
+    async fn take_left(&self) -> Result<Option<Leftovers>, StoreError> {
+        self.store.take_left().await
     }
 
     async fn due(

@@ -70,6 +70,12 @@ pub enum Action {
     /// The provider could not be told that a grant is not needed any more.
     #[strum(to_string = "workspace_connector.grant_revocation_failed")]
     GrantRevocationFailed,
+    /// What we had registered with a provider for an activation was removed there.
+    #[strum(to_string = "workspace_connector.client_unregistered")]
+    ClientUnregistered,
+    /// What we had registered with a provider for an activation could not be removed there.
+    #[strum(to_string = "workspace_connector.client_unregistration_failed")]
+    ClientUnregistrationFailed,
     /// The credentials of an activation were rotated.
     #[strum(to_string = "credential.rotated")]
     CredentialRotated,

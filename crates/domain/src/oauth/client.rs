@@ -124,6 +124,13 @@ impl OauthClient {
         Uuid::new_v5(&of.uuid(), issuer.as_str().as_bytes())
     }
 
+    /// Whether we registered it, and may remove it again (RFC 7592 §2.3).
+    pub const fn is_removable(&self) -> bool {
+        matches!(self.origin, ClientOrigin::Dynamic)
+            && self.registration_uri.is_some()
+            && self.registration_token.is_some()
+    }
+
     /// Whether its secret still works at `now`.
     pub fn is_valid(&self, now: OffsetDateTime) -> bool {
         self.secret_expires_at.is_none_or(|end| now < end)

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use url::Url;
 
 use super::{AuthorizationServer, Issuer, OauthClient};
-use crate::Secret;
+use crate::{Secret, plain_words};
 
 /// What is remembered of an authorization while a person is at the provider: all that the exchange needs, as it was when they
 /// left. Sealed, used once.
@@ -42,6 +42,23 @@ pub enum Redirected {
         /// What the server says about it.
         description: Option<String>,
     },
+}
+
+impl Redirected {
+    /// A refusal, as the redirect words it. Anybody can word a redirect: what is kept of it are [`plain_words`].
+    ///
+    /// ```
+    /// use linkspan_domain::Redirected;
+    /// let refused = Redirected::refused("access_denied", Some("no\u{0} way"));
+    /// let description = Some("no way".to_owned());
+    /// assert_eq!(refused, Redirected::Refused { error: "access_denied".to_owned(), description });
+    /// ```
+    pub fn refused(error: &str, description: Option<&str>) -> Self {
+        Self::Refused {
+            error: plain_words(error).unwrap_or_else(|| "no reason given".to_owned()),
+            description: description.and_then(plain_words),
+        }
+    }
 }
 
 /// Whether a redirect came from the server that it should have come from (RFC 9207 §2.4).

@@ -19,6 +19,8 @@ use crate::{
 ///   whose fence is not the last one are [`StoreError::Stale`], and change nothing.
 /// - [`connect`](Self::connect) and [`lose`](Self::lose) of an activation that was written since it was read are
 ///   [`StoreError::Stale`], and change nothing.
+/// - What an activation has with providers is left behind when it is purged, by itself, with its connector or with its
+///   workspace, in the same transaction. [`take_left`](Self::take_left) answers it to one caller, ever.
 /// - Each method is one transaction.
 #[async_trait]
 pub trait GrantStore: Send + Sync {
@@ -77,6 +79,9 @@ pub trait GrantStore: Send + Sync {
     /// Up to `limit` deleted activations that have a grant yet.
     async fn abandoned(&self, limit: u64) -> Result<Vec<WorkspaceConnectorId>, StoreError>;
 
+    /// Takes what one of the purged activations left behind with providers, that of the longest gone first.
+    async fn take_left(&self) -> Result<Option<Leftovers>, StoreError>;
+
     /// Up to `limit` live activations whose grant is due at `now`, not put off and held by nobody, most urgent first.
     async fn due(
         &self,
@@ -131,6 +136,21 @@ pub struct NewGrant {
     pub due_at: Option<OffsetDateTime>,
     /// When it was given. Freshness counts from here.
     pub refreshed_at: OffsetDateTime,
+}
+
+/// What a purged activation left behind with providers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Leftovers {
+    /// Of which activation.
+    pub workspace_connector_id: WorkspaceConnectorId,
+    /// In which workspace.
+    pub workspace_id: WorkspaceId,
+    /// In which organization.
+    pub organization_id: OrganizationId,
+    /// The grant that it had yet, if any: by whom, and the [`HeldGrant`](crate::HeldGrant), sealed.
+    pub grant: Option<(Issuer, Sealed)>,
+    /// The clients that it had: with whom, and the [`OauthClient`](crate::OauthClient), sealed.
+    pub clients: Vec<(Issuer, Sealed)>,
 }
 
 /// Keeps what we are to authorization servers: one client for each activation and issuer.

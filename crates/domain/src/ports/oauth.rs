@@ -239,6 +239,20 @@ fn in_words(text: &Option<String>) -> String {
 }
 
 impl OauthError {
+    /// The code with which the server refused (RFC 6749 §5.2), if it did.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::InvalidGrant { .. } => Some("invalid_grant"),
+            Self::InvalidClient { .. } => Some("invalid_client"),
+            Self::Refused { code, .. } => Some(code),
+            Self::Busy { .. }
+            | Self::NoAnswer { .. }
+            | Self::Unsound { .. }
+            | Self::Unsupported { .. }
+            | Self::Unconfigured(_) => None,
+        }
+    }
+
     /// Whether the same request may succeed later. Such failures say nothing about the grant.
     pub const fn is_transient(&self) -> bool {
         matches!(self, Self::Busy { .. } | Self::NoAnswer { .. })

@@ -157,6 +157,17 @@ async fn secrets_that_an_import_left_in_the_clear_are_sealed() {
     assert!(!kept[0].contains(PLANTED) && kept[0].contains("/password"), "{kept:?}");
     assert_eq!(program.json(&["secrets", "encrypt"])["found"], 0);
     assert_eq!(status(&program)[0].1, 1);
+
+    let import = format!(
+        "UPDATE workspace_connectors SET secrets = CAST('{PLANTED}' AS BLOB) WHERE name = 'crm' \
+         RETURNING name"
+    );
+    sqlite(&program, &import).await;
+    let odd = program.run(&["secrets", "encrypt", "--json"]);
+    let said = odd.last_line();
+    assert_eq!((odd.code, &said["left"]), (4, &json!(0)), "{}", odd.stderr);
+    assert_eq!(said["unsealed"], json!([{ "name": "crm", "purpose": "credentials" }]));
+    assert!(!format!("{}{}", odd.stdout, odd.stderr).contains(PLANTED));
     let remote =
         program.with("LINKSPAN_URL", "http://127.0.0.1:1").with("LINKSPAN_API_KEY", ADMIN_KEY);
     assert_eq!(remote.run(&["secrets", "encrypt"]).code, 2);

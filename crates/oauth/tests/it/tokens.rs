@@ -128,13 +128,49 @@ fn only_a_bearer_token_is_a_token() {
         body["token_type"] = token_type.clone();
         assert_eq!(read(&reply(200, &body)).is_ok(), fits, "{token_type}");
     }
-    for name in ["token_type", "access_token"] {
+    let mut body = granted();
+    body.as_object_mut().unwrap().remove("access_token");
+    let failure = read(&reply(200, &body)).unwrap_err();
+    assert!(matches!(failure, OauthError::Unsound { .. }), "{failure:?}");
+    body["access_token"] = json!("");
+    assert!(read(&reply(200, &body)).is_err());
+}
+
+/// RFC 6749 §5.1 requires it, and the tokens are spent whether it is there or not.
+#[test]
+fn a_reply_that_names_no_type_of_token_loses_nothing_of_what_it_brought() {
+    for token_type in [None, Some(Value::Null), Some(json!(""))] {
         let mut body = granted();
-        body.as_object_mut().unwrap().remove(name);
-        let failure = read(&reply(200, &body)).unwrap_err();
-        assert!(matches!(failure, OauthError::Unsound { .. }), "{name}");
-        body[name] = json!("");
-        assert!(read(&reply(200, &body)).is_err(), "{name}");
+        body["refresh_token"] = json!("rt-2");
+        body.as_object_mut().unwrap().remove("token_type");
+        if let Some(token_type) = token_type {
+            body["token_type"] = token_type;
+        }
+        let grant = read(&reply(200, &body)).unwrap();
+        assert_eq!(grant.access_token, secret("at-1"));
+        assert_eq!(grant.refresh_token, Some(secret("rt-2")), "{body}");
+    }
+}
+
+#[test]
+fn a_lifetime_or_a_scope_that_cannot_be_read_loses_no_token() {
+    for odd in [json!({}), json!([7]), json!(true)] {
+        for name in ["expires_in", "scope"] {
+            let mut body = granted();
+            (body["refresh_token"], body[name]) = (json!("rt-2"), odd.clone());
+            let grant = read(&reply(200, &body)).unwrap();
+            assert_eq!(grant.refresh_token, Some(secret("rt-2")), "{body}");
+            assert_eq!(grant.scopes, set(&["a", "b"]), "{body}");
+        }
+    }
+}
+
+#[test]
+fn a_scope_that_no_database_takes_is_none() {
+    for scope in [json!("a b\u{0}"), json!(["a", "b\u{0}", "\u{7}"])] {
+        let mut body = granted();
+        body["scope"] = scope;
+        assert_eq!(read(&reply(200, &body)).unwrap().scopes, set(&["a"]));
     }
 }
 

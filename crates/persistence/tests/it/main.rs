@@ -10,6 +10,7 @@ mod contracts;
 mod entities;
 mod entity_changes;
 mod forgetting;
+mod leftovers;
 mod loads;
 mod migrations;
 mod operation;

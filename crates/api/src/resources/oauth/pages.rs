@@ -17,6 +17,9 @@ use crate::schema::{Schema, inline};
 /// A page.
 pub(super) struct Page(Response);
 
+/// What the platform offers, as pages two levels down find it: the platform may be anywhere below its host.
+const DOCS: &str = "../../docs";
+
 const HTML: &str = "text/html; charset=utf-8";
 
 /// Contrast of text and links on the background is 7:1 at least, in the light and in the dark.
@@ -127,7 +130,7 @@ impl Page {
              <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
              <title>{title} – Linkspan</title><style>{STYLE}</style></head>\
              <body><main><h1>{title}</h1><p role=\"status\">{text}</p>{trace}\
-             <p><a href=\"/docs\">What this platform offers</a></p></main></body></html>\n"
+             <p><a href=\"{DOCS}\">What this platform offers</a></p></main></body></html>\n"
         );
         let response = Response::builder()
             .status(status)
@@ -229,6 +232,15 @@ mod tests {
         assert!(body.contains("<html lang=\"en\">") && body.contains("<title>Not connected"));
     }
 
+    #[test]
+    fn the_way_to_the_documentation_is_right_wherever_the_platform_is() {
+        for root in ["https://linkspan.example/", "https://linkspan.example/base/"] {
+            let root: url::Url = root.parse().unwrap();
+            let page = root.join("v1/oauth/callback?state=x").unwrap();
+            assert_eq!(page.join(DOCS).unwrap(), root.join("docs").unwrap());
+        }
+    }
+
     #[tokio::test]
     async fn every_failure_has_a_page_of_its_own() {
         let errors = [
@@ -244,7 +256,7 @@ mod tests {
         for error in errors {
             let (status, _, body) = shown(error).await;
             assert!(status.is_client_error());
-            assert!(body.contains("trace-1") && body.contains("<a href=\"/docs\">"));
+            assert!(body.contains("trace-1") && body.contains("<a href=\"../../docs\">"));
             titles.insert(
                 body.split("<h1>").nth(1).unwrap().split("</h1>").next().unwrap().to_owned(),
             );

@@ -1,9 +1,11 @@
 //! Why an activation could not be connected.
 
 use linkspan_domain::{
-    Code, ConnectorId, Denied, Issuer, IssuerCheck, Problem,
+    Code, ConnectorId, Denied, Issuer, IssuerCheck, Problem, WorkspaceConnectorId,
     ports::{OauthError, StoreError, VaultError},
 };
+use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::{RecordError, grants::safe::SafeError, records::store_code};
 
@@ -147,6 +149,33 @@ pub enum ReturnError {
     /// Our fault.
     #[error("something went wrong on our side")]
     Ours(#[source] Box<ConnectError>),
+}
+
+impl ReturnError {
+    /// What the audit trail says of it: why, and the code with which the provider refused. No secret is in either.
+    pub(super) fn details(&self, authorization: Uuid) -> Value {
+        let (reason, code) = match self {
+            Self::Server(source) => (source.to_string(), source.code()),
+            Self::Refused { error, .. } => (self.to_string(), Some(error.as_str())),
+            _ => (self.to_string(), None),
+        };
+        json!({ "authorization_id": authorization, "reason": reason, "provider_error": code })
+    }
+
+    /// Has the log say what whoever runs the platform can do something about. A person may say no, and come too late.
+    pub(super) fn log(&self, of: WorkspaceConnectorId) {
+        let code = match self {
+            Self::Server(source) => source.code(),
+            Self::Issuer(_) | Self::Malformed => None,
+            // What is our own fault is told of where the page is made.
+            _ => return,
+        };
+        tracing::warn!(
+            workspace_connector = %of, provider_error = code,
+            error = self as &dyn std::error::Error,
+            "an authorization failed"
+        );
+    }
 }
 
 impl From<ConnectError> for ReturnError {

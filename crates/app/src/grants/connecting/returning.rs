@@ -204,8 +204,8 @@ impl Connecting {
     /// Has the audit trail know that nothing came of it.
     async fn note(&self, call: &Call, kept: &KeptAuthorization, error: &ReturnError) {
         let id = kept.workspace_connector_id;
-        let details = json!({ "authorization_id": kept.id, "reason": error.to_string() });
-        let act = Act { action: Action::AuthorizationFailed, details };
+        error.log(id);
+        let act = Act { action: Action::AuthorizationFailed, details: error.details(kept.id) };
         let noted = async {
             let activation = self.activations.live(call, id, None).await?;
             let receipt = self.receipt(call, act, &activation);

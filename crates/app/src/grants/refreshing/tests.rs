@@ -228,6 +228,31 @@ async fn who_comes_while_somebody_is_at_it_waits() {
     assert_eq!(attempt(&bench).await.unwrap(), "elsewhere");
 }
 
+/// Who had it before was told so after this one had looked.
+#[tokio::test]
+async fn whoever_gets_the_lease_of_a_grant_that_was_put_off_meanwhile_asks_nobody() {
+    let bench = Bench::new([]).await;
+    bench.clock.pass(NEARLY_OVER);
+    let (store, of) = (&bench.store, bench.of);
+    let lease = async || {
+        let now = bench.clock.now();
+        store.lease(of, bench.clock.uuid(), now, now + LEASE).await.unwrap().unwrap()
+    };
+    let again_at = bench.clock.now() + Duration::minutes(10);
+    store.release(of, lease().await.fence, Some(again_at)).await.unwrap();
+
+    let token = bench.refresher().refresh(&lease().await, Urge::Use).await.unwrap();
+    assert!(matches!(token, Attempt::Token(it) if it.access.expose() == "access-0"));
+    assert_eq!(kept(&bench).await.leased_until, None, "others may have it");
+    bench.clock.pass(Duration::minutes(5));
+    let error = bench.refresher().refresh(&lease().await, Urge::Use).await.unwrap_err();
+    assert!(
+        matches!(error, TokenError::Server { again_at: it, source: None, .. } if it == again_at)
+    );
+    assert_eq!(kept(&bench).await.again_at, Some(again_at));
+    assert!(bench.fake.asked().is_empty());
+}
+
 #[tokio::test]
 async fn a_grant_without_a_refresh_token_is_used_to_its_end() {
     let mut grant = held("0", NOW);
