@@ -5,6 +5,7 @@ use linkspan_domain::{
     KeyHash, OrganizationId, Receipt, WorkspaceConnectorId, WorkspaceId,
     ports::{AuthorizationStore, KeptAuthorization, Sealed, StoreError, TakenAuthorization},
 };
+use sea_orm::QueryResult;
 use time::{Duration, OffsetDateTime};
 
 use super::{SqlGrants, get};
@@ -84,19 +85,25 @@ impl AuthorizationStore for SqlGrants {
                 TakenAuthorization::Expired
             });
         }
-        Ok(TakenAuthorization::Taken(KeptAuthorization {
-            id: get(&row, "authorization_id")?,
-            state: state.clone(),
-            workspace_connector_id: WorkspaceConnectorId::from_uuid(get(
-                &row,
-                "workspace_connector_id",
-            )?),
-            workspace_id: WorkspaceId::from_uuid(get(&row, "workspace_id")?),
-            organization_id: OrganizationId::from_uuid(get(&row, "organization_id")?),
-            content: Sealed::from_bytes(get(&row, "content")?),
-            created_at: from_microseconds(get(&row, "created_at")?)?,
-            expires_at: from_microseconds(get(&row, "expires_at")?)?,
-        }))
+        Ok(TakenAuthorization::Taken(kept(&row, state)?))
+    }
+
+    async fn look(
+        &self,
+        state: &KeyHash,
+        now: OffsetDateTime,
+    ) -> Result<TakenAuthorization, StoreError> {
+        let session = self.db.read().await?;
+        let Some(row) = session.row(FIND, vec![state.as_str().into()]).await? else {
+            return Ok(TakenAuthorization::Unknown);
+        };
+        if get::<Option<i64>>(&row, "taken_at")?.is_some() {
+            return Ok(TakenAuthorization::Used);
+        }
+        if from_microseconds(get(&row, "expires_at")?)? <= now {
+            return Ok(TakenAuthorization::Expired);
+        }
+        Ok(TakenAuthorization::Taken(kept(&row, state)?))
     }
 
     async fn sweep(&self, now: OffsetDateTime, after: Duration) -> Result<u64, StoreError> {
@@ -106,4 +113,21 @@ impl AuthorizationStore for SqlGrants {
         session.commit().await?;
         Ok(swept)
     }
+}
+
+/// The authorization that is kept under `state`, its content still there.
+fn kept(row: &QueryResult, state: &KeyHash) -> Result<KeptAuthorization, StoreError> {
+    Ok(KeptAuthorization {
+        id: get(row, "authorization_id")?,
+        state: state.clone(),
+        workspace_connector_id: WorkspaceConnectorId::from_uuid(get(
+            row,
+            "workspace_connector_id",
+        )?),
+        workspace_id: WorkspaceId::from_uuid(get(row, "workspace_id")?),
+        organization_id: OrganizationId::from_uuid(get(row, "organization_id")?),
+        content: Sealed::from_bytes(get(row, "content")?),
+        created_at: from_microseconds(get(row, "created_at")?)?,
+        expires_at: from_microseconds(get(row, "expires_at")?)?,
+    })
 }

@@ -300,17 +300,25 @@ pub async fn authorization_store(
         expires_at: at(10),
     };
     let take = async |number, minute| store.take(&hash(number), at(minute)).await.unwrap();
+    let look = async |number, minute| store.look(&hash(number), at(minute)).await.unwrap();
     for number in 1..=3 {
         let kept = receipt(5_100 + u32::try_from(number).unwrap(), None);
         store.begin(&authorization(number), &kept).await.unwrap();
     }
     assert_eq!(take(9, 1).await, TakenAuthorization::Unknown);
+    assert_eq!(look(9, 1).await, TakenAuthorization::Unknown);
+    for _ in 0..2 {
+        assert_eq!(look(1, 9).await, TakenAuthorization::Taken(authorization(1)));
+    }
 
     let takers = join_all((0..20).map(|_| take(1, 9))).await;
     let taken: Vec<_> = takers.iter().filter(|it| **it != TakenAuthorization::Used).collect();
     assert_eq!(taken, [&TakenAuthorization::Taken(authorization(1))], "one of twenty");
     assert_eq!(take(1, 11).await, TakenAuthorization::Used);
+    assert_eq!(look(1, 9).await, TakenAuthorization::Used);
+    assert_eq!(look(2, 10).await, TakenAuthorization::Expired);
     assert_eq!(take(2, 10).await, TakenAuthorization::Expired);
+    assert_eq!(look(2, 10).await, TakenAuthorization::Expired, "without its content, too");
 
     assert_eq!(store.sweep(at(19), Duration::minutes(10)).await.unwrap(), 0);
     assert_eq!(store.sweep(at(20), Duration::minutes(10)).await.unwrap(), 3);

@@ -75,7 +75,7 @@ impl Desk {
         redirected: Option<Redirected>,
     ) -> Result<Connected, ReturnError> {
         let iss = iss.map(str::to_owned);
-        let returned = Returned { state: key(state), iss, redirected };
+        let returned = Returned { state: key(state), browser: None, iss, redirected };
         self.connecting.complete(returned, None, "trace".to_owned()).await
     }
 
