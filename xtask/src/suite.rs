@@ -1,7 +1,8 @@
-//! `cargo xtask suite`: conformance suites of others.
+//! `cargo xtask suite`: conformance suites of others, and what takes a browser.
 
 mod jsonata;
 mod mcp_auth;
+mod pages;
 
 use std::path::PathBuf;
 
@@ -36,6 +37,8 @@ enum Suite {
     },
     /// Authorization as MCP asks for it of clients, in two of its revisions
     McpAuth,
+    /// The pages of connecting, in headless Chromium: what people see, axe, and pictures to look at
+    Pages,
 }
 
 /// What became of all cases.
@@ -53,6 +56,7 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
     let summary = match &options.suite {
         Suite::Jsonata { path } => jsonata::run(project, path)?,
         Suite::McpAuth => mcp_auth::run(project)?,
+        Suite::Pages => pages::run(project)?,
     };
     if options.json {
         say(serde_json::to_string(&summary)?);

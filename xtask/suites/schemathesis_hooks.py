@@ -259,12 +259,12 @@ def agreeable(slug=None):
     return send("POST", "workspace-connectors", {"data": {"type": "workspace_connector", "attributes": attributes}})
 
 
-def asked(slug=None):
-    """Sends a person to a provider, and returns what they are sent with."""
+def asked(slug=None, link="url", name="state"):
+    """Begins to send a person to a provider, and returns what is called `name` in the `link` that they are given."""
     path = f"{URL}/v1/workspace-connectors/{agreeable(slug)}/authorize"
     answer = SESSION.post(path, json={"client_id": "linkspan"}, timeout=30)
     assert answer.ok, f"nobody could be asked: {answer.text}"
-    return parse_qs(urlsplit(answer.json()["url"]).query)["state"][0]
+    return parse_qs(urlsplit(answer.json()[link]).query)[name][0]
 
 
 def installable():
@@ -366,6 +366,8 @@ def before_call(context, case, kwargs):
         case.query = {}
     if operation == "complete_authorization":
         case.query = {"state": asked(), "code": "agreed"}
+    if operation in ("show_authorization", "cancel_authorization"):
+        case.query = {"ticket": asked(link="connect_url", name="ticket")}
     if "history_id" in case.path_parameters:
         case.path_parameters |= secretive()
     if operation == "list_quarantined_records":

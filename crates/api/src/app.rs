@@ -6,7 +6,7 @@ use linkspan_app::{
     Access, Activations, ApiKeys, Audit, Bootstrap, Catalog, Connecting, ConnectorTypes, Data,
     Diagnostics, Entities, Files, FilterPlans, Filters, Idempotency, Installing, Keys, Mappings,
     People, ProviderConnectors, Providers, RunWatch, Schedules, Streams, SyncTargets, Syncs,
-    TargetModels, Workspaces,
+    TargetModels, Visiting, Workspaces,
 };
 use linkspan_domain::ports::{Snapshots, World};
 
@@ -43,6 +43,7 @@ pub struct App {
     pub sync_targets: Arc<SyncTargets>,
     pub syncs: Arc<Syncs>,
     pub target_models: Arc<TargetModels>,
+    pub visiting: Arc<Visiting>,
     pub workspaces: Arc<Workspaces>,
     pub snapshots: Arc<dyn Snapshots>,
     pub world: Arc<dyn World>,

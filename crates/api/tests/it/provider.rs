@@ -81,6 +81,7 @@ impl AuthorizationServers for Provider {
             resource: ask.resource,
             scopes: ask.scopes,
             return_to: ask.return_to,
+            url: Secret::new(url.to_string()),
         };
         Ok((url, pending))
     }

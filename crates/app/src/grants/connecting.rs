@@ -5,12 +5,14 @@ mod error;
 mod resuming;
 mod returning;
 mod target;
+mod ticket;
+mod visiting;
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use linkspan_domain::{
     Act, Action, AuditEventId, AuthorizationFlow, AuthorizationServer, Call, ClientMetadata,
-    Connector, Grant, GrantHolder, HeldGrant, KeyHash, OauthClient, Secret, WorkspaceConnector,
+    Connector, Grant, GrantHolder, HeldGrant, OauthClient, Secret, WorkspaceConnector,
     WorkspaceConnectorId,
     ports::{
         AuthorizationAsk, AuthorizationServers, AuthorizationStore, Discovery, GrantStore,
@@ -22,8 +24,11 @@ use time::{Duration, OffsetDateTime};
 use url::Url;
 
 pub use error::{ConnectError, ReturnError};
+use returning::caller_of;
 pub use returning::{Connected, Returned};
 pub(crate) use target::token_test_url;
+pub use ticket::{Browser, Ticket};
+pub use visiting::{Declined, Invitation, Visiting};
 
 use super::{AccessTokens, safe::Safe};
 use crate::{Mint, Records, Sources, activations::settings_are_complete, records::require_live};
@@ -90,6 +95,8 @@ pub enum Authorized {
     Asked {
         /// Where. The link works once.
         url: Url,
+        /// Where they see who asks first, and are held to one browser from then on.
+        connect_url: Url,
         /// Until when.
         expires_at: OffsetDateTime,
     },
@@ -104,6 +111,13 @@ impl Addresses {
     /// Where providers send people back to.
     pub fn callback(&self) -> Option<Url> {
         self.public.as_ref().and_then(|it| below(it, "v1/oauth/callback"))
+    }
+
+    /// Where people see who asks before they go to a provider.
+    fn connect_page(&self, ticket: &Ticket) -> Option<Url> {
+        let mut page = below(self.public.as_ref()?, "v1/oauth/connect")?;
+        page.query_pairs_mut().append_pair("ticket", ticket.expose());
+        Some(page)
     }
 
     /// Where the document about us is, which serves as our name where providers read such. None: there can be none here.
@@ -220,10 +234,13 @@ impl Connecting {
         let issuer = ask.server.issuer.clone();
         let state = (self.mint)("").map_err(ConnectError::Mint)?;
         let (url, pending) = self.servers.begin(ask, &state).map_err(ConnectError::Server)?;
+        let ticket = Ticket::of(&state);
+        let connect_url = self.addresses.connect_page(&ticket);
+        let connect_url = connect_url.ok_or(ConnectError::NoPublicAddress)?;
         let (id, now) = (self.world.uuid(), self.world.now());
         let kept = KeptAuthorization {
             id,
-            state: KeyHash::of(&state),
+            state: ticket.kept_under(),
             workspace_connector_id: activation.id,
             workspace_id: activation.workspace_id,
             organization_id: call.caller.organization,
@@ -236,7 +253,7 @@ impl Connecting {
         let receipt = self.receipt(call, act, activation);
         let begun = self.stores.authorizations.begin(&kept, &receipt).await;
         begun.map_err(ConnectError::Store)?;
-        Ok(Authorized::Asked { url, expires_at: kept.expires_at })
+        Ok(Authorized::Asked { url, connect_url, expires_at: kept.expires_at })
     }
 
     /// Gets a grant for ourselves (RFC 6749 §4.4).

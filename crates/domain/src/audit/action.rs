@@ -55,7 +55,7 @@ pub enum Action {
     /// A person was sent to the provider, to agree.
     #[strum(to_string = "workspace_connector.authorization_begun")]
     AuthorizationBegun,
-    /// A person came back from the provider, and nothing came of it.
+    /// A person came back from the provider, or cancelled before they went there, and nothing came of it.
     #[strum(to_string = "workspace_connector.authorization_failed")]
     AuthorizationFailed,
     /// A provider granted what was asked for.

@@ -25,6 +25,8 @@ pub struct PendingAuthorization {
     pub scopes: BTreeSet<String>,
     /// Where the person goes when all is done, with the `state` of whoever sent them.
     pub return_to: Option<Url>,
+    /// Where they agree. Like the `state` in it, it is for them alone.
+    pub url: Secret<String>,
 }
 
 /// What came back from the provider.

@@ -118,6 +118,8 @@ struct PendingForm {
     resource: Option<String>,
     scopes: BTreeSet<String>,
     return_to: Option<Url>,
+    #[serde(serialize_with = "text")]
+    url: Secret<String>,
 }
 
 #[derive(Serialize, Deserialize)]

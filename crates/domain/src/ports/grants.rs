@@ -184,6 +184,7 @@ pub trait OauthClientStore: Send + Sync {
 /// # Contract
 ///
 /// - [`take`](Self::take) answers the content to one caller only, ever, and only before it ends.
+/// - [`look`](Self::look) answers what `take` would, and takes nothing.
 /// - What was taken or has ended keeps its row, without the content, for a day, so that a person can be told what happened.
 /// - What an exchange brought is there until [`connect`](GrantStore::connect) keeps a grant of the activation, or the row goes.
 #[async_trait]
@@ -197,6 +198,13 @@ pub trait AuthorizationStore: Send + Sync {
 
     /// Takes the one whose `state` has this hash.
     async fn take(
+        &self,
+        state: &crate::KeyHash,
+        now: OffsetDateTime,
+    ) -> Result<TakenAuthorization, StoreError>;
+
+    /// Shows the one whose `state` has this hash, and leaves it.
+    async fn look(
         &self,
         state: &crate::KeyHash,
         now: OffsetDateTime,
@@ -260,7 +268,7 @@ pub struct AnsweredAuthorization {
 /// What became of looking for an authorization.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TakenAuthorization {
-    /// Here it is, and it will not be given again.
+    /// Here it is. Once taken, it will not be given again.
     Taken(KeptAuthorization),
     /// Somebody took it before.
     Used,

@@ -62,8 +62,8 @@ impl Authorize {
             output.answer(|| format!("{} is connected.", activation.name), &link);
             return Ok(());
         }
-        let (url, until) = (text(&link["url"]), text(&link["expires_at"]));
-        let told = format!("Open this link and agree. It works once, until {until}:\n{url}");
+        let (page, until) = (text(&link["connect_url"]), text(&link["expires_at"]));
+        let told = format!("Open this link and agree. It works once, until {until}:\n{page}");
         if !self.wait {
             output.answer(|| told, &link);
             return Ok(());

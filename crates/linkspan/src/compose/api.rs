@@ -28,6 +28,7 @@ impl Platform {
             (self.activations(), self.filters(), self.schedules());
         let connecting = Arc::new(self.workshop.oauth.connecting(self.sources()));
         let installing = Arc::new(self.workshop.oauth.installing(&connecting, &activations));
+        let visiting = Arc::new(self.workshop.oauth.visiting(&connecting));
         let bootstrap =
             Bootstrap::new(Arc::clone(&activations), Arc::clone(&schedules), db.schedules());
         linkspan_api::App {
@@ -58,6 +59,7 @@ impl Platform {
             syncs: self.syncs(),
             target_models: Arc::new(TargetModels::new(&self.workshop.models)),
             connector_types: Arc::clone(&self.workshop.types),
+            visiting,
             workspaces: self.workspaces(),
             snapshots: db.snapshots(),
             world: self.world(),

@@ -91,7 +91,7 @@ fn a_person_comes_back_over_https_or_to_their_own_machine() {
 #[test]
 fn all_that_the_exchange_needs_is_remembered() {
     let ask = AuthorizationAsk { return_to: Some(url("https://app.test/done")), ..authorization() };
-    let (_, pending) = begin(ask.clone()).unwrap();
+    let (sent_to, pending) = begin(ask.clone()).unwrap();
     let verifier = pending.verifier.clone();
     let AuthorizationAsk { server, client, redirect_uri, resource, scopes, return_to } = ask;
     let expected = PendingAuthorization {
@@ -102,6 +102,7 @@ fn all_that_the_exchange_needs_is_remembered() {
         resource,
         scopes,
         return_to,
+        url: secret(sent_to.as_str()),
     };
     assert_eq!(pending, expected);
 }

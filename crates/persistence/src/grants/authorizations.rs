@@ -39,7 +39,7 @@ const FIND: &str = "\
     JOIN organizations o ON o.pk = k.organization_pk \
     WHERE a.state_hash = $1";
 
-/// Nobody needs what is in one that was taken or has ended.
+/// Nobody needs what is in one that was just taken or has ended.
 const EMPTY: &str = "UPDATE authorizations SET content = NULL WHERE state_hash = $1";
 
 /// Those that ended before anybody took them: until when.
@@ -104,29 +104,34 @@ impl AuthorizationStore for SqlGrants {
         let Some(row) = session.row(FIND, vec![state.as_str().into()]).await? else {
             return Ok(TakenAuthorization::Unknown);
         };
+        // What was taken before may have something there that was brought meanwhile.
+        if taken == 0 && get::<Option<i64>>(&row, "taken_at")?.is_some() {
+            return Ok(TakenAuthorization::Used);
+        }
         session.run(EMPTY, vec![state.as_str().into()]).await?;
         session.commit().await?;
         if taken == 0 {
-            let is_taken = get::<Option<i64>>(&row, "taken_at")?.is_some();
-            return Ok(if is_taken {
-                TakenAuthorization::Used
-            } else {
-                TakenAuthorization::Expired
-            });
+            return Ok(TakenAuthorization::Expired);
         }
-        Ok(TakenAuthorization::Taken(KeptAuthorization {
-            id: get(&row, "authorization_id")?,
-            state: state.clone(),
-            workspace_connector_id: WorkspaceConnectorId::from_uuid(get(
-                &row,
-                "workspace_connector_id",
-            )?),
-            workspace_id: WorkspaceId::from_uuid(get(&row, "workspace_id")?),
-            organization_id: OrganizationId::from_uuid(get(&row, "organization_id")?),
-            content: Sealed::from_bytes(get(&row, "content")?),
-            created_at: from_microseconds(get(&row, "created_at")?)?,
-            expires_at: from_microseconds(get(&row, "expires_at")?)?,
-        }))
+        Ok(TakenAuthorization::Taken(kept(&row, state)?))
+    }
+
+    async fn look(
+        &self,
+        state: &KeyHash,
+        now: OffsetDateTime,
+    ) -> Result<TakenAuthorization, StoreError> {
+        let session = self.db.read().await?;
+        let Some(row) = session.row(FIND, vec![state.as_str().into()]).await? else {
+            return Ok(TakenAuthorization::Unknown);
+        };
+        if get::<Option<i64>>(&row, "taken_at")?.is_some() {
+            return Ok(TakenAuthorization::Used);
+        }
+        if from_microseconds(get(&row, "expires_at")?)? <= now {
+            return Ok(TakenAuthorization::Expired);
+        }
+        Ok(TakenAuthorization::Taken(kept(&row, state)?))
     }
 
     async fn answered(&self, id: Uuid, grant: &Sealed) -> Result<(), StoreError> {
@@ -171,5 +176,22 @@ fn answer(row: &QueryResult) -> Result<AnsweredAuthorization, StoreError> {
         organization_id: OrganizationId::from_uuid(get(row, "organization_id")?),
         grant: Sealed::from_bytes(get(row, "content")?),
         taken_at: from_microseconds(get(row, "taken_at")?)?,
+    })
+}
+
+/// The authorization that is kept under `state`, its content still there.
+fn kept(row: &QueryResult, state: &KeyHash) -> Result<KeptAuthorization, StoreError> {
+    Ok(KeptAuthorization {
+        id: get(row, "authorization_id")?,
+        state: state.clone(),
+        workspace_connector_id: WorkspaceConnectorId::from_uuid(get(
+            row,
+            "workspace_connector_id",
+        )?),
+        workspace_id: WorkspaceId::from_uuid(get(row, "workspace_id")?),
+        organization_id: OrganizationId::from_uuid(get(row, "organization_id")?),
+        content: Sealed::from_bytes(get(row, "content")?),
+        created_at: from_microseconds(get(row, "created_at")?)?,
+        expires_at: from_microseconds(get(row, "expires_at")?)?,
     })
 }

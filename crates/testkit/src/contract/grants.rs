@@ -333,17 +333,25 @@ pub async fn authorization_store(
         expires_at: at(10),
     };
     let take = async |number, minute| store.take(&hash(number), at(minute)).await.unwrap();
+    let look = async |number, minute| store.look(&hash(number), at(minute)).await.unwrap();
     for number in 1..=3 {
         let kept = receipt(5_100 + u32::try_from(number).unwrap(), None);
         store.begin(&authorization(number), &kept).await.unwrap();
     }
     assert_eq!(take(9, 1).await, TakenAuthorization::Unknown);
+    assert_eq!(look(9, 1).await, TakenAuthorization::Unknown);
+    for _ in 0..2 {
+        assert_eq!(look(1, 9).await, TakenAuthorization::Taken(authorization(1)));
+    }
 
     let takers = join_all((0..20).map(|_| take(1, 9))).await;
     let taken: Vec<_> = takers.iter().filter(|it| **it != TakenAuthorization::Used).collect();
     assert_eq!(taken, [&TakenAuthorization::Taken(authorization(1))], "one of twenty");
     assert_eq!(take(1, 11).await, TakenAuthorization::Used);
+    assert_eq!(look(1, 9).await, TakenAuthorization::Used);
+    assert_eq!(look(2, 10).await, TakenAuthorization::Expired);
     assert_eq!(take(2, 10).await, TakenAuthorization::Expired);
+    assert_eq!(look(2, 10).await, TakenAuthorization::Expired, "without its content, too");
 
     let early = store.answered(Uuid::from_u128(3), &sealed("too early")).await;
     assert!(matches!(early, Err(StoreError::Stale)), "nobody took it: {early:?}");
@@ -361,6 +369,7 @@ pub async fn authorization_store(
     assert_eq!(store.unsettled(at(9), 10).await.unwrap(), [answer], "it outlives its end");
     assert_eq!(store.unsettled(at(9), 0).await.unwrap(), []);
     assert_eq!(take(1, 9).await, TakenAuthorization::Used);
+    assert_eq!(store.unsettled(at(9), 10).await.unwrap().len(), 1, "coming back takes nothing");
     store.forget_answer(Uuid::from_u128(1)).await.unwrap();
     assert_eq!(store.unsettled(at(9), 10).await.unwrap(), []);
 

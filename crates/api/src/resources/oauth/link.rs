@@ -31,12 +31,15 @@ impl Link {
     /// Shows where a person agrees, if somebody has to.
     pub(super) fn to(authorized: Authorized) -> Result<Self, Failure> {
         let body = match authorized {
-            Authorized::Asked { url, expires_at } => json!({
+            Authorized::Asked { url, connect_url, expires_at } => json!({
                 "url": url,
+                "connect_url": connect_url,
                 "expires_at": expires_at.format(&Rfc3339).map_err(|_| internal())?,
                 "connected": false,
             }),
-            Authorized::Connected => json!({ "url": null, "expires_at": null, "connected": true }),
+            Authorized::Connected => {
+                json!({ "url": null, "connect_url": null, "expires_at": null, "connected": true })
+            }
         };
         let body = serde_json::to_vec(&body).map_err(|_| internal())?;
         let response = Response::builder().content_type(JSON).header("Cache-Control", "no-store");
@@ -69,12 +72,16 @@ impl ApiResponse for Link {
             let properties = vec![
                 property::<Option<String>>(
                     "url",
-                    "Where a person agrees. It works once. None: nobody has to.",
+                    "Where a person agrees: the provider. It works once, in any browser. None: nobody has to.",
+                ),
+                property::<Option<String>>(
+                    "connect_url",
+                    "The same by way of a page that says who asks for what. Whoever leaves from there comes back in the same browser.",
                 ),
                 property::<Option<OffsetDateTime>>("expires_at", "Until when it works."),
                 property::<bool>("connected", "Whether the activation is connected already."),
             ];
-            object(properties, &["url", "expires_at", "connected"])
+            object(properties, &["url", "connect_url", "expires_at", "connected"])
         });
     }
 }

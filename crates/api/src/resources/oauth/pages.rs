@@ -1,4 +1,4 @@
-//! What people see who come back from a provider. No script, nothing from elsewhere, and every text is escaped.
+//! What people see around a provider. No script, nothing from elsewhere, and every text is escaped.
 
 use std::{fmt::Write, sync::LazyLock};
 
@@ -15,7 +15,16 @@ use sha2::{Digest, Sha256};
 use crate::schema::{Schema, inline};
 
 /// A page.
-pub(super) struct Page(Response);
+pub(super) struct Page(pub(super) Response);
+
+/// Where the forms of a page may send something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Forms {
+    /// There are none.
+    Nowhere,
+    /// To where the page is from.
+    Here,
+}
 
 /// What the platform offers, as pages two levels down find it: the platform may be anywhere below its host.
 const DOCS: &str = "../../docs";
@@ -31,16 +40,29 @@ h1{font-size:1.75rem;line-height:1.25;margin:0 0 1rem}\
 p{margin:0 0 1rem;overflow-wrap:anywhere}\
 small{color:#4a4a52}\
 a{color:#0b4fa8}\
-a:focus-visible{outline:3px solid #0b4fa8;outline-offset:3px}\
+a:focus-visible,button:focus-visible{outline:3px solid #0b4fa8;outline-offset:3px}\
+dl{margin:0 0 1.5rem;padding:1rem 1.25rem;border:1px solid #8a8a94;border-radius:.5rem}\
+dt{color:#4a4a52;font-size:.9375rem}\
+dd{margin:0 0 .75rem;overflow-wrap:anywhere}\
+dd:last-child{margin:0}\
+ul{margin:0;padding:0 0 0 1.25rem}\
+code{font-size:1rem}\
+.ways{display:flex;flex-wrap:wrap;gap:.75rem;margin:0 0 1.5rem}\
+.go,button{box-sizing:border-box;min-height:2.75rem;padding:.5rem 1.25rem;border:1px solid #0b4fa8;border-radius:.5rem;\
+font:inherit;line-height:1.6;overflow-wrap:anywhere;cursor:pointer}\
+.go{color:#fff;background:#0b4fa8;text-align:center;text-decoration:none}\
+button{color:#0b4fa8;background:none}\
+@media(max-width:30rem){.ways{flex-direction:column}button{width:100%}}\
 @media(prefers-color-scheme:dark){\
-body{color:#ececf1;background:#16161a}small{color:#b9b9c3}a{color:#9cc4ff}\
-a:focus-visible{outline-color:#9cc4ff}}";
+body{color:#ececf1;background:#16161a}small,dt{color:#b9b9c3}a{color:#9cc4ff}\
+a:focus-visible,button:focus-visible{outline-color:#9cc4ff}\
+.go,button{border-color:#9cc4ff}.go{color:#101014;background:#9cc4ff}button{color:#9cc4ff}}";
 
-/// Nothing but the style above is loaded or run, and nobody frames the page.
+/// Nothing but the style above is loaded or run, and nobody frames the page. Where forms go comes behind it.
 static POLICY: LazyLock<String> = LazyLock::new(|| {
     let style = BASE64_STANDARD.encode(Sha256::digest(STYLE));
     format!(
-        "default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; frame-ancestors 'none'; form-action"
     )
 });
 
@@ -67,51 +89,7 @@ impl Page {
         if let ReturnError::Ours(source) = error {
             tracing::error!(error = source as &dyn std::error::Error, "an authorization failed");
         }
-        let (status, title, what_to_do) = match error {
-            ReturnError::Unknown => {
-                (StatusCode::NOT_FOUND, "This link is not known", "Ask for a new link.")
-            }
-            ReturnError::Used => (
-                StatusCode::GONE,
-                "This link was used already",
-                "If the connection does not work, ask for a new link.",
-            ),
-            ReturnError::Expired => (
-                StatusCode::GONE,
-                "This link has expired",
-                "A link works for ten minutes. Ask for a new one.",
-            ),
-            ReturnError::Issuer(_) => (
-                StatusCode::BAD_REQUEST,
-                "The answer came from somewhere else",
-                "Nothing was connected. Tell whoever runs this platform, and ask for a new link.",
-            ),
-            ReturnError::Refused { .. } => (
-                StatusCode::FORBIDDEN,
-                "Not connected",
-                "If that was not what you wanted, ask for a new link and agree at the provider.",
-            ),
-            ReturnError::Malformed => (
-                StatusCode::BAD_REQUEST,
-                "The answer cannot be read",
-                "Ask for a new link, and tell whoever runs this platform if it happens again.",
-            ),
-            ReturnError::Server(_) => (
-                StatusCode::FAILED_DEPENDENCY,
-                "The provider did not finish",
-                "Ask for a new link in a few minutes.",
-            ),
-            ReturnError::Gone => (
-                StatusCode::GONE,
-                "There is nothing to connect any more",
-                "It was deleted meanwhile.",
-            ),
-            ReturnError::Ours(_) => (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "Something went wrong",
-                "It is our fault. Whoever runs this platform finds it in the log.",
-            ),
-        };
+        let (status, title, what_to_do) = told(error);
         let text = match error {
             ReturnError::Refused { .. } | ReturnError::Issuer(_) => {
                 format!("{}. {what_to_do}", sentence(&error.to_string()))
@@ -122,23 +100,88 @@ impl Page {
     }
 
     fn of(status: StatusCode, title: &str, text: &str, trace_id: Option<&str>) -> Self {
-        let (title, text) = (escape(title), escape(text));
+        let text = escape(text);
         let trace = trace_id
             .map_or_else(String::new, |it| format!("<p><small>Request {}</small></p>", escape(it)));
         let body = format!(
+            "<p role=\"status\">{text}</p>{trace}<p><a href=\"{DOCS}\">What this platform offers</a></p>"
+        );
+        Self::with(status, title, &body, Forms::Nowhere)
+    }
+
+    /// A page that shows `body`, which is HTML, below its title.
+    pub(super) fn with(status: StatusCode, title: &str, body: &str, forms: Forms) -> Self {
+        let title = escape(title);
+        let html = format!(
             "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
              <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
              <title>{title} – Linkspan</title><style>{STYLE}</style></head>\
-             <body><main><h1>{title}</h1><p role=\"status\">{text}</p>{trace}\
-             <p><a href=\"{DOCS}\">What this platform offers</a></p></main></body></html>\n"
+             <body><main><h1>{title}</h1>{body}</main></body></html>\n"
         );
+        let target = match forms {
+            Forms::Nowhere => "'none'",
+            Forms::Here => "'self'",
+        };
         let response = Response::builder()
             .status(status)
             .content_type(HTML)
             .header(header::CACHE_CONTROL, "no-store")
             .header(header::REFERRER_POLICY, "no-referrer")
-            .header(header::CONTENT_SECURITY_POLICY, POLICY.as_str());
-        Self(response.body(body))
+            .header(header::X_FRAME_OPTIONS, "DENY")
+            .header(header::CONTENT_SECURITY_POLICY, format!("{} {target}", *POLICY));
+        Self(response.body(html))
+    }
+}
+
+/// What a person is told: a status for machines, a title, and what they can do.
+const fn told(error: &ReturnError) -> (StatusCode, &'static str, &'static str) {
+    match error {
+        ReturnError::Unknown => {
+            (StatusCode::NOT_FOUND, "This link is not known", "Ask for a new link.")
+        }
+        ReturnError::Used => (
+            StatusCode::GONE,
+            "This link was used already",
+            "If the connection does not work, ask for a new link.",
+        ),
+        ReturnError::Expired => (
+            StatusCode::GONE,
+            "This link has expired",
+            "A link works for ten minutes. Ask for a new one.",
+        ),
+        ReturnError::OtherBrowser => (
+            StatusCode::FORBIDDEN,
+            "This is another browser",
+            "Go on in the browser in which you opened the link. If this is the one, allow cookies, and open the link again.",
+        ),
+        ReturnError::Issuer(_) => (
+            StatusCode::BAD_REQUEST,
+            "The answer came from somewhere else",
+            "Nothing was connected. Tell whoever runs this platform, and ask for a new link.",
+        ),
+        ReturnError::Refused { .. } => (
+            StatusCode::FORBIDDEN,
+            "Not connected",
+            "If that was not what you wanted, ask for a new link and agree at the provider.",
+        ),
+        ReturnError::Malformed => (
+            StatusCode::BAD_REQUEST,
+            "The answer cannot be read",
+            "Ask for a new link, and tell whoever runs this platform if it happens again.",
+        ),
+        ReturnError::Server(_) => (
+            StatusCode::FAILED_DEPENDENCY,
+            "The provider did not finish",
+            "Ask for a new link in a few minutes.",
+        ),
+        ReturnError::Gone => {
+            (StatusCode::GONE, "There is nothing to connect any more", "It was deleted meanwhile.")
+        }
+        ReturnError::Ours(_) => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "Something went wrong",
+            "It is our fault. Whoever runs this platform finds it in the log.",
+        ),
     }
 }
 
@@ -151,7 +194,7 @@ fn sentence(text: &str) -> String {
 }
 
 /// `text` where HTML has text or the value of an attribute.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut escaped, it| {
         match it {
             '&' => escaped.push_str("&amp;"),
@@ -175,15 +218,19 @@ impl IntoResponse for Page {
     }
 }
 
+/// What the document says of a page.
+pub(super) fn page_meta(status: u16, description: &'static str) -> MetaResponse {
+    MetaResponse {
+        description,
+        status: Some(status),
+        status_range: None,
+        content: vec![MetaMediaType { content_type: HTML, schema: inline(String::schema()) }],
+        headers: vec![],
+    }
+}
+
 impl ApiResponse for Page {
     fn meta() -> MetaResponses {
-        let page = |status, description| MetaResponse {
-            description,
-            status: Some(status),
-            status_range: None,
-            content: vec![MetaMediaType { content_type: HTML, schema: inline(String::schema()) }],
-            headers: vec![],
-        };
         let sent_on = MetaResponse {
             description: "It is connected, and the person is sent on.",
             status: Some(303),
@@ -193,14 +240,17 @@ impl ApiResponse for Page {
         };
         MetaResponses {
             responses: vec![
-                page(200, "It is connected."),
+                page_meta(200, "It is connected."),
                 sent_on,
-                page(400, "What came back is not what was asked for."),
-                page(403, "The provider, or the person, said no."),
-                page(404, "The link is not known."),
-                page(410, "The link was used, has expired, or has nothing to connect."),
-                page(424, "The provider did not finish."),
-                page(500, "Our fault."),
+                page_meta(400, "What came back is not what was asked for."),
+                page_meta(
+                    403,
+                    "The provider, or the person, said no, or this is not the browser that they left in.",
+                ),
+                page_meta(404, "The link is not known."),
+                page_meta(410, "The link was used, has expired, or has nothing to connect."),
+                page_meta(424, "The provider did not finish."),
+                page_meta(500, "Our fault."),
             ],
         }
     }
@@ -247,6 +297,7 @@ mod tests {
             ReturnError::Unknown,
             ReturnError::Used,
             ReturnError::Expired,
+            ReturnError::OtherBrowser,
             ReturnError::Issuer(linkspan_domain::IssuerCheck::Mismatch),
             ReturnError::Malformed,
             ReturnError::Gone,

@@ -126,6 +126,9 @@ pub enum ReturnError {
     /// It took too long.
     #[error("this link has expired")]
     Expired,
+    /// They left from another browser, which took the cookie of the connect page.
+    #[error("this link was opened in another browser")]
+    OtherBrowser,
     /// Another server than the one that was asked sent them (RFC 9207).
     #[error(transparent)]
     Issuer(#[from] IssuerCheck),

@@ -15,7 +15,7 @@ use tokio::time::sleep;
 use tracing::Instrument;
 use url::Url;
 
-use super::{ConnectError, Connecting, ReturnError};
+use super::{Browser, ConnectError, Connecting, ReturnError, ticket};
 use crate::{RecordError, records::not_found};
 
 /// What a person brought back with them.
@@ -23,6 +23,8 @@ use crate::{RecordError, records::not_found};
 pub struct Returned {
     /// What they were sent with.
     pub state: Secret<String>,
+    /// In which browser they are, if it was at the connect page.
+    pub browser: Option<Browser>,
     /// Who says that it sent them (RFC 9207).
     pub iss: Option<String>,
     /// What came of it. None: the redirect does not say.
@@ -70,24 +72,43 @@ impl Connecting {
         ip_address: Option<String>,
         trace_id: String,
     ) -> Result<Connected, ReturnError> {
-        let Returned { state, iss, redirected } = returned;
-        let taken = self.stores.authorizations.take(&KeyHash::of(&state), self.world.now()).await?;
-        let kept = match taken {
+        let Returned { state, browser, iss, redirected } = returned;
+        // Before anything is taken: whoever is in another browser uses nothing up.
+        let kept_under = ticket::kept_under(&state, browser.as_ref());
+        let kept_under = kept_under.ok_or(ReturnError::OtherBrowser)?;
+        let (kept, pending) = self.take(&kept_under).await?;
+        let call = Call { caller: caller_of(&kept), ip_address, trace_id, claim: None };
+        let done = self.exchange(&call, &kept, &pending, iss.as_deref(), redirected).await;
+        if let Err(error) = &done {
+            error.log(kept.workspace_connector_id);
+            self.note(&call, &kept, error.details(kept.id)).await;
+        }
+        let WorkspaceConnector { id, name, .. } = done?;
+        Ok(Connected { id, name, return_to: pending.return_to })
+    }
+
+    /// Takes the authorization that is kept under `state`: nobody else gets it any more.
+    pub(super) async fn take(
+        &self,
+        state: &KeyHash,
+    ) -> Result<(KeptAuthorization, PendingAuthorization), ReturnError> {
+        let taken = self.stores.authorizations.take(state, self.world.now()).await?;
+        self.opened(taken)
+    }
+
+    /// What was found, if somebody can go on with it.
+    pub(super) fn opened(
+        &self,
+        found: TakenAuthorization,
+    ) -> Result<(KeptAuthorization, PendingAuthorization), ReturnError> {
+        let kept = match found {
             TakenAuthorization::Taken(kept) => kept,
             TakenAuthorization::Used => return Err(ReturnError::Used),
             TakenAuthorization::Expired => return Err(ReturnError::Expired),
             TakenAuthorization::Unknown => return Err(ReturnError::Unknown),
         };
-        let pending: PendingAuthorization =
-            self.safe.open(Purpose::Authorization, kept.id, &kept.content)?;
-        let caller = Caller::system(kept.organization_id, Visible::only(kept.workspace_id));
-        let call = Call { caller, ip_address, trace_id, claim: None };
-        let done = self.exchange(&call, &kept, &pending, iss.as_deref(), redirected).await;
-        if let Err(error) = &done {
-            self.note(&call, &kept, error).await;
-        }
-        let WorkspaceConnector { id, name, .. } = done?;
-        Ok(Connected { id, name, return_to: pending.return_to })
+        let pending = self.safe.open(Purpose::Authorization, kept.id, &kept.content)?;
+        Ok((kept, pending))
     }
 
     async fn exchange(
@@ -202,10 +223,9 @@ impl Connecting {
     }
 
     /// Has the audit trail know that nothing came of it.
-    async fn note(&self, call: &Call, kept: &KeptAuthorization, error: &ReturnError) {
+    pub(super) async fn note(&self, call: &Call, kept: &KeptAuthorization, details: Value) {
         let id = kept.workspace_connector_id;
-        error.log(id);
-        let act = Act { action: Action::AuthorizationFailed, details: error.details(kept.id) };
+        let act = Act { action: Action::AuthorizationFailed, details };
         let noted = async {
             let activation = self.activations.live(call, id, None).await?;
             let receipt = self.receipt(call, act, &activation);
@@ -219,6 +239,11 @@ impl Connecting {
             );
         }
     }
+}
+
+/// Whoever has an authorization acts for us, in the workspace that it is for.
+pub(super) fn caller_of(kept: &KeptAuthorization) -> Caller {
+    Caller::system(kept.organization_id, Visible::only(kept.workspace_id))
 }
 
 /// What the grant can do: the scopes that were granted, not those that were asked for.

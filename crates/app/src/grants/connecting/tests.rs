@@ -76,7 +76,7 @@ impl Desk {
         redirected: Option<Redirected>,
     ) -> Result<Connected, ReturnError> {
         let iss = iss.map(str::to_owned);
-        let returned = Returned { state: key(state), iss, redirected };
+        let returned = Returned { state: key(state), browser: None, iss, redirected };
         self.connecting.complete(returned, None, "trace".to_owned()).await
     }
 
@@ -157,7 +157,8 @@ async fn interrupted() -> Desk {
     let desk = Desk::new([]).await;
     desk.asked(Authorize::default()).await;
     let (store, now) = (&desk.bench.store, desk.bench.clock.now());
-    let taken = store.take(&KeyHash::of(&key("the-state")), now).await.unwrap();
+    let kept_under = ticket::kept_under(&key("the-state"), None).unwrap();
+    let taken = store.take(&kept_under, now).await.unwrap();
     let TakenAuthorization::Taken(kept) = taken else { panic!("{taken:?}") };
     desk.connecting.journal(&kept, &held("9", now)).await;
     desk
