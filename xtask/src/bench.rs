@@ -4,6 +4,7 @@ mod client;
 mod first_load;
 mod http;
 mod mapping;
+mod refresh;
 mod refresh_simulation;
 mod resync;
 mod schedules;
@@ -44,6 +45,10 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     schedules: u32,
 
+    /// Grants that are due at once
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    grants: u32,
+
     /// How often the load and what it is compared with run in turn; the median counts
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
@@ -66,6 +71,8 @@ enum Figures {
     Http,
     /// Records mapped with JSONata on one thread, relative to the reference implementation
     Mapping,
+    /// Grants that are due refreshed by one worker, on each database, and valid tokens asked for
+    Refresh,
     /// Grants refreshed while processes die, relative to those that are lost: none
     RefreshSimulation,
     /// That table synced again by its cursor, unchanged and with every row changed, relative to an upsert by `psql`
@@ -111,6 +118,9 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
                 Figures::FirstLoad => first_load::measure(&binary, options.rows, options.rounds)?,
                 Figures::Http => http::measure(&binary, options.seconds)?,
                 Figures::Mapping => mapping::measure(project, options.seconds, options.rounds)?,
+                Figures::Refresh => {
+                    refresh::measure(project, &binary, options.grants, options.seconds)?
+                }
                 Figures::RefreshSimulation => refresh_simulation::measure(project)?,
                 Figures::Resync => resync::measure(&binary, options.rows, options.rounds)?,
                 Figures::Schedules => schedules::measure(&binary, options.schedules)?,

@@ -7,3 +7,4 @@ mod stage;
 
 pub(crate) use play::{Plan, Unsurvivable, play};
 pub(crate) use provider::Model;
+pub(crate) use report::Report;

@@ -74,14 +74,25 @@ struct Stage {
     report: Report,
 }
 
-/// Plays `plan` to its end.
-pub(crate) fn play(plan: &Plan) -> Report {
+/// How many refreshes there are between two words about how far it is.
+const WORD: u64 = 50_000;
+
+/// Plays `plan` to its end, and tells `progress` now and then how often was refreshed.
+pub(crate) fn play(plan: &Plan, mut progress: impl FnMut(u64)) -> Report {
     let plan = Plan { ..*plan };
     let mut stage = Stage::new(plan);
-    while stage.provider.book.lock().unwrap().refreshed < stage.plan.refreshes {
+    let mut next = WORD;
+    loop {
+        let refreshed = stage.provider.book.lock().unwrap().refreshed;
+        if refreshed >= stage.plan.refreshes {
+            return stage.close();
+        }
+        if refreshed >= next {
+            progress(refreshed);
+            next += WORD;
+        }
         stage.step();
     }
-    stage.close()
 }
 
 impl Stage {
@@ -101,7 +112,7 @@ impl Stage {
             Arc::clone(&clock) as _,
             None,
         ));
-        let report = Report::of(plan.model);
+        let report = Report::of(plan.model, plan.seed);
         let mut stage = Self {
             random: Random::from_seed(plan.seed + 2),
             plan,

@@ -8,6 +8,8 @@ use super::provider::Model;
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) model: Model,
+    /// What chance began with: the same story comes again from it.
+    pub(crate) seed: u64,
     /// Tokens that the server handed out for a refresh.
     pub(crate) refreshes: u64,
     /// Attempts that were begun.
@@ -52,9 +54,10 @@ const STEPS: &[&str] = &[
 
 impl Report {
     /// Nothing has happened yet.
-    pub(crate) fn of(model: Model) -> Self {
+    pub(crate) fn of(model: Model, seed: u64) -> Self {
         Self {
             model,
+            seed,
             refreshes: 0,
             attempts: 0,
             crashes: 0,
@@ -92,8 +95,14 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{:?} server: {} refreshes in {} attempts, {} lost, {} double-spent, {} broken",
-            self.model, self.refreshes, self.attempts, self.lost, self.double_spent, self.broken
+            "{:?} server, seed {}: {} refreshes in {} attempts, {} lost, {} double-spent, {} broken",
+            self.model,
+            self.seed,
+            self.refreshes,
+            self.attempts,
+            self.lost,
+            self.double_spent,
+            self.broken
         )?;
         writeln!(
             f,
