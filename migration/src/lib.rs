@@ -18,7 +18,12 @@ mod m0013_loads;
 mod m0016_entities;
 mod m0018_first_load;
 mod m0019_forgetting;
+mod m0020_keys;
+mod m0021_credentials;
+mod m0022_audit_chain;
+mod m0023_oauth;
 mod m0024_on_collapse;
+mod m0025_oauth_leftovers;
 mod migrator;
 
 pub use migrator::Migrator;

@@ -5,7 +5,8 @@ use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
 use crate::{
     m0001_platform, m0002_syncs, m0003_files, m0004_run_control, m0005_schedules, m0006_changes,
     m0008_diagnostics, m0009_mappings, m0011_parts, m0012_stale, m0013_loads, m0016_entities,
-    m0018_first_load, m0019_forgetting, m0024_on_collapse,
+    m0018_first_load, m0019_forgetting, m0020_keys, m0021_credentials, m0022_audit_chain,
+    m0023_oauth, m0024_on_collapse, m0025_oauth_leftovers,
 };
 
 /// All migrations, oldest first.
@@ -29,7 +30,12 @@ impl MigratorTrait for Migrator {
             Box::new(m0016_entities::Migration),
             Box::new(m0018_first_load::Migration),
             Box::new(m0019_forgetting::Migration),
+            Box::new(m0020_keys::Migration),
+            Box::new(m0021_credentials::Migration),
+            Box::new(m0022_audit_chain::Migration),
+            Box::new(m0023_oauth::Migration),
             Box::new(m0024_on_collapse::Migration),
+            Box::new(m0025_oauth_leftovers::Migration),
         ]
     }
 }

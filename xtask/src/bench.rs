@@ -4,10 +4,13 @@ mod client;
 mod first_load;
 mod http;
 mod mapping;
+mod refresh;
+mod refresh_simulation;
 mod resync;
 mod schedules;
 mod startup;
 mod sync;
+mod vault;
 
 use std::{path::PathBuf, process::Command};
 
@@ -42,6 +45,10 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     schedules: u32,
 
+    /// Grants that are due at once
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    grants: u32,
+
     /// How often the load and what it is compared with run in turn; the median counts
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
@@ -64,6 +71,10 @@ enum Figures {
     Http,
     /// Records mapped with JSONata on one thread, relative to the reference implementation
     Mapping,
+    /// Grants that are due refreshed by one worker, on each database, and valid tokens asked for
+    Refresh,
+    /// Grants refreshed while processes die, relative to those that are lost: none
+    RefreshSimulation,
     /// That table synced again by its cursor, unchanged and with every row changed, relative to an upsert by `psql`
     Resync,
     /// How late the runs of many schedules start, on each database
@@ -72,6 +83,8 @@ enum Figures {
     Startup,
     /// A PostgreSQL table and a CSV file into a table, into Parquet and as Arrow, relative to plain pipes and other loaders
     Sync,
+    /// A secret of 1 KB sealed and opened on one thread
+    Vault,
 }
 
 /// One measured figure and what it should be.
@@ -105,6 +118,10 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
                 Figures::FirstLoad => first_load::measure(&binary, options.rows, options.rounds)?,
                 Figures::Http => http::measure(&binary, options.seconds)?,
                 Figures::Mapping => mapping::measure(project, options.seconds, options.rounds)?,
+                Figures::Refresh => {
+                    refresh::measure(project, &binary, options.grants, options.seconds)?
+                }
+                Figures::RefreshSimulation => refresh_simulation::measure(project)?,
                 Figures::Resync => resync::measure(&binary, options.rows, options.rounds)?,
                 Figures::Schedules => schedules::measure(&binary, options.schedules)?,
                 Figures::Startup => startup::measure(&binary)?,
@@ -115,6 +132,7 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
                     rounds: options.rounds,
                     report: options.report.as_deref(),
                 })?,
+                Figures::Vault => vault::measure(project, options.seconds)?,
             });
         }
     }

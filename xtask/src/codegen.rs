@@ -4,6 +4,7 @@ mod catalog;
 mod models;
 mod openapi;
 mod page;
+mod permissions;
 mod rules;
 mod seed;
 
@@ -44,9 +45,12 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
     ] {
         stale.extend(settle(project, &derived, options)?);
     }
-    let openapi =
-        Derived { path: project.root.join("docs/openapi.json"), text: openapi::document(project)? };
-    stale.extend(settle(project, &openapi, options)?);
+    let openapi = openapi::document(project)?;
+    let permissions = permissions::render(&openapi)?;
+    for (page, text) in [("docs/openapi.json", openapi), ("docs/permissions.md", permissions)] {
+        let derived = Derived { path: project.root.join(page), text };
+        stale.extend(settle(project, &derived, options)?);
+    }
     if !stale.is_empty() {
         bail!("stale: {}; run `cargo xtask codegen` and commit the result", stale.join(", "));
     }
@@ -86,5 +90,8 @@ mod tests {
         assert!(models == Models::load(&project).unwrap().index(), "run `cargo xtask codegen`");
         let page = fs::read_to_string(project.root.join("docs/connectors.md")).unwrap();
         assert!(page == page::render(&catalog), "run `cargo xtask codegen`");
+        let openapi = fs::read_to_string(project.root.join("docs/openapi.json")).unwrap();
+        let page = fs::read_to_string(project.root.join("docs/permissions.md")).unwrap();
+        assert!(page == permissions::render(&openapi).unwrap(), "run `cargo xtask codegen`");
     }
 }

@@ -17,8 +17,12 @@ use crate::{
     project::Project,
     terminal::{say, table},
     test::s3::S3,
-    tidy,
+    tidy, tools,
 };
+
+/// The variables through which the tests learn with what to start authorization servers.
+const NODE_SETTING: &str = "LINKSPAN_TEST_NODE_HOME";
+const PYTHON_SETTING: &str = "LINKSPAN_TEST_PYTHON";
 
 /// What to check.
 #[derive(Args)]
@@ -143,6 +147,8 @@ fn tests(project: &Project) -> Result<()> {
     }
     command.env(Postgres::URL_SETTING, postgres.url()).env(Mysql::URL_SETTING, mysql.url());
     command.env(s3::ENDPOINT_SETTING, s3.endpoint());
+    command.env(NODE_SETTING, tools::node(project)?);
+    command.env(PYTHON_SETTING, tools::python(project)?.join("python"));
     process::run(&mut command)
 }
 

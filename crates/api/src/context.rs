@@ -1,13 +1,17 @@
 //! What belongs to one request, and who makes it.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use http::header;
 use linkspan_app::AccessError;
 use linkspan_domain::{Call, Code, Secret};
+use metrics::counter;
 use poem::Request;
 
 use crate::{
@@ -81,18 +85,25 @@ impl Context {
         }
     }
 
+    /// Where the request comes from, as far as proxies that are trusted say.
+    pub(crate) fn address(&self, request: &Request) -> Option<IpAddr> {
+        let peer = request.remote_addr().as_socket_addr().map(SocketAddr::ip);
+        self.app.proxies.client(peer, request.headers())
+    }
+
     /// Who makes the request.
     pub(crate) async fn call(&self, request: &Request) -> Result<Call, Failure> {
         let bearer = bearer(request).ok_or_else(|| {
-            let detail = "send an API key as a bearer token: `Authorization: Bearer lsk_…`";
+            let detail = "send an API key or a token: `Authorization: Bearer …`";
             Failure::new(Code::Unauthenticated, detail).in_header("Authorization")
         })?;
         let workspace = request.header("Linkspan-Workspace");
-        let caller = self.app.access.authenticate(&bearer, workspace).await.map_err(refused)?;
-        let peer = request.remote_addr().as_socket_addr();
+        let address = self.address(request);
+        let caller = self.app.access.authenticate(&bearer, workspace, address).await;
+        let caller = caller.map_err(refused)?;
         Ok(Call {
             caller,
-            ip_address: peer.map(|it| it.ip().to_string()),
+            ip_address: address.map(|it| it.to_string()),
             trace_id: self.trace_id.clone(),
             claim: None,
         })
@@ -101,10 +112,21 @@ impl Context {
 
 /// Of all that can be wrong with a caller, only the workspace can be not found.
 fn refused(error: AccessError) -> Failure {
+    let wait = match error {
+        AccessError::TooManyAttempts { seconds } => Some(seconds),
+        _ => None,
+    };
     let failure = Failure::from(error);
-    match failure.code {
-        Code::NotFound => failure.in_header("Linkspan-Workspace"),
-        Code::Unauthenticated => failure.in_header("Authorization"),
+    match (failure.code, wait) {
+        (Code::NotFound, _) => failure.in_header("Linkspan-Workspace"),
+        (Code::Unauthenticated, _) => {
+            counter!("linkspan_authentication_failures_total", "kind" => "refused").increment(1);
+            failure.in_header("Authorization")
+        }
+        (_, Some(seconds)) => {
+            counter!("linkspan_authentication_failures_total", "kind" => "limited").increment(1);
+            failure.in_header("Authorization").retry_after(seconds)
+        }
         _ => failure,
     }
 }

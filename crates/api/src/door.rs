@@ -131,11 +131,19 @@ impl<E: Endpoint<Output = Response>> Door<E> {
         Ok(())
     }
 
-    /// How long a request may take: longer where a connected system has to answer, or much has to arrive.
+    /// How long a request may take: longer where a connected system has to answer, or much has to arrive or be read.
     fn deadline(&self, method: &Method, path: &str) -> Duration {
         let limits = self.app.limits;
-        match path.rsplit('/').next() {
-            Some("test" | "models" | "syncs") => limits.source,
+        let mut parts = path.rsplit('/');
+        let last = parts.next();
+        if parts.next() == Some("rollback") {
+            return limits.source;
+        }
+        match last {
+            Some(
+                "test" | "models" | "syncs" | "audit-chain" | "authorize" | "access" | "callback"
+                | "rotate",
+            ) => limits.source,
             Some("files") if method == Method::POST => limits.upload,
             _ => limits.request,
         }

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use linkspan_app::FilterPlan;
-use linkspan_app::{DryRunRows, SuggestedMapping, TargetModelSchema};
+use linkspan_app::{
+    AuditChain, DryRunRows, FilterPlan, KeyInUse, SuggestedMapping, TargetModelSchema,
+};
 use linkspan_domain::{
     ApiKey, AuditEvent, Caller, ConnectionTest, Connector, ConnectorFilter, ConnectorFilterId,
-    ConnectorId, ConnectorMapping, ConnectorTypeManifest, Diagnostic, Entity, EntitySource, Id,
-    MappingVersion, Person, Provider, ProviderConnector, ProviderConnectorId, ProviderId, Resource,
-    Schedule, StreamSpec, SyncLog, SyncTarget, UnmappedRecord, UploadedFile, Workspace,
-    WorkspaceConnector, WorkspaceConnectorId,
+    ConnectorId, ConnectorMapping, ConnectorTypeManifest, CredentialVersion, Diagnostic, Entity,
+    EntitySource, Id, KeyRotation, MappingVersion, Person, Provider, ProviderConnector,
+    ProviderConnectorId, ProviderId, Resource, Schedule, StreamSpec, SyncLog, SyncTarget,
+    UnmappedRecord, UploadedFile, Workspace, WorkspaceConnector, WorkspaceConnectorId,
 };
 
 use crate::{
@@ -44,8 +45,9 @@ impl Kind {
 }
 
 /// All kinds of things that documents show, by name.
-pub(crate) static KINDS: [Kind; 32] = [
+pub(crate) static KINDS: [Kind; 36] = [
     Kind::of::<ApiKey>(),
+    Kind::of::<AuditChain>(),
     Kind::of::<AuditEvent>(),
     Kind::of::<ConnectionTest>(),
     Kind::of::<Connector>(),
@@ -56,11 +58,14 @@ pub(crate) static KINDS: [Kind; 32] = [
     Kind::of::<DryRunRows>(),
     Kind::of::<ConnectorTypeManifest>(),
     Kind::of::<TypeCapabilities>(),
+    Kind::of::<CredentialVersion>(),
     Kind::of::<Entity>(),
     Kind::of::<EntitySource>(),
     Kind::of::<ShownEntityChange>(),
     Kind::of::<UploadedFile>(),
     Kind::of::<FilterPlan>(),
+    Kind::of::<KeyInUse>(),
+    Kind::of::<KeyRotation>(),
     Kind::of::<Person>(),
     Kind::of::<Provider>(),
     Kind::of::<ProviderConnector>(),

@@ -25,8 +25,10 @@ mod resources;
 mod routes;
 mod schema;
 mod server;
+mod trusted_proxies;
 mod view;
 
 pub use app::{App, Limits, Probes};
 pub use openapi::openapi;
 pub use server::{ServeError, endpoint, serve};
+pub use trusted_proxies::{InvalidProxies, TrustedProxies};

@@ -3,6 +3,7 @@
 mod failures;
 mod links;
 mod parameters;
+mod permissions;
 mod shapes;
 
 use std::{collections::HashMap, sync::OnceLock};
@@ -47,7 +48,7 @@ The API speaks [JSON:API 1.1](https://jsonapi.org/format/1.1/) as `application/v
 read and sent as `application/json`. Errors have stable `code`s of the form `noun.situation`, and come as \
 `application/problem+json` where a client accepts that and not JSON:API.
 
-Every `POST` takes an `Idempotency-Key`: sent again within 24 hours, the request has no second effect, and its answer \
+Every `POST` of a caller with a key takes an `Idempotency-Key`: sent again within 24 hours, the request has no second effect, and its answer \
 is given again. Reads have strong `ETag`s, and writes take them in `If-Match`.
 
 A call acts in one workspace: the first that its key works in, or the one that the header `Linkspan-Workspace` names by \
@@ -61,6 +62,7 @@ pub fn openapi() -> String {
     let mut document: Value = serde_json::from_str(&service().spec()).unwrap_or_default();
     finish(&mut document);
     links::add(&mut document);
+    permissions::add(&mut document);
     share(&mut document);
     serde_json::to_string_pretty(&document).unwrap_or_default()
 }
@@ -147,7 +149,7 @@ pub(crate) fn register_security(registry: &mut Registry) {
         MetaSecurityScheme {
             ty: "http",
             description: Some(
-                "An API key, such as `lsk_…`. The header `Linkspan-Workspace` chooses the workspace to act in.",
+                "An API key, such as `lsk_…`, or a JSON Web Token. The header `Linkspan-Workspace` chooses the workspace to act in.",
             ),
             name: None,
             key_in: None,

@@ -22,6 +22,8 @@ pub(crate) struct Failure {
     detail: Cow<'static, str>,
     place: Option<Source>,
     allow: Option<String>,
+    /// How many seconds to wait.
+    wait: u64,
 }
 
 /// Which part of the request it is about.
@@ -46,6 +48,7 @@ pub(crate) const fn status(code: Code) -> StatusCode {
         | Code::InvalidHeader
         | Code::InvalidCursor => StatusCode::BAD_REQUEST,
         Code::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Code::TooManyAttempts => StatusCode::TOO_MANY_REQUESTS,
         Code::PermissionDenied | Code::ClientIdForbidden => StatusCode::FORBIDDEN,
         Code::NoRoute | Code::NotFound | Code::StreamNotFound => StatusCode::NOT_FOUND,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -59,6 +62,10 @@ pub(crate) const fn status(code: Code) -> StatusCode {
         | Code::TypeNotInstalled
         | Code::UnexpectedStatus
         | Code::NeedReconnect
+        | Code::RotationConflict
+        | Code::UnexpectedCredentialState
+        | Code::KeyUnknown
+        | Code::OauthNoPublicAddress
         | Code::SyncAlreadyInProgress
         | Code::SyncCancelled
         | Code::SyncCrashed
@@ -77,8 +84,11 @@ pub(crate) const fn status(code: Code) -> StatusCode {
         | Code::TypeUnsupported
         | Code::InvalidConfig
         | Code::UnknownSecret
+        | Code::CredentialCheckFailed
         | Code::CursorRequired
         | Code::InvalidCondition
+        | Code::OauthReturnNotAllowed
+        | Code::OauthClientRequired
         | Code::InvalidMapping
         | Code::MappingDoesNotFit => StatusCode::UNPROCESSABLE_ENTITY,
         // The connected system's fault, not ours: a 5xx would page the wrong people.
@@ -96,7 +106,11 @@ const TOO_SLOW: &str = "the query takes too long; narrow it by activation or str
 const fn is_retryable(code: Code) -> bool {
     matches!(
         code,
-        Code::TimedOut | Code::Unavailable | Code::SourceUnavailable | Code::IdempotencyInFlight
+        Code::TimedOut
+            | Code::TooManyAttempts
+            | Code::Unavailable
+            | Code::SourceUnavailable
+            | Code::IdempotencyInFlight
     )
 }
 
@@ -104,7 +118,7 @@ impl Failure {
     /// A failure of which the caller is told `detail`: a sentence without a full stop, and without anything quoted from the
     /// request that could be a secret.
     pub(crate) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, detail: detail.into(), place: None, allow: None }
+        Self { code, detail: detail.into(), place: None, allow: None, wait: 1 }
     }
 
     /// It is about this place in the body.
@@ -138,6 +152,11 @@ impl Failure {
         Self { allow: Some(methods), ..self }
     }
 
+    /// The same request may succeed in so many seconds.
+    pub(crate) fn retry_after(self, seconds: u64) -> Self {
+        Self { wait: seconds, ..self }
+    }
+
     /// The response, for a client that takes errors as `media_type`.
     pub(crate) fn render(&self, media_type: &'static str, trace_id: &str) -> Response {
         let shown = Shown { failure: self, trace_id };
@@ -159,11 +178,12 @@ impl Failure {
 
     fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
         let fixed = match self.code {
-            Code::Unauthenticated => Some((header::WWW_AUTHENTICATE, "Bearer")),
-            code if is_retryable(code) => Some((header::RETRY_AFTER, "1")),
+            Code::Unauthenticated => {
+                Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")))
+            }
+            code if is_retryable(code) => Some((header::RETRY_AFTER, self.wait.into())),
             _ => None,
         };
-        let fixed = fixed.map(|(name, value)| (name, HeaderValue::from_static(value)));
         let allow = self.allow.as_deref().and_then(|it| HeaderValue::from_str(it).ok());
         fixed.into_iter().chain(allow.map(|it| (header::ALLOW, it)))
     }
@@ -185,7 +205,7 @@ impl<E: Problem> From<E> for Failure {
             tracing::debug!(%code, "request refused");
         }
         let place = error.pointer().map(Source::Pointer);
-        Self { code, detail, place, allow: None }
+        Self { code, detail, place, allow: None, wait: 1 }
     }
 }
 
@@ -215,7 +235,7 @@ pub(crate) fn foreign(error: &poem::Error) -> Failure {
         Code::MethodNotAllowed => "this path does not take that method",
         Code::TooLarge => "the request is too large",
         Code::UnsupportedMediaType => "send the body as application/vnd.api+json",
-        Code::Unauthenticated => "send an API key as a bearer token",
+        Code::Unauthenticated => "send an API key or a token: `Authorization: Bearer …`",
         Code::Internal => {
             tracing::error!(status = %error.status(), "the web framework failed");
             OURS

@@ -23,7 +23,7 @@ use sha2::{Digest, Sha256};
 
 pub(crate) use data::{Continuing, EntityChoice, Querying};
 pub(crate) use following::Following;
-pub(crate) use part::SettingPart;
+pub(crate) use part::{ActingOnPart, SettingPart};
 pub(crate) use uploading::Uploading;
 
 use crate::{

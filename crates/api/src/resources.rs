@@ -1,18 +1,22 @@
 //! The resources, one file each.
 
 mod api_keys;
+mod audit_chain;
 mod audit_events;
 mod connection_tests;
 mod connector_filters;
 mod connector_mappings;
 mod connector_types;
 mod connectors;
+mod credential_versions;
 mod diagnostics;
 mod entities;
 mod entity_changes;
 mod entity_query;
 mod files;
 mod filter_plans;
+mod keys;
+mod oauth;
 mod people;
 mod platform;
 mod provider_connectors;
@@ -64,7 +68,11 @@ pub(crate) type Resources = (
     workspaces::Workspaces,
     people::People,
     api_keys::ApiKeys,
-    (audit_events::AuditEvents, platform::Platform),
+    (
+        (audit_events::AuditEvents, audit_chain::AuditChains),
+        (keys::Keys, keys::KeyRotations),
+        (oauth::Oauth, platform::Platform),
+    ),
 );
 
 /// How the operations are grouped.

@@ -1,31 +1,33 @@
 //! Who comes in, what they may do, and which workspaces they see.
 
+mod attempts;
+mod credential;
 mod sessions;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 use linkspan_domain::{
-    Act, Actor, ApiKey, ApiKeyId, AuditEventId, Call, Caller, Code, InvalidText, KeyHash,
-    OrganizationId, Permission, Problem, Revision, Role, Secret, Visible, Within, Workspace,
-    WorkspaceId,
-    ports::{AccessStore, Change, Store, StoreError, World},
+    Act, Action, ApiKey, ApiKeyId, AuditEventId, Call, Caller, Code, InvalidText, KeyHash,
+    OrganizationId, Problem, Revision, Role, Secret, Visible, Within, Workspace, WorkspaceId,
+    ports::{AccessStore, Change, Store, StoreError, TokenError, TokenVerifier, World},
 };
-use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 pub use sessions::Sessions;
 
-use self::sessions::Session;
+use self::attempts::Attempts;
 use crate::records::store_code;
 
 /// Lets callers in.
 ///
-/// What a key may do is what both the key and its owner may do, in the workspaces of both. A key that is limited to
+/// What a key or a token may do is what both it and its owner may do, in the workspaces of both. One that is limited to
 /// workspaces never has `org:admin`: what admins do concerns the whole organization.
 pub struct Access {
     store: Arc<dyn AccessStore>,
     keys: Arc<dyn Store<ApiKey>>,
+    tokens: Arc<dyn TokenVerifier>,
     sessions: Arc<Sessions>,
+    attempts: Arc<Attempts>,
     world: Arc<dyn World>,
 }
 
@@ -45,9 +47,15 @@ pub enum AdminKey {
 /// Why somebody was not let in.
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {
-    /// The key is missing, unknown, expired or revoked, or its owner left. Which of them is not told.
-    #[error("the API key is missing or does not work; ask an admin for a new one")]
+    /// The key or token is missing, unknown, expired or revoked, or its owner left. Which of them is not told.
+    #[error("the API key or token is missing or does not work; ask an admin for a new one")]
     Unauthenticated,
+    /// Too many that do not work came from the same address, or begin like this one.
+    #[error("too many keys that do not work came from there; try again in {seconds} s")]
+    TooManyAttempts {
+        /// How long to wait.
+        seconds: u64,
+    },
     /// There is no such workspace, or the caller has no part in it.
     #[error("there is no such workspace")]
     WorkspaceNotFound,
@@ -60,6 +68,9 @@ pub enum AccessError {
     /// The store failed.
     #[error("could not look up who calls")]
     Store(#[source] StoreError),
+    /// The token cannot be checked now.
+    #[error("could not check the token")]
+    Token(#[source] TokenError),
 }
 
 impl Problem for AccessError {
@@ -69,29 +80,35 @@ impl Problem for AccessError {
             Self::WorkspaceNotFound => Code::NotFound,
             Self::NoWorkspace => Code::PermissionDenied,
             Self::WeakAdminKey => Code::Invalid,
+            Self::TooManyAttempts { .. } => Code::TooManyAttempts,
             Self::Store(source) => store_code(source),
+            Self::Token(_) => Code::Unavailable,
         }
     }
 }
 
 impl Access {
-    /// Lets in whom `store` knows. `sessions` are shared with the services that change who may do what.
+    /// Lets in whom `store` knows, with a key or with a token that `tokens` takes. `sessions` are shared with the services that
+    /// change who may do what.
     pub fn new(
         store: Arc<dyn AccessStore>,
         keys: Arc<dyn Store<ApiKey>>,
+        tokens: Arc<dyn TokenVerifier>,
         sessions: Arc<Sessions>,
         world: Arc<dyn World>,
     ) -> Self {
-        Self { store, keys, sessions, world }
+        Self { store, keys, tokens, sessions, attempts: Arc::default(), world }
     }
 
-    /// Whom `bearer` stands for, in the workspace that `workspace` names by identifier or slug, else in the first one.
+    /// Whom `bearer` stands for, in the workspace that `workspace` names by identifier or slug, else in the first one. `from` is
+    /// the address that it came from, as far as it is known.
     pub async fn authenticate(
         &self,
         bearer: &Secret<String>,
         workspace: Option<&str>,
+        from: Option<IpAddr>,
     ) -> Result<Caller, AccessError> {
-        let session = self.session(&KeyHash::of(bearer)).await?;
+        let session = self.session(bearer, from).await?;
         let visible = choose(&session.workspaces, &session.allowed, workspace)?;
         Ok(Caller {
             actor: session.actor,
@@ -167,67 +184,13 @@ impl Access {
             claim: None,
         };
         let act = Act::new(match outcome {
-            AdminKey::Made => "api_key.created",
-            AdminKey::Kept | AdminKey::Replaced | AdminKey::Revoked => "api_key.updated",
+            AdminKey::Made => Action::Created,
+            AdminKey::Kept | AdminKey::Replaced | AdminKey::Revoked => Action::Updated,
         });
         let receipt = call.receipt(act, &kept, AuditEventId::from_uuid(self.world.uuid()), now);
         self.keys.write(&[change], &receipt).await.map_err(AccessError::Store)?;
         self.sessions.clear();
         Ok(outcome)
-    }
-
-    async fn session(&self, hash: &KeyHash) -> Result<Arc<Session>, AccessError> {
-        let now = self.world.now();
-        let era = match self.sessions.get(hash, now) {
-            Ok(session) => return Ok(session),
-            Err(era) => era,
-        };
-        let key = self.store.key(hash).await.map_err(AccessError::Store)?;
-        let key = key.filter(|it| it.is_valid(now)).ok_or(AccessError::Unauthenticated)?;
-        let session = Arc::new(self.open(&key).await?);
-        if self.sessions.put(hash.clone(), Arc::clone(&session), era, now) {
-            self.touch(key, now);
-        }
-        Ok(session)
-    }
-
-    /// What `key` stands for.
-    async fn open(&self, key: &ApiKey) -> Result<Session, AccessError> {
-        let organization = key.organization_id;
-        let workspaces = self.store.workspaces(organization).await.map_err(AccessError::Store)?;
-        let mut permissions = key.permissions.clone();
-        let mut allowed: Vec<WorkspaceId> = workspaces.iter().map(|it| it.id).collect();
-        if !key.workspaces.is_empty() {
-            permissions.remove(&Permission::OrgAdmin);
-            allowed.retain(|it| key.workspaces.contains(it));
-        }
-        let mut actor = Actor::ApiKey(key.id);
-        if let Some(id) = key.person_id {
-            let owner = self.store.person(organization, id).await.map_err(AccessError::Store)?;
-            let owner = owner.ok_or(AccessError::Unauthenticated)?;
-            permissions = &permissions & &owner.role.permissions();
-            if owner.role != Role::Admin {
-                allowed.retain(|it| owner.workspaces.contains(it));
-            }
-            actor = Actor::Person(id);
-        }
-        let expires_at = key.expires_at;
-        Ok(Session { actor, organization, permissions, workspaces, allowed, expires_at })
-    }
-
-    /// Notes that a key was used, once a minute. Nobody waits for it: writers may be busy.
-    fn touch(&self, mut key: ApiKey, now: OffsetDateTime) {
-        if key.last_used_at.is_some_and(|it| now - it < Duration::MINUTE) {
-            return;
-        }
-        key.last_used_at = Some(now);
-        let store = Arc::clone(&self.store);
-        tokio::spawn(async move {
-            if let Err(error) = store.touch(&key).await {
-                let error = &error as &dyn std::error::Error;
-                tracing::debug!(error, key = %key.id, "could not note that a key was used");
-            }
-        });
     }
 }
 

@@ -2,33 +2,55 @@
 
 mod configuring;
 mod cursors;
+mod encrypting;
 mod error;
 mod input;
+mod rotating;
 mod selecting;
 mod testing;
+mod versions;
 
 use std::sync::Arc;
 
 use linkspan_domain::{
-    Act, Actor, Availability, Call, Caller, ConnectionTest, Connector, ConnectorId, Event,
-    Permission, Person, PersonId, Readiness, Revision, SplitConfig, Status, WorkspaceConnector,
-    WorkspaceConnectorId,
-    ports::{Store, SyncStore, World},
+    Act, Action, Actor, Availability, Call, Caller, ConnectionTest, Connector, ConnectorId,
+    CredentialVersion, Event, Permission, Person, PersonId, Readiness, Revision, SplitConfig,
+    Status, WorkspaceConnector, WorkspaceConnectorId,
+    ports::{Change, CredentialStore, Store, SyncStore, World},
 };
 
 use linkspan_sdk::Discovered;
 
+pub use encrypting::{Encrypting, Fate, InTheClear};
 pub use error::ActivationError;
-pub use input::{ActivationPatch, Draft, DraftOf, NewActivation, Switch};
+pub use input::{
+    ActivationPatch, Draft, DraftOf, NewActivation, OnFailure, Rotation, Switch, Turnover,
+};
 
-use self::configuring::{accept_streams, adjust, readiness};
-pub(crate) use self::selecting::require_stream;
+pub(crate) use self::{configuring::settings_are_complete, selecting::require_stream};
+use self::{
+    configuring::{accept_streams, adjust, readiness},
+    cursors::Edit,
+    versions::Occasion,
+};
 use crate::{
     RecordError, Records, Sources, Writable,
     patch::Changes,
-    records::require_live,
+    records::{refused, require_live},
     sources::{PATIENCE, may_run},
 };
+
+/// Where activations and what they refer to are kept.
+#[derive(Clone)]
+#[expect(missing_docs, reason = "the stores say themselves what they keep")]
+pub struct ActivationStores {
+    pub activations: Arc<dyn Store<WorkspaceConnector>>,
+    pub connectors: Arc<dyn Store<Connector>>,
+    pub people: Arc<dyn Store<Person>>,
+    pub tests: Arc<dyn Store<ConnectionTest>>,
+    pub credentials: Arc<dyn CredentialStore>,
+    pub syncs: Arc<dyn SyncStore>,
+}
 
 /// The activations of workspaces. Readers of connectors read them, managers write those of the workspace they act in.
 pub struct Activations {
@@ -36,27 +58,33 @@ pub struct Activations {
     connectors: Records<Connector>,
     people: Records<Person>,
     tests: Records<ConnectionTest>,
+    versions: Records<CredentialVersion>,
+    credentials: Arc<dyn CredentialStore>,
     syncs: Arc<dyn SyncStore>,
     sources: Arc<Sources>,
     world: Arc<dyn World>,
 }
 
+/// A new activation that is not kept yet.
+pub(crate) struct Prepared {
+    /// The activation.
+    pub(crate) activation: WorkspaceConnector,
+    /// The first version of its credentials, if it has some.
+    pub(crate) credentials: Option<CredentialVersion>,
+}
+
 impl Activations {
-    /// The activations that `store` keeps.
-    pub fn new(
-        store: Arc<dyn Store<WorkspaceConnector>>,
-        connectors: Arc<dyn Store<Connector>>,
-        people: Arc<dyn Store<Person>>,
-        tests: Arc<dyn Store<ConnectionTest>>,
-        syncs: Arc<dyn SyncStore>,
-        sources: Arc<Sources>,
-        world: Arc<dyn World>,
-    ) -> Self {
+    /// The activations that `stores` keep.
+    pub fn new(stores: ActivationStores, sources: Arc<Sources>, world: Arc<dyn World>) -> Self {
+        let ActivationStores { activations, connectors, people, tests, credentials, syncs } =
+            stores;
         Self {
-            records: Records::new(store, Arc::clone(&world)),
+            records: Records::new(activations, Arc::clone(&world)),
             connectors: Records::new(connectors, Arc::clone(&world)),
             people: Records::new(people, Arc::clone(&world)),
             tests: Records::new(tests, Arc::clone(&world)),
+            versions: Records::new(Arc::clone(&credentials) as _, Arc::clone(&world)),
+            credentials,
             syncs,
             sources,
             world,
@@ -73,6 +101,11 @@ impl Activations {
         &self.tests
     }
 
+    /// The versions of credentials, for reading.
+    pub const fn versions(&self) -> &Records<CredentialVersion> {
+        &self.versions
+    }
+
     /// Activates a connector in the workspace of the call.
     ///
     /// Settings that fit are enough: one that still lacks some is there, but `to_configure`.
@@ -82,8 +115,14 @@ impl Activations {
         call: &Call,
         new: NewActivation,
     ) -> Result<WorkspaceConnector, ActivationError> {
-        let activation = self.prepare(call, new).await?;
-        Ok(self.records.insert(call, activation).await?)
+        let Prepared { activation, credentials } = self.prepare(call, new).await?;
+        let receipt = self.records.receipt(call, Act::new(Action::Created), &activation);
+        let versions: Vec<_> = credentials.into_iter().map(Change::Insert).collect();
+        let id = activation.id;
+        let kept =
+            self.credentials.commit(&Change::Insert(activation.clone()), &versions, &receipt).await;
+        kept.map_err(refused::<WorkspaceConnector>(id))?;
+        Ok(activation)
     }
 
     /// The activation that `new` makes. It is not kept yet.
@@ -91,7 +130,7 @@ impl Activations {
         &self,
         call: &Call,
         new: NewActivation,
-    ) -> Result<WorkspaceConnector, ActivationError> {
+    ) -> Result<Prepared, ActivationError> {
         call.caller.require(WorkspaceConnector::WRITE)?;
         let connector = self.connector(call, new.connector_id).await?;
         if connector.entry.status != Availability::Available {
@@ -107,9 +146,10 @@ impl Activations {
         self.refer(call, new.person_id).await?;
         accept_streams(&new.streams)?;
         let split = definition.manifest.config_schema.split(new.config)?;
-        let readiness = readiness(definition, connector.entry.authorization_flow, &split)?;
-
         let id = WorkspaceConnectorId::from_uuid(self.world.uuid());
+        let has_grant = self.sources.grant_of(id, connector.entry.authorization_flow).await?;
+        let readiness = readiness(definition, has_grant, &split)?;
+
         let SplitConfig { public, secrets } = split;
         let now = self.world.now();
         let mut activation = WorkspaceConnector {
@@ -140,7 +180,9 @@ impl Activations {
         }
         activation.guard(&call.caller)?;
         self.require_streams(call, &activation, &[]).await?;
-        Ok(activation)
+        let credentials = (!secrets.is_empty())
+            .then(|| self.version(call, &activation, 1, &Occasion::default(), now));
+        Ok(Prepared { activation, credentials })
     }
 
     /// Changes an activation.
@@ -179,15 +221,18 @@ impl Activations {
         changes.set("labels", &mut it.labels, labels);
         changes.set("mock_enabled", &mut it.mock_enabled, mock_enabled);
         changes.set("log_level", &mut it.log_level, log_level);
-        if let Some(config) = config {
-            self.configure(call, &mut it, config, &mut changes).await?;
-        }
+        let versions = match config {
+            Some(config) => self.configure(call, &mut it, config, &mut changes).await?,
+            None => Vec::new(),
+        };
         adjust(&before, &mut it, &mut changes)?;
         self.require_streams(call, &it, &before.streams).await?;
         if let Some(switch) = switch {
             self.switch(call, &mut it, switch, &mut changes).await?;
         }
-        self.keep(call, it, &before.streams, &changes).await
+        self.sources.settings().refresh(&mut it)?;
+        let edit = Edit { before: &before.streams, versions: &versions, changes: &changes };
+        self.keep(call, it, edit).await
     }
 
     /// Disconnects an activation: it is switched off and hidden, until it is restored or purged.
@@ -201,7 +246,8 @@ impl Activations {
         let mut activation = self.records.live(call, id, expected).await?;
         activation.apply(Event::Disabled)?;
         activation.deleted_at = Some(self.world.now());
-        let act = Act::new(WorkspaceConnector::ACTS.deleted);
+        self.sources.settings().refresh(&mut activation)?;
+        let act = Act::new(Action::Deleted);
         self.records.put(call, activation, act).await?;
         Ok(())
     }
@@ -214,9 +260,12 @@ impl Activations {
         id: WorkspaceConnectorId,
         expected: Option<Revision>,
     ) -> Result<WorkspaceConnector, ActivationError> {
-        let activation = self.records.deleted(call, id, expected).await?;
+        let mut activation = self.records.deleted(call, id, expected).await?;
         self.connector(call, activation.connector_id).await?;
-        Ok(self.records.restore(call, id, expected).await?)
+        activation.deleted_at = None;
+        self.sources.settings().refresh(&mut activation)?;
+        let act = Act::new(Action::Restored);
+        Ok(self.records.put(call, activation, act).await?)
     }
 
     /// Removes a deleted activation for good, with its runs, tests and secrets.
@@ -278,7 +327,8 @@ impl Activations {
                 let definition = settings.definition(&activation.connector_type)?;
                 let connector = self.connector(call, activation.connector_id).await?;
                 let flow = connector.entry.authorization_flow;
-                let readiness = readiness(definition, flow, &settings.open(activation)?)?;
+                let has_grant = self.sources.grant_of(activation.id, flow).await?;
+                let readiness = readiness(definition, has_grant, &settings.open(activation)?)?;
                 activation.apply(Event::Resumed(readiness))?;
             }
         }
@@ -290,4 +340,4 @@ impl Activations {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -173,6 +173,7 @@ impl ApiKeys {
 #[cfg(test)]
 mod tests {
     use linkspan_domain::{Role, ports::Change};
+    use serde_json::json;
     use time::Duration;
 
     use super::*;
@@ -201,10 +202,13 @@ mod tests {
     async fn a_key_is_shown_once_and_kept_as_its_hash() {
         let kept = keep(Vec::new());
         let (made, secret) = keys(&kept).create(&call(Role::Admin), new(|_| {})).await.unwrap();
-        assert_eq!(made.prefix, "lsk_hunter");
+        assert_eq!(made.prefix, "lsk_h");
         assert_eq!(made.hash, KeyHash::of(&secret));
         let Change::Insert(stored) = kept.change() else { panic!() };
         assert_eq!(stored, made);
+        let (action, details) = kept.act();
+        assert_eq!(action, "api_key.created");
+        assert_eq!(details["permissions"], json!(["connector:read"]));
         let everything = format!("{:?} {secret:?}", kept.written.lock().unwrap());
         assert!(!everything.contains(PLANTED), "{everything}");
     }

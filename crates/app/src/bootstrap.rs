@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use linkspan_domain::{
-    Act, Call, Code, Problem, Receipt, WorkspaceConnector, ports::ScheduleStore,
+    Act, Action, Call, Code, Problem, Receipt, WorkspaceConnector, ports::ScheduleStore,
 };
 
 use crate::{
-    ActivationError, Activations, NewActivation, ScheduleError, Schedules, SetSchedule, Writable,
-    records::refused,
+    ActivationError, Activations, NewActivation, ScheduleError, Schedules, SetSchedule,
+    activations::Prepared, records::refused,
 };
 
 /// Makes activations that sync by themselves from the beginning. Managers of connectors may.
@@ -68,14 +68,16 @@ impl Bootstrap {
         new: NewActivation,
         set: SetSchedule,
     ) -> Result<WorkspaceConnector, BootstrapError> {
-        let activation = self.activations.prepare(call, new).await?;
+        let Prepared { activation, credentials } = self.activations.prepare(call, new).await?;
         let (schedule, act) = self.schedules.prepare(call, &activation, set).await?;
         let records = self.activations.records();
-        let created = Act::new(WorkspaceConnector::ACTS.created);
+        let created = Act::new(Action::Created);
         let created = records.receipt(call, created, &activation);
         // One answer goes with the key: the activation.
         let scheduled = Receipt { reply: None, ..records.receipt(call, act, &activation) };
-        let kept = self.store.bootstrap(&activation, &schedule, &[created, scheduled]).await;
+        let receipts = [created, scheduled];
+        let kept =
+            self.store.bootstrap(&activation, credentials.as_slice(), &schedule, &receipts).await;
         kept.map_err(refused::<WorkspaceConnector>(activation.id))
             .map_err(ActivationError::from)?;
         Ok(activation)
@@ -85,15 +87,17 @@ impl Bootstrap {
 #[cfg(test)]
 mod tests {
     use linkspan_domain::{
-        ConnectionTest, Person, Recurrence, Role, SyncMode,
+        Recurrence, Role, SyncMode,
         ports::{MockScheduleStore, StoreError},
     };
     use serde_json::{Map, json};
 
     use super::*;
     use crate::{
-        Pace,
-        fixtures::{MockRuns, PLANTED, call, code, connector, empty, id, keep, sources, world},
+        ActivationStores, Pace,
+        fixtures::{
+            MockRuns, PLANTED, call, code, connector, empty, id, keep, ledger, sources, world,
+        },
     };
 
     async fn create(
@@ -103,7 +107,8 @@ mod tests {
     ) -> Result<WorkspaceConnector, BootstrapError> {
         let mut store = MockScheduleStore::new();
         let mut outcome = Some(outcome);
-        store.expect_bootstrap().returning(move |activation, schedule, receipts| {
+        store.expect_bootstrap().returning(move |activation, versions, schedule, receipts| {
+            assert_eq!(versions[0].workspace_connector_id, activation.id);
             assert_eq!(schedule.workspace_connector_id, activation.id);
             assert_eq!(schedule.workspace_id, activation.workspace_id);
             let acts = receipts.each_ref().map(|it| it.audit.action.as_str());
@@ -111,15 +116,15 @@ mod tests {
             outcome.take().unwrap()
         });
         let store = Arc::new(store);
-        let activations = Activations::new(
-            empty(),
-            keep(vec![connector(|_| {})]).store,
-            empty::<Person>(),
-            empty::<ConnectionTest>(),
-            Arc::new(MockRuns::new()),
-            sources(),
-            world(),
-        );
+        let stores = ActivationStores {
+            activations: empty(),
+            connectors: keep(vec![connector(|_| {})]).store,
+            people: empty(),
+            tests: empty(),
+            credentials: ledger(empty()),
+            syncs: Arc::new(MockRuns::new()),
+        };
+        let activations = Activations::new(stores, sources(), world());
         let schedules = Schedules::new(Arc::clone(&store) as _, empty(), sources(), world());
         let bootstrap = Bootstrap::new(Arc::new(activations), Arc::new(schedules), store);
         let config: Map<_, _> =

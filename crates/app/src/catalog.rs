@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use linkspan_domain::{
-    Act, Call, CatalogEntry, Connector, ConnectorId, Direction, Revision,
+    Act, Action, Call, CatalogEntry, Connector, ConnectorId, Direction, Revision,
     ports::{CatalogStore, World},
 };
 use serde_json::{Value, json};
@@ -67,7 +67,7 @@ impl Catalog {
         let mut connector = self.records.live(call, id, expected).await?;
         let now = self.world.now();
         (connector.updated_at, connector.deleted_at) = (now, Some(now));
-        let receipt = self.records.receipt(call, Act::new(Connector::ACTS.deleted), &connector);
+        let receipt = self.records.receipt(call, Act::new(Action::Deleted), &connector);
         let retired = self.store.retire(&connector, &receipt).await;
         let activations = retired.map_err(refused::<Connector>(id))?;
         tracing::info!(%id, activations, "retired a connector");

@@ -62,6 +62,7 @@ impl Connections for RunConnections {
         let opened = self.sources.settings().of(&activation);
         let (definition, settings) = opened.map_err(|error| match error {
             SettingsError::TypeNotInstalled(key) => SyncError::NotInstalled(key),
+            SettingsError::KeyUnknown { .. } => SyncError::KeyUnknown(error.into()),
             SettingsError::Vault { .. } | SettingsError::Unreadable { .. } => {
                 SyncError::Secrets(error.into())
             }

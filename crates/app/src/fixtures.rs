@@ -1,5 +1,9 @@
 //! Callers, kept things and a connector type, for the tests of all services.
 
+mod connector_types;
+mod ledger;
+mod stores;
+
 use std::{
     collections::BTreeSet,
     sync::{
@@ -8,32 +12,25 @@ use std::{
     },
 };
 
-use async_trait::async_trait;
 use linkspan_domain::{
-    Actor, AuthorizationFlow, Availability, Call, Caller, Category, Connector, ConnectorId,
-    ContentHash, Direction, Failures, Fence, FieldKind, Id, KeyHash, ListQuery, OrganizationId,
-    Page, PersonId, Position, Problem, Receipt, Resource, Role, RunOutcome, Secret, StreamField,
-    StreamName, StreamSpec, StreamState, SyncLog, SyncLogId, UploadedFile, Visible, Workspace,
-    WorkspaceConnector, WorkspaceConnectorId, WorkspaceId,
+    Actor, AuthorizationFlow, Availability, Call, Caller, Connector, Id, KeyHash, OrganizationId,
+    Page, Person, PersonId, Position, Problem, Receipt, Resource, Revision, Role, Secret, Visible,
+    Workspace, WorkspaceConnector, WorkspaceId,
     ports::{
-        CatalogStore, Change, ChangeAtRest, Demand, FileStore, FileStoreError, MockStore,
-        MockVault, MockWorld, Outbound, OutboundError, OutboundRequest, OutboundResponse,
-        ReceiveError, ReceivedFile, Sealed, Store, StoreError, SyncStore, Upload, Vault, World,
+        AuditStore, Change, KeyId, MockAuditStore, MockStore, MockVault, MockWorld, Sealed, Store,
+        StoreError, Vault, VaultError, World,
     },
 };
-use linkspan_sdk::{
-    BatchSink, CheckOutcome, ConnectorType, Cx, Definition, Discovered, Environment, Failure,
-    Intake, OpenHosts, ReadRequest, Sink, SinkEntry, Source, SourceEntry, WriteMode, WriteRequest,
-    sink, source,
-};
-use schemars::JsonSchema;
 use semver::Version;
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use time::{OffsetDateTime, macros::datetime};
 use uuid::Uuid;
 
-use crate::{ActivationSettings, ConnectorTypes, Sources};
+pub(crate) use self::{
+    connector_types::{Double, Fake, sources, types},
+    ledger::{Ledger, ledger},
+    stores::{MockCatalog, MockRuns, Shelf},
+};
 
 pub(crate) const NOW: OffsetDateTime = datetime!(2026-05-01 12:00 UTC);
 
@@ -155,6 +152,15 @@ pub(crate) fn empty<R: Resource>() -> Arc<dyn Store<R>> {
     keep(Vec::<R>::new()).store
 }
 
+/// A chain that did not begin.
+pub(crate) fn no_chain() -> Arc<dyn AuditStore> {
+    let mut chain = MockAuditStore::new();
+    chain.expect_head().returning(|_| Ok(None));
+    chain.expect_unchained().returning(|_, _, _| Ok(Vec::new()));
+    chain.expect_chained().returning(|_, _, _| Ok(Vec::new()));
+    Arc::new(chain)
+}
+
 pub(crate) fn code<T, E: Problem>(outcome: Result<T, E>) -> String {
     match outcome {
         Ok(_) => "ok".to_owned(),
@@ -162,243 +168,45 @@ pub(crate) fn code<T, E: Problem>(outcome: Result<T, E>) -> String {
     }
 }
 
-/// A place for the bytes of files, which only notes what is kept and what is removed.
-#[derive(Default)]
-pub(crate) struct Shelf(pub(crate) Arc<Mutex<Vec<String>>>);
+/// The key of [`vault`].
+pub(crate) const KEY: KeyId = KeyId::from_bytes([1; 4]);
+/// A key that [`vault`] opens with, and seals with no more.
+pub(crate) const OLD_KEY: KeyId = KeyId::from_bytes([2; 4]);
+/// A key that nobody has any more.
+pub(crate) const LOST_KEY: KeyId = KeyId::from_bytes([3; 4]);
 
-struct OnShelf {
-    log: Arc<Mutex<Vec<String>>>,
-    sha256: ContentHash,
-}
-
-#[async_trait]
-impl FileStore for Shelf {
-    async fn receive(&self, _: Upload, _: u64) -> Result<Box<dyn ReceivedFile>, ReceiveError> {
-        let sha256 = ContentHash::of_digest([7; 32]);
-        Ok(Box::new(OnShelf { log: Arc::clone(&self.0), sha256 }))
-    }
-
-    async fn remove(&self, file: &UploadedFile) -> Result<(), FileStoreError> {
-        self.0.lock().unwrap().push(format!("removed {}", file.path()));
-        Ok(())
-    }
-
-    async fn remove_all(&self, workspace: WorkspaceId) -> Result<(), FileStoreError> {
-        self.0.lock().unwrap().push(format!("removed all of {workspace}"));
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl ReceivedFile for OnShelf {
-    fn bytes(&self) -> u64 {
-        3
-    }
-
-    fn sha256(&self) -> &ContentHash {
-        &self.sha256
-    }
-
-    async fn keep(self: Box<Self>, file: &UploadedFile) -> Result<(), FileStoreError> {
-        self.log.lock().unwrap().push(format!("kept {}", file.path()));
-        Ok(())
-    }
-}
-
-mockall::mock! {
-    pub(crate) Catalog {}
-
-    #[async_trait]
-    impl Store<Connector> for Catalog {
-        async fn find(&self, tenancy: &linkspan_domain::Platform, id: ConnectorId) -> Result<Option<Connector>, StoreError>;
-        async fn find_all(&self, tenancy: &linkspan_domain::Platform, ids: &[ConnectorId]) -> Result<Vec<Connector>, StoreError>;
-        async fn list(&self, tenancy: &linkspan_domain::Platform, query: &ListQuery) -> Result<Page<Connector>, StoreError>;
-        async fn write(&self, changes: &[Change<Connector>], receipt: &Receipt) -> Result<(), StoreError>;
-    }
-
-    #[async_trait]
-    impl CatalogStore for Catalog {
-        async fn retire(&self, connector: &Connector, receipt: &Receipt) -> Result<u64, StoreError>;
-    }
-}
-
-mockall::mock! {
-    pub(crate) Runs {}
-
-    #[async_trait]
-    impl Store<SyncLog> for Runs {
-        async fn find(&self, tenancy: &Visible, id: SyncLogId) -> Result<Option<SyncLog>, StoreError>;
-        async fn find_all(&self, tenancy: &Visible, ids: &[SyncLogId]) -> Result<Vec<SyncLog>, StoreError>;
-        async fn list(&self, tenancy: &Visible, query: &ListQuery) -> Result<Page<SyncLog>, StoreError>;
-        async fn write(&self, changes: &[Change<SyncLog>], receipt: &Receipt) -> Result<(), StoreError>;
-    }
-
-    #[async_trait]
-    impl SyncStore for Runs {
-        async fn start(&self, run: &SyncLog, receipt: &Receipt) -> Result<(), StoreError>;
-        async fn resume(&self, run: &SyncLog, broken: SyncLogId, receipt: &Receipt) -> Result<(), StoreError>;
-        async fn claim(&self, worker: &str, only: Option<SyncLogId>, now: OffsetDateTime, until: OffsetDateTime) -> Result<Option<SyncLog>, StoreError>;
-        async fn extend(&self, run: SyncLogId, fence: Fence, until: OffsetDateTime) -> Result<Demand, StoreError>;
-        async fn release(&self, run: SyncLogId, fence: Fence) -> Result<(), StoreError>;
-        async fn cancel(&self, run: SyncLogId, outcome: &RunOutcome, receipt: &Receipt, now: OffsetDateTime) -> Result<(), StoreError>;
-        async fn finish(&self, run: SyncLogId, fence: Fence, outcome: &RunOutcome, now: OffsetDateTime) -> Result<(), StoreError>;
-        async fn failures(&self, activation: WorkspaceConnectorId) -> Result<Failures, StoreError>;
-        async fn stream(&self, activation: WorkspaceConnectorId, stream: &StreamName) -> Result<Option<StreamState>, StoreError>;
-        async fn streams(&self, activation: WorkspaceConnectorId) -> Result<Vec<StreamState>, StoreError>;
-        async fn move_mark(&self, state: &StreamState, receipt: &Receipt) -> Result<ChangeAtRest, StoreError>;
-        async fn change_cursors(&self, activation: &WorkspaceConnector, receipts: &[Receipt]) -> Result<ChangeAtRest, StoreError>;
-    }
-}
-
-/// A vault that any fool can open, but not for another row.
+/// A vault that any fool with its key can open, but not for another row.
 pub(crate) fn vault() -> Arc<dyn Vault> {
     let mut vault = MockVault::new();
+    vault.expect_current().return_const(KEY);
+    vault.expect_previous().return_const(vec![OLD_KEY]);
     vault.expect_seal().returning(|context, plain| {
         let row = context.row.into_bytes();
-        Ok(Sealed::from_bytes(row.into_iter().chain(plain.iter().rev().copied()).collect()))
+        let body = row.into_iter().chain(plain.iter().rev().copied());
+        Ok(Sealed::from_bytes(Sealed::header(KEY).into_iter().chain(body).collect()))
     });
     vault.expect_open().returning(|context, sealed| {
-        let (row, body) = sealed.as_bytes().split_at(16);
+        let key_id = sealed.key_id()?;
+        if key_id == LOST_KEY {
+            return Err(VaultError::UnknownKey { key_id });
+        }
+        let (row, body) = sealed.as_bytes()[Sealed::HEADER_LEN..].split_at(16);
         assert_eq!(row, context.row.into_bytes(), "opened for another row");
         Ok(Secret::new(body.iter().rev().copied().collect()))
     });
     Arc::new(vault)
 }
 
-/// A connector type that knows what its settings want of it.
-pub(crate) struct Fake;
-
-/// Settings of a fake.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct FakeSettings {
-    /// `down`, `slow`, `rude`, `empty` where nothing is to be read, `wide` for one whose streams have columns, or any other
-    /// for a system that works.
-    host: String,
-    #[expect(dead_code, reason = "only its place in the schema counts")]
-    port: Option<u16>,
-    password: Secret,
+/// The secrets of `activation`, as if another key had sealed them.
+pub(crate) fn sealed_with(key: KeyId, activation: &mut linkspan_domain::WorkspaceConnector) {
+    let secrets = activation.secrets.as_mut().unwrap();
+    secrets.blob = under(key, &secrets.blob);
 }
 
-impl ConnectorType for Fake {
-    const KEY: &'static str = "fake";
-    const TITLE: &'static str = "Fake";
-    const VERSION: Version = Version::new(1, 2, 0);
-    const CATEGORY: Category = Category::Test;
-    const ALIASES: &'static [&'static str] = &["phony"];
-    type Settings = FakeSettings;
-    type Shared = ();
-
-    fn source() -> Option<SourceEntry<Self>> {
-        Some(source::<Self>())
-    }
-
-    async fn check(cx: &Cx<Self>) -> Result<CheckOutcome, Failure> {
-        match cx.settings.host.as_str() {
-            "down" => Err(Failure::unavailable("down", cx.settings.password.expose().clone())),
-            "slow" => std::future::pending().await,
-            "empty" if cx.direction == Direction::Input => {
-                Err(Failure::NotFound("anything".to_owned()))
-            }
-            "rude" => Err(Failure::Refused(format!("no to {}", cx.settings.password.expose()))),
-            _ => Ok(CheckOutcome::ok(format!("hello {}", cx.settings.password.expose()))),
-        }
-    }
-}
-
-impl Source for Fake {
-    async fn discover(cx: &Cx<Self>) -> Result<Discovered, Failure> {
-        if cx.settings.host == "down" {
-            return Err(Failure::unavailable("down", "it is down"));
-        }
-        let mut streams = ["public.orders", "audit.logins", "files"].map(stream).to_vec();
-        if cx.settings.host == "wide" {
-            let column =
-                |name: &str, kind| StreamField { name: name.to_owned(), kind, nullable: true };
-            for it in &mut streams {
-                it.fields = vec![column("id", FieldKind::Text), column("at", FieldKind::Text)];
-            }
-            streams[0].fields.extend([
-                column("total", FieldKind::Text),
-                column("paid", FieldKind::Boolean),
-                column("price", FieldKind::Decimal),
-            ]);
-        }
-        Ok(streams.into())
-    }
-
-    async fn read(_: &Cx<Self>, _: ReadRequest, _: &mut BatchSink) -> Result<(), Failure> {
-        Ok(())
-    }
-}
-
-pub(crate) fn stream(name: &str) -> StreamSpec {
-    StreamSpec {
-        name: name.parse().unwrap(),
-        fields: Vec::new(),
-        primary_key: Vec::new(),
-        cursor_candidates: Vec::new(),
-        supports_incremental: true,
-    }
-}
-
-/// A double, which only admins may run.
-pub(crate) struct Double;
-
-impl ConnectorType for Double {
-    const KEY: &'static str = "double";
-    const TITLE: &'static str = "Double";
-    const VERSION: Version = Version::new(1, 0, 0);
-    const CATEGORY: Category = Category::Test;
-    const IS_MOCK: bool = true;
-    type Settings = Nothing;
-    type Shared = ();
-
-    fn sink() -> Option<SinkEntry<Self>> {
-        Some(sink::<Self>())
-    }
-
-    async fn check(_: &Cx<Self>) -> Result<CheckOutcome, Failure> {
-        Ok(CheckOutcome::ok("fine"))
-    }
-}
-
-impl Sink for Double {
-    const MODES: &'static [WriteMode] = &[WriteMode::Upsert];
-
-    fn accepts(stream: &StreamName) -> Result<(), Failure> {
-        match stream.as_str() {
-            "?" => Err(Failure::stream(stream, "name", "says nothing")),
-            _ => Ok(()),
-        }
-    }
-
-    async fn write(_: &Cx<Self>, _: WriteRequest, _: &mut Intake) -> Result<(), Failure> {
-        Ok(())
-    }
-}
-
-/// No settings.
-#[derive(Deserialize, JsonSchema)]
-pub(crate) struct Nothing {}
-
-struct NoWayOut;
-
-#[async_trait]
-impl Outbound for NoWayOut {
-    async fn send(&self, request: OutboundRequest) -> Result<OutboundResponse, OutboundError> {
-        panic!("nothing here goes to {}", request.url)
-    }
-}
-
-pub(crate) fn types() -> ConnectorTypes {
-    ConnectorTypes::new([Definition::of::<Fake>(), Definition::of::<Double>()]).unwrap()
-}
-
-pub(crate) fn sources() -> Arc<Sources> {
-    let settings = ActivationSettings::new(Arc::new(types()), vault());
-    let environment = Environment::new(Arc::new(NoWayOut), Arc::new(OpenHosts));
-    Arc::new(Sources::new(Arc::new(settings), environment))
+/// `sealed`, as if another key had sealed it.
+pub(crate) fn under(key: KeyId, sealed: &Sealed) -> Sealed {
+    let body = &sealed.as_bytes()[Sealed::HEADER_LEN..];
+    Sealed::from_bytes([&Sealed::header(key)[..], body].concat())
 }
 
 pub(crate) fn object(value: Value) -> Map<String, Value> {
@@ -468,6 +276,21 @@ pub(crate) fn workspace(number: u128, parent: Option<u128>) -> Workspace {
 
 pub(crate) fn key(text: &str) -> Secret<String> {
     Secret::new(text.to_owned())
+}
+
+pub(crate) fn person(number: u128, role: Role, workspaces: &[u128]) -> Person {
+    Person {
+        id: id(number),
+        revision: Revision::FIRST,
+        organization_id: organization(),
+        name: "Ada".parse().unwrap(),
+        email: "ada@example.com".parse().unwrap(),
+        role,
+        workspaces: workspaces.iter().map(|it| id(*it)).collect(),
+        created_at: NOW,
+        updated_at: NOW,
+        deleted_at: None,
+    }
 }
 
 pub(crate) fn api_key(

@@ -7,7 +7,7 @@ mod trying;
 use std::sync::Arc;
 
 use linkspan_domain::{
-    Act, Call, Caller, Connector, ConnectorMapping, ConnectorMappingId, MappingOrigin,
+    Act, Action, Call, Caller, Connector, ConnectorMapping, ConnectorMappingId, MappingOrigin,
     MappingStatus, MappingVersion, OnCollapse, Revision, StreamName, TargetModel, UnmappedRecord,
     WorkspaceConnector, WorkspaceConnectorId,
     ports::{Store, World},
@@ -187,7 +187,7 @@ impl Mappings {
         mapping.reword(before.expression, MappingOrigin::Reverted, before.confidence);
         mapping.status = status;
         let details = json!({ "version": version });
-        let act = Act { action: "connector_mapping.reverted", details };
+        let act = Act { action: Action::MappingReverted, details };
         Ok(self.records.put(call, mapping, act).await?)
     }
 

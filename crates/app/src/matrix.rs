@@ -5,23 +5,26 @@ use std::{collections::BTreeSet, sync::Arc};
 use futures_util::stream;
 use linkspan_domain::{
     Call, Condition, Deleted, FilterScope, ListQuery, Permission, Role, TargetModel,
-    ports::{FileStore, MockAccessStore, MockRunQueue, World},
+    ports::{FileStore, MockAccessStore, MockKeyStore, MockRunQueue, World},
 };
 use linkspan_engine::Models;
 use serde_json::Map;
 use strum::IntoEnumIterator;
 
 use crate::{
-    ActivationPatch, Activations, ApiKeys, Audit, Catalog, Draft, DraftOf, DryRun, DryRunOf,
-    Entities, Files, FilterPatch, Filters, FindEntities, MappingPatch, NewActivation, NewApiKey,
-    NewFilter, NewPerson, NewProvider, NewProviderConnector, NewSyncTarget, NewWorkspace, People,
-    PersonPatch, ProviderConnectorPatch, ProviderConnectors, ProviderPatch, Providers, Seeding,
-    Sessions, StartSync, SuggestMappings, SyncTargets, Syncs, TargetModels, WorkspacePatch,
-    Workspaces,
+    ActivationPatch, ActivationStores, Activations, ApiKeys, Audit, Authorize, Catalog, Draft,
+    DraftOf, DryRun, DryRunOf, Entities, Files, FilterPatch, Filters, FindEntities, Installing,
+    Keys, MappingPatch, NewActivation, NewApiKey, NewFilter, NewPerson, NewProvider,
+    NewProviderConnector, NewSyncTarget, NewWorkspace, OnFailure, People, PersonPatch,
+    ProviderConnectorPatch, ProviderConnectors, ProviderPatch, Providers, Rotation, Seeding,
+    Sessions, StartSync, SuggestMappings, SyncTargets, Syncs, TargetModels, Turnover,
+    WorkspacePatch, Workspaces,
     fixtures::{
-        MockCatalog, MockRuns, Shelf, call, code, connector, empty, id, keep, key, own_workspace,
-        page, sources, types, world,
+        MockCatalog, MockRuns, Shelf, call, code, connector, empty, id, keep, key, ledger,
+        no_chain, own_workspace, page, sources, types, vault, world,
     },
+    grants::fake::nothing_to_connect,
+    keys::tests::MockRotations,
     mappings::tests::Versions,
 };
 
@@ -96,6 +99,10 @@ api keys read: admin
 api keys create: admin
 api keys revoke: admin
 audit read: admin
+keys read: admin
+keys list: admin
+keys rotate: admin
+audit verify: admin
 activations read: admin designer analyst
 activations create: admin designer
 activations update: admin designer
@@ -106,6 +113,10 @@ activations models: admin designer analyst
 activations test draft: admin designer
 activations test: admin designer
 activations list tests: admin designer analyst
+activations rotate: admin designer
+activations roll back: admin designer
+activations revoke version: admin designer
+activations list versions: admin designer analyst
 syncs read: admin designer analyst
 syncs cancel: admin designer
 syncs start: admin designer
@@ -130,6 +141,8 @@ sync targets create: admin designer
 sync targets delete: admin designer
 sync targets restore: admin designer
 sync targets purge: admin designer
+activations connect: admin designer
+connectors install: admin designer
 ";
 
 async fn everything(call: &Call) -> Tried {
@@ -140,6 +153,7 @@ async fn everything(call: &Call) -> Tried {
     tried.extend(organization(call).await);
     tried.extend(activations(call).await);
     tried.extend(mappings(call).await);
+    tried.extend(grants(call).await);
     tried
 }
 
@@ -241,7 +255,15 @@ async fn organization(call: &Call) -> Tried {
     let people = People::new(empty(), empty(), Arc::clone(&sessions), world());
     let mint = |_: &str| Ok(key("lsk_new"));
     let keys = ApiKeys::new(empty(), empty(), empty(), sessions, mint, world());
-    let audit = Audit::new(empty(), world());
+    let audit = Audit::new(empty(), no_chain(), world());
+    let mut rotations = MockRotations::new();
+    rotations.expect_list().returning(|_, _| Ok(page(Vec::new())));
+    rotations.expect_start().returning(|it, _| Ok(it.clone()));
+    let mut sealed = MockKeyStore::new();
+    sealed.expect_census().returning(|| Ok(Vec::new()));
+    sealed.expect_usage().returning(|| Ok(Vec::new()));
+    let master_keys =
+        Keys::new(Arc::new(rotations), Arc::new(sealed), vault(), world(), Arc::default());
     let workspace = NewWorkspace {
         name: "New".parse().unwrap(),
         slug: "new".parse().unwrap(),
@@ -279,14 +301,27 @@ async fn organization(call: &Call) -> Tried {
         ("api keys create", code(keys.create(call, api_key).await)),
         ("api keys revoke", code(keys.revoke(call, id(1), None).await)),
         ("audit read", code(audit.records().list(&call.caller, &ListQuery::default()).await)),
+        ("keys read", code(master_keys.records().list(&call.caller, &ListQuery::default()).await)),
+        ("keys list", code(master_keys.list(&call.caller).await)),
+        ("keys rotate", code(master_keys.rotate(call).await)),
+        ("audit verify", code(audit.verify(&call.caller).await)),
     ]
+}
+
+fn nothing_activated() -> ActivationStores {
+    ActivationStores {
+        activations: empty(),
+        connectors: empty(),
+        people: empty(),
+        tests: empty(),
+        credentials: ledger(empty()),
+        syncs: Arc::new(MockRuns::new()),
+    }
 }
 
 async fn activations(call: &Call) -> Tried {
     let clock: Arc<dyn World> = world();
-    let idle = Arc::new(MockRuns::new());
-    let it =
-        Activations::new(empty(), empty(), empty(), empty(), idle, sources(), Arc::clone(&clock));
+    let it = Activations::new(nothing_activated(), sources(), Arc::clone(&clock));
     let mut runs = MockRuns::new();
     runs.expect_list().returning(|_, _| Ok(page(Vec::new())));
     runs.expect_find().returning(|_, _| Ok(Some(crate::connections::tests::run())));
@@ -296,6 +331,9 @@ async fn activations(call: &Call) -> Tried {
     let new = NewActivation::of(id(1), Map::new());
     let draft = Draft { of: DraftOf::Type("fake".parse().unwrap()), config: Map::new() };
     let patch = ActivationPatch::default();
+    let turnover = Turnover::default();
+    let rotation =
+        Rotation { config: Map::new(), on_failure: OnFailure::Refuse, turnover: turnover.clone() };
     let sync = StartSync { mode: None, streams: Vec::new() };
     vec![
         ("activations read", code(it.records().get(caller, id(1)).await)),
@@ -308,6 +346,10 @@ async fn activations(call: &Call) -> Tried {
         ("activations test draft", code(it.test_draft(call, draft).await)),
         ("activations test", code(it.test(call, id(1), Map::new()).await)),
         ("activations list tests", code(it.list_tests(caller, id(1), &all).await)),
+        ("activations rotate", code(it.rotate(call, id(1), None, rotation).await)),
+        ("activations roll back", code(it.roll_back(call, id(1), id(2), None, turnover).await)),
+        ("activations revoke version", code(it.revoke_version(call, id(1), id(2), None).await)),
+        ("activations list versions", code(it.list_versions(caller, id(1), &all).await)),
         ("syncs read", code(syncs.records().list(caller, &all).await)),
         ("syncs cancel", code(syncs.cancel(call, id(70)).await)),
         ("syncs start", code(syncs.start(call, id(1), sync).await)),
@@ -356,5 +398,16 @@ async fn mappings(call: &Call) -> Tried {
         ("sync targets delete", code(targets.delete(call, id(1), None).await)),
         ("sync targets restore", code(targets.restore(call, id(1), None).await)),
         ("sync targets purge", code(targets.purge(call, id(1), None).await)),
+    ]
+}
+
+async fn grants(call: &Call) -> Tried {
+    let activations = Activations::new(nothing_activated(), sources(), world());
+    let connecting = Arc::new(nothing_to_connect().await);
+    let installing = Installing::new(Arc::clone(&connecting), Arc::new(activations), empty());
+    let (workspace, wanted) = (own_workspace(), Authorize::default());
+    vec![
+        ("activations connect", code(connecting.authorize(call, id(1), wanted.clone()).await)),
+        ("connectors install", code(installing.access(call, workspace, "absent", wanted).await)),
     ]
 }

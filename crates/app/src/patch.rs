@@ -35,9 +35,12 @@ impl<T> From<Option<Option<T>>> for Patch<T> {
     }
 }
 
-/// The names of the fields that a change really changed: what the audit trail keeps of it.
+/// What the audit trail keeps of a change: the names of the fields that it really changed, and what it did to rights.
 #[derive(Debug, Default)]
-pub(crate) struct Changes(Vec<&'static str>);
+pub(crate) struct Changes {
+    names: Vec<&'static str>,
+    rights: Option<[Value; 2]>,
+}
 
 impl Changes {
     /// Sets a field that always has a value.
@@ -65,16 +68,26 @@ impl Changes {
 
     /// Notes that `name` changed.
     pub(crate) fn note(&mut self, name: &'static str) {
-        self.0.push(name);
+        self.names.push(name);
+    }
+
+    /// Tells who may do what before and after, if that is not the same.
+    pub(crate) fn compare(&mut self, before: Value, after: Value) {
+        self.rights = (before != after).then_some([before, after]);
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.names.is_empty()
     }
 
-    /// For the audit trail: names only, never a value.
+    /// For the audit trail: of rights what they were and are, of all else the names alone, never a value.
     pub(crate) fn details(&self) -> Value {
-        json!({ "changed": self.0 })
+        let mut details = json!({ "changed": self.names });
+        if let Some([before, after]) = &self.rights {
+            details["before"] = before.clone();
+            details["after"] = after.clone();
+        }
+        details
     }
 }
 
@@ -93,6 +106,19 @@ mod tests {
         changes.patch("note", &mut note, Patch::Clear);
         assert_eq!((name, note), ("b", None));
         assert_eq!(changes.details(), json!({ "changed": ["name", "note"] }));
+    }
+
+    #[test]
+    fn rights_are_told_when_they_change() {
+        let mut changes = Changes::default();
+        changes.note("role");
+        changes.compare(Value::Null, Value::Null);
+        assert_eq!(changes.details(), json!({ "changed": ["role"] }));
+        changes.compare(json!({ "role": "viewer" }), json!({ "role": "admin" }));
+        let expected = json!({
+            "changed": ["role"], "before": { "role": "viewer" }, "after": { "role": "admin" },
+        });
+        assert_eq!(changes.details(), expected);
     }
 
     #[test]

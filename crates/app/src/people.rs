@@ -170,8 +170,10 @@ pub(crate) async fn require_workspaces(
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
-    use crate::fixtures::{NOW, call, code, id, keep, myself, organization, workspace, world};
+    use crate::fixtures::{call, code, id, keep, myself, person, workspace, world};
 
     #[tokio::test]
     async fn people_work_in_workspaces_that_are_there() {
@@ -191,21 +193,14 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_locks_themself_out() {
-        let person = |number: u128| Person {
-            id: id(number),
-            revision: Revision::FIRST,
-            organization_id: organization(),
-            name: "Ada".parse().unwrap(),
-            email: "ada@example.com".parse().unwrap(),
-            role: Role::Admin,
-            workspaces: BTreeSet::new(),
-            created_at: NOW,
-            updated_at: NOW,
-            deleted_at: None,
-        };
         let (own, other) = (myself(), id(11));
-        let kept = keep(vec![person(10), person(11)]).store;
-        let people = People::new(kept, keep(Vec::new()).store, Arc::default(), world());
+        let kept = keep(vec![person(10, Role::Admin, &[]), person(11, Role::Admin, &[])]);
+        let people = People::new(
+            Arc::clone(&kept.store) as _,
+            keep(Vec::new()).store,
+            Arc::default(),
+            world(),
+        );
         let call = call(Role::Admin);
         let become_a = async |who, role| {
             let patch = PersonPatch { role: Some(role), ..PersonPatch::default() };
@@ -213,7 +208,12 @@ mod tests {
         };
         assert_eq!(become_a(own, Role::Viewer).await, "resource.invalid");
         assert_eq!(become_a(own, Role::Admin).await, "ok");
+        assert!(kept.is_untouched());
         assert_eq!(become_a(other, Role::Viewer).await, "ok");
+        let (action, details) = kept.act();
+        assert_eq!(action, "person.updated");
+        let roles = (&details["before"]["role"], &details["after"]["role"]);
+        assert_eq!(roles, (&json!("admin"), &json!("viewer")));
         assert_eq!(code(people.delete(&call, own, None).await), "resource.dangling");
         assert_eq!(code(people.delete(&call, other, None).await), "ok");
     }

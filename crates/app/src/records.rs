@@ -6,14 +6,14 @@ mod kinds;
 use std::sync::Arc;
 
 use linkspan_domain::{
-    Act, AuditEventId, Call, Caller, Filter, Id, ListQuery, Page, PageRequest, PageSize, Receipt,
-    Resource, Revision,
+    Act, Action, AuditEventId, Call, Caller, Filter, Id, ListQuery, Page, PageRequest, PageSize,
+    Receipt, Resource, Revision,
     ports::{Change, Store, StoreError, World},
 };
 
 pub use error::RecordError;
 pub(crate) use error::store_code;
-pub use kinds::{Acts, Readable, Stamps, Writable};
+pub use kinds::{Readable, Stamps, Writable};
 
 use crate::patch::Changes;
 
@@ -78,7 +78,16 @@ impl<R: Readable> Records<R> {
         caller: &Caller,
         filters: Vec<Filter>,
     ) -> Result<Vec<R>, RecordError> {
-        let mut query = ListQuery { filters, page: largest(), ..ListQuery::default() };
+        self.list_whole(caller, ListQuery { filters, ..ListQuery::default() }).await
+    }
+
+    /// All that `query` finds, whatever page it asks for.
+    pub(crate) async fn list_whole(
+        &self,
+        caller: &Caller,
+        mut query: ListQuery,
+    ) -> Result<Vec<R>, RecordError> {
+        query.page = largest();
         let mut all = Vec::new();
         loop {
             let page = self.list(caller, &query).await?;
@@ -130,7 +139,8 @@ impl<R: Writable> Records<R> {
     pub(crate) async fn insert(&self, call: &Call, thing: R) -> Result<R, RecordError> {
         call.caller.require(R::WRITE)?;
         thing.guard(&call.caller)?;
-        let receipt = self.receipt(call, Act::new(R::ACTS.created), &thing);
+        let act = Act { action: Action::Created, details: thing.rights() };
+        let receipt = self.receipt(call, act, &thing);
         self.write(Change::Insert(thing.clone()), &receipt, refused::<R>(thing.id())).await?;
         Ok(thing)
     }
@@ -145,7 +155,9 @@ impl<R: Writable> Records<R> {
     ) -> Result<R, RecordError> {
         let mut thing = self.live(call, id, expected).await?;
         let mut changes = Changes::default();
+        let before = thing.rights();
         edit(&mut thing, &mut changes)?;
+        changes.compare(before, thing.rights());
         self.save(call, thing, &changes).await
     }
 
@@ -158,7 +170,7 @@ impl<R: Writable> Records<R> {
     ) -> Result<(), RecordError> {
         let mut thing = self.live(call, id, expected).await?;
         *thing.stamps().deleted_at = Some(self.world.now());
-        self.put(call, thing, Act::new(R::ACTS.deleted)).await.map(drop)
+        self.put(call, thing, Act::new(R::DELETED)).await.map(drop)
     }
 
     /// Brings a soft-deleted thing back.
@@ -170,7 +182,7 @@ impl<R: Writable> Records<R> {
     ) -> Result<R, RecordError> {
         let mut thing = self.deleted(call, id, expected).await?;
         *thing.stamps().deleted_at = None;
-        self.put(call, thing, Act::new(R::ACTS.restored)).await
+        self.put(call, thing, Act::new(Action::Restored)).await
     }
 
     /// Removes a soft-deleted thing for good, with all that hangs on it.
@@ -181,7 +193,7 @@ impl<R: Writable> Records<R> {
         expected: Option<Revision>,
     ) -> Result<(), RecordError> {
         let thing = self.deleted(call, id, expected).await?;
-        let receipt = self.receipt(call, Act::new(R::ACTS.purged), &thing);
+        let receipt = self.receipt(call, Act::new(Action::Purged), &thing);
         self.write(Change::Purge(thing), &receipt, refused::<R>(id)).await
     }
 
@@ -243,7 +255,7 @@ impl<R: Writable> Records<R> {
     /// What the audit trail says of a change, if the caller may leave the thing like that.
     pub(crate) fn updated(call: &Call, thing: &R, changes: &Changes) -> Result<Act, RecordError> {
         thing.guard(&call.caller)?;
-        Ok(Act { action: R::ACTS.updated, details: changes.details() })
+        Ok(Act { action: Action::Updated, details: changes.details() })
     }
 
     /// Writes a changed thing, and answers it as it is stored then.

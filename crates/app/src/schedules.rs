@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use linkspan_domain::{
-    Act, Call, Caller, Code, Problem, Recurrence, Revision, Schedule, SyncMode, WorkspaceConnector,
-    WorkspaceConnectorId,
+    Act, Action, Call, Caller, Code, Problem, Recurrence, Revision, Schedule, SyncMode,
+    WorkspaceConnector, WorkspaceConnectorId,
     ports::{ScheduleStore, Store, StoreError, World},
 };
 use serde_json::json;
@@ -152,7 +152,7 @@ impl Schedules {
             created_at: now,
             updated_at: now,
         };
-        Ok((schedule, Act { action: "schedule.set", details }))
+        Ok((schedule, Act { action: Action::ScheduleSet, details }))
     }
 
     /// Takes the schedule of an activation away.
@@ -164,7 +164,8 @@ impl Schedules {
         expected: Option<Revision>,
     ) -> Result<(), ScheduleError> {
         let activation = self.activations.live(call, id, expected).await?;
-        let receipt = self.activations.receipt(call, Act::new("schedule.removed"), &activation);
+        let receipt =
+            self.activations.receipt(call, Act::new(Action::ScheduleRemoved), &activation);
         self.store.remove(id, &receipt).await.map_err(|source| match source {
             StoreError::Stale => ScheduleError::NotFound(id),
             other => failed(id, other),

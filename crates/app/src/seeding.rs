@@ -6,9 +6,9 @@ use std::{
 };
 
 use linkspan_domain::{
-    AuditEvent, AuditEventId, Call, CatalogEntry, Code, Connector, ConnectorId, Deleted, Direction,
-    InvalidText, ListQuery, OrganizationId, Permission, Platform, Problem, ProviderType, Receipt,
-    Resource, Revision, ServiceId, Workspace, WorkspaceId,
+    Action, AuditEvent, AuditEventId, Call, CatalogEntry, Code, Connector, ConnectorId, Deleted,
+    Direction, InvalidText, ListQuery, OrganizationId, Permission, Platform, Problem, ProviderType,
+    Receipt, Resource, Revision, ServiceId, Workspace, WorkspaceId,
     ports::{AccessStore, Change, Store, StoreError, World},
 };
 use serde_json::json;
@@ -228,13 +228,14 @@ impl Seeding {
                 workspace_id: None,
                 actor_type: caller.actor.actor_type(),
                 actor_id: caller.actor.id(),
-                action: "catalog.seeded".to_owned(),
+                action: Action::CatalogSeeded.of(Connector::TYPE),
                 resource_type: Connector::TYPE,
                 resource_id: None,
                 details: json!({ "inserted": inserted, "updated": updated }),
                 ip_address: call.ip_address.clone(),
                 trace_id: call.trace_id.clone(),
                 created_at: self.world.now(),
+                link: None,
             },
             reply: None,
         }

@@ -2,20 +2,49 @@
 
 use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
+use http::{HeaderValue, Method, StatusCode, header::AUTHORIZATION};
 use linkspan_domain::{
-    Caller, Condition, Denied, Direction, Permission, StreamName, StreamSpec, WorkspaceConnector,
-    WorkspaceId,
+    AuthorizationFlow, Caller, Condition, Denied, Direction, Permission, Secret, StreamName,
+    StreamSpec, WorkspaceConnector, WorkspaceConnectorId, WorkspaceId, ports::OutboundRequest,
 };
-use linkspan_sdk::{Definition, Discovered, Environment, Failure, Pushed};
+use linkspan_sdk::{Definition, Discovered, Environment, Failure, Pushed, TokenSource};
 use serde_json::Value;
 use tokio::time::{Instant, timeout, timeout_at};
+use url::Url;
 
-use crate::{ActivationSettings, SettingsError};
+use crate::{
+    AccessTokens, ActivationSettings, SettingsError, TokenError,
+    grants::{needs_grant, reconnect},
+};
 
 /// Asks connected systems, each time for no longer than a caller waits.
 pub struct Sources {
     settings: Arc<ActivationSettings>,
     environment: Environment,
+    tokens: Option<AccessTokens>,
+}
+
+/// The tokens of one activation.
+struct TokensOf {
+    tokens: AccessTokens,
+    activation: WorkspaceConnectorId,
+}
+
+#[async_trait]
+impl TokenSource for TokensOf {
+    async fn bearer(&self) -> Result<Secret<String>, Failure> {
+        Ok(self.tokens.ensure_fresh(self.activation).await?)
+    }
+}
+
+/// Whether an activation may do what needs a grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HasGrant {
+    /// It has one, or needs none.
+    Connected,
+    /// Somebody has to agree first.
+    NotConnected,
 }
 
 /// What came of trying settings.
@@ -33,7 +62,13 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 impl Sources {
     /// Asks by way of `environment`.
     pub const fn new(settings: Arc<ActivationSettings>, environment: Environment) -> Self {
-        Self { settings, environment }
+        Self { settings, environment, tokens: None }
+    }
+
+    /// Lends activations the tokens of their grants, too.
+    #[must_use]
+    pub fn with_tokens(self, tokens: AccessTokens) -> Self {
+        Self { tokens: Some(tokens), ..self }
     }
 
     pub(crate) fn settings(&self) -> &ActivationSettings {
@@ -68,6 +103,52 @@ impl Sources {
         }
     }
 
+    /// Whether the activation `id`, whose connector authorizes by `flow`, has the grant that it needs.
+    pub(crate) async fn grant_of(
+        &self,
+        id: WorkspaceConnectorId,
+        flow: AuthorizationFlow,
+    ) -> Result<HasGrant, TokenError> {
+        let has_grant = match &self.tokens {
+            _ if !needs_grant(flow) => true,
+            Some(tokens) => tokens.is_connected(id).await?,
+            None => false,
+        };
+        Ok(if has_grant { HasGrant::Connected } else { HasGrant::NotConnected })
+    }
+
+    /// Tries the grant of an activation: a token is had, and `test_url` takes it.
+    pub(crate) async fn check_grant(
+        &self,
+        activation: &WorkspaceConnector,
+        test_url: Option<Url>,
+    ) -> Result<(), Failure> {
+        let Some(tokens) = self.tokens_of(activation.id) else { return Ok(()) };
+        let token = tokens.bearer().await?;
+        let Some(url) = test_url else { return Ok(()) };
+        let host = url.host_str().unwrap_or_default().to_owned();
+        let mut request = OutboundRequest::new(Method::GET, url);
+        let bearer = HeaderValue::try_from(format!("Bearer {}", token.expose()));
+        let mut bearer = bearer.map_err(|_| Failure::Unauthorized)?;
+        bearer.set_sensitive(true);
+        request.headers.insert(AUTHORIZATION, bearer);
+        let answer = timeout(PATIENCE, self.environment.outbound.send(request)).await;
+        let answer = answer.map_err(|_| too_slow())?;
+        let answer = answer.map_err(|error| Failure::unavailable(host.clone(), error))?;
+        match answer.status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                Err(Failure::NeedReconnect(format!(
+                    "{host} does not accept the token of the grant; {}",
+                    reconnect(&activation.id)
+                )))
+            }
+            status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
+                Err(Failure::Unavailable { system: host, source: None })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The streams behind an activation that it may show, and what is none. Waits for `patience` at most.
     pub(crate) async fn discover(
         &self,
@@ -95,7 +176,9 @@ impl Sources {
         let (definition, settings) = self.settings.of(activation).ok()?;
         may_run(caller, definition).ok()?;
         // No activation: what may not be kept keeps no connections.
-        let asking = definition.discover(settings, self.lend_to(activation.workspace_id));
+        let tokens = self.tokens_of(activation.id);
+        let environment = Environment { tokens, ..self.lend_to(activation.workspace_id) };
+        let asking = definition.discover(settings, environment);
         Some(timeout_at(until, asking).await.ok()?.ok()?.streams)
     }
 
@@ -114,7 +197,14 @@ impl Sources {
     /// The environment, for one use by an activation.
     pub(crate) fn lend(&self, activation: &WorkspaceConnector) -> Environment {
         let lent = self.lend_to(activation.workspace_id);
-        Environment { activation: Some(activation.id), ..lent }
+        let tokens = self.tokens_of(activation.id);
+        Environment { activation: Some(activation.id), tokens, ..lent }
+    }
+
+    /// What the grant of an activation opens, if it has one.
+    fn tokens_of(&self, activation: WorkspaceConnectorId) -> Option<Arc<dyn TokenSource>> {
+        let tokens = self.tokens.clone()?;
+        Some(Arc::new(TokensOf { tokens, activation }))
     }
 
     /// The environment, for one use in a workspace.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use linkspan_domain::{
-    Act, Call, Caller, Code, Cursor, CursorType, InvalidCursor, Problem, Revision, StreamName,
-    StreamState, SyncMode, WorkspaceConnector, WorkspaceConnectorId,
+    Act, Action, Call, Caller, Code, Cursor, CursorType, InvalidCursor, Problem, Revision,
+    StreamName, StreamState, SyncMode, WorkspaceConnector, WorkspaceConnectorId,
     ports::{ChangeAtRest, Store, StoreError, SyncStore, World},
 };
 use linkspan_engine::plan;
@@ -169,7 +169,7 @@ impl Streams {
         let details = json!({
             "stream": stream, "cursor_column": state.cursor_column, "cursor_after": state.cursor_after,
         });
-        let act = Act { action: "stream.cursor_set", details };
+        let act = Act { action: Action::CursorSet, details };
         let receipt = self.activations.receipt(call, act, &activation);
         match self.store.move_mark(&state, &receipt).await {
             Ok(change) => {

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use linkspan_domain::{
-    Act, Actor, Call, Code, Denied, Direction, Permission, Problem, RunOutcome, RunStatus, Status,
-    StreamName, SyncLog, SyncLogId, SyncMode, Trigger, WorkspaceConnector, WorkspaceConnectorId,
+    Act, Action, Actor, Call, Code, Denied, Direction, Permission, Problem, RunOutcome, RunStatus,
+    Status, StreamName, SyncLog, SyncLogId, SyncMode, Trigger, WorkspaceConnector,
+    WorkspaceConnectorId,
     ports::{RunQueue, Store, StoreError, SyncStore, World},
 };
 use serde_json::json;
@@ -245,7 +246,8 @@ impl Syncs {
         let activation = run.workspace_connector_id;
         self.activations.live(call, activation, None).await?;
         let details = json!({ "workspace_connector_id": activation });
-        let receipt = self.records.receipt(call, Act { action: "sync.cancelled", details }, &run);
+        let receipt =
+            self.records.receipt(call, Act { action: Action::SyncCancelled, details }, &run);
         let now = self.world.now();
         match self.store.cancel(id, &RunOutcome::cancelled(), &receipt, now).await {
             Ok(()) => Ok(self.records.get(&call.caller, id).await?),

@@ -73,9 +73,10 @@ impl ApiKey {
     /// What every key starts with.
     pub const PREFIX: &'static str = "lsk_";
 
-    /// As much of a key as is kept to recognize it by.
+    /// As much of a key as is kept to recognize it by: ten characters, and no more than a quarter of it.
     pub fn visible_prefix(key: &Secret<String>) -> String {
-        key.expose().chars().take(Self::PREFIX.len() + 6).collect()
+        let key = key.expose();
+        key.chars().take((Self::PREFIX.len() + 6).min(key.chars().count() / 4)).collect()
     }
 
     /// Whether it works at `now`.

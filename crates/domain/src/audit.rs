@@ -1,9 +1,15 @@
 //! The audit trail.
 
+mod action;
+mod chain;
+
 use serde_json::Value;
 use strum::VariantNames;
 use time::OffsetDateTime;
 use uuid::Uuid;
+
+pub use action::Action;
+pub use chain::{ChainHash, ChainLink, InvalidChainHash};
 
 use crate::{
     Attribute, AuditEventId, OrganizationId, Resource, ResourceType, Revision, Within, WorkspaceId,
@@ -22,7 +28,7 @@ pub struct AuditEvent {
     pub actor_type: ActorType,
     /// Which actor. None for the platform itself.
     pub actor_id: Option<Uuid>,
-    /// What was done: `connector.created`.
+    /// What was done: `connector.created`. See [`Action`].
     pub action: String,
     /// To which kind of thing.
     pub resource_type: ResourceType,
@@ -36,6 +42,8 @@ pub struct AuditEvent {
     pub trace_id: String,
     /// When.
     pub created_at: OffsetDateTime,
+    /// Its place in the chain. None: it is not kept yet, or was kept before there was a chain.
+    pub link: Option<ChainLink>,
 }
 
 /// Who acts.
@@ -68,6 +76,8 @@ impl Resource for AuditEvent {
     const TYPE: ResourceType = ResourceType::AuditEvent;
     const ATTRIBUTES: &'static [Attribute] = &[
         Attribute::id("audit_event_id"),
+        Attribute::number("sequence"),
+        Attribute::text("hash"),
         Attribute::id("workspace_id"),
         Attribute::one_of("actor_type", ActorType::VARIANTS),
         Attribute::id("actor_id"),

@@ -7,8 +7,8 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::{
-    ActorType, ApiKeyId, AuditEvent, AuditEventId, Id, OrganizationId, Permission, PersonId,
-    Resource, ResourceType, Visible, Within,
+    Action, ActorType, ApiKeyId, AuditEvent, AuditEventId, Id, OrganizationId, Permission,
+    PersonId, Resource, ResourceType, Visible, Within,
 };
 
 /// Who calls, and what they may do and see.
@@ -128,15 +128,15 @@ pub struct IdempotencyReply {
 /// What was done, for the audit trail.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Act {
-    /// `connector.created`.
-    pub action: &'static str,
+    /// What it is called.
+    pub action: Action,
     /// What else is worth knowing. Never a secret.
     pub details: Value,
 }
 
 impl Act {
     /// An act that its name and object say all about.
-    pub const fn new(action: &'static str) -> Self {
+    pub const fn new(action: Action) -> Self {
         Self { action, details: Value::Null }
     }
 }
@@ -150,7 +150,18 @@ impl Call {
         id: AuditEventId,
         now: OffsetDateTime,
     ) -> Receipt {
-        let resource_id = resource.id().uuid();
+        self.receipt_of::<R>(act, resource.id(), id, now)
+    }
+
+    /// As [`receipt`](Self::receipt), of a thing that may be gone.
+    pub fn receipt_of<R: Resource>(
+        &self,
+        act: Act,
+        resource: R::Id,
+        id: AuditEventId,
+        now: OffsetDateTime,
+    ) -> Receipt {
+        let resource_id = resource.uuid();
         Receipt {
             audit: AuditEvent {
                 id,
@@ -158,13 +169,14 @@ impl Call {
                 workspace_id: Some(self.caller.visible.workspace),
                 actor_type: self.caller.actor.actor_type(),
                 actor_id: self.caller.actor.id(),
-                action: act.action.to_owned(),
+                action: act.action.of(R::TYPE),
                 resource_type: R::TYPE,
                 resource_id: Some(resource_id),
                 details: act.details,
                 ip_address: self.ip_address.clone(),
                 trace_id: self.trace_id.clone(),
                 created_at: now,
+                link: None,
             },
             reply: self.claim.clone().map(|claim| IdempotencyReply {
                 claim,

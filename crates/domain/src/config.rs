@@ -1,5 +1,6 @@
 //! The settings of an activation: which are secret, and how public and secret parts come apart and together.
 
+mod difference;
 mod merge;
 mod nodes;
 mod plain;
@@ -162,6 +163,14 @@ impl ConfigSchema {
             return Ok(SplitConfig { public: Map::new(), secrets });
         };
         Ok(SplitConfig { public, secrets })
+    }
+}
+
+impl SplitConfig {
+    /// The first place, as a JSON pointer, where `other` differs in something that is no secret.
+    pub fn public_difference(&self, other: &Self) -> Option<String> {
+        let whole = |it: &Self| Value::Object(it.public.clone());
+        difference::difference("", &whole(self), &whole(other))
     }
 }
 

@@ -345,6 +345,40 @@ pub struct OauthConfig {
     /// What to ask for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<String>,
+    /// By whose right.
+    #[serde(default, skip_serializing_if = "OauthGrantType::is_default")]
+    pub grant_type: OauthGrantType,
+}
+
+/// By whose right tokens are had (RFC 6749 §1.3).
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Default,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::EnumString,
+    strum::VariantNames,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum OauthGrantType {
+    /// A person's, who agrees.
+    #[default]
+    AuthorizationCode,
+    /// The client's own.
+    ClientCredentials,
+}
+
+impl OauthGrantType {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// How an MCP server is spoken to.

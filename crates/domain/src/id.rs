@@ -74,12 +74,16 @@ ids! {
     ConnectorId
     /// One mapping of a stream to a target model.
     ConnectorMappingId
+    /// One set of secrets that an activation has or had.
+    CredentialVersionId
     /// One thing that a run noticed.
     DiagnosticId
     /// One object of a target model.
     EntityId
     /// One uploaded file.
     FileId
+    /// One pass over all that is sealed, to another master key.
+    KeyRotationId
     /// One organization: the account that owns workspaces.
     OrganizationId
     /// One person of an organization.

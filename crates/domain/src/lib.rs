@@ -12,12 +12,15 @@ mod connector;
 mod connector_filter;
 mod connector_mapping;
 mod connector_type;
+mod credential_version;
 mod cursor;
 mod diagnostic;
 mod entity;
 mod file;
 mod id;
+mod key_rotation;
 mod list;
+mod oauth;
 mod permission;
 mod person;
 mod place;
@@ -35,11 +38,12 @@ mod sync_target;
 mod tenancy;
 mod text;
 mod whole;
+mod words;
 mod workspace;
 mod workspace_connector;
 
 pub use api_key::{ApiKey, KeyHash};
-pub use audit::{ActorType, AuditEvent};
+pub use audit::{Action, ActorType, AuditEvent, ChainHash, ChainLink, InvalidChainHash};
 pub use call::{Act, Actor, Call, Caller, Denied, IdempotencyClaim, IdempotencyReply, Receipt};
 pub use condition::{
     Cell, Condition, ConditionMismatch, Decimal, FieldPath, InvalidCondition, Pattern, Scalar,
@@ -51,7 +55,7 @@ pub use config::{
 pub use connection_test::ConnectionTest;
 pub use connector::{
     AuthConfig, AuthorizationFlow, Availability, CatalogEntry, Connector, Direction, McpTransport,
-    OauthConfig, ProviderType, TargetModel, Transport,
+    OauthConfig, OauthGrantType, ProviderType, TargetModel, Transport,
 };
 pub use connector_filter::{ConnectorFilter, FilterScope};
 pub use connector_mapping::{
@@ -62,18 +66,32 @@ pub use connector_type::{
     Capability, Category, CommandManifest, ConnectorTypeKey, ConnectorTypeManifest, Deprecation,
     ExecutionModel, InvalidConnectorTypeKey,
 };
+pub use credential_version::{
+    CredentialEvent, CredentialPhase, CredentialSnapshot, CredentialState, CredentialTest,
+    CredentialVersion, InvalidOverlap, Overlap, UnexpectedCredentialState,
+};
 pub use cursor::{Cursor, CursorType, InvalidCursor};
 pub use diagnostic::{Diagnostic, DiagnosticClass, DiagnosticReason};
 pub use entity::{Entity, EntityCounts, EntityDirection, EntitySource};
 pub use file::{ContentHash, UploadedFile};
 pub use id::{
     ApiKeyId, AuditEventId, ConnectionTestId, ConnectorFilterId, ConnectorId, ConnectorMappingId,
-    DiagnosticId, EntityId, FileId, Id, OrganizationId, PersonId, ProviderConnectorId, ProviderId,
-    SyncLogId, SyncTargetId, WorkspaceConnectorId, WorkspaceId,
+    CredentialVersionId, DiagnosticId, EntityId, FileId, Id, KeyRotationId, OrganizationId,
+    PersonId, ProviderConnectorId, ProviderId, SyncLogId, SyncTargetId, WorkspaceConnectorId,
+    WorkspaceId,
+};
+pub use key_rotation::{
+    KeyRole, KeyRotation, KeyRotationCounts, KeyRotationFailure, KeyRotationRefusal,
+    KeyRotationStatus,
 };
 pub use list::{
     Deleted, Filter, FilterTest, FilterValue, InvalidFilter, ListQuery, Order, Page, PageRequest,
     PageSize, Position, Sort,
+};
+pub use oauth::{
+    AuthorizationServer, ClientAuthentication, ClientMetadata, ClientOrigin, Grant, GrantHolder,
+    HeldGrant, InvalidDocumentUrl, InvalidSealedForm, Issuer, IssuerCheck, JournaledReply,
+    OauthClient, PendingAuthorization, Redirected, Sealable, is_private_transport,
 };
 pub use permission::{Permission, Role};
 pub use person::Person;
@@ -96,6 +114,7 @@ pub use sync_log::{
 pub use sync_target::SyncTarget;
 pub use tenancy::{Platform, Visible, Within};
 pub use text::{Email, FileName, InvalidText, Name, ServiceId, Slug};
+pub use words::plain_words;
 pub use workspace::Workspace;
 pub use workspace_connector::{
     Event, Health, InvalidRetention, LogLevel, Missing, Readiness, Retention, RetentionDays,

@@ -1,38 +1,56 @@
 //! What Linkspan asks of the outside world, one small trait each.
 
+mod credentials;
 mod diagnostics;
 mod files;
+mod grants;
 mod idempotency;
+mod keys;
+mod oauth;
 mod outbound;
 mod run_queue;
 mod schedules;
 mod snapshots;
 mod store;
 mod syncs;
+mod tokens;
 mod vault;
 mod world;
 
 use std::error::Error;
 
+pub use credentials::{CredentialStore, ExpiredCredential};
 pub use diagnostics::DiagnosticStore;
 pub use files::{FileStore, FileStoreError, ReceiveError, ReceivedFile, Upload};
+pub use grants::{
+    AnsweredAuthorization, AuthorizationStore, GrantStore, KeptAuthorization, KeptGrant, Leftovers,
+    NewGrant, OauthClientStore, TakenAuthorization,
+};
 pub use idempotency::{CLAIM_LASTS, Claimed, IdempotencyStore, REPLY_LASTS};
+pub use keys::{KeyRotationStore, KeyStore, KeyUsage, Resealed, SealedAt, SealedCount, SealedRow};
+pub use oauth::{
+    ASK_LASTS, AuthorizationAsk, AuthorizationServers, Discovery, OauthError, OauthTarget,
+    TokenAsk, TokenReply, TokenRight,
+};
 pub use outbound::{
-    Limits, Outbound, OutboundBody, OutboundError, OutboundRequest, OutboundResponse,
+    Limits, Outbound, OutboundBody, OutboundError, OutboundRequest, OutboundResponse, Redirects,
 };
 pub use run_queue::RunQueue;
 pub use schedules::{DueSchedule, ScheduleStore, Timing, Turn, TurnTaken};
 pub use snapshots::{Snapshot, Snapshots};
-pub use store::{AccessStore, CatalogStore, Change, Store, StoreError};
+pub use store::{AccessStore, AuditStore, CatalogStore, Change, Store, StoreError};
 pub use syncs::{ChangeAtRest, Demand, SyncStore};
-pub use vault::{Purpose, SealContext, Sealed, Vault, VaultError};
+pub use tokens::{TokenClaims, TokenError, TokenGrant, TokenSigner, TokenSubject, TokenVerifier};
+pub use vault::{InvalidKeyId, KeyId, Purpose, SealContext, Sealed, Vault, VaultError};
 pub use world::World;
 #[cfg(any(test, feature = "mock"))]
 pub use {
     idempotency::MockIdempotencyStore,
+    keys::MockKeyStore,
     run_queue::MockRunQueue,
     schedules::MockScheduleStore,
-    store::{MockAccessStore, MockStore},
+    store::{MockAccessStore, MockAuditStore, MockStore},
+    tokens::MockTokenVerifier,
     vault::MockVault,
     world::MockWorld,
 };

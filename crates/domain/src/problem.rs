@@ -23,6 +23,9 @@ pub enum Code {
     /// The credentials are missing, wrong, expired or revoked.
     #[strum(to_string = "request.unauthenticated")]
     Unauthenticated,
+    /// Too many credentials that do not work came from there.
+    #[strum(to_string = "request.too_many_attempts")]
+    TooManyAttempts,
     /// The caller lacks a permission.
     #[strum(to_string = "permission.denied")]
     PermissionDenied,
@@ -104,6 +107,9 @@ pub enum Code {
     /// The settings do not fit the type's schema.
     #[strum(to_string = "workspace_connector.invalid_config")]
     InvalidConfig,
+    /// Secrets were sealed with a master key that this installation does not hold.
+    #[strum(to_string = "secrets.key_unknown")]
+    KeyUnknown,
     /// The settings hold something that looks secret but that the schema does not know as a secret.
     #[strum(to_string = "workspace_connector.unknown_secret")]
     UnknownSecret,
@@ -113,6 +119,15 @@ pub enum Code {
     /// The system refused the credentials.
     #[strum(to_string = "workspace_connector.need_reconnect")]
     NeedReconnect,
+    /// The new credentials do not work.
+    #[strum(to_string = "credential.check_failed")]
+    CredentialCheckFailed,
+    /// The settings were changed while the new credentials were tried.
+    #[strum(to_string = "credential.rotation_conflict")]
+    RotationConflict,
+    /// The state of the credential version does not allow that.
+    #[strum(to_string = "credential.unexpected_state")]
+    UnexpectedCredentialState,
     /// The connected system refused.
     #[strum(to_string = "source.refused")]
     SourceRefused,
@@ -158,6 +173,15 @@ pub enum Code {
     /// A record of the stream does not become what the model asks for.
     #[strum(to_string = "connector_mapping.does_not_fit")]
     MappingDoesNotFit,
+    /// Nobody can come back from a provider: the platform does not know its own address.
+    #[strum(to_string = "oauth.no_public_address")]
+    OauthNoPublicAddress,
+    /// People may not be sent there.
+    #[strum(to_string = "oauth.return_not_allowed")]
+    OauthReturnNotAllowed,
+    /// The provider knows no way to become a client but to register one by hand.
+    #[strum(to_string = "oauth.client_required")]
+    OauthClientRequired,
     /// Not built yet.
     #[strum(to_string = "request.not_implemented")]
     NotImplemented,

@@ -6,8 +6,8 @@ use strum::VariantNames;
 use time::{Duration, OffsetDateTime};
 
 use crate::{
-    Act, Attribute, Code, EntityCounts, Resource, ResourceType, Revision, RunEnd, StreamMemory,
-    StreamName, SyncLogId, Visible, WorkspaceConnectorId, WorkspaceId,
+    Act, Action, Attribute, Code, EntityCounts, Resource, ResourceType, Revision, RunEnd,
+    StreamMemory, StreamName, SyncLogId, Visible, WorkspaceConnectorId, WorkspaceId,
 };
 
 /// One run of a sync, from trigger to end. The row is the truth of the run: its state and who holds it.
@@ -240,6 +240,17 @@ impl RunOutcome {
         }
     }
 
+    /// That a run of `activation` ended like that, for the audit trail.
+    pub fn ended(&self, activation: WorkspaceConnectorId) -> Act {
+        let code = self.error.as_ref().map(|(code, _)| code);
+        let details = json!({
+            "workspace_connector_id": activation,
+            "status": self.status(),
+            "error_code": code,
+        });
+        Act { action: Action::SyncEnded, details }
+    }
+
     /// The status of the run.
     pub const fn status(&self) -> RunStatus {
         match self.end {
@@ -338,14 +349,14 @@ impl SyncLog {
     pub fn resumed(&self, broken: SyncLogId) -> Act {
         let Act { mut details, .. } = self.started();
         details["resumes"] = json!(broken);
-        Act { action: "sync.resumed", details }
+        Act { action: Action::SyncResumed, details }
     }
 
     /// That it was started, for the audit trail.
     pub fn started(&self) -> Act {
         let details =
             json!({ "workspace_connector_id": self.workspace_connector_id, "mode": self.mode });
-        Act { action: "sync.started", details }
+        Act { action: Action::SyncStarted, details }
     }
 
     /// How long it took, or is taking, in milliseconds.

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 use http::{Method, StatusCode};
 use linkspan_domain::ports::{
-    Cause, Limits, Outbound, OutboundError, OutboundRequest, OutboundResponse,
+    Cause, Limits, Outbound, OutboundError, OutboundRequest, OutboundResponse, Redirects,
 };
 use reqwest::redirect;
 use rustls::crypto::CryptoProvider;
@@ -97,12 +97,15 @@ impl GuardedClient {
     }
 
     async fn exchange(&self, request: OutboundRequest) -> Result<OutboundResponse, OutboundError> {
-        let limits = request.limits;
+        let (limits, redirects) = (request.limits, request.redirects);
         let deadline = Deadline::after(limits.total);
         let mut hop = Hop::first(request)?;
         for _ in 0..=MAX_REDIRECTS {
             self.policy.check_url(&hop.url)?;
             let response = self.send_once(&mut hop, deadline).await?;
+            if redirects == Redirects::HandBack {
+                return Ok(answer(hop, response, limits, deadline));
+            }
             match hop.target(response.status(), response.headers())? {
                 Some(target) => hop = hop.redirected(response.status(), target)?,
                 None => return Ok(answer(hop, response, limits, deadline)),

@@ -79,7 +79,7 @@ struct BodySpent(StatusCode);
 impl Hop {
     /// The first request of an exchange.
     pub(crate) fn first(request: OutboundRequest) -> Result<Self, OutboundError> {
-        let OutboundRequest { method, url, mut headers, body, limits: _ } = request;
+        let OutboundRequest { method, url, mut headers, body, limits: _, redirects: _ } = request;
         if method == Method::CONNECT {
             return Err(OutboundError::InvalidUrl("the method CONNECT opens a tunnel"));
         }

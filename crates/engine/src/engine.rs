@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use linkspan_domain::{
-    RunEnd, RunOutcome, SyncLog, SyncLogId,
+    AuditEventId, RunEnd, RunOutcome, SyncLog, SyncLogId,
     ports::{DiagnosticStore, StoreError, SyncStore, World},
 };
 use linkspan_sdk::{BatchLimits, EntityStore, HeldRun, RecordStore};
@@ -181,9 +181,11 @@ impl Engine {
     }
 
     async fn finish(&self, run: &SyncLog, outcome: RunOutcome) -> Ended {
+        let event = AuditEventId::from_uuid(self.world.uuid());
         let mut wait = self.limits.retry_wait;
         for _ in 0..=self.limits.retries {
-            match self.syncs.finish(run.id, run.fence, &outcome, self.world.now()).await {
+            let now = self.world.now();
+            match self.syncs.finish(run.id, run.fence, &outcome, event, now).await {
                 Ok(()) => {
                     let (code, message) = outcome.error.clone().unzip();
                     let (status, counts) = (outcome.status(), outcome.counts);

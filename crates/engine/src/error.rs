@@ -28,6 +28,11 @@ pub enum SyncError {
         "the secrets of the activation cannot be opened; enter them again, or restore the key that sealed them"
     )]
     Secrets(#[source] Cause),
+    /// The master key that sealed the secrets of the activation is not here.
+    #[error(
+        "the secrets of the activation were sealed with a master key that is not here; start with that key in LINKSPAN_MASTER_KEY_PREVIOUS, or enter the secrets again"
+    )]
+    KeyUnknown(#[source] Cause),
     /// The activation has no such stream.
     #[error("there is no stream `{0}`; see which there are with discover")]
     StreamNotFound(StreamName),
@@ -145,6 +150,7 @@ impl SyncError {
             | Self::UnexpectedStatus(_)
             | Self::NotInstalled(_)
             | Self::Secrets(_)
+            | Self::KeyUnknown(_)
             | Self::StreamNotFound(_)
             | Self::SourceNotFound(_)
             | Self::PushedIntoItself(_)
@@ -165,7 +171,7 @@ impl SyncError {
     pub(crate) const fn is_general(&self) -> bool {
         matches!(
             self,
-            Self::Source(Failure::Unauthorized | Failure::Cancelled)
+            Self::Source(Failure::Unauthorized | Failure::NeedReconnect(_) | Failure::Cancelled)
                 | Self::Cancelled
                 | Self::Store(_)
         )
@@ -174,7 +180,7 @@ impl SyncError {
     /// What the end of a run that fails so means to its activation, where a failure as they come now and then means `again`.
     pub(crate) const fn end(&self, again: RunEnd) -> RunEnd {
         match self {
-            Self::Source(Failure::Unauthorized) => RunEnd::Unauthorized,
+            Self::Source(Failure::Unauthorized | Failure::NeedReconnect(_)) => RunEnd::Unauthorized,
             Self::Source(Failure::Cancelled)
             | Self::Cancelled
             | Self::Gone
@@ -189,6 +195,7 @@ impl SyncError {
             )
             | Self::NotInstalled(_)
             | Self::Secrets(_)
+            | Self::KeyUnknown(_)
             | Self::SourceNotFound(_)
             | Self::PushedIntoItself(_)
             | Self::ColumnNotFound { .. }
@@ -222,6 +229,7 @@ impl Problem for SyncError {
             Self::Gone => Code::NotFound,
             Self::UnexpectedStatus(_) => Code::UnexpectedStatus,
             Self::NotInstalled(_) => Code::TypeNotInstalled,
+            Self::KeyUnknown(_) => Code::KeyUnknown,
             Self::Secrets(_) | Self::Defect { .. } => Code::Internal,
             Self::StreamNotFound(_) => Code::StreamNotFound,
             Self::CursorRequired(_) => Code::CursorRequired,

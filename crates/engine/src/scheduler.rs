@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use linkspan_domain::{
-    AuditEvent, AuditEventId, Call, Caller, Receipt, ResourceType, SyncLog, SyncLogId, Trigger,
-    Visible,
+    Action, AuditEvent, AuditEventId, Call, Caller, Receipt, ResourceType, SyncLog, SyncLogId,
+    Trigger, Visible,
     ports::{DueSchedule, RunQueue, ScheduleStore, StoreError, Timing, Turn, TurnTaken, World},
 };
 use serde_json::json;
@@ -103,7 +103,7 @@ impl Scheduler {
         let id = AuditEventId::from_uuid(self.world.uuid());
         let started = call.receipt(run.started(), &run, id, now);
         let skipped = AuditEvent {
-            action: "sync.skipped".to_owned(),
+            action: Action::SyncSkipped.of(ResourceType::WorkspaceConnector),
             resource_type: ResourceType::WorkspaceConnector,
             resource_id: Some(schedule.workspace_connector_id.uuid()),
             details: json!({ "mode": schedule.mode, "late": timing == Timing::Late }),

@@ -3,12 +3,15 @@
 mod activation;
 mod activations;
 mod assign;
+mod audit;
+mod authorize;
 mod check;
 mod client;
 mod connect;
 mod discover;
 mod doctor;
 mod exit;
+mod keys;
 mod migrate;
 mod openapi;
 mod output;
@@ -16,10 +19,12 @@ mod progress;
 mod quickstart;
 mod read;
 mod runs;
+mod secrets;
 mod seed;
 mod serve;
 mod session;
 mod sync;
+mod token;
 mod types;
 mod worker;
 
@@ -68,6 +73,8 @@ enum Command {
     Connect(connect::Connect),
     /// List activations, show one, change it, switch it on or off, or take it away
     Activations(activations::Activations),
+    /// Connect an activation whose provider has a person agree
+    Authorize(authorize::Authorize),
     /// Find out whether an activation works
     Check(check::Check),
     /// List the streams of an activation, and what its system has that is none
@@ -78,6 +85,14 @@ enum Command {
     Runs(runs::Runs),
     /// Read a stream once, without a platform: records go to a file or to standard output
     Read(read::Read),
+    /// Look at the master keys that seal secrets, or rotate them
+    Keys(keys::Keys),
+    /// Seal secrets that an import past the API left in the clear
+    Secrets(secrets::Secrets),
+    /// Issue a token that stands for a person
+    Token(token::Token),
+    /// Check that nobody changed the audit trail
+    Audit(audit::Audit),
     /// Print the OpenAPI document of the API
     Openapi(openapi::Openapi),
     /// Look for what could be wrong with this installation
@@ -121,11 +136,16 @@ async fn execute(cli: Cli, output: &Output) -> Result<(), exit::Failed> {
         Command::Types(it) => it.run(output),
         Command::Connect(it) => it.run(&settings, output).await,
         Command::Activations(it) => it.run(&settings, output).await,
+        Command::Authorize(it) => it.run(&settings, output).await,
         Command::Check(it) => it.run(&settings, output).await,
         Command::Discover(it) => it.run(&settings, output).await,
         Command::Sync(it) => it.run(&settings, output).await,
         Command::Runs(it) => it.run(&settings, output).await,
         Command::Read(it) => it.run(&settings, output).await,
+        Command::Keys(it) => it.run(&settings, output).await,
+        Command::Secrets(it) => it.run(&settings, output).await,
+        Command::Token(it) => it.run(&settings, output).await,
+        Command::Audit(it) => it.run(&settings, output).await,
         Command::Openapi(it) => {
             it.run();
             Ok(())

@@ -3,30 +3,34 @@
 mod api;
 
 use std::{
+    error::Error,
     fs, io,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+use linkspan_api::{InvalidProxies, TrustedProxies};
 use linkspan_app::{
-    Access, AccessError, DuplicateConnectorType, SeedError, SeedOutcome, Seeding, Sessions,
+    Access, AccessError, DuplicateConnectorType, IssuedToken, SeedError, SeedOutcome, Seeding,
+    Sessions, Tokens,
 };
 use linkspan_domain::{
-    Call, CatalogEntry, Secret, Workspace,
-    ports::{FileStore, Outbound, StoreError},
+    Call, CatalogEntry, Email, Secret, Workspace,
+    ports::{FileStore, Outbound, StoreError, TokenSigner},
 };
 use linkspan_egress::{ClientError, DatabaseHosts, EgressPolicy, GuardedClient, InvalidNetworks};
 use linkspan_engine::{InvalidModels, Models};
 use linkspan_files::FolderStore;
 use linkspan_persistence::{ConnectError, Database, MigrateError};
 use linkspan_sdk::{Environment, FileAccess, SourceLimits};
-use linkspan_vault::{KeyPolicy, Keyring, KeyringError};
+use linkspan_vault::{BearerTokens, KeyringError};
 
 use crate::{
     admin_key::{AdminKey, AdminKeyError, Origin},
+    bearer_tokens::{self, BearerTokensError},
     database_hosts::GuardedHosts,
-    settings::{EgressDatabases, Mode, Settings},
+    settings::{EgressDatabases, Settings},
     workshop::Workshop,
 };
 
@@ -40,6 +44,7 @@ pub(crate) struct Platform {
     admin: AdminKey,
     files: Arc<dyn FileStore>,
     upload_bytes: u64,
+    proxies: TrustedProxies,
 }
 
 /// Which files connectors may read.
@@ -66,8 +71,9 @@ pub(crate) enum ComposeError {
     Keyring(#[source] KeyringError),
     #[error(
         "there is no master key in {file}, and secrets in the database are sealed with one; put the file back from a backup or \
-         set LINKSPAN_MASTER_KEY. Where it is gone for good, set LINKSPAN_MASTER_KEY to a new one, delete the activations that \
-         have secrets, and connect them anew"
+         set LINKSPAN_MASTER_KEY. Where it is gone for good, set LINKSPAN_MASTER_KEY to a new one; then give the secrets anew \
+         with `linkspan activations set`, all of an activation at once, connect anew with `linkspan authorize`, and purge \
+         deleted activations that have some"
     )]
     KeyLost { file: PathBuf },
     #[error("the database cannot be asked whether secrets are sealed")]
@@ -78,6 +84,12 @@ pub(crate) enum ComposeError {
     Access(#[source] AccessError),
     #[error("LINKSPAN_EGRESS_ALLOW cannot be read")]
     Egress(#[source] InvalidNetworks),
+    #[error(transparent)]
+    Tokens(BearerTokensError),
+    #[error("LINKSPAN_TRUSTED_PROXIES cannot be read")]
+    Proxies(#[source] InvalidProxies),
+    #[error("LINKSPAN_RETURN_URLS cannot be read: it names something that is no URL")]
+    ReturnUrls(#[source] url::ParseError),
     #[error("no outbound client can be made")]
     Outbound(#[source] ClientError),
     #[error(transparent)]
@@ -122,8 +134,9 @@ impl Platform {
         let files = FolderStore::open(&workshop.uploads)
             .map_err(|source| ComposeError::DataDir { path: workshop.uploads.clone(), source })?;
         let sessions = Arc::new(Sessions::default());
-        let access =
-            Access::new(database.access(), database.api_keys(), Arc::clone(&sessions), world());
+        let (store, keys) = (database.access(), database.api_keys());
+        let tokens = Arc::new(tokens(settings)?);
+        let access = Access::new(store, keys, tokens, Arc::clone(&sessions), world());
         let seeding = Seeding::new(database.connectors(), database.access(), world());
         let workspace = seeding.bootstrap().await.map_err(ComposeError::Seed)?;
         let admin = AdminKey::find(settings.admin_key.as_ref(), &settings.data_dir);
@@ -138,6 +151,7 @@ impl Platform {
             admin,
             files: Arc::new(files),
             upload_bytes: settings.upload_bytes,
+            proxies: proxies(settings)?,
         };
         platform.seed(catalog().map_err(ComposeError::Seed)?).await?;
         Ok(platform)
@@ -148,14 +162,41 @@ impl Platform {
         &self,
         entries: Vec<CatalogEntry>,
     ) -> Result<SeedOutcome, ComposeError> {
+        let call = self.call().await?;
+        self.seeding.seed(&call, entries).await.map_err(ComposeError::Seed)
+    }
+
+    /// A call of the platform itself.
+    pub(crate) async fn call(&self) -> Result<Call, ComposeError> {
         let caller = self.access.system(self.workspace.organization_id, None).await;
-        let call = Call {
+        Ok(Call {
             caller: caller.map_err(ComposeError::Access)?,
             ip_address: None,
             trace_id: self.workshop.world.uuid().simple().to_string(),
             claim: None,
-        };
-        self.seeding.seed(&call, entries).await.map_err(ComposeError::Seed)
+        })
+    }
+
+    /// A call of the platform itself that sees every workspace.
+    pub(crate) async fn call_everywhere(&self) -> Result<Call, ComposeError> {
+        let mut call = self.call().await?;
+        let organization = self.workspace.organization_id;
+        let all = self.workshop.database.access().workspaces(organization).await;
+        let all = all.map_err(|error| ComposeError::Access(AccessError::Store(error)))?;
+        call.caller.visible.workspaces = all.iter().map(|it| it.id).collect();
+        Ok(call)
+    }
+
+    /// A token for the person with that mail address, as `signer` signs it.
+    pub(crate) async fn issue_token(
+        &self,
+        signer: Arc<dyn TokenSigner>,
+        email: &Email,
+        lasts: time::Duration,
+    ) -> Result<IssuedToken, Box<dyn Error>> {
+        let Workshop { database: db, world, .. } = &self.workshop;
+        let tokens = Tokens::new(db.access(), db.people(), signer, Arc::clone(world));
+        Ok(tokens.issue(&self.call().await?, email, lasts).await?)
     }
 
     /// The key of the first admin.
@@ -195,37 +236,22 @@ pub(crate) fn make_data_dir(path: &Path) -> Result<(), ComposeError> {
     made.map_err(|source| ComposeError::DataDir { path: path.to_owned(), source })
 }
 
-/// The keys that seal secrets. In development one is made where there is none, unless something is sealed with one that is lost.
-pub(crate) async fn keyring(
-    settings: &Settings,
-    database: &Database,
-) -> Result<Keyring, ComposeError> {
-    let kept = kept_keyring(settings);
-    let is_missing = matches!(kept, Err(ComposeError::Keyring(KeyringError::Missing)));
-    if !is_missing || settings.mode == Mode::Production {
-        return kept;
-    }
-    if database.sealed().await.map_err(ComposeError::Sealed)?.is_empty() {
-        return open_keyring(settings, KeyPolicy::CreateFile);
-    }
-    Err(ComposeError::KeyLost { file: settings.data_dir.join(Keyring::FILE) })
+/// Where requests may go, and what sends them.
+fn way_out(settings: &Settings) -> Result<(EgressPolicy, Arc<dyn Outbound>), ComposeError> {
+    let policy: EgressPolicy = settings.egress_allow.parse().map_err(ComposeError::Egress)?;
+    let client = GuardedClient::new(policy.clone()).map_err(ComposeError::Outbound)?;
+    Ok((policy, Arc::new(client)))
 }
 
-/// The keys that are there.
-pub(crate) fn kept_keyring(settings: &Settings) -> Result<Keyring, ComposeError> {
-    open_keyring(settings, KeyPolicy::ReadFile)
+/// What checks tokens.
+pub(crate) fn tokens(settings: &Settings) -> Result<BearerTokens, ComposeError> {
+    let (_, outbound) = way_out(settings)?;
+    bearer_tokens::open(settings, outbound).map_err(ComposeError::Tokens)
 }
 
-fn open_keyring(
-    settings: &Settings,
-    in_development: fn(PathBuf) -> KeyPolicy,
-) -> Result<Keyring, ComposeError> {
-    let policy = match settings.mode {
-        Mode::Production => KeyPolicy::Required,
-        Mode::Development => in_development(settings.data_dir.clone()),
-    };
-    let previous: Vec<_> = settings.master_key_previous.iter().cloned().collect();
-    Keyring::open(settings.master_key.as_ref(), &previous, &policy).map_err(ComposeError::Keyring)
+/// Whose word counts of whom they speak for.
+pub(crate) fn proxies(settings: &Settings) -> Result<TrustedProxies, ComposeError> {
+    settings.trusted_proxies.parse().map_err(ComposeError::Proxies)
 }
 
 /// What connectors work with. `uploads` is the folder of the uploads of all workspaces, if there is one.
@@ -234,13 +260,11 @@ pub(crate) fn environment(
     uploads: Option<&Path>,
     reach: FileReach,
 ) -> Result<Environment, ComposeError> {
-    let policy: EgressPolicy = settings.egress_allow.parse().map_err(ComposeError::Egress)?;
+    let (policy, outbound) = way_out(settings)?;
     let hosts = match settings.egress_databases {
         EgressDatabases::Exempt => DatabaseHosts::Exempt,
         EgressDatabases::Guarded => DatabaseHosts::Guarded,
     };
-    let outbound: Arc<dyn Outbound> =
-        Arc::new(GuardedClient::new(policy.clone()).map_err(ComposeError::Outbound)?);
     let guard = Arc::new(GuardedHosts::new(policy, hosts));
     let files = file_access(settings, uploads, reach).map_err(ComposeError::FileRoots)?;
     let file_bytes = match reach {

@@ -1,10 +1,13 @@
 //! Linkspan: the connector platform that a team runs itself. The composition root.
 
 mod admin_key;
+mod bearer_tokens;
 mod cli;
 mod compose;
 mod database_hosts;
+mod keys;
 mod logging;
+mod oauth;
 mod registry;
 mod role;
 mod server;

@@ -164,10 +164,15 @@ impl Work {
         match self {
             Self::As(roles) => platform.workshop.work(&roles, &stop).await,
             Self::Asked => {
-                let worker = platform.workshop.worker();
-                while let Some(Some(run)) = stop.run_until_cancelled(runs.recv()).await {
-                    worker.run_only(run, &stop).await;
-                }
+                let (worker, rotator) = (platform.workshop.worker(), platform.workshop.rotator());
+                let expiry = platform.workshop.credential_expiry();
+                let working = async {
+                    while let Some(Some(run)) = stop.run_until_cancelled(runs.recv()).await {
+                        worker.run_only(run, &stop).await;
+                    }
+                };
+                // There may be nobody else to do it.
+                tokio::join!(working, rotator.run(&stop), expiry.run(&stop));
             }
         }
     }

@@ -25,12 +25,30 @@ pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
     /// How the outside reaches the API. Unset: as it listens.
     pub(crate) public_url: Option<Url>,
+    /// Where people may be sent after they connected something: URLs separated by commas, each with all below it.
+    pub(crate) return_urls: String,
     /// The key of the first admin. Unset: made at the first start.
     pub(crate) admin_key: Option<Secret<String>>,
     /// The key that seals secrets: 32 bytes, as 64 hexadecimal digits or base64.
     pub(crate) master_key: Option<Secret<String>>,
+    /// A file that holds that key.
+    pub(crate) master_key_file: Option<PathBuf>,
+    /// A program that writes that key to its standard output, with its arguments.
+    pub(crate) master_key_command: Option<CommandLine>,
     /// Keys that sealed secrets before, separated by commas.
     pub(crate) master_key_previous: Option<Secret<String>>,
+    /// The secret that signs tokens, of at least 32 bytes. Unset: there are none of ours.
+    pub(crate) jwt_secret: Option<Secret<String>>,
+    /// Secrets that signed tokens before, separated by commas.
+    pub(crate) jwt_secret_previous: Option<Secret<String>>,
+    /// The identity provider whose tokens are taken, as it calls itself.
+    pub(crate) oidc_issuer: Option<String>,
+    /// The audience that its tokens for this installation have.
+    pub(crate) oidc_audience: Option<String>,
+    /// Where its keys are. Unset: where it says itself.
+    pub(crate) oidc_jwks_url: Option<Url>,
+    /// Proxies whose `X-Forwarded-For` counts, as addresses or networks separated by commas.
+    pub(crate) trusted_proxies: String,
     /// Where the program runs.
     pub(crate) mode: Mode,
     /// Networks outside the egress policy, as CIDRs separated by commas.
@@ -83,6 +101,26 @@ pub(crate) enum EgressDatabases {
     Guarded,
 }
 
+/// A program and its arguments: words with white space between them, or a list.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum CommandLine {
+    /// No word has white space in it. There are no quotes.
+    Text(String),
+    /// One word each.
+    Words(Vec<String>),
+}
+
+impl CommandLine {
+    /// The program, then its arguments.
+    pub(crate) fn words(&self) -> Vec<String> {
+        match self {
+            Self::Text(text) => text.split_whitespace().map(str::to_owned).collect(),
+            Self::Words(words) => words.clone(),
+        }
+    }
+}
+
 /// How the log is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -115,7 +153,9 @@ struct Defaults {
     data_dir: &'static str,
     listen: &'static str,
     mode: Mode,
+    return_urls: &'static str,
     egress_allow: &'static str,
+    trusted_proxies: &'static str,
     egress_databases: EgressDatabases,
     file_roots: &'static str,
     file_targets: &'static str,
@@ -148,7 +188,9 @@ impl Settings {
             data_dir: "./linkspan-data",
             listen: "127.0.0.1:8787",
             mode: Mode::Development,
+            return_urls: "",
             egress_allow: "",
+            trusted_proxies: "",
             egress_databases: EgressDatabases::Exempt,
             file_roots: "",
             file_targets: "",
@@ -187,7 +229,7 @@ impl Settings {
 }
 
 /// Every setting, as files and the environment call it.
-pub(crate) const NAMES: [&str; 22] = [
+pub(crate) const NAMES: [&str; 31] = [
     "admin_key",
     "api_key",
     "csv_url_bytes",
@@ -197,16 +239,25 @@ pub(crate) const NAMES: [&str; 22] = [
     "egress_databases",
     "file_roots",
     "file_targets",
+    "jwt_secret",
+    "jwt_secret_previous",
     "lease_secs",
     "listen",
     "log",
     "log_format",
     "master_key",
+    "master_key_command",
+    "master_key_file",
     "master_key_previous",
     "mode",
+    "oidc_audience",
+    "oidc_issuer",
+    "oidc_jwks_url",
     "public_url",
+    "return_urls",
     "role",
     "shutdown_secs",
+    "trusted_proxies",
     "upload_bytes",
     "url",
     "worker_concurrency",
@@ -316,6 +367,18 @@ mod tests {
                 Ok(())
             });
         }
+    }
+
+    #[test]
+    fn a_command_is_a_text_of_words_or_a_list() {
+        Jail::expect_with(|jail| {
+            let words = || read(&Flags::default()).unwrap().master_key_command.unwrap().words();
+            jail.set_env("LINKSPAN_MASTER_KEY_COMMAND", "pass  show linkspan");
+            assert_eq!(words(), ["pass", "show", "linkspan"]);
+            jail.set_env("LINKSPAN_MASTER_KEY_COMMAND", r#"["pass", "show", "a b"]"#);
+            assert_eq!(words(), ["pass", "show", "a b"]);
+            Ok(())
+        });
     }
 
     #[test]

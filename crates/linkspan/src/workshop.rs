@@ -1,8 +1,15 @@
 //! Where runs are worked off: what the API, a worker and a scheduler have in common, and the latter two at work.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use linkspan_app::{ActivationSettings, ConnectorTypes, RunConnections, Sources};
+use linkspan_app::{
+    ActivationSettings, ConnectorTypes, CredentialExpiry, KeyRotator, MeteredVault,
+    RotatorSettings, RunConnections, Sources,
+};
 use linkspan_domain::{
     SyncLogId,
     ports::{RunQueue, World},
@@ -10,14 +17,20 @@ use linkspan_domain::{
 use linkspan_engine::{
     Engine, EngineLimits, Models, RunEvent, Scheduler, Withdrawals, Worker, WorkerSettings,
 };
+use linkspan_oauth::WebAuthorizationServers;
 use linkspan_persistence::Database;
 use linkspan_sdk::RecordStore;
 use linkspan_vault::KeyringVault;
-use tokio::sync::broadcast;
+use tokio::{
+    sync::{Notify, broadcast},
+    task::JoinHandle,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    compose::{ComposeError, FileReach, database, environment, keyring, make_data_dir, models},
+    compose::{ComposeError, FileReach, database, environment, make_data_dir, models},
+    keys::keyring,
+    oauth::Oauth,
     registry,
     role::{Role, Roles},
     settings::Settings,
@@ -32,12 +45,23 @@ pub(crate) struct Workshop {
     pub(crate) queue: Arc<dyn RunQueue>,
     pub(crate) world: Arc<dyn World>,
     pub(crate) models: Arc<Models>,
+    pub(crate) vault: Arc<MeteredVault>,
+    /// Tells that a rotation of the master key was started here.
+    pub(crate) rotation_started: Arc<Notify>,
+    pub(crate) oauth: Oauth,
     /// Where its runs tell what happens in them.
     pub(crate) events: broadcast::Sender<(SyncLogId, RunEvent)>,
     /// The folder of the uploads of all workspaces.
     pub(crate) uploads: PathBuf,
     slots: usize,
     lease: time::Duration,
+    metering: Metering,
+}
+
+/// Telling how often the master key seals, for as long as there is a workshop.
+struct Metering {
+    stop: CancellationToken,
+    telling: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// How often a worker looks for a run, when nobody tells it.
@@ -54,16 +78,27 @@ impl Workshop {
         make_data_dir(&uploads)?;
         let environment = environment(settings, Some(&uploads), reach)?;
         let types = Arc::new(registry::types().map_err(ComposeError::Types)?);
+        let world: Arc<dyn World> = Arc::new(SystemWorld);
         let vault = Arc::new(KeyringVault::new(keyring(settings, &database).await?));
-        let activation_settings = ActivationSettings::new(Arc::clone(&types), vault);
-        let sources = Arc::new(Sources::new(Arc::new(activation_settings), environment));
+        let vault = Arc::new(MeteredVault::new(vault, database.keys(), Arc::clone(&world)));
+        let servers = Arc::new(WebAuthorizationServers::new(Arc::clone(&environment.outbound)));
+        let oauth =
+            Oauth::new(settings, &database, servers, Arc::clone(&vault) as _, Arc::clone(&world))?;
+        let activation_settings =
+            ActivationSettings::new(Arc::clone(&types), Arc::clone(&vault) as _);
+        let sources = Sources::new(Arc::new(activation_settings), environment);
+        let sources = Arc::new(sources.with_tokens(oauth.tokens.clone()));
         Ok(Self {
             queue: database.run_queue(),
             database,
             types,
             sources,
-            world: Arc::new(SystemWorld),
+            world,
+            oauth,
             models: Arc::new(models()?),
+            metering: Metering::start(Arc::clone(&vault)),
+            vault,
+            rotation_started: Arc::default(),
             events: broadcast::channel(EVENTS).0,
             uploads,
             slots: settings.worker_concurrency,
@@ -87,26 +122,44 @@ impl Workshop {
             progress: Arc::new(self.events.clone()),
             limits: EngineLimits { lease: self.lease, ..EngineLimits::default() },
         };
-        let name = format!("worker-{}-{}", std::process::id(), self.world.uuid().simple());
+        let name = self.name("worker");
         let settings = WorkerSettings { name, slots: self.slots, poll: POLL };
         Worker::new(engine, Arc::clone(&self.queue), settings)
     }
 
-    /// Works off runs and starts those of schedules, as far as `roles` say, until `stop`.
+    /// Works on rotations of the master key.
+    pub(crate) fn rotator(&self) -> KeyRotator {
+        let settings = RotatorSettings {
+            name: self.name("rotator"),
+            lease: self.lease,
+            started: Arc::clone(&self.rotation_started),
+        };
+        let (vault, world) = (Arc::clone(&self.vault) as _, Arc::clone(&self.world));
+        let database = &self.database;
+        KeyRotator::new(database.key_rotations(), database.keys(), vault, world, settings)
+    }
+
+    /// Works off runs and starts those of schedules, as far as `roles` say, until `stop`. Any process rotates keys.
     pub(crate) async fn work(&self, roles: &Roles, stop: &CancellationToken) {
         let working = async {
             if roles.has(Role::Worker) {
                 let (worker, withdrawals) = (self.worker(), self.withdrawals());
-                tokio::join!(worker.run(stop), withdrawals.run(stop));
+                let keeper = self.oauth.keeper();
+                tokio::join!(worker.run(stop), withdrawals.run(stop), keeper.run(stop));
             }
         };
         let scheduling = async {
             if roles.has(Role::Scheduler) {
-                self.scheduler().run(stop).await;
+                let (scheduler, expiry) = (self.scheduler(), self.credential_expiry());
+                let connecting = self.oauth.connecting(Arc::clone(&self.sources));
+                let disconnector = self.oauth.disconnector();
+                let granting = async { tokio::join!(connecting.run(stop), disconnector.run(stop)) };
+                tokio::join!(scheduler.run(stop), expiry.run(stop), granting);
             }
         };
+        let rotator = self.rotator();
         // Also where there is nothing to do: whoever ends before is missed.
-        tokio::join!(working, scheduling, stop.cancelled());
+        tokio::join!(working, scheduling, rotator.run(stop));
     }
 
     /// The records that runs brought in.
@@ -114,13 +167,26 @@ impl Workshop {
         self.database.records()
     }
 
-    /// Closes the database.
+    /// Has refreshes under way come to their end, and closes the database.
     pub(crate) async fn close(&self) {
+        self.oauth.tokens.close().await;
+        self.metering.stop().await;
         self.database.close().await;
+    }
+
+    /// A name that no other part of a process has.
+    fn name(&self, part: &str) -> String {
+        format!("{part}-{}-{}", std::process::id(), self.world.uuid().simple())
     }
 
     fn withdrawals(&self) -> Withdrawals {
         Withdrawals { entities: self.database.mapped(), world: Arc::clone(&self.world) }
+    }
+
+    /// Wipes secrets whose overlap is over.
+    pub(crate) fn credential_expiry(&self) -> CredentialExpiry {
+        let credentials = self.database.credential_versions();
+        CredentialExpiry { credentials, world: Arc::clone(&self.world) }
     }
 
     fn scheduler(&self) -> Scheduler {
@@ -128,6 +194,25 @@ impl Workshop {
             schedules: self.database.schedules(),
             world: Arc::clone(&self.world),
             queue: Arc::clone(&self.queue),
+        }
+    }
+}
+
+impl Metering {
+    fn start(vault: Arc<MeteredVault>) -> Self {
+        let stop = CancellationToken::new();
+        let until = stop.clone();
+        let telling = tokio::spawn(async move { vault.run(&until).await });
+        Self { stop, telling: Mutex::new(Some(telling)) }
+    }
+
+    /// Ends once everything is told.
+    async fn stop(&self) {
+        self.stop.cancel();
+        let telling = self.telling.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(telling) = telling {
+            // It ends by itself, or it broke: either way there is no more to tell.
+            let _ = telling.await;
         }
     }
 }

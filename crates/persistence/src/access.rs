@@ -2,12 +2,13 @@
 
 use async_trait::async_trait;
 use linkspan_domain::{
-    ApiKey, KeyHash, OrganizationId, Person, PersonId, Within, Workspace,
+    ApiKey, Email, FilterTest, FilterValue, KeyHash, OrganizationId, Person, PersonId, Within,
+    Workspace,
     ports::{AccessStore, StoreError},
 };
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait, Condition, EntityTrait, QueryFilter,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter,
     sea_query::Expr,
 };
 
@@ -15,6 +16,7 @@ use crate::{
     column::{from_json, to_json},
     database::Database,
     error::store_error,
+    field::Field,
     session::Session,
     store::{Table, insert, select},
     table::{api_key, organization, person, setting, workspace},
@@ -73,6 +75,28 @@ impl AccessStore for SqlAccessStore {
         let found = select(&session, Person::scope(&Within(organization)), live).await?.pop();
         session.commit().await?;
         Ok(found)
+    }
+
+    async fn person_by_email(
+        &self,
+        organization: OrganizationId,
+        email: &Email,
+    ) -> Result<Option<Person>, StoreError> {
+        let session = self.db.read().await?;
+        let named = FilterTest::Equals(FilterValue::Text(email.to_string()));
+        let live = Field::of(person::Column::Email)
+            .test(session.get_database_backend(), &named)
+            .add(person::Column::DeletedAt.is_null());
+        let found = select(&session, Person::scope(&Within(organization)), live).await?.pop();
+        session.commit().await?;
+        Ok(found)
+    }
+
+    async fn organization(&self) -> Result<Option<OrganizationId>, StoreError> {
+        let session = self.db.read().await?;
+        let named = setting::find(&session, ORGANIZATION).await?;
+        session.commit().await?;
+        named.map(|it| from_json("value", it)).transpose()
     }
 
     async fn workspaces(&self, organization: OrganizationId) -> Result<Vec<Workspace>, StoreError> {

@@ -6,11 +6,13 @@ use std::{
 };
 
 use linkspan_domain::{
-    ApiKey, AuditEvent, ConnectionTest, ConnectorFilter, ConnectorMapping, Entity, Person,
-    Provider, ProviderConnector, SyncLog, SyncTarget, UploadedFile, Workspace, WorkspaceConnector,
+    ApiKey, AuditEvent, ConnectionTest, ConnectorFilter, ConnectorMapping, CredentialVersion,
+    Entity, KeyRotation, Person, Provider, ProviderConnector, SyncLog, SyncTarget, UploadedFile,
+    Workspace, WorkspaceConnector,
     ports::{
-        AccessStore, CatalogStore, DiagnosticStore, IdempotencyStore, RunQueue, ScheduleStore,
-        Snapshots, Store, StoreError, SyncStore,
+        AccessStore, AuditStore, AuthorizationStore, CatalogStore, CredentialStore,
+        DiagnosticStore, GrantStore, IdempotencyStore, KeyRotationStore, KeyStore,
+        OauthClientStore, RunQueue, ScheduleStore, Snapshots, Store, StoreError, SyncStore,
     },
 };
 use linkspan_migration::{Migrator, MigratorTrait};
@@ -29,9 +31,12 @@ use tokio::time::sleep;
 use crate::{
     access::SqlAccessStore,
     asking::SearchTime,
+    audit::SqlAuditStore,
     entities::SqlEntities,
     error::{ConnectError, MigrateError, sqlx_error},
+    grants::SqlGrants,
     idempotency::SqlIdempotencyStore,
+    keys::SqlKeys,
     records::record_store,
     run_queue::StoreQueue,
     schedules::SqlSchedules,
@@ -261,9 +266,19 @@ impl Database {
         Arc::new(SqlStore::new(self.clone()))
     }
 
+    /// The audit trail, as a chain.
+    pub fn audit_chain(&self) -> Arc<dyn AuditStore> {
+        Arc::new(SqlAuditStore::new(self.clone()))
+    }
+
     /// Results of testing connections. They are only ever added, and purged with their activation.
     pub fn connection_tests(&self) -> Arc<dyn Store<ConnectionTest>> {
         Arc::new(SqlStore::new(self.clone()))
+    }
+
+    /// The versions of the credentials of activations.
+    pub fn credential_versions(&self) -> Arc<dyn CredentialStore> {
+        Arc::new(SqlStore::<CredentialVersion>::new(self.clone()))
     }
 
     /// What runs noticed. Forgotten after a while.
@@ -281,6 +296,16 @@ impl Database {
         Arc::new(SqlIdempotencyStore::new(self.clone()))
     }
 
+    /// What is sealed, and how often keys have sealed.
+    pub fn keys(&self) -> Arc<dyn KeyStore> {
+        Arc::new(SqlKeys::new(self.clone()))
+    }
+
+    /// Rotations of the master key.
+    pub fn key_rotations(&self) -> Arc<dyn KeyRotationStore> {
+        Arc::new(SqlStore::<KeyRotation>::new(self.clone()))
+    }
+
     /// Runs of syncs.
     pub fn syncs(&self) -> Arc<dyn SyncStore> {
         Arc::new(SqlStore::<SyncLog>::new(self.clone()))
@@ -294,6 +319,21 @@ impl Database {
     /// The schedules of activations.
     pub fn schedules(&self) -> Arc<dyn ScheduleStore> {
         Arc::new(SqlSchedules::new(self.clone()))
+    }
+
+    /// What authorization servers granted.
+    pub fn grants(&self) -> Arc<dyn GrantStore> {
+        Arc::new(SqlGrants::new(self.clone()))
+    }
+
+    /// What we are to authorization servers.
+    pub fn oauth_clients(&self) -> Arc<dyn OauthClientStore> {
+        Arc::new(SqlGrants::new(self.clone()))
+    }
+
+    /// Authorizations that people are at.
+    pub fn authorizations(&self) -> Arc<dyn AuthorizationStore> {
+        Arc::new(SqlGrants::new(self.clone()))
     }
 
     /// Whether anything was written.

@@ -1,27 +1,23 @@
 //! Looking at a database without changing it.
 
-use linkspan_domain::{
-    WorkspaceConnectorId,
-    ports::{Sealed, StoreError},
-};
+use linkspan_domain::ports::{SealContext, Sealed, StoreError};
 use linkspan_migration::{Migrator, MigratorTrait};
-use uuid::Uuid;
+use sea_orm::{DbErr, QueryResult};
 
-use crate::{Database, MigrateError, error::store_error};
+use crate::{
+    Database, MigrateError,
+    error::store_error,
+    keys::{PLACES, Place},
+};
 
-/// Deleted activations as well: they can be restored until they are purged.
-const SEALED: &str = "\
-    SELECT workspace_connector_id, name, secrets FROM workspace_connectors \
-    WHERE secrets IS NOT NULL ORDER BY pk";
-
-/// The sealed secrets of one activation.
+/// Something sealed that belongs to an activation: its secrets, those of a version before them, or what a grant is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SealedRow {
-    /// Of which.
-    pub activation: WorkspaceConnectorId,
-    /// What it is called.
+    /// What they are bound to.
+    pub context: SealContext,
+    /// What the activation is called.
     pub name: String,
-    /// Its secrets.
+    /// The secrets.
     pub blob: Sealed,
 }
 
@@ -33,17 +29,23 @@ impl Database {
         pending.map(|it| it.len()).map_err(|error| MigrateError(Box::new(error)))
     }
 
-    /// All secrets that are sealed, of all workspaces.
+    /// All that is sealed, of all workspaces. Of deleted activations as well: they can be restored until they are purged.
     pub async fn sealed(&self) -> Result<Vec<SealedRow>, StoreError> {
-        let rows = self.read().await?.rows(SEALED, Vec::new()).await?;
-        let sealed = rows.iter().map(|row| {
-            let id: Uuid = row.try_get("", "workspace_connector_id")?;
-            Ok(SealedRow {
-                activation: WorkspaceConnectorId::from_uuid(id),
-                name: row.try_get("", "name")?,
-                blob: Sealed::from_bytes(row.try_get("", "secrets")?),
-            })
-        });
-        sealed.collect::<Result<_, _>>().map_err(store_error)
+        let session = self.read().await?;
+        let mut sealed = Vec::new();
+        for place in &PLACES {
+            for row in session.rows_of(place.all(), Vec::new()).await? {
+                sealed.push(of(place, &row).map_err(store_error)?);
+            }
+        }
+        Ok(sealed)
     }
+}
+
+fn of(place: &Place, row: &QueryResult) -> Result<SealedRow, DbErr> {
+    Ok(SealedRow {
+        context: place.context(row.try_get_by_index(0)?),
+        name: row.try_get_by_index(1)?,
+        blob: Sealed::from_bytes(row.try_get_by_index(2)?),
+    })
 }

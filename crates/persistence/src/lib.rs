@@ -5,15 +5,20 @@
 
 mod access;
 mod asking;
+mod audit;
 mod column;
+mod credentials;
 mod database;
 mod diagnostics;
 mod entities;
 mod error;
 mod field;
+mod grants;
 mod idempotency;
 mod inspection;
 mod instant;
+mod key_rotations;
+mod keys;
 mod list;
 mod number;
 mod receipt;

@@ -8,22 +8,34 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
 use time::OffsetDateTime;
 
 use crate::{
+    audit,
     error::store_error,
     idempotency::{Column, Entity},
     session::Session,
-    store::insert,
 };
 
-/// Keeps `receipt`. [`StoreError::ClaimLost`] if the call does not hold its idempotency key any more.
+/// Keeps `receipt`: see [`answer`] and [`record`].
 pub(crate) async fn keep(session: &Session, receipt: &Receipt) -> Result<(), StoreError> {
-    let Receipt { audit, reply } = receipt;
-    if let Some(reply) = reply {
-        fulfil(session, reply, audit.created_at).await?;
-    }
-    insert(session, audit).await
+    answer(session, receipt).await?;
+    record(session, receipt).await
 }
 
-async fn fulfil(
+/// Keeps what the idempotency key is answered with. [`StoreError::ClaimLost`] if the call does not hold the key any more: best
+/// first, so that nothing else is said of a call that another took over.
+pub(crate) async fn answer(session: &Session, receipt: &Receipt) -> Result<(), StoreError> {
+    match &receipt.reply {
+        Some(reply) => fulfil(session, reply, receipt.audit.created_at).await,
+        None => Ok(()),
+    }
+}
+
+/// Keeps what the audit trail says. Best last: see [`audit::append`].
+pub(crate) async fn record(session: &Session, receipt: &Receipt) -> Result<(), StoreError> {
+    audit::append(session, &receipt.audit).await
+}
+
+/// Keeps what an idempotency key is answered with from `now` on. [`StoreError::ClaimLost`] as in [`keep`].
+pub(crate) async fn fulfil(
     session: &Session,
     reply: &IdempotencyReply,
     now: OffsetDateTime,

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use linkspan_domain::{
-    Event, Interval, OrganizationId, Receipt, Recurrence, Schedule, Status, Visible,
-    WorkspaceConnector, WorkspaceConnectorId, WorkspaceId,
+    CredentialVersion, Event, Interval, OrganizationId, Receipt, Recurrence, Schedule, Status,
+    Visible, WorkspaceConnector, WorkspaceConnectorId, WorkspaceId,
     ports::{DueSchedule, ScheduleStore, StoreError, Timing, Turn, TurnTaken},
 };
 use sea_orm::QueryResult;
@@ -109,15 +109,22 @@ impl ScheduleStore for SqlSchedules {
     async fn bootstrap(
         &self,
         activation: &WorkspaceConnector,
+        versions: &[CredentialVersion],
         schedule: &Schedule,
         receipts: &[Receipt; 2],
     ) -> Result<(), StoreError> {
         let session = self.db.write().await?;
         for it in receipts {
-            receipt::keep(&session, it).await?;
+            receipt::answer(&session, it).await?;
         }
         insert(&session, activation).await?;
+        for version in versions {
+            insert(&session, version).await?;
+        }
         put(&session, schedule).await?;
+        for it in receipts {
+            receipt::record(&session, it).await?;
+        }
         session.commit().await
     }
 

@@ -113,6 +113,12 @@ impl Session {
         self.query_all_raw(statement).await.map_err(store_error)
     }
 
+    /// As [`run`](Self::run), of a statement that was put together.
+    pub(crate) async fn run_of(&self, sql: String, values: Vec<Value>) -> Result<u64, StoreError> {
+        let statement = Statement::from_sql_and_values(self.get_database_backend(), sql, values);
+        Ok(self.execute_raw(statement).await.map_err(store_error)?.rows_affected())
+    }
+
     /// As [`rows_of`](Self::rows_of), of a statement that is stopped once it took so long, or nobody waits for it any more:
     /// a connection that is at work is of no use to others.
     pub(crate) async fn rows_within(

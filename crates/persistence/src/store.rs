@@ -71,7 +71,7 @@ pub(crate) trait Table: Resource + TryFrom<Self::Row, Error = StoreError> {
         Ok(())
     }
 
-    /// Passes if nothing live hangs on this thing, so that it may be purged.
+    /// Passes if nothing live hangs on this thing, so that it may be purged, and keeps what outlives it.
     async fn release(&self, _session: &Session) -> Result<(), StoreError> {
         Ok(())
     }
@@ -125,14 +125,11 @@ impl<R: Table> Store<R> for SqlStore<R> {
 
     async fn write(&self, changes: &[Change<R>], receipt: &Receipt) -> Result<(), StoreError> {
         let session = self.db.write().await?;
-        receipt::keep(&session, receipt).await?;
+        receipt::answer(&session, receipt).await?;
         for change in changes {
-            match change {
-                Change::Insert(it) => insert(&session, it).await?,
-                Change::Update(it) => update(&session, it).await?,
-                Change::Purge(it) => purge(&session, it).await?,
-            }
+            apply(&session, change).await?;
         }
+        receipt::record(&session, receipt).await?;
         session.commit().await
     }
 }
@@ -157,6 +154,18 @@ pub(crate) async fn read<R: Table>(
 ) -> Result<Vec<R>, StoreError> {
     R::complete(&mut rows, session).await?;
     rows.into_iter().map(R::try_from).collect()
+}
+
+/// Makes `change`.
+pub(crate) async fn apply<R: Table>(
+    session: &Session,
+    change: &Change<R>,
+) -> Result<(), StoreError> {
+    match change {
+        Change::Insert(it) => insert(session, it).await,
+        Change::Update(it) => update(session, it).await,
+        Change::Purge(it) => purge(session, it).await,
+    }
 }
 
 /// Adds `thing`.

@@ -1,10 +1,13 @@
 //! Starting runs, handing them out and ending them.
 
+mod ended;
+
 use async_trait::async_trait;
 use linkspan_domain::{
-    Event, Failures, Fence, Health, Receipt, RunOutcome, RunStatus, Status, StreamName,
-    StreamState, SyncLog, SyncLogId, WorkspaceConnector, WorkspaceConnectorId,
-    ports::{ChangeAtRest, Demand, StoreError, SyncStore},
+    AuditEventId, CredentialVersion, Event, Failures, Fence, Health, Receipt, RunOutcome,
+    RunStatus, Status, StreamName, StreamState, SyncLog, SyncLogId, WorkspaceConnector,
+    WorkspaceConnectorId,
+    ports::{Change, ChangeAtRest, Demand, StoreError, SyncStore},
 };
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryResult,
@@ -21,7 +24,7 @@ use crate::{
     number::unsigned,
     receipt,
     session::Session,
-    store::{SqlStore, insert, select, stale_unless, update},
+    store::{SqlStore, apply, insert, select, stale_unless, update},
     table::{sync_log, workspace_connector},
 };
 
@@ -162,12 +165,14 @@ impl SyncStore for SqlStore<SyncLog> {
         run: SyncLogId,
         fence: Fence,
         outcome: &RunOutcome,
+        event: AuditEventId,
         now: OffsetDateTime,
     ) -> Result<(), StoreError> {
         let session = self.db().write().await?;
         let row = sync_log::Entity::find().filter(held(run, fence)).one(&session).await;
         let row = row.map_err(store_error)?.ok_or(StoreError::Stale)?;
         end(&session, &row, outcome, now).await?;
+        ended::record(&session, event, run, row.workspace_connector_pk, outcome, now).await?;
         session.commit().await
     }
 
@@ -227,6 +232,7 @@ impl SyncStore for SqlStore<SyncLog> {
     async fn change_cursors(
         &self,
         changed: &WorkspaceConnector,
+        versions: &[Change<CredentialVersion>],
         receipts: &[Receipt],
     ) -> Result<ChangeAtRest, StoreError> {
         let session = self.db().write().await?;
@@ -235,9 +241,15 @@ impl SyncStore for SqlStore<SyncLog> {
             return Ok(hindered);
         }
         for it in receipts {
-            receipt::keep(&session, it).await?;
+            receipt::answer(&session, it).await?;
         }
         update(&session, changed).await?;
+        for change in versions {
+            apply(&session, change).await?;
+        }
+        for it in receipts {
+            receipt::record(&session, it).await?;
+        }
         session.commit().await?;
         Ok(ChangeAtRest::Made)
     }

@@ -2,12 +2,13 @@
 
 use std::{path::Path, sync::Arc};
 
-use linkspan_domain::Direction;
+use linkspan_domain::{Direction, Secret};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     ConnectorType, Environment, Failure, FileAccess, HostGuard, Http, PoolKey, SourceLimits,
+    TokenSource,
 };
 
 /// What one use of connector type `T` works with: its settings, and the only ways out of the process.
@@ -31,6 +32,8 @@ pub struct Cx<T: ConnectorType> {
     pub pool_key: Option<PoolKey>,
     /// Whether records are to be read or written. Only a check needs to know.
     pub direction: Direction,
+    /// What an OAuth grant opens.
+    pub tokens: Option<Arc<dyn TokenSource>>,
     /// Cancelled when nobody waits for the result any more. Waiting at an `await` needs no look at
     /// it: the work is dropped there. Long computations should ask.
     pub cancel: CancellationToken,
@@ -53,6 +56,7 @@ impl<T: ConnectorType> Cx<T> {
             paces,
             activation,
             direction,
+            tokens,
             cancel,
         } = environment;
         let pool_key = activation.map(|activation| PoolKey::of(activation, &settings));
@@ -68,7 +72,18 @@ impl<T: ConnectorType> Cx<T> {
             limits,
             pool_key,
             direction,
+            tokens,
             cancel,
         })
+    }
+
+    /// An access token of the activation that works for a while yet.
+    pub async fn bearer(&self) -> Result<Secret<String>, Failure> {
+        match &self.tokens {
+            Some(tokens) => tokens.bearer().await,
+            None => Err(Failure::NeedReconnect(
+                "these settings are of no activation that was authorized; activate the connector, and authorize it".to_owned(),
+            )),
+        }
     }
 }

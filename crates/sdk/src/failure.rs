@@ -24,6 +24,9 @@ pub enum Failure {
     /// The system does not accept the credentials.
     #[error("the system refused the credentials; correct or renew them and try again")]
     Unauthorized,
+    /// There is no grant that the system accepts: a person must authorize again. The text says how.
+    #[error("{0}")]
+    NeedReconnect(String),
     /// The system, or a rule of the platform, says no. The text says what and why.
     #[error("{0}")]
     Refused(String),
@@ -94,7 +97,7 @@ impl Failure {
     pub const fn problem(&self) -> Code {
         match self {
             Self::Invalid { .. } => Code::InvalidConfig,
-            Self::Unauthorized => Code::NeedReconnect,
+            Self::Unauthorized | Self::NeedReconnect(_) => Code::NeedReconnect,
             Self::Refused(_)
             | Self::NotFound(_)
             | Self::TooLarge { .. }
@@ -114,6 +117,7 @@ impl Failure {
             Self::Unavailable { .. } | Self::RateLimited { .. } => true,
             Self::Invalid { .. }
             | Self::Unauthorized
+            | Self::NeedReconnect(_)
             | Self::Refused(_)
             | Self::NotFound(_)
             | Self::TooLarge { .. }
@@ -134,6 +138,7 @@ impl Failure {
                 let what = mask(what.into_owned()).into();
                 Self::Invalid { what, field: mask(field), reason: mask(reason) }
             }
+            Self::NeedReconnect(text) => Self::NeedReconnect(mask(text)),
             Self::Refused(text) => Self::Refused(mask(text)),
             Self::NotFound(text) => Self::NotFound(mask(text)),
             Self::Unavailable { system, source } => {
@@ -157,6 +162,7 @@ impl Failure {
         match self {
             Self::Invalid { .. } => "source.invalid",
             Self::Unauthorized => "source.unauthorized",
+            Self::NeedReconnect(_) => "source.need_reconnect",
             Self::Refused(_) => "source.refused",
             Self::NotFound(_) => "source.not_found",
             Self::Unavailable { .. } => "source.unavailable",

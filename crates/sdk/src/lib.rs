@@ -29,6 +29,7 @@ mod search;
 mod settings;
 mod sink;
 mod source;
+mod wsse;
 
 pub use batch::{
     Batch, BatchSink, BatchStream, GroupEnd, Loss, Misfit, Unfit, arrow_schema, field_kind,
@@ -49,7 +50,7 @@ pub use entity_store::{
     ActiveMapping, EntityStore, Kept, MappedObject, MappedOutcome, MappedPage, MappedRecord,
     Reversal,
 };
-pub use environment::{Environment, SourceLimits};
+pub use environment::{Environment, SourceLimits, TokenSource};
 pub use failure::Failure;
 pub use files::{FileAccess, LocalFile};
 pub use hosts::{HostGuard, OpenHosts, Permit};
@@ -74,3 +75,4 @@ pub use sink::{
     WriteRequest, sink,
 };
 pub use source::{BatchLimits, CursorSpec, ReadMode, ReadRequest, Source, SourceEntry, source};
+pub use wsse::{InvalidUsername, wsse};

@@ -2,6 +2,7 @@
 
 mod activations;
 mod catalog;
+mod credentials;
 mod files;
 mod mappings;
 mod tenancy;
@@ -111,6 +112,7 @@ pub fn receipt(number: u32, reply: Option<IdempotencyReply>) -> Receipt {
         ip_address: None,
         trace_id: format!("trace-{number}"),
         created_at: EPOCH,
+        link: None,
     };
     Receipt { audit, reply }
 }

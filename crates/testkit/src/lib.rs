@@ -3,10 +3,12 @@
 pub mod contract;
 mod database;
 pub mod fixtures;
+mod grants;
 pub mod journal;
 mod outbound;
 mod random;
 
 pub use database::{Make, TestDatabase, TestMysql, TestPostgres};
+pub use grants::MemoryGrants;
 pub use outbound::{Answer, Answers, SeenRequest};
 pub use random::Random;

@@ -108,7 +108,7 @@ impl Answers {
 #[async_trait]
 impl Outbound for Answers {
     async fn send(&self, request: OutboundRequest) -> Result<OutboundResponse, OutboundError> {
-        let OutboundRequest { method, url, headers, body, limits } = request;
+        let OutboundRequest { method, url, headers, body, limits, redirects: _ } = request;
         let body = match body {
             OutboundBody::Empty => Bytes::new(),
             OutboundBody::Bytes(bytes) => bytes,

@@ -7,13 +7,14 @@ use base64::{
     alphabet::{Alphabet, STANDARD, URL_SAFE},
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
-use linkspan_domain::ports::Purpose;
+use linkspan_domain::ports::{KeyId, Purpose};
 use ring::{
     aead::{AES_256_GCM, LessSafeKey, UnboundKey},
     error::Unspecified,
     hkdf, hmac,
     rand::{SecureRandom, SystemRandom},
 };
+use strum::IntoEnumIterator;
 use zeroize::Zeroizing;
 
 /// A key of 32 bytes that nothing is sealed with directly: every purpose has a key derived from it.
@@ -22,11 +23,9 @@ use zeroize::Zeroizing;
 pub struct MasterKey {
     bytes: Zeroizing<[u8; Self::LEN]>,
     id: KeyId,
+    /// Derived once: deriving takes longer than sealing.
+    derived: Vec<(Purpose, LessSafeKey)>,
 }
-
-/// Tells master keys apart without revealing anything about them: 4 bytes derived from the key, shown as 8 hex digits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct KeyId([u8; Self::LEN]);
 
 /// Why a text is not a master key. Never repeats the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -86,15 +85,9 @@ impl MasterKey {
         self.id
     }
 
-    /// The key that seals for `purpose`.
-    pub(crate) fn seal_key(&self, purpose: Purpose) -> Result<LessSafeKey, Unspecified> {
-        let mut derived = Zeroizing::new([0; Self::LEN]);
-        // HKDF-SHA256 (RFC 5869) without salt: the master key is uniformly random already.
-        hkdf::Salt::new(hkdf::HKDF_SHA256, &[])
-            .extract(self.bytes.as_ref())
-            .expand(&[b"linkspan/v1/", purpose.as_ref().as_bytes()], Derived)?
-            .fill(derived.as_mut())?;
-        UnboundKey::new(&AES_256_GCM, derived.as_ref()).map(LessSafeKey::new)
+    /// The key that seals for `purpose`. There is one, unless deriving it failed.
+    pub(crate) fn seal_key(&self, purpose: Purpose) -> Option<&LessSafeKey> {
+        self.derived.iter().find(|(it, _)| *it == purpose).map(|(_, key)| key)
     }
 
     /// Whether `other` is the same key. Both are the operator's own, so timing tells nobody anything.
@@ -103,8 +96,11 @@ impl MasterKey {
     }
 
     fn new(bytes: Zeroizing<[u8; Self::LEN]>) -> Self {
-        let id = KeyId::of(bytes.as_ref());
-        Self { bytes, id }
+        let id = id_of(bytes.as_ref());
+        // Deriving fails only for keys of more than 8160 bytes (RFC 5869).
+        let derived = Purpose::iter().filter_map(|it| Some((it, derive(&bytes, it).ok()?)));
+        let derived = derived.collect();
+        Self { bytes, id, derived }
     }
 }
 
@@ -114,37 +110,22 @@ impl fmt::Debug for MasterKey {
     }
 }
 
-impl KeyId {
-    /// How many bytes it has.
-    pub const LEN: usize = 4;
-
-    pub(crate) const fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
-        Self(bytes)
-    }
-
-    /// The first bytes of an HMAC-SHA256 under the master key.
-    fn of(master: &[u8]) -> Self {
-        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, master), b"linkspan/v1/key-id");
-        let mut id = [0; Self::LEN];
-        id.iter_mut().zip(tag.as_ref()).for_each(|(it, byte)| *it = *byte);
-        Self(id)
-    }
-
-    pub(crate) const fn as_bytes(&self) -> &[u8; Self::LEN] {
-        &self.0
-    }
+/// The first bytes of an HMAC-SHA256 under the master key.
+fn id_of(master: &[u8]) -> KeyId {
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, master), b"linkspan/v1/key-id");
+    let mut id = [0; KeyId::LEN];
+    id.iter_mut().zip(tag.as_ref()).for_each(|(it, byte)| *it = *byte);
+    KeyId::from_bytes(id)
 }
 
-impl fmt::Display for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|it| write!(f, "{it:02x}"))
-    }
-}
-
-impl fmt::Debug for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "KeyId({self})")
-    }
+fn derive(master: &[u8; MasterKey::LEN], purpose: Purpose) -> Result<LessSafeKey, Unspecified> {
+    let mut derived = Zeroizing::new([0; MasterKey::LEN]);
+    // HKDF-SHA256 (RFC 5869) without salt: the master key is uniformly random already.
+    hkdf::Salt::new(hkdf::HKDF_SHA256, &[])
+        .extract(master)
+        .expand(&[b"linkspan/v1/", purpose.as_ref().as_bytes()], Derived)?
+        .fill(derived.as_mut())?;
+    UnboundKey::new(&AES_256_GCM, derived.as_ref()).map(LessSafeKey::new)
 }
 
 const HEX: [u8; 16] = *b"0123456789abcdef";

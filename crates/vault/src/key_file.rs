@@ -1,12 +1,14 @@
-//! The key file of single-node use.
+//! Files that hold keys: the one of single-node use, and those that operators name.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Read, Write},
+    mem,
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
+use linkspan_domain::Secret;
 use zeroize::Zeroizing;
 
 use crate::{InvalidKey, MasterKey};
@@ -30,6 +32,9 @@ pub enum KeyFileError {
         /// What is wrong with the key.
         source: InvalidKey,
     },
+    /// There is none, though an operator named it.
+    #[error("there is no key file {}; put one there, or set LINKSPAN_MASTER_KEY_FILE to where it is", .0.display())]
+    Absent(PathBuf),
     /// The system did not let it be read.
     #[error("the key file {} cannot be read", path.display())]
     Unreadable {
@@ -51,8 +56,27 @@ pub enum KeyFileError {
     NoRandomness,
 }
 
+/// Where container engines mount secrets: read-only, readable by every user of a container that has nobody but its service.
+/// Its files cannot be given a mode of their own everywhere, so there they need not be the owner's alone.
+const MOUNTED: &str = "/run/secrets";
+
 /// The key in the file at `path`, if there is such a file.
 pub(crate) fn read(path: &Path) -> Result<Option<MasterKey>, KeyFileError> {
+    let Some(text) = read_bytes(path)? else { return Ok(None) };
+    let key = str::from_utf8(&text).map_err(|_| InvalidKey::Form).and_then(MasterKey::parse);
+    key.map(Some).map_err(|source| KeyFileError::Content { path: path.to_owned(), source })
+}
+
+/// The text of the file that an operator named.
+pub(crate) fn read_given(path: &Path) -> Result<Secret<String>, KeyFileError> {
+    let mut bytes = read_bytes(path)?.ok_or_else(|| KeyFileError::Absent(path.to_owned()))?;
+    let text = String::from_utf8(mem::take(&mut *bytes));
+    let none = |_| KeyFileError::Content { path: path.to_owned(), source: InvalidKey::Form };
+    text.map(Secret::new).map_err(none)
+}
+
+/// What the file at `path` holds, if there is such a file and nobody else may read it.
+fn read_bytes(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, KeyFileError> {
     let unreadable = |source| KeyFileError::Unreadable { path: path.to_owned(), source };
     let file = match File::open(path) {
         Ok(file) => file,
@@ -61,13 +85,13 @@ pub(crate) fn read(path: &Path) -> Result<Option<MasterKey>, KeyFileError> {
     };
     // Of the open file, so that nobody can exchange it between the look and the reading.
     let mode = file.metadata().map_err(unreadable)?.mode() & 0o7777;
-    if mode & 0o077 != 0 {
+    let forbidden = if path.starts_with(MOUNTED) { 0o022 } else { 0o077 };
+    if mode & forbidden != 0 {
         return Err(KeyFileError::Exposed { path: path.to_owned(), mode });
     }
     let mut text = Zeroizing::new(Vec::with_capacity(MAX_LEN));
     file.take(MAX_LEN as u64).read_to_end(&mut text).map_err(unreadable)?;
-    let key = str::from_utf8(&text).map_err(|_| InvalidKey::Form).and_then(MasterKey::parse);
-    key.map(Some).map_err(|source| KeyFileError::Content { path: path.to_owned(), source })
+    Ok(Some(text))
 }
 
 /// The key in the file at `path`; a new one if there is none. Of several that try at once, one makes it.
@@ -86,8 +110,8 @@ pub(crate) fn read_or_create(path: &Path) -> Result<MasterKey, KeyFileError> {
     }
 }
 
-/// More than any form of a key takes.
-const MAX_LEN: usize = 1024;
+/// More than the keys of many years take.
+pub(crate) const MAX_LEN: usize = 4096;
 
 /// Puts `key` at `path` in one step: nobody ever reads half a key, and a crash leaves none.
 fn create(path: &Path, key: &MasterKey) -> io::Result<()> {

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use linkspan_domain::Secret;
+use linkspan_domain::{Secret, ports::KeyId};
 
-use crate::{InvalidKey, KeyFileError, KeyId, MasterKey, key_file};
+use crate::{InvalidKey, KeyFileError, KeySource, KeySourceError, MasterKey, key_file};
 
 /// The master keys in use: the current one, and previous ones for what was sealed before.
 #[derive(Debug)]
@@ -29,12 +29,31 @@ pub enum KeyPolicy {
 pub enum KeyringError {
     /// No key was given, and none may be made.
     #[error(
-        "there is no master key; set LINKSPAN_MASTER_KEY to the output of `openssl rand -hex 32`, and keep it safe"
+        "there is no master key; set LINKSPAN_MASTER_KEY to the output of `openssl rand -hex 32`, and keep it safe; or name \
+         where it is with LINKSPAN_MASTER_KEY_FILE or LINKSPAN_MASTER_KEY_COMMAND"
     )]
     Missing,
+    /// Several sources are given: nobody can tell which key shall seal.
+    #[error("{first} and {second} are both set; keep one of them")]
+    Ambiguous {
+        /// One setting.
+        first: &'static str,
+        /// Another one.
+        second: &'static str,
+    },
+    /// A source gave nothing.
+    #[error("the master key cannot be had from {setting}")]
+    Source {
+        /// The setting that names the source.
+        setting: &'static str,
+        /// What went wrong.
+        source: KeySourceError,
+    },
     /// The given key is none.
-    #[error("LINKSPAN_MASTER_KEY does not hold a master key")]
+    #[error("{setting} does not give a master key")]
     Current {
+        /// The setting that names the source.
+        setting: &'static str,
         /// What is wrong with it.
         source: InvalidKey,
     },
@@ -81,27 +100,32 @@ impl Keyring {
 
     /// Finds the keys where operators put them.
     ///
-    /// - The current key is the text `current`, else the one in the key file, as `policy` allows.
-    /// - Each text of `previous` holds one key or several, with commas or white space between them.
-    /// - Where both a text and a key file are there, the key of the file opens what it once sealed.
+    /// - The current key is the first that the source gives, else the one in the key file, as `policy` allows.
+    /// - More keys of the source only open, as do those of `previous`. In either, commas or white space stand between keys.
+    /// - Where both a source and a key file are there, the key of the file opens what it once sealed.
     ///
-    /// Empty texts count as absent. Blocks on the file system.
+    /// Of `sources` there may be one at most. Blocks on the file system, or on a program.
     pub fn open(
-        current: Option<&Secret<String>>,
+        sources: &[Box<dyn KeySource>],
         previous: &[Secret<String>],
         policy: &KeyPolicy,
     ) -> Result<Self, KeyringError> {
         let mut older = Vec::new();
-        let texts = previous.iter().flat_map(|it| it.expose().split([',', ' ', '\t', '\r', '\n']));
-        for (index, text) in texts.filter(|it| !it.is_empty()).enumerate() {
+        let texts = previous.iter().flat_map(|it| keys_in(it.expose()));
+        for (index, text) in texts.enumerate() {
             let key = MasterKey::parse(text);
             older.push(
                 key.map_err(|source| KeyringError::Previous { position: index + 1, source })?,
             );
         }
-        let given = current.map(|it| it.expose().trim()).filter(|it| !it.is_empty());
-        let given = given.map(MasterKey::parse).transpose();
-        let given = given.map_err(|source| KeyringError::Current { source })?;
+        let given = match sources {
+            [] => None,
+            [only] => Some(given(&**only, &mut older)?),
+            [first, second, ..] => {
+                let (first, second) = (first.setting(), second.setting());
+                return Err(KeyringError::Ambiguous { first, second });
+            }
+        };
         let current = match (given, policy) {
             (Some(given), KeyPolicy::Required) => given,
             (Some(given), KeyPolicy::CreateFile(folder) | KeyPolicy::ReadFile(folder)) => {
@@ -139,6 +163,22 @@ impl Keyring {
     }
 }
 
+/// The texts of the keys in `text`.
+fn keys_in(text: &str) -> impl Iterator<Item = &str> {
+    text.split([',', ' ', '\t', '\r', '\n']).filter(|it| !it.is_empty())
+}
+
+/// The first key of `from`. The others are `older`.
+fn given(from: &dyn KeySource, older: &mut Vec<MasterKey>) -> Result<MasterKey, KeyringError> {
+    let setting = from.setting();
+    let text = from.read().map_err(|source| KeyringError::Source { setting, source })?;
+    let keys = keys_in(text.expose()).map(MasterKey::parse).collect::<Result<Vec<_>, _>>();
+    let mut keys = keys.map_err(|source| KeyringError::Current { setting, source })?.into_iter();
+    let first = keys.next();
+    older.extend(keys);
+    first.ok_or(KeyringError::Current { setting, source: InvalidKey::Empty })
+}
+
 #[cfg(test)]
 mod tests {
     use std::{
@@ -147,10 +187,10 @@ mod tests {
         os::unix::fs::PermissionsExt,
     };
 
-    use linkspan_domain::Secret;
+    use linkspan_domain::{Secret, ports::KeyId};
 
     use super::{KeyPolicy, Keyring, KeyringError};
-    use crate::{InvalidKey, KeyId, MasterKey};
+    use crate::{GivenKey, InvalidKey, KeyFile, KeySource, MasterKey};
 
     fn text(byte: u8) -> String {
         format!("{byte:02x}").repeat(32)
@@ -160,23 +200,45 @@ mod tests {
         Secret::new(text.to_owned())
     }
 
+    fn given(text: &str) -> Vec<Box<dyn KeySource>> {
+        vec![Box::new(GivenKey(secret(text)))]
+    }
+
     fn id(byte: u8) -> KeyId {
         MasterKey::from_bytes([byte; 32]).id()
     }
 
     #[test]
     fn production_refuses_to_start_without_a_key() {
-        for none in [None, Some(&secret("")), Some(&secret(" \n"))] {
-            let error = Keyring::open(none, &[secret(&text(1))], &KeyPolicy::Required).unwrap_err();
-            assert!(matches!(error, KeyringError::Missing));
-        }
+        let error = Keyring::open(&[], &[secret(&text(1))], &KeyPolicy::Required).unwrap_err();
+        assert!(matches!(error, KeyringError::Missing));
+        let error = Keyring::open(&given(" \n"), &[], &KeyPolicy::Required).unwrap_err();
+        let empty =
+            KeyringError::Current { setting: "LINKSPAN_MASTER_KEY", source: InvalidKey::Empty };
+        assert_eq!(error.to_string(), empty.to_string());
+    }
+
+    #[test]
+    fn two_sources_of_the_key_are_refused_by_their_names() {
+        let mut sources = given(&text(1));
+        sources.push(Box::new(KeyFile("/nowhere".into())));
+        let error = Keyring::open(&sources, &[], &KeyPolicy::Required).unwrap_err().to_string();
+        let named = ["LINKSPAN_MASTER_KEY ", "LINKSPAN_MASTER_KEY_FILE "];
+        assert!(named.iter().all(|it| error.contains(it)), "{error}");
+    }
+
+    #[test]
+    fn the_first_key_of_a_source_seals_and_the_others_open() {
+        let keys = format!("{}\n{}\n", text(1), text(2));
+        let it = Keyring::open(&given(&keys), &[], &KeyPolicy::Required).unwrap();
+        assert_eq!((it.current_id(), it.previous_ids().collect()), (id(1), vec![id(2)]));
     }
 
     #[test]
     fn a_given_key_seals_and_previous_ones_open() {
         let previous =
             [secret(&format!("{},{}\n", text(2), text(3))), secret(""), secret(&text(1))];
-        let it = Keyring::open(Some(&secret(&text(1))), &previous, &KeyPolicy::Required).unwrap();
+        let it = Keyring::open(&given(&text(1)), &previous, &KeyPolicy::Required).unwrap();
         assert_eq!(it.current_id(), id(1));
         assert_eq!(it.previous_ids().collect::<Vec<_>>(), [id(2), id(3)]);
         assert!(it.find(id(3)).is_some() && it.find(id(4)).is_none());
@@ -186,19 +248,19 @@ mod tests {
     fn without_a_given_key_the_file_holds_one() {
         let folder = tempfile::tempdir().unwrap();
         let policy = KeyPolicy::CreateFile(folder.path().to_owned());
-        let first = Keyring::open(None, &[], &policy).unwrap().current_id();
+        let first = Keyring::open(&[], &[], &policy).unwrap().current_id();
         assert!(folder.path().join(Keyring::FILE).is_file());
-        assert_eq!(Keyring::open(Some(&secret("")), &[], &policy).unwrap().current_id(), first);
+        assert_eq!(Keyring::open(&[], &[], &policy).unwrap().current_id(), first);
     }
 
     #[test]
     fn a_look_for_the_key_file_makes_none() {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
-        let look = || Keyring::open(None, &[], &KeyPolicy::ReadFile(data.clone()));
+        let look = || Keyring::open(&[], &[], &KeyPolicy::ReadFile(data.clone()));
         assert!(matches!(look().unwrap_err(), KeyringError::Missing));
         assert!(!data.exists());
-        let made = Keyring::open(None, &[], &KeyPolicy::CreateFile(data.clone())).unwrap();
+        let made = Keyring::open(&[], &[], &KeyPolicy::CreateFile(data.clone())).unwrap();
         assert_eq!(look().unwrap().current_id(), made.current_id());
     }
 
@@ -206,13 +268,13 @@ mod tests {
     fn a_given_key_comes_before_the_file_whose_key_still_opens() {
         let folder = tempfile::tempdir().unwrap();
         let policy = KeyPolicy::CreateFile(folder.path().to_owned());
-        let given = secret(&text(1));
-        let it = Keyring::open(Some(&given), &[], &policy).unwrap();
+        let given = given(&text(1));
+        let it = Keyring::open(&given, &[], &policy).unwrap();
         assert_eq!(it.previous_ids().count(), 0);
         assert!(!folder.path().join(Keyring::FILE).exists());
 
-        let in_file = Keyring::open(None, &[], &policy).unwrap().current_id();
-        let it = Keyring::open(Some(&given), &[], &policy).unwrap();
+        let in_file = Keyring::open(&[], &[], &policy).unwrap().current_id();
+        let it = Keyring::open(&given, &[], &policy).unwrap();
         assert_eq!((it.current_id(), it.previous_ids().collect()), (id(1), vec![in_file]));
     }
 
@@ -220,23 +282,22 @@ mod tests {
     fn an_exposed_key_file_stops_the_start() {
         let folder = tempfile::tempdir().unwrap();
         let policy = KeyPolicy::CreateFile(folder.path().to_owned());
-        Keyring::open(None, &[], &policy).unwrap();
+        Keyring::open(&[], &[], &policy).unwrap();
         let open = Permissions::from_mode(0o644);
         fs::set_permissions(folder.path().join(Keyring::FILE), open).unwrap();
-        for given in [None, Some(&secret(&text(1)))] {
-            let error = Keyring::open(given, &[], &policy).unwrap_err();
+        for given in [Vec::new(), given(&text(1))] {
+            let error = Keyring::open(&given, &[], &policy).unwrap_err();
             assert!(error.to_string().contains("chmod 600"), "{error}");
         }
     }
 
     #[test]
     fn a_wrong_key_is_named_but_not_repeated() {
-        let wrong = secret("hunter22 hunter22");
-        let error = Keyring::open(Some(&wrong), &[], &KeyPolicy::Required).unwrap_err();
-        assert!(matches!(error, KeyringError::Current { source: InvalidKey::Form }));
+        let wrong = given("hunter22!");
+        let error = Keyring::open(&wrong, &[], &KeyPolicy::Required).unwrap_err();
+        assert!(matches!(error, KeyringError::Current { source: InvalidKey::Form, .. }));
         let previous = [secret(&text(1)), secret("hunter22!")];
-        let other =
-            Keyring::open(Some(&secret(&text(1))), &previous, &KeyPolicy::Required).unwrap_err();
+        let other = Keyring::open(&given(&text(1)), &previous, &KeyPolicy::Required).unwrap_err();
         assert!(matches!(other, KeyringError::Previous { position: 2, source: InvalidKey::Form }));
         for error in [error, other] {
             let shown = format!("{error} {error:?} {}", error.source().unwrap());

@@ -1,13 +1,23 @@
-//! The keyring, and the sealing of secrets under it.
+//! Keys: the keyring and the sealing of secrets under it, and those that tokens are signed and checked with.
 
+mod identity_provider;
+mod jwt;
 mod key;
 mod key_file;
 mod keyring;
+mod provider_key;
+mod source;
 mod token;
+mod token_keys;
+mod tokens;
 mod vault;
 
-pub use key::{InvalidKey, KeyId, MasterKey};
+pub use identity_provider::{IdentityProvider, InvalidProvider};
+pub use key::{InvalidKey, MasterKey};
 pub use key_file::KeyFileError;
 pub use keyring::{KeyPolicy, Keyring, KeyringError};
+pub use source::{GivenKey, KeyCommand, KeyFile, KeySource, KeySourceError};
 pub use token::random_token;
+pub use token_keys::{InvalidTokenSecret, TokenKeys};
+pub use tokens::BearerTokens;
 pub use vault::KeyringVault;

@@ -2,7 +2,7 @@
 
 use linkspan_domain::{
     Secret,
-    ports::{SealContext, Sealed, Vault, VaultError},
+    ports::{KeyId, SealContext, Sealed, Vault, VaultError},
 };
 use ring::{
     aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce},
@@ -10,7 +10,7 @@ use ring::{
 };
 use zeroize::Zeroizing;
 
-use crate::{KeyId, Keyring};
+use crate::Keyring;
 
 /// Seals under the current key of a [`Keyring`], and opens under any of them.
 ///
@@ -35,16 +35,6 @@ impl KeyringVault {
     pub const fn keyring(&self) -> &Keyring {
         &self.keyring
     }
-
-    /// The identifier of the key that sealed a blob, whether or not the keyring holds it.
-    pub fn key_id(sealed: &Sealed) -> Result<KeyId, VaultError> {
-        Envelope::parse(sealed).map(|it| it.key_id)
-    }
-
-    /// Whether a blob is sealed under the current key. One that is not should be opened and sealed again.
-    pub fn is_current(&self, sealed: &Sealed) -> bool {
-        Self::key_id(sealed) == Ok(self.keyring.current_id())
-    }
 }
 
 impl Vault for KeyringVault {
@@ -53,12 +43,11 @@ impl Vault for KeyringVault {
         let mut nonce = [0; NONCE_LEN];
         self.random.fill(&mut nonce).map_err(|_| VaultError::NoRandomness)?;
         let mut blob = Vec::with_capacity(BODY_AT + plain.len() + AES_256_GCM.tag_len());
-        blob.extend_from_slice(&header(master.id()));
+        blob.extend_from_slice(&Sealed::header(master.id()));
         blob.extend_from_slice(&nonce);
         blob.extend_from_slice(plain);
-        // Both steps fail only for lengths that never occur: a derived key of more than 8160 bytes,
-        // a secret of more than 64 GiB.
-        let key = master.seal_key(context.purpose).map_err(|_| VaultError::Refused)?;
+        // Sealing fails only for secrets of more than 64 GiB.
+        let key = master.seal_key(context.purpose).ok_or(VaultError::Refused)?;
         let nonce = Nonce::assume_unique_for_key(nonce);
         let aad = Aad::from(associated_data(master.id(), context));
         let tag = key
@@ -70,9 +59,8 @@ impl Vault for KeyringVault {
 
     fn open(&self, context: SealContext, sealed: &Sealed) -> Result<Secret<Vec<u8>>, VaultError> {
         let Envelope { key_id, nonce, body } = Envelope::parse(sealed)?;
-        let unknown = || VaultError::UnknownKey { key_id: key_id.to_string() };
-        let master = self.keyring.find(key_id).ok_or_else(unknown)?;
-        let key = master.seal_key(context.purpose).map_err(|_| VaultError::Refused)?;
+        let master = self.keyring.find(key_id).ok_or(VaultError::UnknownKey { key_id })?;
+        let key = master.seal_key(context.purpose).ok_or(VaultError::Refused)?;
         let nonce = Nonce::assume_unique_for_key(nonce);
         let aad = Aad::from(associated_data(key_id, context));
         let mut plain = Zeroizing::new(body.to_vec());
@@ -80,15 +68,18 @@ impl Vault for KeyringVault {
         plain.truncate(len);
         Ok(Secret::new(std::mem::take(&mut *plain)))
     }
+
+    fn current(&self) -> KeyId {
+        self.keyring.current_id()
+    }
+
+    fn previous(&self) -> Vec<KeyId> {
+        self.keyring.previous_ids().collect()
+    }
 }
 
-/// The only version there is.
-const VERSION: u8 = 1;
-
-const HEADER_LEN: usize = 1 + KeyId::LEN;
-
 /// Where the ciphertext starts.
-const BODY_AT: usize = HEADER_LEN + NONCE_LEN;
+const BODY_AT: usize = Sealed::HEADER_LEN + NONCE_LEN;
 
 /// A blob in its parts.
 struct Envelope<'a> {
@@ -100,26 +91,19 @@ struct Envelope<'a> {
 
 impl<'a> Envelope<'a> {
     fn parse(sealed: &'a Sealed) -> Result<Self, VaultError> {
-        let parts = || {
-            let (version, rest) = sealed.as_bytes().split_first()?;
-            let (key_id, rest) = rest.split_first_chunk()?;
-            let (nonce, body) = rest.split_first_chunk()?;
-            let is_ours = *version == VERSION && body.len() >= AES_256_GCM.tag_len();
-            is_ours.then_some(Self { key_id: KeyId::from_bytes(*key_id), nonce: *nonce, body })
-        };
-        parts().ok_or(VaultError::Malformed)
+        let key_id = sealed.key_id()?;
+        let rest = sealed.as_bytes().get(Sealed::HEADER_LEN..).unwrap_or_default();
+        let parts = rest.split_first_chunk();
+        let parts = parts.filter(|(_, body)| body.len() >= AES_256_GCM.tag_len());
+        let (nonce, body) = parts.ok_or(VaultError::Malformed)?;
+        Ok(Self { key_id, nonce: *nonce, body })
     }
-}
-
-fn header(key_id: KeyId) -> [u8; HEADER_LEN] {
-    let mut header = [VERSION; HEADER_LEN];
-    header[1..].copy_from_slice(key_id.as_bytes());
-    header
 }
 
 /// Header, purpose and row. Only the purpose varies in length, so no two contexts give the same bytes.
 fn associated_data(key_id: KeyId, context: SealContext) -> Vec<u8> {
-    [&header(key_id)[..], context.purpose.as_ref().as_bytes(), context.row.as_bytes()].concat()
+    [&Sealed::header(key_id)[..], context.purpose.as_ref().as_bytes(), context.row.as_bytes()]
+        .concat()
 }
 
 #[cfg(test)]
@@ -133,7 +117,7 @@ mod tests {
     };
     use uuid::Uuid;
 
-    use super::{BODY_AT, HEADER_LEN, KeyringVault};
+    use super::{BODY_AT, KeyringVault};
     use crate::{Keyring, MasterKey};
 
     fn key(byte: u8) -> MasterKey {
@@ -186,14 +170,13 @@ mod tests {
         let sealed = vault(1, &[]).seal(context(), b"sk_live").unwrap();
         let rotated = vault(2, &[1]);
         assert_eq!(rotated.open(context(), &sealed).unwrap().expose(), b"sk_live");
-        assert!(!rotated.is_current(&sealed));
-        assert_eq!(KeyringVault::key_id(&sealed), Ok(key(1).id()));
+        assert_eq!((sealed.key_id(), rotated.previous()), (Ok(key(1).id()), vec![key(1).id()]));
 
         let resealed = rotated.seal(context(), b"sk_live").unwrap();
-        assert!(rotated.is_current(&resealed));
+        assert_eq!(resealed.key_id(), Ok(rotated.current()));
         let later = vault(2, &[]);
         assert_eq!(later.open(context(), &resealed).unwrap().expose(), b"sk_live");
-        let unknown = VaultError::UnknownKey { key_id: key(1).id().to_string() };
+        let unknown = VaultError::UnknownKey { key_id: key(1).id() };
         assert_eq!(later.open(context(), &sealed), Err(unknown));
     }
 
@@ -204,7 +187,6 @@ mod tests {
         bytes[0] = 2;
         let sealed = Sealed::from_bytes(bytes);
         assert_eq!(vault.open(context(), &sealed), Err(VaultError::Malformed));
-        assert!(!vault.is_current(&sealed));
     }
 
     proptest! {
@@ -241,7 +223,7 @@ mod tests {
             let error = vault.open(context(), &Sealed::from_bytes(bytes)).unwrap_err();
             match at {
                 0 => prop_assert_eq!(error, VaultError::Malformed),
-                1..HEADER_LEN => {
+                1..Sealed::HEADER_LEN => {
                     let is_unknown = matches!(error, VaultError::UnknownKey { .. });
                     prop_assert!(is_unknown);
                 }
@@ -253,7 +235,7 @@ mod tests {
         fn a_blob_said_to_be_of_another_key_never_opens(plain in vec(any::<u8>(), 0..40)) {
             let vault = vault(1, &[2]);
             let mut bytes = vault.seal(context(), &plain).unwrap().as_bytes().to_vec();
-            bytes[1..HEADER_LEN].copy_from_slice(key(2).id().as_bytes());
+            bytes[1..Sealed::HEADER_LEN].copy_from_slice(key(2).id().as_bytes());
             prop_assert_eq!(vault.open(context(), &Sealed::from_bytes(bytes)), Err(VaultError::Refused));
         }
 

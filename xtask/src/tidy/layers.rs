@@ -107,7 +107,8 @@ const HOMES: &[(&str, &[&str])] = &[
 /// connector type.
 const DEV_GUESTS: &[(&str, &[&str])] = &[
     // Whoever tests through the guarded client has to install what it encrypts with.
-    ("rustls", &["linkspan-builtin"]),
+    ("rustls", &["linkspan-builtin", "linkspan-oauth"]),
+    ("rmcp", &["linkspan-oauth"]),
     ("schemars", &["linkspan-api", "linkspan-app", "linkspan-engine"]),
     ("sqlx", &["linkspan", "linkspan-api"]),
 ];

@@ -26,6 +26,7 @@ const EXPOSING: &[&str] = &[
     "linkspan-domain",
     "linkspan-egress",
     "linkspan-engine",
+    "linkspan-oauth",
     "linkspan-sdk",
     "linkspan-vault",
 ];

@@ -22,14 +22,18 @@ pub(super) fn add(path: &str, operation: &mut MetaOperation) {
     let writes = operation.method != Method::GET;
     let has_body = operation.request.is_some();
     // Where a connected system has to answer, or its type has to be here.
-    let asks_source = path.ends_with("/models") || path.ends_with("/capabilities") || writes;
+    let asking_by_reading = ["/models", "/capabilities", "/access"];
+    let asks_source = writes || asking_by_reading.iter().any(|it| path.ends_with(it));
 
     let mut statuses = vec![413, 500, 503];
     if takes("If-None-Match") {
         statuses.push(304);
     }
     if is_api {
-        statuses.extend([400, 401, 403, 404, 406]);
+        statuses.extend([400, 404, 406]);
+    }
+    if is_api && !operation.security.is_empty() {
+        statuses.extend([401, 403, 429]);
     }
     if is_api && asks_source {
         statuses.extend([409, 422]);
@@ -40,7 +44,15 @@ pub(super) fn add(path: &str, operation: &mut MetaOperation) {
     if takes("If-Match") {
         statuses.push(412);
     }
-    let asking = ["/models", "/syncs", "/test", "/streams/{stream}"];
+    let asking = [
+        "/models",
+        "/syncs",
+        "/test",
+        "/streams/{stream}",
+        "/suggest-mappings",
+        "/authorize",
+        "/access",
+    ];
     if asking.iter().any(|it| path.ends_with(it)) {
         statuses.push(424);
     }
@@ -72,7 +84,7 @@ fn failure(status: u16) -> MetaResponse {
     let description = match status {
         304 => "What the client has already is still the same.",
         400 => "The request cannot be read: a path, a parameter, a header or the body.",
-        401 => "The API key is missing, or does not work any more.",
+        401 => "The API key or token is missing, or does not work any more.",
         403 => "The caller may not do that.",
         404 => "It is not there, or not the caller's.",
         406 => "The client accepts no representation that there is.",
@@ -85,6 +97,7 @@ fn failure(status: u16) -> MetaResponse {
         415 => "The body is of a media type that is not understood.",
         422 => "The body can be read, but what it says is not possible.",
         424 => "The connected system refused, or did not answer.",
+        429 => "Too many keys or tokens that do not work came from there.",
         503 => {
             "It took too long, or a part of the platform does not answer; try again in a moment."
         }
@@ -99,6 +112,7 @@ fn failure(status: u16) -> MetaResponse {
     match status {
         304 => headers.push(text_header("ETag", "Names the representation.")),
         401 => headers.push(text_header("WWW-Authenticate", "How to say who calls.")),
+        429 => headers.push(text_header("Retry-After", "How many seconds to wait.")),
         _ => {}
     }
     MetaResponse { description, status: Some(status), status_range: None, content, headers }

@@ -258,7 +258,11 @@ fn list_of(kind: AttributeKind) -> MetaSchema {
 
 /// Puts what the arguments stand for in their place, and adds what all operations take.
 pub(super) fn expand(path: &str, operation: &mut MetaOperation) {
-    let mut expanded: Vec<_> = path.split('/').filter_map(named_segment).collect();
+    let is_argument = |segment: &MetaOperationParam| {
+        operation.params.iter().any(|it| it.in_type == segment.in_type && it.name == segment.name)
+    };
+    let segments = path.split('/').filter_map(named_segment);
+    let mut expanded: Vec<_> = segments.filter(|it| !is_argument(it)).collect();
     for param in std::mem::take(&mut operation.params) {
         match &param.schema {
             MetaSchemaRef::Inline(schema) if schema.title.as_deref() == Some(MANY) => {
@@ -273,7 +277,7 @@ pub(super) fn expand(path: &str, operation: &mut MetaOperation) {
 fn named_segment(segment: &str) -> Option<MetaOperationParam> {
     let name = segment.strip_prefix('{')?.strip_suffix('}')?;
     let schema = match name {
-        "id" => Uuid::schema(),
+        "id" | "history_id" => Uuid::schema(),
         "stream" => StreamName::schema(),
         _ => ConnectorTypeKey::schema(),
     };

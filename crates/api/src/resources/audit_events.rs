@@ -64,6 +64,10 @@ attributes! { AuditEvent, |it| {
     trace_id: String = &it.trace_id;
     /// When.
     created_at: OffsetDateTime = instant(it.created_at);
+    /// Its number in the chain of the organization, from 1 on. None: it is from before there was a chain.
+    sequence: Option<i64> = it.link.map(|it| it.sequence);
+    /// Stands for the event and all before it.
+    hash: Option<String> = it.link.map(|it| it.hash.to_string());
 } }
 
 impl Shown for AuditEvent {

@@ -2,23 +2,27 @@
 
 mod body;
 mod bootstrap;
+mod rotation;
 mod shown;
 
 use linkspan_app::FilterPlan;
-use linkspan_domain::{ConnectionTest, StreamSpec, SyncLog, WorkspaceConnector};
+use linkspan_domain::{
+    ConnectionTest, CredentialVersion, CredentialVersionId, StreamSpec, SyncLog, WorkspaceConnector,
+};
 use poem_openapi::OpenApi;
 use serde_json::json;
 
 use self::{
     body::{ActivationPatchBody, DraftBody, NewActivationBody, Overrides, SyncBody},
     bootstrap::BootstrapBody,
+    rotation::{RotationBody, TurnoverBody},
 };
 use super::Tag;
 use crate::{
     answer::{Collection, Document, Gone, Tested},
     body::{Changed, Maybe, New, Plain},
     problem::Failure,
-    request::{Acting, Asking, Changing, Creating, Deleting, Listing, Reading},
+    request::{Acting, ActingOnPart, Asking, Changing, Creating, Deleting, Listing, Reading},
 };
 
 pub(crate) use shown::ActivationCapabilities;
@@ -159,6 +163,81 @@ impl Operations {
         let activations = &request.context.app.activations;
         let page = activations.list_tests(&request.call.caller, id, &request.list).await?;
         request.show(&page).await
+    }
+
+    /// Rotate the credentials of an activation
+    ///
+    /// `config` holds new secrets, and nothing but secrets, where they belong in the settings; a run of bullets keeps the one
+    /// that is stored. They are tried together with the settings that are there, and put to use if they work; otherwise nothing
+    /// changes, unless `force_save` says so. Those before them are kept for `overlap_secs`, and can be gone back to. Of several
+    /// that rotate at once, one wins; the others get 409.
+    #[oai(path = "/:id/rotate", method = "post", operation_id = "rotate_credentials")]
+    async fn rotate(
+        &self,
+        request: Acting<WorkspaceConnector, Document<CredentialVersion>, Plain<RotationBody>>,
+    ) -> Result<Document<CredentialVersion>, Failure> {
+        let Acting { call, context, id, expected, body: Plain(rotation), view, .. } = request;
+        let activations = &context.app.activations;
+        let version = activations.rotate(&call, id, expected, rotation.into()).await?;
+        Document::of(&context, &call.caller, &view, &version).await
+    }
+
+    /// List the versions of the credentials of an activation
+    ///
+    /// What was in use when, and what can be gone back to. Never a secret.
+    #[oai(path = "/:id/secret-history", method = "get", operation_id = "list_credential_versions")]
+    async fn secret_history(
+        &self,
+        request: Listing<CredentialVersion>,
+    ) -> Result<Collection<CredentialVersion>, Failure> {
+        let id = request.parent()?;
+        let activations = &request.context.app.activations;
+        let page = activations.list_versions(&request.call.caller, id, &request.list).await?;
+        request.show(&page).await
+    }
+
+    /// Roll an activation back to earlier credentials
+    ///
+    /// To the settings that it had when the version was superseded, secrets and all, if they still work: there is no forcing it.
+    /// What is in use until then becomes inactive, and a new version begins.
+    #[oai(
+        path = "/:id/rollback/:history_id",
+        method = "post",
+        operation_id = "roll_back_credentials"
+    )]
+    async fn roll_back(
+        &self,
+        request: ActingOnPart<
+            WorkspaceConnector,
+            CredentialVersionId,
+            Document<CredentialVersion>,
+            Maybe<Plain<TurnoverBody>>,
+        >,
+    ) -> Result<Document<CredentialVersion>, Failure> {
+        let ActingOnPart { call, context, id, part, expected, body: Maybe(body), view, .. } =
+            request;
+        let turnover = body.map(|Plain(it)| it.into()).unwrap_or_default();
+        let activations = &context.app.activations;
+        let version = activations.roll_back(&call, id, part, expected, turnover).await?;
+        Document::of(&context, &call.caller, &view, &version).await
+    }
+
+    /// Revoke earlier credentials of an activation
+    ///
+    /// Ends the overlap of an inactive version now: its secrets are wiped, and only that it was there stays.
+    #[oai(
+        path = "/:id/secret-history/:history_id/revoke",
+        method = "post",
+        operation_id = "revoke_credential_version"
+    )]
+    async fn revoke_version(
+        &self,
+        request: ActingOnPart<WorkspaceConnector, CredentialVersionId, Document<CredentialVersion>>,
+    ) -> Result<Document<CredentialVersion>, Failure> {
+        let ActingOnPart { call, context, id, part, expected, view, .. } = request;
+        let activations = &context.app.activations;
+        let version = activations.revoke_version(&call, id, part, expected).await?;
+        Document::of(&context, &call.caller, &view, &version).await
     }
 
     /// List the streams of an activation

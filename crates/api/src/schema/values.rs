@@ -2,16 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use linkspan_app::ChainFaultKind;
 use linkspan_domain::{
     ActorType, ApiKeyId, AuditEventId, AuthConfig, AuthorizationFlow, Availability, Capability,
     Category, Condition, Confidence, ConfigSchema, ConnectionTestId, ConnectorFilterId,
-    ConnectorId, ConnectorMappingId, ConnectorTypeKey, CursorType, DiagnosticClass, DiagnosticId,
-    DiagnosticReason, Direction, Email, EntityDirection, EntityId, ExecutionModel, FileId,
-    FileName, LogLevel, MappingOrigin, MappingStatus, McpTransport, Missing, Name, OauthConfig,
-    OnCollapse, OrganizationId, Permission, PersonId, ProviderConnectorId, ProviderId,
-    ProviderType, ResourceType, RetentionDays, Role, RunStatus, SchemaPolicy, ServiceId, Slug,
-    Status, StreamName, StreamSettings, StreamSource, SyncLogId, SyncMode, SyncTargetId,
-    TargetModel, Transport, Trigger, WorkspaceConnectorId, WorkspaceId,
+    ConnectorId, ConnectorMappingId, ConnectorTypeKey, CredentialState, CredentialTest,
+    CredentialVersionId, CursorType, DiagnosticClass, DiagnosticId, DiagnosticReason, Direction,
+    Email, EntityDirection, EntityId, ExecutionModel, FileId, FileName, KeyRole, KeyRotationId,
+    KeyRotationRefusal, KeyRotationStatus, LogLevel, MappingOrigin, MappingStatus, McpTransport,
+    Missing, Name, OauthConfig, OauthGrantType, OnCollapse, OrganizationId, Overlap, Permission,
+    PersonId, ProviderConnectorId, ProviderId, ProviderType, ResourceType, RetentionDays, Role,
+    RunStatus, SchemaPolicy, ServiceId, Slug, Status, StreamName, StreamSettings, StreamSource,
+    SyncLogId, SyncMode, SyncTargetId, TargetModel, Transport, Trigger, WorkspaceConnectorId,
+    WorkspaceId, ports::KeyId,
 };
 use poem_openapi::registry::MetaSchema;
 use semver::Version;
@@ -73,6 +76,7 @@ shapes! {
     ConnectorTypeKey => text(r"^[a-z0-9_-]+$", 1, 64);
     FileName => text(r"^[^\x00-\x20\x7f-\xa0./\\]([^\x00-\x1f\x7f-\x9f/\\]*[^\x00-\x20\x7f-\xa0/\\])?$", 1, 200);
     StreamName => text(r"^[^\x00-\x1f\x7f-\x9f]+$", 1, 512);
+    KeyId => text(r"^[0-9a-f]{8}$", 8, 8);
     Email => MetaSchema { max_length: Some(254), ..MetaSchema::new_with_format("string", "email") };
     Permission => one_of(&["connector:read", "connector:manage", "org:admin"]);
     Value => MetaSchema::ANY;
@@ -86,16 +90,22 @@ shapes! {
         maximum: Some(f64::from(RetentionDays::MAX)),
         ..MetaSchema::new("integer")
     };
+    Overlap => MetaSchema {
+        minimum: Some(0.0),
+        maximum: Some(f64::from(Overlap::MAX)),
+        default: Some(u32::from(Overlap::default()).into()),
+        ..MetaSchema::new("integer")
+    };
     StreamSettings => stream_settings();
     StreamSource => stream_source();
 }
 
 words! {
-    ActorType AuthorizationFlow Availability Capability Category CursorType DiagnosticClass DiagnosticReason Direction EntityDirection ExecutionModel LogLevel MappingOrigin MappingStatus McpTransport Missing OnCollapse ProviderType ResourceType Role RunStatus SchemaPolicy Status SyncMode TargetModel Transport Trigger
+    ActorType AuthorizationFlow Availability Capability Category ChainFaultKind CredentialState CredentialTest CursorType DiagnosticClass DiagnosticReason Direction EntityDirection ExecutionModel KeyRole KeyRotationRefusal KeyRotationStatus LogLevel MappingOrigin MappingStatus McpTransport Missing OauthGrantType OnCollapse ProviderType ResourceType Role RunStatus SchemaPolicy Status SyncMode TargetModel Transport Trigger
 }
 
 ids! {
-    ApiKeyId AuditEventId ConnectionTestId ConnectorFilterId ConnectorMappingId EntityId SyncTargetId ConnectorId DiagnosticId FileId OrganizationId PersonId ProviderConnectorId
+    ApiKeyId AuditEventId ConnectionTestId ConnectorFilterId ConnectorId ConnectorMappingId CredentialVersionId DiagnosticId EntityId FileId KeyRotationId OrganizationId PersonId ProviderConnectorId SyncTargetId
     ProviderId SyncLogId WorkspaceConnectorId WorkspaceId
 }
 
@@ -165,6 +175,10 @@ fn oauth_config() -> MetaSchema {
         property::<String>("revocation_endpoint", "Where tokens end (RFC 7009)."),
         property::<String>("registration_endpoint", "Where clients register (RFC 7591)."),
         property::<Vec<String>>("scopes", "What to ask for."),
+        property::<OauthGrantType>(
+            "grant_type",
+            "By whose right: a person's who agrees, or the client's own.",
+        ),
     ];
     object(properties, &[])
 }

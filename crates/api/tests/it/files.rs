@@ -9,7 +9,10 @@ use poem::{
 };
 use serde_json::{Value, json};
 
-use crate::platform::{ADMIN, Client, Platform, STRANGER, UPLOAD_BYTES};
+use crate::{
+    composition::UPLOAD_BYTES,
+    platform::{ADMIN, Client, Platform, STRANGER},
+};
 
 const PEOPLE: &str = "id,name\n1,Ada\n2,Grace\n";
 

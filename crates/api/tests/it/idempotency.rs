@@ -49,7 +49,7 @@ async fn while_the_first_is_at_work_the_second_waits() {
     };
     // The claim of another process, under the scope that the API uses.
     let key = linkspan_domain::Secret::new(crate::platform::ADMIN.to_owned());
-    let caller = platform.app.access.authenticate(&key, None).await.unwrap();
+    let caller = platform.app.access.authenticate(&key, None, None).await.unwrap();
     let scope = format!(
         "{} {} {} {} POST /v1/providers",
         caller.organization,

@@ -243,5 +243,5 @@ async fn every_list_can_be_ordered_by_all_it_lists() {
             seen.insert(path);
         }
     }
-    assert_eq!(seen.len(), 18, "{seen:?}");
+    assert_eq!(seen.len(), 20, "{seen:?}");
 }

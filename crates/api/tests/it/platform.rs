@@ -9,22 +9,14 @@ use std::{
     time::Duration,
 };
 
-use linkspan_api::{App, Limits, Probes};
-use linkspan_app::{
-    Access, ActivationSettings, Activations, ApiKeys, Audit, Bootstrap, Catalog, ConnectorTypes,
-    Data, Diagnostics, Entities, Files, FilterPlans, Filters, Idempotency, MappingStores, Mappings,
-    People, ProviderConnectors, Providers, RunWatch, Schedules, Seeding, Sessions, Sources,
-    Streams, SyncTargets, Syncs, TargetModels, Workspaces,
-};
+use linkspan_api::{App, Limits};
+use linkspan_app::Seeding;
 use linkspan_domain::{
-    Act, ApiKey, AuditEventId, Call, Caller, KeyHash, OrganizationId, Receipt, Resource, Revision,
-    Role, Secret, Visible, Workspace,
-    ports::{Change, FileStore, Outbound, OutboundError, OutboundRequest, OutboundResponse, World},
+    Act, Action, ApiKey, AuditEventId, Call, Caller, KeyHash, OrganizationId, Receipt, Resource,
+    Revision, Role, Secret, Visible, Workspace,
+    ports::{Change, Store, World},
 };
-use linkspan_files::FolderStore;
 use linkspan_persistence::Database;
-use linkspan_sdk::{Definition, Environment, FileAccess, OpenHosts};
-use linkspan_vault::{KeyPolicy, Keyring, KeyringVault};
 use poem::{
     Endpoint, EndpointExt, Request,
     endpoint::BoxEndpoint,
@@ -37,7 +29,7 @@ use time::{OffsetDateTime, macros::datetime};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::{contract, shop::Shop};
+use crate::{composition::app, contract};
 
 /// The secret that must not be seen anywhere.
 pub(crate) const PLANTED: &str = "hunter22-planted";
@@ -61,15 +53,6 @@ impl World for Clockwork {
     }
 }
 
-struct NoWayOut;
-
-#[async_trait::async_trait]
-impl Outbound for NoWayOut {
-    async fn send(&self, request: OutboundRequest) -> Result<OutboundResponse, OutboundError> {
-        panic!("nothing here goes to {}", request.url)
-    }
-}
-
 /// A running API, and what it runs on.
 pub(crate) struct Platform {
     endpoint: BoxEndpoint<'static>,
@@ -81,9 +64,6 @@ pub(crate) struct Platform {
     /// Ends what is sent as it happens.
     pub(crate) closing: CancellationToken,
 }
-
-/// The most bytes of an upload.
-pub(crate) const UPLOAD_BYTES: u64 = 200_000;
 
 /// The key of the operator.
 pub(crate) const ADMIN: &str = "lsk_the-key-of-the-operator";
@@ -125,9 +105,25 @@ impl Platform {
         }
     }
 
+    /// Keeps a thing as a run would.
+    pub(crate) async fn keep<R: Resource>(&self, store: &dyn Store<R>, thing: R) {
+        let caller =
+            Caller::system(self.workspace.organization_id, Visible::only(self.workspace.id));
+        let call = Call { caller, ip_address: None, trace_id: "t".to_owned(), claim: None };
+        let event = self.app.world.uuid().as_u128();
+        let receipt = receipt_of(&call, &thing, event);
+        store.write(&[Change::Insert(thing)], &receipt).await.unwrap();
+    }
+
     /// Runs a statement as another process would.
     pub(crate) async fn run(&self, sql: &str) {
         run(&self.url, sql.to_owned()).await;
+    }
+
+    /// The number that a statement finds.
+    pub(crate) async fn count(&self, sql: &'static str) -> i64 {
+        let mut connection = SqliteConnection::connect(&self.url).await.unwrap();
+        sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap()
     }
 
     /// The answer to any request at all.
@@ -138,160 +134,6 @@ impl Platform {
     /// A client that says nothing of itself.
     pub(crate) fn anybody(&self) -> Client<'_> {
         Client { platform: self, headers: Vec::new() }
-    }
-}
-
-fn probes(pinged: Database) -> Probes {
-    Probes {
-        metrics: Arc::new(|| "linkspan_up 1\n".to_owned()),
-        is_ready: Arc::new(move || {
-            let database = pinged.clone();
-            Box::pin(async move { database.ping().await.is_ok() })
-        }),
-    }
-}
-
-/// The shop and CSV, without a way out.
-fn connectors(home: &TempDir) -> (Arc<ConnectorTypes>, Arc<Sources>) {
-    let csv = linkspan_builtin::all().into_iter().find(|it| it.manifest.key.as_str() == "csv");
-    let types = [Definition::of::<Shop>(), csv.unwrap()];
-    let types = Arc::new(ConnectorTypes::new(types).unwrap());
-    let policy = KeyPolicy::CreateFile(home.path().to_owned());
-    let vault = Arc::new(KeyringVault::new(Keyring::open(None, &[], &policy).unwrap()));
-    let settings = Arc::new(ActivationSettings::new(Arc::clone(&types), vault));
-    let environment = Environment {
-        files: FileAccess::none().with_uploads(&home.path().join("files")).unwrap(),
-        ..Environment::new(Arc::new(NoWayOut), Arc::new(OpenHosts))
-    };
-    (types, Arc::new(Sources::new(settings, environment)))
-}
-
-fn sync_targets(db: &Database, world: Arc<dyn World>) -> Arc<SyncTargets> {
-    let (activations, workspaces) = (db.workspace_connectors(), db.workspaces());
-    Arc::new(SyncTargets::new(db.sync_targets(), activations, workspaces, world))
-}
-
-fn mappings(
-    db: &Database,
-    models: &Arc<linkspan_engine::Models>,
-    sources: &Arc<Sources>,
-    world: Arc<dyn World>,
-) -> Arc<Mappings> {
-    let stores = MappingStores {
-        mappings: db.connector_mappings(),
-        activations: db.workspace_connectors(),
-        connectors: db.connectors(),
-        entities: db.mapped(),
-        records: db.records(),
-    };
-    Arc::new(Mappings::new(stores, Arc::clone(models), Arc::clone(sources), world))
-}
-
-fn activations(db: &Database, sources: &Arc<Sources>, world: Arc<dyn World>) -> Arc<Activations> {
-    let (kept, connectors, people) = (db.workspace_connectors(), db.connectors(), db.people());
-    let (tests, syncs, sources) = (db.connection_tests(), db.syncs(), Arc::clone(sources));
-    Arc::new(Activations::new(kept, connectors, people, tests, syncs, sources, world))
-}
-
-fn app(
-    database: &Database,
-    home: &TempDir,
-    world: &Arc<dyn World>,
-    limits: Limits,
-    closing: &CancellationToken,
-) -> App {
-    let world = || Arc::clone(world);
-    let store: Arc<dyn FileStore> =
-        Arc::new(FolderStore::open(&home.path().join("files")).unwrap());
-    let (types, sources) = connectors(home);
-    let models = linkspan_engine::Models::parse(include_str!("../../../../seeds/models.json"));
-    let models = Arc::new(models.unwrap());
-    let sessions = Arc::new(Sessions::default());
-    let database = database.clone();
-    let (db, pinged) = (&database, database.clone());
-    let filters = Arc::new(Filters::new(db.connector_filters(), db.connectors(), world()));
-    let activations = activations(db, &sources, world());
-    let schedules = Arc::new(Schedules::new(
-        db.schedules(),
-        db.workspace_connectors(),
-        Arc::clone(&sources),
-        world(),
-    ));
-    App {
-        access: Arc::new(Access::new(db.access(), db.api_keys(), Arc::clone(&sessions), world())),
-        activations: Arc::clone(&activations),
-        api_keys: Arc::new(ApiKeys::new(
-            db.api_keys(),
-            db.people(),
-            db.workspaces(),
-            Arc::clone(&sessions),
-            linkspan_vault::random_token,
-            world(),
-        )),
-        audit: Arc::new(Audit::new(db.audit_events(), world())),
-        bootstrap: Arc::new(Bootstrap::new(
-            Arc::clone(&activations),
-            Arc::clone(&schedules),
-            db.schedules(),
-        )),
-        catalog: Arc::new(Catalog::new(db.connectors(), world())),
-        diagnostics: Arc::new(Diagnostics::new(db.diagnostics(), world())),
-        entities: Arc::new(Entities::new(db.entities(), db.mapped(), Arc::clone(&models), world())),
-        files: Arc::new(Files::new(db.files(), Arc::clone(&store), UPLOAD_BYTES, world())),
-        filter_plans: Arc::new(FilterPlans::new(
-            db.workspace_connectors(),
-            Arc::clone(&filters),
-            Arc::clone(&sources),
-            db.syncs(),
-            world(),
-        )),
-        filters,
-        idempotency: Arc::new(Idempotency::new(db.idempotency(), world())),
-        mappings: mappings(db, &models, &sources, world()),
-        people: Arc::new(People::new(db.people(), db.workspaces(), Arc::clone(&sessions), world())),
-        provider_connectors: Arc::new(ProviderConnectors::new(
-            db.provider_connectors(),
-            db.providers(),
-            db.connectors(),
-            world(),
-        )),
-        providers: Arc::new(Providers::new(db.providers(), world())),
-        data: Arc::new(Data::new(db.records(), db.workspace_connectors(), world())),
-        run_watch: Arc::new(RunWatch::new(
-            db.syncs(),
-            tokio::sync::broadcast::channel(8).0,
-            closing.clone(),
-            world(),
-        )),
-        schedules: Arc::clone(&schedules),
-        streams: Arc::new(Streams::new(
-            db.syncs(),
-            db.workspace_connectors(),
-            Arc::clone(&sources),
-            world(),
-        )),
-        syncs: Arc::new(Syncs::new(
-            db.syncs(),
-            db.run_queue(),
-            db.workspace_connectors(),
-            sources,
-            world(),
-        )),
-        sync_targets: sync_targets(db, world()),
-        target_models: Arc::new(TargetModels::new(&models)),
-        connector_types: types,
-        workspaces: Arc::new(Workspaces::new(
-            db.workspaces(),
-            db.access(),
-            db.workspace_connectors(),
-            store,
-            sessions,
-            world(),
-        )),
-        snapshots: db.snapshots(),
-        world: world(),
-        probes: probes(pinged),
-        limits,
     }
 }
 
@@ -350,7 +192,7 @@ async fn run(url: &str, sql: String) {
 
 fn receipt_of<R: Resource>(call: &Call, thing: &R, event: u128) -> Receipt {
     let id = AuditEventId::from_uuid(Uuid::from_u128(event));
-    call.receipt(Act::new("test.prepared"), thing, id, datetime!(2026-05-01 12:00 UTC))
+    call.receipt(Act::new(Action::Created), thing, id, datetime!(2026-05-01 12:00 UTC))
 }
 
 /// Somebody who talks to the API.

@@ -1,7 +1,8 @@
 //! What syncs brought in: followed change by change, and looked through.
 
 use linkspan_domain::{
-    Retention, RunCounts, RunEnd, RunOutcome, StreamMemory, SyncLogId, SyncMode, ports::Cause,
+    AuditEventId, Retention, RunCounts, RunEnd, RunOutcome, StreamMemory, SyncLogId, SyncMode,
+    ports::Cause,
 };
 use linkspan_sdk::{Checkpoint, ContentHash, Finish, HeldRun, Opening, Rejected, Rows};
 use poem::http::Method;
@@ -74,7 +75,8 @@ async fn load_at(
     let retention = Retention { stale: None, tombstones: Some(10_u32.try_into()?) };
     records.finish_stream(&Finish { load, memory, retention, extent: SyncMode::Full, now }).await?;
     let outcome = RunOutcome { end: RunEnd::Clean, counts: RunCounts::default(), error: None };
-    syncs.finish(held.id, held.fence, &outcome, now).await?;
+    let event = AuditEventId::from_uuid(held.id.uuid());
+    syncs.finish(held.id, held.fence, &outcome, event, now).await?;
     Ok(())
 }
 

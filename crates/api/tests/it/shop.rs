@@ -1,5 +1,7 @@
 //! A connector type with a secret that is there or not, as its settings say.
 
+use std::sync::LazyLock;
+
 use linkspan_domain::{Category, Secret, StreamSpec};
 use linkspan_sdk::{
     BatchSink, CheckOutcome, ConnectorType, Cx, Discovered, Failure, LeftOut, Omission, Omitted,
@@ -8,6 +10,12 @@ use linkspan_sdk::{
 use schemars::JsonSchema;
 use semver::Version;
 use serde::Deserialize;
+use tokio::sync::Barrier;
+
+/// So many have to stand before a `crowd` until it opens.
+pub(crate) const AT_ONCE: usize = 20;
+
+static CROWD: LazyLock<Barrier> = LazyLock::new(|| Barrier::new(AT_ONCE));
 
 /// A shop that needs a host and a password.
 pub(crate) struct Shop;
@@ -15,11 +23,10 @@ pub(crate) struct Shop;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ShopSettings {
-    /// `down` or `slow`, or any other for a shop that works.
+    /// `down`, `slow` or `crowd`, or any other for a shop that works unless its password is `wrong-planted`.
     host: String,
     #[expect(dead_code, reason = "only its place in the schema counts")]
     port: Option<u16>,
-    #[expect(dead_code, reason = "only that it is secret counts")]
     password: Secret,
 }
 
@@ -40,6 +47,13 @@ impl ConnectorType for Shop {
         match cx.settings.host.as_str() {
             "down" => Err(Failure::unavailable("down", "it is down")),
             "slow" => std::future::pending().await,
+            "crowd" => {
+                CROWD.wait().await;
+                Ok(CheckOutcome::ok("it is open"))
+            }
+            _ if cx.settings.password.expose() == "wrong-planted" => {
+                Err(Failure::Refused(format!("no to {}", cx.settings.password.expose())))
+            }
             _ => Ok(CheckOutcome::ok("it is open")),
         }
     }

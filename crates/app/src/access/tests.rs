@@ -6,31 +6,19 @@ use std::sync::{
 };
 
 use linkspan_domain::{
-    Person, PersonId,
-    ports::{Change, MockAccessStore, MockStore, MockWorld},
+    Actor, Email, Permission, Person, PersonId,
+    ports::{
+        Change, MockAccessStore, MockStore, MockTokenVerifier, MockWorld, TokenClaims, TokenSubject,
+    },
 };
+use time::{Duration, OffsetDateTime};
 
-use super::*;
-use crate::fixtures::{NOW, api_key, code, id, keep, key, organization, workspace, world};
+use super::{sessions::Session, *};
+use crate::fixtures::{NOW, api_key, code, id, keep, key, organization, person, workspace, world};
 
 /// 1 above 2 above 3; 4 on its own.
 fn tree() -> Vec<Workspace> {
     vec![workspace(1, None), workspace(2, Some(1)), workspace(3, Some(2)), workspace(4, None)]
-}
-
-fn person(number: u128, role: Role, workspaces: &[u128]) -> Person {
-    Person {
-        id: id(number),
-        revision: Revision::FIRST,
-        organization_id: organization(),
-        name: "Ada".parse().unwrap(),
-        email: "ada@example.com".parse().unwrap(),
-        role,
-        workspaces: workspaces.iter().map(|it| id(*it)).collect(),
-        created_at: NOW,
-        updated_at: NOW,
-        deleted_at: None,
-    }
 }
 
 fn store(kept: Vec<ApiKey>, people: Vec<Person>) -> MockAccessStore {
@@ -45,12 +33,13 @@ fn store(kept: Vec<ApiKey>, people: Vec<Person>) -> MockAccessStore {
 }
 
 fn access(store: MockAccessStore) -> Access {
-    Access::new(Arc::new(store), keep(Vec::new()).store, Arc::default(), world())
+    let tokens = Arc::new(MockTokenVerifier::new());
+    Access::new(Arc::new(store), keep(Vec::new()).store, tokens, Arc::default(), world())
 }
 
 async fn enter(kept: ApiKey, people: Vec<Person>, workspace: Option<&str>) -> Result<Caller, Code> {
     let access = access(store(vec![kept], people));
-    access.authenticate(&key("lsk_a"), workspace).await.map_err(|it| it.code())
+    access.authenticate(&key("lsk_a"), workspace, None).await.map_err(|it| it.code())
 }
 
 fn sees(caller: &Caller) -> Vec<u128> {
@@ -150,9 +139,10 @@ async fn a_burst_of_calls_asks_the_store_once_until_something_changes() {
     let now = Arc::clone(&clock);
     world.expect_now().returning(move || *now.lock().unwrap());
     let keys = keep(Vec::new()).store;
-    let access = Access::new(Arc::new(store), keys, Arc::clone(&sessions), Arc::new(world));
+    let tokens = Arc::new(MockTokenVerifier::new());
+    let access = Access::new(Arc::new(store), keys, tokens, Arc::clone(&sessions), Arc::new(world));
     let enter = async || {
-        access.authenticate(&key("lsk_a"), None).await.unwrap();
+        access.authenticate(&key("lsk_a"), None, None).await.unwrap();
         asked.load(Ordering::Relaxed)
     };
     assert_eq!((enter().await, enter().await), (1, 1));
@@ -212,7 +202,7 @@ async fn use_is_noted_once_a_minute_and_its_failure_refuses_nobody() {
             .returning(|_| Err(StoreError::Unavailable("busy".into())));
         let access = access(store);
         for _ in 0..2 {
-            assert!(access.authenticate(&key("lsk_a"), None).await.is_ok());
+            assert!(access.authenticate(&key("lsk_a"), None, None).await.is_ok());
         }
         tokio::task::yield_now().await;
     }
@@ -231,7 +221,8 @@ async fn there_is_one_admin_key_and_a_revoked_one_stays_revoked() {
             Ok(())
         });
         let store = Arc::new(MockAccessStore::new());
-        let access = Access::new(store, Arc::new(keys), Arc::default(), world());
+        let tokens = Arc::new(MockTokenVerifier::new());
+        let access = Access::new(store, Arc::new(keys), tokens, Arc::default(), world());
         let outcome = access.ensure_admin_key(&workspace(1, None), &key(text)).await;
         let written = written.lock().unwrap().pop();
         (outcome.map_err(|it| it.code()), written)
@@ -260,4 +251,113 @@ async fn the_platform_itself_acts_where_it_is_told() {
     let caller = access.system(organization(), Some("w2")).await.unwrap();
     assert_eq!(sees(&caller), [2, 3]);
     assert_eq!(code(access.system(organization(), Some("absent")).await), "resource.not_found");
+}
+
+const TOKEN: &str = "eyJ0.eyJ0.c2ln";
+
+/// Lets in with a token that says `claims`, or does not hold.
+async fn enter_with_token(
+    claims: Option<TokenClaims>,
+    people: Vec<Person>,
+) -> Result<Caller, Code> {
+    let mut tokens = MockTokenVerifier::new();
+    tokens
+        .expect_verify()
+        .returning(move |_, _| claims.clone().ok_or(TokenError::Invalid("made up")));
+    let by_email = people.clone();
+    let mut store = store(Vec::new(), people);
+    store.expect_organization().returning(|| Ok(Some(organization())));
+    store
+        .expect_person_by_email()
+        .returning(move |_, email| Ok(by_email.iter().find(|it| it.email == *email).cloned()));
+    let keys = keep(Vec::new()).store;
+    let access = Access::new(Arc::new(store), keys, Arc::new(tokens), Arc::default(), world());
+    access.authenticate(&key(TOKEN), None, None).await.map_err(|it| it.code())
+}
+
+fn claims(subject: TokenSubject) -> TokenClaims {
+    let expires_at = NOW + Duration::HOUR;
+    TokenClaims { subject, expires_at, permissions: None, workspace: None }
+}
+
+#[tokio::test]
+async fn a_token_stands_for_its_person_and_may_narrow_what_they_may() {
+    use Permission::{ConnectorRead, OrgAdmin};
+
+    let of_person = || claims(TokenSubject::Person(id(50)));
+    let ada = || vec![person(50, Role::Designer, &[2, 4])];
+    let caller = enter_with_token(Some(of_person()), ada()).await.unwrap();
+    assert_eq!(caller.actor, Actor::Person(id(50)));
+    assert_eq!(
+        (caller.permissions.clone(), sees(&caller)),
+        (Role::Designer.permissions(), vec![2, 3])
+    );
+
+    let more = TokenClaims { permissions: Some([ConnectorRead, OrgAdmin].into()), ..of_person() };
+    let caller = enter_with_token(Some(more), ada()).await.unwrap();
+    assert_eq!(caller.permissions, [ConnectorRead].into(), "no more than the person");
+
+    let admin = vec![person(50, Role::Admin, &[])];
+    let limited = TokenClaims { workspace: Some(id(4)), ..of_person() };
+    let caller = enter_with_token(Some(limited.clone()), admin).await.unwrap();
+    assert_eq!(sees(&caller), [4]);
+    assert!(caller.require(OrgAdmin).is_err(), "what is limited to a workspace is no admin's");
+    let elsewhere = vec![person(50, Role::Designer, &[2])];
+    assert_eq!(enter_with_token(Some(limited), elsewhere).await, Err(Code::PermissionDenied));
+}
+
+#[tokio::test]
+async fn a_token_of_a_provider_stands_for_whoever_has_its_mail_address() {
+    let email = |text: &str| -> Email { text.parse().unwrap() };
+    let of = |text| Some(claims(TokenSubject::Email(email(text))));
+    let ada = || vec![person(50, Role::Analyst, &[1])];
+    let caller = enter_with_token(of("ada@example.com"), ada()).await.unwrap();
+    assert_eq!(caller.actor, Actor::Person(id(50)));
+    for (claims, people, why) in [
+        (of("eve@example.com"), ada(), "nobody has the address"),
+        (Some(claims(TokenSubject::Person(id(51)))), ada(), "the person is not there"),
+        (None, ada(), "it does not hold"),
+    ] {
+        assert_eq!(enter_with_token(claims, people).await, Err(Code::Unauthenticated), "{why}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_guesses_keys_is_slowed_down_and_the_audit_trail_says_so_once() {
+    let mut store = store(vec![api_key("lsk_a", |_| {})], Vec::new());
+    store.expect_organization().returning(|| Ok(Some(organization())));
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let mut keys = MockStore::<ApiKey>::new();
+    let log = Arc::clone(&told);
+    keys.expect_write().returning(move |changes, receipt| {
+        assert!(changes.is_empty());
+        log.lock().unwrap().push(receipt.audit.clone());
+        Ok(())
+    });
+    let mut tokens = MockTokenVerifier::new();
+    tokens.expect_verify().returning(|_, _| Err(TokenError::Invalid("made up")));
+    let access =
+        Access::new(Arc::new(store), Arc::new(keys), Arc::new(tokens), Arc::default(), world());
+    let from = Some("192.0.2.7".parse().unwrap());
+    let enter = async |text: &str, from| {
+        let outcome = access.authenticate(&key(text), None, from).await;
+        outcome.map(drop).map_err(|it| it.code())
+    };
+    for number in 0..20 {
+        let guess = format!("lsk_{number}");
+        assert_eq!(enter(&guess, from).await, Err(Code::Unauthenticated), "{number}");
+    }
+    assert_eq!(enter("lsk_20", from).await, Err(Code::TooManyAttempts));
+    assert_eq!(enter("lsk_a", from).await, Err(Code::TooManyAttempts), "no guess is told right");
+    assert_eq!(enter(TOKEN, from).await, Err(Code::TooManyAttempts));
+    assert_eq!(enter("lsk_a", Some("192.0.2.8".parse().unwrap())).await, Ok(()));
+    access.sessions.clear();
+    assert_eq!(enter("lsk_a", from).await, Ok(()), "it worked before");
+
+    tokio::time::sleep(std::time::Duration::from_secs(61)).await;
+    let told = told.lock().unwrap();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0].action, "authentication.refused");
+    assert_eq!(told[0].details["count"], 23);
+    assert_eq!(told[0].details["addresses"]["192.0.2.7"], 23);
 }

@@ -3,45 +3,82 @@
 use std::collections::HashSet;
 
 use linkspan_domain::{
-    AuthorizationFlow, Call, Cursor, Event, Readiness, SplitConfig, StreamSettings,
-    WorkspaceConnector, join_config,
+    Call, CredentialTest, CredentialVersion, Cursor, Event, Readiness, SplitConfig, Status,
+    StreamSettings, WorkspaceConnector, join_config, ports::Change,
 };
 use linkspan_sdk::{Definition, SettingsFault};
 use serde_json::{Map, Value};
 
-use super::{ActivationError, Activations};
-use crate::{RecordError, patch::Changes};
+use super::{ActivationError, Activations, versions::Occasion};
+use crate::{
+    RecordError, SettingsError,
+    grants::needs_grant,
+    patch::Changes,
+    sources::HasGrant::{self, Connected, NotConnected},
+};
 
 impl Activations {
-    /// Merges `patch` into the settings of `activation`, and moves its status accordingly.
+    /// Merges `patch` into the settings of `activation`, and moves its status accordingly. Answers what becomes of the
+    /// versions of its credentials.
     pub(super) async fn configure(
         &self,
         call: &Call,
         activation: &mut WorkspaceConnector,
         patch: Map<String, Value>,
         changes: &mut Changes,
+    ) -> Result<Vec<Change<CredentialVersion>>, ActivationError> {
+        let settings = self.sources.settings();
+        let definition = settings.definition(&activation.connector_type)?;
+        let (stored, closed) = settings.open_if_possible(activation);
+        let merged = definition.manifest.config_schema.merge(&stored, patch)?;
+        if merged == stored {
+            return Ok(Vec::new());
+        }
+        let occasion = match closed {
+            None => Occasion::default(),
+            Some(closed) => {
+                require_all(&merged, closed)?;
+                Occasion::unopened()
+            }
+        };
+        let versions = if merged.secrets == stored.secrets {
+            Vec::new()
+        } else {
+            changes.note("secrets");
+            self.turn_over(call, activation, &stored, &merged, &occasion).await?
+        };
+        self.settle(call, activation, merged, occasion.test_status, changes).await?;
+        Ok(versions)
+    }
+
+    /// Gives `activation` the settings `after`, and moves its status accordingly. What was tried and does not work mends
+    /// nothing.
+    pub(super) async fn settle(
+        &self,
+        call: &Call,
+        activation: &mut WorkspaceConnector,
+        after: SplitConfig,
+        test_status: CredentialTest,
+        changes: &mut Changes,
     ) -> Result<(), ActivationError> {
         let settings = self.sources.settings();
         let definition = settings.definition(&activation.connector_type)?;
-        let stored = settings.open(activation)?;
-        let merged = definition.manifest.config_schema.merge(&stored, patch)?;
-        if merged == stored {
-            return Ok(());
-        }
         let connector = self.connector(call, activation.connector_id).await?;
         let flow = connector.entry.authorization_flow;
-        let readiness = readiness(definition, flow, &merged)?;
-        if merged.secrets != stored.secrets {
-            activation.secrets = settings.seal(activation.id, &merged.secrets)?;
-        }
-        activation.config = merged.public;
+        let has_grant = self.sources.grant_of(activation.id, flow).await?;
+        let readiness = readiness(definition, has_grant, &after)?;
+        activation.secrets = settings.seal(activation.id, &after.secrets)?;
+        activation.config = after.public;
         activation.connector_type_version = definition.manifest.version.clone();
         changes.note("config");
 
         let before = activation.status;
+        let is_broken = matches!(before, Status::Error | Status::NeedReconnect);
         match readiness {
-            // Whether the grant is good does not depend on the settings.
-            _ if needs_grant(flow) => {}
+            Readiness::Configured if is_broken && test_status == CredentialTest::Failed => {}
+            // Whether the grant is good does not depend on the settings; but settings may be all that it waited for.
+            Readiness::Configured if needs_grant(flow) && before != Status::ToConfigure => {}
+            Readiness::Unconfigured if needs_grant(flow) => {}
             Readiness::Configured => activation.apply(Event::Configured)?,
             Readiness::Unconfigured => activation.apply(Event::Unconfigured)?,
         }
@@ -49,6 +86,18 @@ impl Activations {
             changes.note("status");
         }
         Ok(())
+    }
+}
+
+/// Passes if no secret of `merged` is one of those that do not open, as `closed` says.
+fn require_all(merged: &SplitConfig, closed: SettingsError) -> Result<(), SettingsError> {
+    let missing = merged.secrets.masks();
+    match closed {
+        _ if missing.is_empty() => Ok(()),
+        SettingsError::KeyUnknown { id, key_id, .. } => {
+            Err(SettingsError::KeyUnknown { id, key_id, missing })
+        }
+        other => Err(other),
     }
 }
 
@@ -79,7 +128,7 @@ fn is_synced_alike(one: &WorkspaceConnector, other: &WorkspaceConnector) -> bool
 /// Whether settings are complete. Settings that do not fit are refused; some that are missing are not.
 pub(super) fn readiness(
     definition: &Definition,
-    flow: AuthorizationFlow,
+    has_grant: HasGrant,
     split: &SplitConfig,
 ) -> Result<Readiness, ActivationError> {
     let config = join_config(split.public.clone(), &split.secrets);
@@ -92,25 +141,15 @@ pub(super) fn readiness(
         let connector_type = definition.manifest.key.clone();
         return Err(ActivationError::InvalidConfig { connector_type, faults: wrong });
     }
-    Ok(if missing.is_empty() && !needs_grant(flow) {
-        Readiness::Configured
-    } else {
-        Readiness::Unconfigured
+    Ok(match has_grant {
+        Connected if missing.is_empty() => Readiness::Configured,
+        Connected | NotConnected => Readiness::Unconfigured,
     })
 }
 
-/// Whether a person has to consent at the provider before anything works.
-const fn needs_grant(flow: AuthorizationFlow) -> bool {
-    match flow {
-        AuthorizationFlow::Redirect
-        | AuthorizationFlow::OauthManual
-        | AuthorizationFlow::OauthDcr
-        | AuthorizationFlow::OauthCimd => true,
-        AuthorizationFlow::None
-        | AuthorizationFlow::ApiKey
-        | AuthorizationFlow::ExternalApiKey
-        | AuthorizationFlow::Wsse => false,
-    }
+/// Whether settings that fit are complete, but for the grant.
+pub(crate) fn settings_are_complete(definition: &Definition, split: &SplitConfig) -> bool {
+    definition.faults(&join_config(split.public.clone(), &split.secrets)).is_empty()
 }
 
 /// Refuses stream settings that contradict each other.

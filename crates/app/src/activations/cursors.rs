@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use linkspan_domain::{
-    Act, Call, CursorType, Receipt, StreamName, StreamSettings, WorkspaceConnector,
+    Act, Action, Call, CredentialVersion, CursorType, Receipt, StreamName, StreamSettings,
+    WorkspaceConnector, ports::Change,
 };
 use serde_json::json;
 
@@ -11,31 +12,46 @@ use super::{ActivationError, Activations};
 use crate::{NotAtRest, Records, patch::Changes, records::refused};
 
 impl Activations {
-    /// Writes a changed activation whose streams were synced as `before` says. As with the mark of a stream, what it is of
-    /// stays while a run can be in the way, and the audit trail says who changed it.
+    /// Writes a changed activation, with what becomes of the versions of its credentials. As with the mark of a stream, what it
+    /// is of stays while a run can be in the way, and the audit trail says who changed it.
     pub(super) async fn keep(
         &self,
         call: &Call,
         mut activation: WorkspaceConnector,
-        before: &[StreamSettings],
-        changes: &Changes,
+        edit: Edit<'_>,
     ) -> Result<WorkspaceConnector, ActivationError> {
+        let Edit { before, versions, changes } = edit;
         let acts = changed(before, &activation.streams);
-        if acts.is_empty() {
+        if acts.is_empty() && versions.is_empty() {
             return Ok(self.records.save(call, activation, changes).await?);
         }
         let updated = Records::updated(call, &activation, changes)?;
-        let mut receipts = vec![self.records.stamp(call, &mut activation, updated)];
+        let updated = self.records.stamp(call, &mut activation, updated);
+        let refusal = refused::<WorkspaceConnector>(activation.id);
+        if acts.is_empty() {
+            let change = Change::Update(activation.clone());
+            self.credentials.commit(&change, versions, &updated).await.map_err(refusal)?;
+            return Ok(Records::written(activation));
+        }
+        let mut receipts = vec![updated];
         // One answer goes with a key: that of the first.
         receipts.extend(acts.into_iter().map(|it| {
             let receipt = self.records.receipt(call, it, &activation);
             Receipt { reply: None, ..receipt }
         }));
-        let change = self.syncs.change_cursors(&activation, &receipts).await;
-        let change = change.map_err(refused::<WorkspaceConnector>(activation.id))?;
-        NotAtRest::unless(change, activation.id)?;
+        let change = self.syncs.change_cursors(&activation, versions, &receipts).await;
+        NotAtRest::unless(change.map_err(refusal)?, activation.id)?;
         Ok(Records::written(activation))
     }
+}
+
+/// What became another about an activation.
+pub(super) struct Edit<'a> {
+    /// How its streams were synced before.
+    pub(super) before: &'a [StreamSettings],
+    /// What becomes of the versions of its credentials.
+    pub(super) versions: &'a [Change<CredentialVersion>],
+    pub(super) changes: &'a Changes,
 }
 
 /// What tells new records of a stream from old ones, as settings say it.
@@ -50,7 +66,7 @@ fn changed(before: &[StreamSettings], after: &[StreamSettings]) -> Vec<Act> {
         (was.0.is_some() && was != is).then(|| {
             let (column, kind) = is;
             let details = json!({ "stream": name, "cursor_column": column, "cursor_type": kind });
-            Act { action: "stream.cursor_set", details }
+            Act { action: Action::CursorSet, details }
         })
     });
     changed.collect()
@@ -74,8 +90,10 @@ mod tests {
 
     use super::*;
     use crate::{
-        ActivationPatch,
-        fixtures::{MockRuns, activation, call, code, connector, empty, id, keep, sources, world},
+        ActivationPatch, ActivationStores,
+        fixtures::{
+            MockRuns, activation, call, code, connector, empty, id, keep, ledger, sources, world,
+        },
     };
 
     fn streams(said: Value) -> Vec<StreamSettings> {
@@ -121,7 +139,7 @@ mod tests {
     async fn cursors_do_not_change_under_a_run_and_are_audited() {
         let change = async |outcome: fn() -> Result<ChangeAtRest, StoreError>| {
             let mut runs = MockRuns::new();
-            runs.expect_change_cursors().returning(move |changed, receipts| {
+            runs.expect_change_cursors().returning(move |changed, _, receipts| {
                 assert_eq!(changed.streams[0].cursor_column.as_deref(), Some("at"));
                 let acts: Vec<_> = receipts.iter().map(|it| it.audit.action.as_str()).collect();
                 assert_eq!(acts, ["workspace_connector.updated", "stream.cursor_set"]);
@@ -130,15 +148,15 @@ mod tests {
             let kept = keep(vec![activation(|it| {
                 it.streams = streams(json!([{ "cursor_column": "id" }]));
             })]);
-            let activations = Activations::new(
-                kept.store,
-                keep(vec![connector(|_| {})]).store,
-                empty(),
-                empty(),
-                Arc::new(runs),
-                sources(),
-                world(),
-            );
+            let stores = ActivationStores {
+                credentials: ledger(Arc::clone(&kept.store) as _),
+                activations: kept.store,
+                connectors: keep(vec![connector(|_| {})]).store,
+                people: empty(),
+                tests: empty(),
+                syncs: Arc::new(runs),
+            };
+            let activations = Activations::new(stores, sources(), world());
             let streams = Some(streams(json!([{ "cursor_column": "at" }])));
             let patch = ActivationPatch { streams, ..ActivationPatch::default() };
             activations.update(&call(Role::Designer), id(30), None, patch).await

@@ -2,12 +2,12 @@
 
 use linkspan_domain::{
     Availability, Code, ConfigError, ConnectorId, ConnectorTypeKey, CursorType, Denied, FieldKind,
-    Problem, StreamName, UnexpectedEvent, WorkspaceConnectorId,
+    Problem, StreamName, UnexpectedCredentialState, UnexpectedEvent, WorkspaceConnectorId,
 };
 use linkspan_sdk::{Failure, SettingsFault};
 use strum::IntoEnumIterator;
 
-use crate::{NotAtRest, RecordError, SettingsError};
+use crate::{NotAtRest, RecordError, SettingsError, TokenError};
 
 /// Why something could not be done with an activation.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +100,27 @@ pub enum ActivationError {
     /// Its status does not allow that.
     #[error(transparent)]
     UnexpectedStatus(#[from] UnexpectedEvent),
+    /// What is to be rotated is no secret.
+    #[error("is no secret, so it is not rotated; change it with PATCH")]
+    NotSecret {
+        /// Where it is named.
+        pointer: String,
+    },
+    /// The secrets are those that are there.
+    #[error("would change nothing; give at least one secret that is new")]
+    SameSecrets,
+    /// The new secrets do not work.
+    #[error("the credentials do not work, so nothing was changed: {0}")]
+    CheckFailed(String),
+    /// The settings are others than those that the new secrets were tried with.
+    #[error("the settings were changed while the credentials were tried; look at them and retry")]
+    RotationConflict,
+    /// The state of a version does not allow that.
+    #[error(transparent)]
+    UnexpectedVersion(#[from] UnexpectedCredentialState),
+    /// Whether there is a grant cannot be told.
+    #[error(transparent)]
+    Token(#[from] TokenError),
     /// Other cursors for its streams, while a run can be in the way.
     #[error(transparent)]
     NotAtRest(#[from] NotAtRest),
@@ -125,10 +146,16 @@ impl Problem for ActivationError {
             | Self::UnfitCursor { .. }
             | Self::Unwritable { .. }
             | Self::PushedIntoItself { .. }
-            | Self::NoSuchSource { .. } => Code::Invalid,
+            | Self::NoSuchSource { .. }
+            | Self::NotSecret { .. }
+            | Self::SameSecrets => Code::Invalid,
             Self::Config(error) => config_code(error),
             Self::InvalidConfig { .. } => Code::InvalidConfig,
             Self::UnexpectedStatus(_) => Code::UnexpectedStatus,
+            Self::CheckFailed(_) => Code::CredentialCheckFailed,
+            Self::RotationConflict => Code::RotationConflict,
+            Self::UnexpectedVersion(_) => Code::UnexpectedCredentialState,
+            Self::Token(error) => error.code(),
             Self::NotAtRest(it) => it.code(),
             Self::Source(failure) => failure.problem(),
         }
@@ -151,7 +178,15 @@ impl Problem for ActivationError {
             Self::InvalidConfig { faults, .. } => below_config(&faults.first()?.pointer),
             Self::UnexpectedStatus(_) => Some("/data/attributes/status".to_owned()),
             Self::NotAtRest(_) => Some("/data/attributes/streams".to_owned()),
-            Self::Config(_) | Self::Settings(_) | Self::Source(_) => None,
+            Self::NotSecret { pointer } => below_config(pointer),
+            Self::SameSecrets => below_config(""),
+            Self::Config(_)
+            | Self::Settings(_)
+            | Self::Token(_)
+            | Self::CheckFailed(_)
+            | Self::RotationConflict
+            | Self::UnexpectedVersion(_)
+            | Self::Source(_) => None,
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use linkspan_domain::{ConnectorId, ConnectorTypeKey, LogLevel, Name, PersonId, StreamSettings};
+use linkspan_domain::{
+    ConnectorId, ConnectorTypeKey, LogLevel, Name, Overlap, PersonId, StreamSettings,
+};
 use serde_json::{Map, Value};
 
 use crate::Patch;
@@ -88,6 +90,38 @@ pub enum Switch {
     Off,
     /// An admin pauses it: `suspended`. Only an admin ends that.
     Suspended,
+}
+
+/// New secrets for an activation, and nothing but secrets.
+///
+/// It cannot be printed: there are secrets in it.
+#[derive(Clone, PartialEq)]
+pub struct Rotation {
+    /// The secrets, where they belong in the settings, as a JSON Merge Patch (RFC 7396). A mask keeps the one that is stored.
+    pub config: Map<String, Value>,
+    /// What becomes of them if they do not work.
+    pub on_failure: OnFailure,
+    /// What else there is to say.
+    pub turnover: Turnover,
+}
+
+/// What becomes of secrets that do not work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnFailure {
+    /// They are refused.
+    #[default]
+    Refuse,
+    /// They are put to use all the same, and marked.
+    Keep,
+}
+
+/// Why other credentials are put to use, and for how long those before them are kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Turnover {
+    /// Why, for people.
+    pub reason: Option<String>,
+    /// For how long those before can be gone back to.
+    pub overlap: Overlap,
 }
 
 /// Settings to try before they are kept.

@@ -247,19 +247,22 @@ mod tests {
 
     use super::*;
     use crate::{
-        ActivationPatch, NewActivation,
+        ActivationPatch, ActivationStores, NewActivation,
         fixtures::{
-            MockRuns, PLANTED, activation, call, connector, empty, id, keep, lower_workspace,
-            object, sources, world,
+            MockRuns, PLANTED, activation, call, connector, empty, id, keep, ledger,
+            lower_workspace, object, sources, world,
         },
     };
 
     fn activations(kept: Vec<WorkspaceConnector>) -> Activations {
         let (activations, connectors) = (keep(kept).store, keep(vec![connector(|_| {})]).store);
-        let (tests, mut runs) = (keep(Vec::new()).store, MockRuns::new());
-        runs.expect_change_cursors().returning(|_, _| Ok(ChangeAtRest::Made));
-        let runs = Arc::new(runs);
-        Activations::new(activations, connectors, empty(), tests, runs, sources(), world())
+        let (tests, credentials) = (keep(Vec::new()).store, ledger(Arc::clone(&activations) as _));
+        let mut runs = MockRuns::new();
+        runs.expect_change_cursors().returning(|_, _, _| Ok(ChangeAtRest::Made));
+        let (people, syncs) = (empty(), Arc::new(runs));
+        let stores =
+            ActivationStores { activations, connectors, people, tests, credentials, syncs };
+        Activations::new(stores, sources(), world())
     }
 
     fn streams(named: Value) -> Vec<StreamSettings> {

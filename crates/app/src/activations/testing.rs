@@ -1,16 +1,19 @@
 //! Testing connections: whether settings work, kept as history.
 
 use linkspan_domain::{
-    Act, Attribute, Call, Caller, ConfigError, ConnectionTest, ConnectionTestId, Direction, Event,
-    Filter, FilterTest, FilterValue, ListQuery, Page, SplitConfig, Status, WorkspaceConnector,
-    WorkspaceConnectorId, WorkspaceId, join_config,
+    Act, Action, Attribute, Call, Caller, ConfigError, ConnectionTest, ConnectionTestId, Direction,
+    Event, Filter, FilterTest, FilterValue, ListQuery, Page, SplitConfig, Status,
+    WorkspaceConnector, WorkspaceConnectorId, WorkspaceId, join_config,
 };
-use linkspan_sdk::Definition;
+use linkspan_sdk::{Definition, Failure};
 use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 
 use super::{ActivationError, Activations, Draft, DraftOf, error::config_code};
 use crate::{
     RecordError, Writable,
+    grants::{needs_grant, token_test_url},
+    patch::Changes,
     sources::{Checked, may_run},
 };
 
@@ -54,7 +57,10 @@ impl Activations {
         let is_as_kept = overrides.is_empty();
         let merged = definition.manifest.config_schema.merge(&stored, overrides);
         let (workspace, direction) = (activation.workspace_id, activation.direction());
-        let checked = self.check(workspace, direction, definition, merged).await;
+        let mut checked = self.check(workspace, direction, definition, merged).await;
+        if checked.ok {
+            checked = self.check_grant(call, &activation, checked).await?;
+        }
         if checked.ok && is_as_kept && activation.status == Status::Error {
             self.mend(call, id).await?;
         }
@@ -81,18 +87,47 @@ impl Activations {
     async fn mend(&self, call: &Call, id: WorkspaceConnectorId) -> Result<(), ActivationError> {
         // The claim of the call goes with the test.
         let call = Call { claim: None, ..call.clone() };
-        let mended = self.records.update(&call, id, None, |it, changes| {
-            // It may have gone another way meanwhile.
-            if it.status == Status::Error && it.apply(Event::Configured).is_ok() {
-                changes.note("status");
-            }
-            Ok(())
-        });
-        mended.await?;
+        let mut activation = self.records.live(&call, id, None).await?;
+        // It may have gone another way meanwhile.
+        if activation.status == Status::Error && activation.apply(Event::Configured).is_ok() {
+            let mut changes = Changes::default();
+            changes.note("status");
+            self.sources.settings().refresh(&mut activation)?;
+            self.records.save(&call, activation, &changes).await?;
+        }
         Ok(())
     }
 
-    async fn check(
+    /// Tries the grant of an activation whose connector needs one, after its settings were found to work.
+    async fn check_grant(
+        &self,
+        call: &Call,
+        activation: &WorkspaceConnector,
+        checked: Checked,
+    ) -> Result<Checked, ActivationError> {
+        let connector = self.connectors.find(&call.caller, activation.connector_id).await?;
+        let Some(connector) = connector else { return Ok(checked) };
+        if !needs_grant(connector.entry.authorization_flow) {
+            return Ok(checked);
+        }
+        let start = Instant::now();
+        let tried = match token_test_url(&connector, activation) {
+            Ok(test_url) => self.sources.check_grant(activation, test_url).await,
+            Err(error) => Err(Failure::setting("token_test_url", error.to_string())),
+        };
+        let latency = checked.latency + start.elapsed();
+        Ok(match tried {
+            Ok(()) => Checked { latency, ..checked },
+            Err(failure) => Checked {
+                ok: false,
+                latency,
+                message: failure.to_string(),
+                error: Some(failure.code().to_owned()),
+            },
+        })
+    }
+
+    pub(super) async fn check(
         &self,
         workspace: WorkspaceId,
         direction: Direction,
@@ -138,7 +173,7 @@ impl Activations {
             error,
             created_at: self.world.now(),
         };
-        let act = Act { action: "workspace_connector.tested", details };
+        let act = Act { action: Action::ConnectionTested, details };
         self.tests.append(call, test, act).await
     }
 }

@@ -3,7 +3,7 @@
 use linkspan_domain::{
     AuthorizationFlow, Availability, Direction, Problem, ResourceType, Role, StreamSettings,
     StreamSource, WorkspaceConnector,
-    ports::{Change, StoreError},
+    ports::{Change, KeyId, StoreError},
 };
 use serde_json::{Map, Value, json};
 use time::Duration;
@@ -12,34 +12,36 @@ use super::*;
 use crate::{
     Patch,
     fixtures::{
-        Kept, MockRuns, NOW, PLANTED, activation, call, code, connector, empty, id, keep,
-        keep_refusing, lower_workspace, myself, object, own_workspace, sources, world,
+        KEY, Kept, LOST_KEY, Ledger, MockRuns, NOW, OLD_KEY, PLANTED, activation, call, code,
+        connector, empty, id, keep, keep_refusing, ledger, lower_workspace, myself, object,
+        own_workspace, sealed_with, sources, world,
     },
 };
 
 /// Activations of `connector`, over stores that keep what they are given.
-struct Stage {
-    activations: Activations,
-    kept: Kept<WorkspaceConnector>,
+pub(crate) struct Stage {
+    pub(crate) activations: Activations,
+    pub(crate) kept: Kept<WorkspaceConnector>,
     tests: Kept<ConnectionTest>,
+    pub(crate) ledger: Arc<Ledger>,
 }
 
-fn stage(connector: Connector, kept: Vec<WorkspaceConnector>) -> Stage {
+pub(crate) fn stage(connector: Connector, kept: Vec<WorkspaceConnector>) -> Stage {
     stage_over(connector, keep(kept))
 }
 
-fn stage_over(connector: Connector, kept: Kept<WorkspaceConnector>) -> Stage {
-    let tests = keep(Vec::new());
-    let activations = Activations::new(
-        Arc::clone(&kept.store) as _,
-        keep(vec![connector]).store,
-        empty(),
-        Arc::clone(&tests.store) as _,
-        Arc::new(MockRuns::new()),
-        sources(),
-        world(),
-    );
-    Stage { activations, kept, tests }
+pub(crate) fn stage_over(connector: Connector, kept: Kept<WorkspaceConnector>) -> Stage {
+    let (tests, ledger) = (keep(Vec::new()), ledger(Arc::clone(&kept.store) as _));
+    let stores = ActivationStores {
+        activations: Arc::clone(&kept.store) as _,
+        connectors: keep(vec![connector]).store,
+        people: empty(),
+        tests: Arc::clone(&tests.store) as _,
+        credentials: Arc::clone(&ledger) as _,
+        syncs: Arc::new(MockRuns::new()),
+    };
+    let activations = Activations::new(stores, sources(), world());
+    Stage { activations, kept, tests, ledger }
 }
 
 async fn create(connector: Connector, config: Value) -> Result<WorkspaceConnector, String> {
@@ -158,7 +160,7 @@ async fn secrets_are_nowhere_but_in_the_sealed_blob() {
     assert!(!format!("{:?}", changed.kept.written.lock().unwrap()).contains("another-planted"));
     assert_eq!(
         changed.kept.act(),
-        ("workspace_connector.updated".to_owned(), json!({ "changed": ["config"] }))
+        ("workspace_connector.updated".to_owned(), json!({ "changed": ["secrets", "config"] }),)
     );
 
     let misplaced = json!({ "host": { "nested": PLANTED }, "port": PLANTED });
@@ -470,4 +472,114 @@ async fn a_test_is_audited_as_a_test() {
     stage.activations.test(&call(Role::Designer), id(30), Map::new()).await.unwrap();
     let written = stage.tests.written.lock().unwrap();
     assert_eq!(written[0].1.audit.resource_type, ResourceType::ConnectionTest);
+}
+
+/// The key that sealed the secrets of `it`.
+fn key_of(it: &WorkspaceConnector) -> KeyId {
+    it.secrets.as_ref().unwrap().blob.key_id().unwrap()
+}
+
+#[tokio::test]
+async fn secrets_of_a_lost_key_are_given_anew_without_opening_the_old_ones() {
+    let lost = || activation(|it| sealed_with(LOST_KEY, it));
+    let anew = config(json!({ "password": "given-anew" }));
+    let it = update(lost(), Role::Designer, anew).await.unwrap();
+    assert_eq!((it.status, key_of(&it)), (Status::Enabled, KEY));
+    let opened = sources().settings().open(&it).unwrap();
+    assert_eq!(opened.secrets.get("/password").unwrap().expose(), "given-anew");
+
+    let cleared = config(json!({ "password": null }));
+    assert_eq!(update(lost(), Role::Designer, cleared).await.unwrap().secrets, None);
+
+    for partly in [json!({ "host": "b" }), json!({ "host": "b", "password": "••••••••" })]
+    {
+        let error = update(lost(), Role::Designer, config(partly)).await.unwrap_err();
+        assert_eq!(error.code().to_string(), "secrets.key_unknown");
+        let said = error.to_string();
+        assert!(said.contains("/password") && said.contains(&LOST_KEY.to_string()), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn what_needs_no_secrets_works_without_their_key_and_what_does_says_so() {
+    let lost = || activation(|it| sealed_with(LOST_KEY, it));
+    let patch =
+        ActivationPatch { name: Some("New".parse().unwrap()), ..ActivationPatch::default() };
+    let it = update(lost(), Role::Designer, patch).await.unwrap();
+    assert_eq!((it.name.as_str(), key_of(&it)), ("New", LOST_KEY));
+    let stage = stage(connector(|_| {}), vec![lost()]);
+    let tested = stage.activations.test(&call(Role::Designer), id(30), Map::new()).await;
+    assert_eq!(code(tested), "secrets.key_unknown");
+    let models = stage.activations.models(&call(Role::Designer).caller, id(30)).await;
+    assert_eq!(code(models.map(drop)), "secrets.key_unknown");
+    stage.activations.delete(&call(Role::Designer), id(30), None).await.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_writes_an_activation_seals_it_with_the_current_key() {
+    let old = activation(|it| sealed_with(OLD_KEY, it));
+    let patch =
+        ActivationPatch { name: Some("New".parse().unwrap()), ..ActivationPatch::default() };
+    let it = update(old, Role::Designer, patch).await.unwrap();
+    assert_eq!(key_of(&it), KEY);
+    let opened = sources().settings().open(&it).unwrap();
+    assert_eq!(opened.secrets.get("/password").unwrap().expose(), PLANTED);
+}
+
+/// An activation as an import past the API may leave it.
+fn in_the_clear(password: &str) -> WorkspaceConnector {
+    activation(|it| {
+        it.secrets = None;
+        it.config = object(json!({ "host": "shop", "password": password }));
+    })
+}
+
+#[tokio::test]
+async fn what_an_import_left_in_the_clear_is_sealed_once() {
+    let admin = call(Role::Admin);
+    let dry = stage(connector(|_| {}), vec![in_the_clear(PLANTED)]);
+    let found = dry.activations.encrypt(&admin, Encrypting::DryRun).await.unwrap();
+    assert_eq!(found[0].fields, ["/password"]);
+    assert_eq!(found[0].fate, Fate::WouldBeSealed);
+    assert!(dry.kept.is_untouched() && !format!("{found:?}").contains(PLANTED));
+
+    let stage = stage(connector(|_| {}), vec![in_the_clear(PLANTED)]);
+    let found = stage.activations.encrypt(&admin, Encrypting::Now).await.unwrap();
+    assert_eq!(found[0].fate, Fate::Sealed);
+    let (act, details) = stage.kept.act();
+    assert_eq!(act, "workspace_connector.secrets_sealed");
+    assert_eq!(details, json!({ "fields": ["/password"] }));
+    assert!(!format!("{:?}", stage.kept.written.lock().unwrap()).contains(PLANTED));
+}
+
+#[tokio::test]
+async fn what_is_sealed_or_cannot_be_is_left_alone() {
+    let found = async |stored| {
+        let stage = stage(connector(|_| {}), vec![stored]);
+        let found = stage.activations.encrypt(&call(Role::Admin), Encrypting::Now).await.unwrap();
+        assert!(stage.kept.is_untouched());
+        found.into_iter().map(|it| (it.fields, it.fate)).collect::<Vec<_>>()
+    };
+    assert_eq!(found(activation(|_| {})).await, []);
+    assert_eq!(found(activation(|it| sealed_with(LOST_KEY, it))).await, []);
+    assert_eq!(found(activation(|it| it.connector_type = "absent".parse().unwrap())).await, []);
+    for (stored, fields) in [
+        (in_the_clear("••••••••"), "/password"),
+        (
+            activation(|it| {
+                sealed_with(LOST_KEY, it);
+                it.config.insert("password".to_owned(), json!("x"));
+            }),
+            "/password",
+        ),
+        (
+            activation(|it| {
+                it.config.insert("api_token".to_owned(), json!("x"));
+            }),
+            "/api_token",
+        ),
+    ] {
+        let left = found(stored).await;
+        assert!(matches!(&left[..], [(at, Fate::Left(_))] if at == &[fields]), "{left:?}");
+    }
 }

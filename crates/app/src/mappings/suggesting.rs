@@ -3,9 +3,9 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use linkspan_domain::{
-    Act, Attribute, AuditEventId, Call, Confidence, ConnectorMapping, ConnectorMappingId, Filter,
-    FilterTest, FilterValue, MappingOrigin, MappingStatus, OnCollapse, Revision, StreamName,
-    StreamSpec, TargetModel, WorkspaceConnector, WorkspaceConnectorId,
+    Act, Action, Attribute, AuditEventId, Call, Confidence, ConnectorMapping, ConnectorMappingId,
+    Filter, FilterTest, FilterValue, MappingOrigin, MappingStatus, OnCollapse, Revision,
+    StreamName, StreamSpec, TargetModel, WorkspaceConnector, WorkspaceConnectorId,
     ports::{Change, StoreError},
 };
 use linkspan_engine::{MapError, ModelSchema, Suggestion, Verdict, suggest};
@@ -221,7 +221,7 @@ impl Mappings {
         }
         if !changes.is_empty() {
             let act = Act {
-                action: "workspace_connector.mappings_suggested",
+                action: Action::MappingsSuggested,
                 details: json!({ "mappings": changes.len() }),
             };
             // What is kept already stays: the call may be made again.

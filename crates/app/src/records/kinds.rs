@@ -1,11 +1,13 @@
 //! What reading and writing each kind of thing takes: the table of permissions and tenancy.
 
 use linkspan_domain::{
-    Actor, ApiKey, Attribute, AuditEvent, Caller, ConnectionTest, Connector, ConnectorFilter,
-    ConnectorMapping, Diagnostic, Entity, Filter, FilterScope, FilterTest, FilterValue, Permission,
-    Person, Platform, Provider, ProviderConnector, Resource, Revision, SyncLog, SyncTarget,
-    UploadedFile, Visible, Within, Workspace, WorkspaceConnector, WorkspaceId,
+    Action, Actor, ApiKey, Attribute, AuditEvent, Caller, ConnectionTest, Connector,
+    ConnectorFilter, ConnectorMapping, CredentialVersion, Diagnostic, Entity, Filter, FilterScope,
+    FilterTest, FilterValue, KeyRotation, Permission, Person, Platform, Provider,
+    ProviderConnector, Resource, Revision, SyncLog, SyncTarget, UploadedFile, Visible, Within,
+    Workspace, WorkspaceConnector, WorkspaceId,
 };
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -39,27 +41,21 @@ pub trait Writable: Readable {
     const WRITE: Permission;
     /// Which attribute is unique among live things, for the caller who chose a taken one.
     const UNIQUE: &'static str;
-    /// What the audit trail calls the writes.
-    const ACTS: Acts;
+    /// What the audit trail calls it when one is deleted.
+    const DELETED: Action = Action::Deleted;
 
     /// Passes if the caller may write this one.
     fn guard(&self, _: &Caller) -> Result<(), RecordError> {
         Ok(())
     }
 
+    /// Who may do what by it, if that is what it is about: the audit trail keeps it. Never a secret.
+    fn rights(&self) -> Value {
+        Value::Null
+    }
+
     /// What each write sets.
     fn stamps(&mut self) -> Stamps<'_>;
-}
-
-/// What the audit trail calls the writes of one kind of thing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub struct Acts {
-    pub created: &'static str,
-    pub updated: &'static str,
-    pub deleted: &'static str,
-    pub restored: &'static str,
-    pub purged: &'static str,
 }
 
 /// What each write of a thing sets.
@@ -71,18 +67,6 @@ pub struct Stamps<'a> {
     pub updated_at: &'a mut OffsetDateTime,
     /// When it was deleted.
     pub deleted_at: &'a mut Option<OffsetDateTime>,
-}
-
-macro_rules! acts {
-    ($noun:literal) => {
-        Acts {
-            created: concat!($noun, ".created"),
-            updated: concat!($noun, ".updated"),
-            deleted: concat!($noun, ".deleted"),
-            restored: concat!($noun, ".restored"),
-            purged: concat!($noun, ".purged"),
-        }
-    };
 }
 
 /// What all writable kinds do the same way.
@@ -108,7 +92,7 @@ macro_rules! soft_deleted {
 }
 
 macro_rules! of_the_platform {
-    ($($kind:ident, $unique:literal, $noun:literal;)+) => {$(
+    ($($kind:ident, $unique:literal;)+) => {$(
         impl Readable for $kind {
             const READ: Option<Permission> = Some(Permission::ConnectorRead);
 
@@ -122,7 +106,6 @@ macro_rules! of_the_platform {
         impl Writable for $kind {
             const WRITE: Permission = Permission::OrgAdmin;
             const UNIQUE: &'static str = $unique;
-            const ACTS: Acts = acts!($noun);
 
             stamped!();
         }
@@ -130,9 +113,9 @@ macro_rules! of_the_platform {
 }
 
 of_the_platform! {
-    Connector, "service_id", "connector";
-    Provider, "slug", "provider";
-    ProviderConnector, "connector_id", "provider_connector";
+    Connector, "service_id";
+    Provider, "slug";
+    ProviderConnector, "connector_id";
 }
 
 macro_rules! seen_from_a_workspace {
@@ -151,7 +134,7 @@ macro_rules! seen_from_a_workspace {
     )+};
 }
 
-seen_from_a_workspace! { ConnectionTest Diagnostic SyncLog }
+seen_from_a_workspace! { ConnectionTest CredentialVersion Diagnostic SyncLog }
 
 impl Readable for WorkspaceConnector {
     const READ: Option<Permission> = Some(Permission::ConnectorRead);
@@ -166,7 +149,6 @@ impl Readable for WorkspaceConnector {
 impl Writable for WorkspaceConnector {
     const WRITE: Permission = Permission::ConnectorManage;
     const UNIQUE: &'static str = "name";
-    const ACTS: Acts = acts!("workspace_connector");
 
     fn guard(&self, caller: &Caller) -> Result<(), RecordError> {
         own(self, self.workspace_id, caller)
@@ -188,7 +170,6 @@ impl Readable for UploadedFile {
 impl Writable for UploadedFile {
     const WRITE: Permission = Permission::ConnectorManage;
     const UNIQUE: &'static str = "path";
-    const ACTS: Acts = acts!("file");
 
     fn guard(&self, caller: &Caller) -> Result<(), RecordError> {
         own(self, self.workspace_id, caller)
@@ -210,7 +191,6 @@ impl Readable for ConnectorFilter {
 impl Writable for ConnectorFilter {
     const WRITE: Permission = Permission::ConnectorManage;
     const UNIQUE: &'static str = "connector_id";
-    const ACTS: Acts = acts!("connector_filter");
 
     fn guard(&self, caller: &Caller) -> Result<(), RecordError> {
         match self.scope {
@@ -235,7 +215,6 @@ impl Readable for ConnectorMapping {
 impl Writable for ConnectorMapping {
     const WRITE: Permission = Permission::ConnectorManage;
     const UNIQUE: &'static str = "stream";
-    const ACTS: Acts = acts!("connector_mapping");
 
     fn guard(&self, caller: &Caller) -> Result<(), RecordError> {
         own(self, self.workspace_id, caller)
@@ -267,7 +246,6 @@ impl Readable for SyncTarget {
 impl Writable for SyncTarget {
     const WRITE: Permission = Permission::ConnectorManage;
     const UNIQUE: &'static str = "target_workspace_id";
-    const ACTS: Acts = acts!("workspace_connector_sync_target");
 
     fn guard(&self, caller: &Caller) -> Result<(), RecordError> {
         own(self, self.workspace_id, caller)
@@ -302,7 +280,6 @@ impl Readable for Workspace {
 impl Writable for Workspace {
     const WRITE: Permission = Permission::OrgAdmin;
     const UNIQUE: &'static str = "slug";
-    const ACTS: Acts = acts!("workspace");
 
     stamped!();
 }
@@ -336,7 +313,10 @@ impl Readable for Person {
 impl Writable for Person {
     const WRITE: Permission = Permission::OrgAdmin;
     const UNIQUE: &'static str = "email";
-    const ACTS: Acts = acts!("person");
+
+    fn rights(&self) -> Value {
+        json!({ "role": self.role, "workspaces": self.workspaces })
+    }
 
     stamped!();
 }
@@ -354,22 +334,36 @@ impl Readable for ApiKey {
 impl Writable for ApiKey {
     const WRITE: Permission = Permission::OrgAdmin;
     const UNIQUE: &'static str = "name";
-    const ACTS: Acts = Acts { deleted: "api_key.revoked", ..acts!("api_key") };
+    const DELETED: Action = Action::KeyRevoked;
+
+    fn rights(&self) -> Value {
+        json!({
+            "person_id": self.person_id,
+            "permissions": self.permissions,
+            "workspaces": self.workspaces,
+        })
+    }
 
     stamped!();
 }
 
-impl Readable for AuditEvent {
-    const READ: Option<Permission> = Some(Permission::OrgAdmin);
+macro_rules! seen_by_admins {
+    ($($kind:ident)+) => {$(
+        impl Readable for $kind {
+            const READ: Option<Permission> = Some(Permission::OrgAdmin);
 
-    fn tenancy(caller: &Caller) -> Within {
-        caller.within()
-    }
+            fn tenancy(caller: &Caller) -> Within {
+                caller.within()
+            }
 
-    fn is_deleted(&self) -> bool {
-        false
-    }
+            fn is_deleted(&self) -> bool {
+                false
+            }
+        }
+    )+};
 }
+
+seen_by_admins! { AuditEvent KeyRotation }
 
 fn is_admin(caller: &Caller) -> bool {
     caller.require(Permission::OrgAdmin).is_ok()

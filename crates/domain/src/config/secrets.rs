@@ -8,7 +8,7 @@ use std::{
 use serde_json::Value;
 
 use super::{ConfigError, MASK, plain::wipe};
-use crate::Secret;
+use crate::{Secret, is_mask};
 
 /// The secret settings of an activation: JSON pointer to [`Secret`].
 ///
@@ -38,6 +38,25 @@ impl Secrets {
     /// Where secrets are set.
     pub fn pointers(&self) -> BTreeSet<String> {
         self.0.keys().cloned().collect()
+    }
+
+    /// Secrets that are set at `pointers`, but that nobody can open: masks stand for them, which no secret may be.
+    pub fn unopened(pointers: &BTreeSet<String>) -> Self {
+        let mut it = Self::default();
+        for pointer in pointers {
+            it.put(pointer.clone(), MASK.into());
+        }
+        it
+    }
+
+    /// Where only a mask stands for a secret.
+    pub fn masks(&self) -> Vec<String> {
+        let is_mask = |held: &Held| held.kind == Kind::Text && is_mask(held.text.expose());
+        self.0
+            .iter()
+            .filter(|(_, held)| is_mask(held))
+            .map(|(pointer, _)| pointer.clone())
+            .collect()
     }
 
     /// `text` without the secrets that somebody may have put into it. Those of less than six characters stay: they would be
@@ -196,6 +215,15 @@ mod tests {
     #[test]
     fn debug_shows_places_only() {
         assert_eq!(format!("{:?}", secrets()), r#"Secrets{"/account", "/password", "/pin"}"#);
+    }
+
+    #[test]
+    fn masks_stand_for_secrets_that_nobody_can_open() {
+        let mut it = Secrets::unopened(&secrets().pointers());
+        assert_eq!(it.masks(), ["/account", "/password", "/pin"]);
+        it.put("/pin".to_owned(), json!(1234));
+        assert_eq!(it.masks(), ["/account", "/password"]);
+        assert!(secrets().masks().is_empty());
     }
 
     #[test]

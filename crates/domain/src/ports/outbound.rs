@@ -37,6 +37,18 @@ pub struct OutboundRequest {
     pub body: OutboundBody,
     /// What to put up with.
     pub limits: Limits,
+    /// What is done about an answer that redirects.
+    pub redirects: Redirects,
+}
+
+/// What is done about an answer that redirects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Redirects {
+    /// The request goes on to where it leads.
+    #[default]
+    Follow,
+    /// It is the answer: nothing is sent anywhere else.
+    HandBack,
 }
 
 /// What a request carries.
@@ -87,6 +99,7 @@ impl OutboundRequest {
             headers: HeaderMap::new(),
             body: OutboundBody::Empty,
             limits: Limits::default(),
+            redirects: Redirects::default(),
         }
     }
 }

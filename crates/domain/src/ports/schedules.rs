@@ -5,8 +5,8 @@ use time::OffsetDateTime;
 
 use super::StoreError;
 use crate::{
-    OrganizationId, Receipt, Schedule, Status, SyncLog, Visible, WorkspaceConnector,
-    WorkspaceConnectorId,
+    CredentialVersion, OrganizationId, Receipt, Schedule, Status, SyncLog, Visible,
+    WorkspaceConnector, WorkspaceConnectorId,
 };
 
 /// Keeps the schedules of activations.
@@ -30,10 +30,11 @@ pub trait ScheduleStore: Send + Sync {
     /// Sets the schedule of an activation, in place of the one there.
     async fn put(&self, schedule: &Schedule, receipt: &Receipt) -> Result<(), StoreError>;
 
-    /// Adds an activation together with its schedule.
+    /// Adds an activation together with its schedule, and the version of its credentials, if it has some.
     async fn bootstrap(
         &self,
         activation: &WorkspaceConnector,
+        versions: &[CredentialVersion],
         schedule: &Schedule,
         receipts: &[Receipt; 2],
     ) -> Result<(), StoreError>;

@@ -1,11 +1,12 @@
 //! Keeping things.
 
 use async_trait::async_trait;
+use time::OffsetDateTime;
 
 use super::Cause;
 use crate::{
-    ApiKey, Connector, KeyHash, ListQuery, OrganizationId, Page, Person, PersonId, Receipt,
-    Resource, Workspace,
+    ApiKey, AuditEvent, AuditEventId, ChainLink, Connector, Email, KeyHash, ListQuery,
+    OrganizationId, Page, Person, PersonId, Receipt, Resource, Workspace,
 };
 
 /// Keeps things of one kind.
@@ -58,6 +59,36 @@ pub trait CatalogStore: Store<Connector> {
     async fn retire(&self, connector: &Connector, receipt: &Receipt) -> Result<u64, StoreError>;
 }
 
+/// The audit trail, as the chain that its events are.
+///
+/// # Contract
+///
+/// - Every receipt that is kept adds one event to the chain of its organization: the next number, and the hash after it.
+/// - The events of an organization that were kept before there was a chain come first, by instant and identifier: the chain
+///   begins with the hash after them.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
+#[async_trait]
+pub trait AuditStore: Send + Sync {
+    /// Where the chain ends. None: it did not begin.
+    async fn head(&self, organization: OrganizationId) -> Result<Option<ChainLink>, StoreError>;
+
+    /// At most `limit` events from before there was a chain, in its order, behind the one that `after` names.
+    async fn unchained(
+        &self,
+        organization: OrganizationId,
+        after: Option<(OffsetDateTime, AuditEventId)>,
+        limit: u32,
+    ) -> Result<Vec<AuditEvent>, StoreError>;
+
+    /// At most `limit` events of the chain, by number, behind the number `after`.
+    async fn chained(
+        &self,
+        organization: OrganizationId,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<AuditEvent>, StoreError>;
+}
+
 /// Who may come in.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
@@ -74,6 +105,16 @@ pub trait AccessStore: Send + Sync {
         organization: OrganizationId,
         id: PersonId,
     ) -> Result<Option<Person>, StoreError>;
+
+    /// A live person, by their mail address, without regard to case.
+    async fn person_by_email(
+        &self,
+        organization: OrganizationId,
+        email: &Email,
+    ) -> Result<Option<Person>, StoreError>;
+
+    /// The organization of this installation, if there is one yet.
+    async fn organization(&self) -> Result<Option<OrganizationId>, StoreError>;
 
     /// All live workspaces of an organization, oldest first.
     async fn workspaces(&self, organization: OrganizationId) -> Result<Vec<Workspace>, StoreError>;

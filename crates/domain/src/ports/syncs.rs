@@ -3,10 +3,10 @@
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-use super::{Store, StoreError};
+use super::{Change, Store, StoreError};
 use crate::{
-    Failures, Fence, Receipt, RunOutcome, StreamName, StreamState, SyncLog, SyncLogId,
-    WorkspaceConnector, WorkspaceConnectorId,
+    AuditEventId, CredentialVersion, Failures, Fence, Receipt, RunOutcome, StreamName, StreamState,
+    SyncLog, SyncLogId, WorkspaceConnector, WorkspaceConnectorId,
 };
 
 /// Whether anybody still wants a run that is at work.
@@ -84,12 +84,13 @@ pub trait SyncStore: Store<SyncLog> {
         now: OffsetDateTime,
     ) -> Result<(), StoreError>;
 
-    /// Ends a run. Its counters stay as its checkpoints left them.
+    /// Ends a run, and has the audit trail say so in the `event`. Its counters stay as its checkpoints left them.
     async fn finish(
         &self,
         run: SyncLogId,
         fence: Fence,
         outcome: &RunOutcome,
+        event: AuditEventId,
         now: OffsetDateTime,
     ) -> Result<(), StoreError>;
 
@@ -118,10 +119,11 @@ pub trait SyncStore: Store<SyncLog> {
     ) -> Result<ChangeAtRest, StoreError>;
 
     /// Writes an activation anew whose streams have other cursor columns, as long as no run can be in the way. As
-    /// [`Store::write`] otherwise, with all `receipts`.
+    /// [`Store::write`] otherwise, with what becomes of the `versions` of its credentials, and all `receipts`.
     async fn change_cursors(
         &self,
         activation: &WorkspaceConnector,
+        versions: &[Change<CredentialVersion>],
         receipts: &[Receipt],
     ) -> Result<ChangeAtRest, StoreError>;
 }

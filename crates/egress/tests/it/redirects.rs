@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderMap, HeaderValue, Method};
-use linkspan_domain::ports::{Outbound, OutboundBody, OutboundError, OutboundRequest};
+use linkspan_domain::ports::{Outbound, OutboundBody, OutboundError, OutboundRequest, Redirects};
 use url::Url;
 
 use crate::site::{Site, client, empty, failure, get, ok, text};
@@ -68,6 +68,18 @@ async fn the_answer_says_which_url_gave_it() {
     let site = chain(3).await;
     let response = get(&client(LOOPBACK), site.url("a.test", "/1")).await.unwrap();
     assert_eq!(response.url, site.url("a.test", "/3"));
+}
+
+#[tokio::test]
+async fn a_redirect_that_is_handed_back_leads_nowhere() {
+    let site = chain(3).await;
+    let mut request = OutboundRequest::new(Method::GET, site.url("a.test", "/1"));
+    request.redirects = Redirects::HandBack;
+    let response = client(LOOPBACK).send(request).await.unwrap();
+    assert_eq!(response.status, 302);
+    assert_eq!(response.headers["location"], "/2");
+    assert_eq!(response.url, site.url("a.test", "/1"));
+    assert_eq!(site.requests().len(), 1);
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! `linkspan activations`: what is activated, and changing it.
 
 mod changing;
+mod deleting;
+mod rotating;
 
 use futures_util::{StreamExt, TryStreamExt};
 use serde_json::{Value, json};
@@ -28,17 +30,31 @@ pub(crate) struct Activations {
 #[derive(Debug, clap::Subcommand)]
 enum Action {
     /// List them, with their schedules and last runs
-    List,
+    List {
+        /// Those that were deleted and are not purged yet, instead
+        #[arg(long)]
+        deleted: bool,
+    },
     /// Show one, with its settings; secrets are masked
     Show(Named),
     /// Change its settings, its name, or how its streams are synced
     Set(changing::Set),
+    /// Give it new secrets, if they work
+    Rotate(rotating::Rotate),
+    /// List the versions of its secrets: what was in use when, and what can be gone back to
+    History(Named),
+    /// Go back to an earlier version of its secrets, if they still work
+    Rollback(rotating::Rollback),
+    /// Wipe an earlier version of its secrets now, rather than when its overlap is over
+    Revoke(rotating::Version),
     /// Switch it on
     Enable(Named),
     /// Switch it off: nothing syncs it until it is switched on
     Disable(Named),
     /// Disconnect it: it is switched off and hidden, and can be restored over the API until it is purged
     Delete(Named),
+    /// Remove a deleted one for good, with its runs, tests and secrets
+    Purge(Named),
 }
 
 /// An activation.
@@ -54,12 +70,18 @@ impl Activations {
         let session = Session::open(settings).await?;
         let client = session.client();
         let done = match self.action {
-            Action::List => list(client, output).await,
+            Action::List { deleted: false } => list(client, output).await,
+            Action::List { deleted: true } => deleting::list(client, output).await,
             Action::Show(it) => show(client, &it.name, output).await,
             Action::Set(it) => it.run(client, output).await,
+            Action::Rotate(it) => it.run(client, output).await,
+            Action::History(it) => rotating::history(client, &it.name, output).await,
+            Action::Rollback(it) => it.run(client, output).await,
+            Action::Revoke(it) => rotating::revoke(client, &it, output).await,
             Action::Enable(it) => changing::switch(client, &it.name, "enabled", output).await,
             Action::Disable(it) => changing::switch(client, &it.name, "disabled", output).await,
-            Action::Delete(it) => changing::delete(client, &it.name, output).await,
+            Action::Delete(it) => deleting::delete(client, &it.name, output).await,
+            Action::Purge(it) => deleting::purge(client, &it.name, output).await,
         };
         session.close().await;
         done

@@ -73,6 +73,13 @@ impl From<IntoAssignments> for Assignments {
     }
 }
 
+/// What the variable of the environment holds that a person named.
+#[expect(clippy::disallowed_methods, reason = "the person named the variable")]
+pub(crate) fn from_environment(variable: &str) -> Result<String, Failed> {
+    std::env::var(variable)
+        .map_err(|_| Failed::usage(format!("the environment has no variable {variable}")))
+}
+
 impl Assignments {
     /// Reads the flags against the type's JSON Schema, which says what is a number and what is text.
     pub(crate) fn read(&self, schema: &Value) -> Result<Assigned, Failed> {
@@ -103,11 +110,7 @@ impl Assignments {
         }
         for flag in &self.set_env {
             let (key, variable) = split(flag)?;
-            #[expect(clippy::disallowed_methods, reason = "the person named the variable")]
-            let value = std::env::var(variable).map_err(|_| {
-                Failed::usage(format!("the environment has no variable {variable}"))
-            })?;
-            pairs.push((key.to_owned(), value));
+            pairs.push((key.to_owned(), from_environment(variable)?));
         }
         for flag in &self.set_file {
             let (key, path) = split(flag)?;

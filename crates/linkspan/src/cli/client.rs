@@ -237,9 +237,10 @@ fn refused(document: &Value) -> Failed {
     let error = &document["errors"][0];
     let code = error["code"].as_str().unwrap_or_default();
     let exit = match code {
-        "source.refused" | "source.unavailable" | "workspace_connector.need_reconnect" => {
-            Exit::Source
-        }
+        "source.refused"
+        | "source.unavailable"
+        | "workspace_connector.need_reconnect"
+        | "credential.check_failed" => Exit::Source,
         "platform.internal" | "platform.unavailable" => Exit::Internal,
         _ => Exit::Usage,
     };

@@ -1,22 +1,25 @@
 //! `linkspan doctor`: looks for what could be wrong.
 
-use std::{collections::BTreeMap, fs, io, os::unix::fs::PermissionsExt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    os::unix::fs::PermissionsExt,
+};
 
-use linkspan_app::ActivationSettings;
-use linkspan_domain::ports::{Vault, VaultError};
+use linkspan_domain::ports::{KeyUsage, Vault, VaultError};
 use linkspan_persistence::SealedRow;
 use linkspan_vault::{Keyring, KeyringError, KeyringVault};
 use serde_json::{Value, json};
 
 use super::{
     exit::Failed,
-    output::{Output, counted, prose},
+    output::{Output, counted, prose, thousands},
     session::Session,
 };
 use crate::{
     admin_key::{AdminKey, Origin},
     compose::{self, ComposeError, FileReach},
-    registry,
+    keys, registry,
     settings::{self, EgressDatabases, Mode, Settings},
 };
 
@@ -92,6 +95,7 @@ async fn examine(settings: &Settings) -> Vec<Finding> {
         data_dir(settings),
         master_key,
         admin_key(settings),
+        callers(settings),
         egress(settings),
         public_url(settings),
         connector_types(),
@@ -160,7 +164,7 @@ enum Keys {
 /// What there is to say of the keys.
 fn master_key(settings: &Settings) -> (Finding, Keys) {
     const WHAT: &str = "master key";
-    let keyring = match (compose::kept_keyring(settings), settings.mode) {
+    let keyring = match (keys::kept_keyring(settings), settings.mode) {
         (Ok(keyring), _) => keyring,
         (Err(ComposeError::Keyring(KeyringError::Missing)), Mode::Development) => {
             let file = settings.data_dir.join(Keyring::FILE);
@@ -174,8 +178,8 @@ fn master_key(settings: &Settings) -> (Finding, Keys) {
         }
     };
     let id = keyring.current_id();
-    let finding = match settings.master_key {
-        Some(_) => Finding::ok(WHAT, format!("{id}, given")),
+    let finding = match keys::sources(settings).first() {
+        Some(source) => Finding::ok(WHAT, format!("{id}, from {}", source.setting())),
         None => Finding::note(
             WHAT,
             format!(
@@ -194,6 +198,21 @@ fn admin_key(settings: &Settings) -> Finding {
         Ok(Some(AdminKey { origin: Origin::Given, .. })) => Finding::ok(WHAT, "given"),
         Ok(Some(AdminKey { origin: Origin::Kept(path) | Origin::Made(path), .. })) => {
             Finding::ok(WHAT, format!("kept in {}", path.display()))
+        }
+    }
+}
+
+/// Who else comes in, and whether their addresses are known.
+fn callers(settings: &Settings) -> Finding {
+    const WHAT: &str = "callers";
+    let tokens = compose::proxies(settings).and_then(|_| compose::tokens(settings));
+    match tokens.map(|it| (it.own.is_some(), it.provider.is_some())) {
+        Err(error) => Finding::wrong(WHAT, Failed::setup(&error).message),
+        Ok((false, false)) => Finding::ok(WHAT, "API keys"),
+        Ok((true, false)) => Finding::ok(WHAT, "API keys, and tokens of our own"),
+        Ok((false, true)) => Finding::ok(WHAT, "API keys, and tokens of an identity provider"),
+        Ok((true, true)) => {
+            Finding::ok(WHAT, "API keys, and tokens of our own and of an identity provider")
         }
     }
 }
@@ -242,6 +261,7 @@ async fn database(settings: &Settings, keys: &Keys) -> Vec<Finding> {
         Err(error) => return vec![Finding::wrong(WHAT, Failed::setup(&error).message)],
     };
     let (schema, sealed) = (database.steps_behind().await, database.sealed().await);
+    let usage = database.keys().usage().await;
     database.close().await;
     match (schema, sealed) {
         (Err(error), _) => {
@@ -251,7 +271,8 @@ async fn database(settings: &Settings, keys: &Keys) -> Vec<Finding> {
         (Ok(0), Err(error)) => vec![Finding::wrong(WHAT, Failed::setup(&error).message)],
         (Ok(0), Ok(sealed)) => {
             let answers = Finding::ok(WHAT, "answers, with the newest schema");
-            [answers].into_iter().chain(secrets(settings, &sealed, keys)).collect()
+            let worn = usage.ok().and_then(|it| worn(&it, keys));
+            [answers].into_iter().chain(secrets(settings, &sealed, keys)).chain(worn).collect()
         }
         (Ok(steps), sealed) => {
             let behind = format!(
@@ -268,27 +289,44 @@ fn activations(number: usize) -> String {
     counted(number.try_into().unwrap_or(u64::MAX), "activation")
 }
 
+/// Whether it is time for another master key.
+fn worn(usage: &[KeyUsage], keys: &Keys) -> Option<Finding> {
+    let Keys::Here(vault) = keys else { return None };
+    let most = usage.iter().filter(|it| it.key == vault.current()).max_by_key(|it| it.sealed)?;
+    most.is_worn().then(|| {
+        let (sealed, bound) = (thousands(most.sealed), thousands(KeyUsage::BOUND));
+        Finding::note(
+            "master key",
+            format!(
+                "{} has sealed {sealed} times, of the {bound} that are safe; make a new one, keep this one as a previous key, \
+                 and run linkspan keys rotate",
+                most.key
+            ),
+        )
+    })
+}
+
 /// So many activations are named.
 const NAMED: usize = 5;
 
 fn secrets(settings: &Settings, sealed: &[SealedRow], keys: &Keys) -> Option<Finding> {
     const WHAT: &str = "secrets";
-    let mut closed: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    let mut closed: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     for row in sealed {
         let opened = match keys {
-            Keys::Here(vault) => {
-                vault.open(ActivationSettings::context(row.activation), &row.blob).map(drop)
+            Keys::Here(vault) => vault.open(row.context, &row.blob).map(drop),
+            Keys::Missing => {
+                row.blob.key_id().and_then(|key_id| Err(VaultError::UnknownKey { key_id }))
             }
-            Keys::Missing => KeyringVault::key_id(&row.blob)
-                .and_then(|it| Err(VaultError::UnknownKey { key_id: it.to_string() })),
             Keys::Unreadable => return None,
         };
         if let Err(refusal) = opened {
-            closed.entry(refusal.to_string()).or_default().push(&row.name);
+            closed.entry(refusal.to_string()).or_default().insert(&row.name);
         }
     }
     if closed.is_empty() {
-        let says = format!("those of {} open", activations(sealed.len()));
+        let number = sealed.len().try_into().unwrap_or(u64::MAX);
+        let says = format!("all open: {}", counted(number, "sealed value"));
         return Some(Finding::ok(WHAT, says));
     }
     let says = closed.iter().map(|(refusal, names)| {
@@ -310,8 +348,9 @@ fn secrets(settings: &Settings, sealed: &[SealedRow], keys: &Keys) -> Option<Fin
     Some(Finding::wrong(
         WHAT,
         format!(
-            "they do not open, {}. {mend}; where it is lost, connect anew: linkspan activations delete NAME, then \
-             linkspan connect",
+            "they do not open, {}. {mend}; where it is lost, give the secrets anew with linkspan activations set, all of an \
+             activation at once, connect anew with linkspan authorize, and take deleted activations away with linkspan \
+             activations purge",
             says.collect::<Vec<_>>().join(". ")
         ),
     ))

@@ -252,6 +252,7 @@ fn failed(failure: &Failure) -> Failed {
         Failure::Invalid { .. } | Failure::Unsupported(_) => Exit::Usage,
         Failure::Defect { .. } => Exit::Internal,
         Failure::Unauthorized
+        | Failure::NeedReconnect(_)
         | Failure::Refused(_)
         | Failure::NotFound(_)
         | Failure::Unavailable { .. }

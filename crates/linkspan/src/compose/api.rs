@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use linkspan_api::{Limits, Probes};
 use linkspan_app::{
-    Activations, ApiKeys, Audit, Bootstrap, Catalog, Data, Diagnostics, Entities, Files,
-    FilterPlans, Filters, Idempotency, MappingStores, Mappings, People, ProviderConnectors,
-    Providers, RunWatch, Schedules, Sessions, Sources, Streams, SyncTargets, Syncs, TargetModels,
-    Workspaces,
+    ActivationStores, Activations, ApiKeys, Audit, Bootstrap, Catalog, Data, Diagnostics, Entities,
+    Files, FilterPlans, Filters, Idempotency, Keys, MappingStores, Mappings, People,
+    ProviderConnectors, Providers, RunWatch, Schedules, Sessions, Sources, Streams, SyncTargets,
+    Syncs, TargetModels, Workspaces,
 };
 use linkspan_domain::ports::World;
 use tokio_util::sync::CancellationToken;
@@ -26,21 +26,27 @@ impl Platform {
         let db = &self.workshop.database;
         let (activations, filters, schedules) =
             (self.activations(), self.filters(), self.schedules());
+        let connecting = Arc::new(self.workshop.oauth.connecting(self.sources()));
+        let installing = Arc::new(self.workshop.oauth.installing(&connecting, &activations));
+        let visiting = Arc::new(self.workshop.oauth.visiting(&connecting));
         let bootstrap =
             Bootstrap::new(Arc::clone(&activations), Arc::clone(&schedules), db.schedules());
         linkspan_api::App {
             access: Arc::clone(&self.access),
             activations,
             api_keys: self.api_keys(),
-            audit: Arc::new(Audit::new(db.audit_events(), self.world())),
+            audit: Arc::new(Audit::new(db.audit_events(), db.audit_chain(), self.world())),
             bootstrap: Arc::new(bootstrap),
             catalog: Arc::new(Catalog::new(db.connectors(), self.world())),
+            connecting,
             diagnostics: Arc::new(Diagnostics::new(db.diagnostics(), self.world())),
             entities: self.entities(),
             files: self.files(),
             filter_plans: self.filter_plans(&filters),
             filters,
             idempotency: Arc::new(Idempotency::new(db.idempotency(), self.world())),
+            installing,
+            keys: self.keys(),
             mappings: self.mappings(),
             people: self.people(),
             provider_connectors: self.provider_connectors(),
@@ -53,11 +59,13 @@ impl Platform {
             syncs: self.syncs(),
             target_models: Arc::new(TargetModels::new(&self.workshop.models)),
             connector_types: Arc::clone(&self.workshop.types),
+            visiting,
             workspaces: self.workspaces(),
             snapshots: db.snapshots(),
             world: self.world(),
             probes,
             limits,
+            proxies: self.proxies.clone(),
         }
     }
 
@@ -73,17 +81,18 @@ impl Platform {
         Arc::clone(&self.sessions)
     }
 
-    fn activations(&self) -> Arc<Activations> {
+    /// The activations.
+    pub(crate) fn activations(&self) -> Arc<Activations> {
         let db = &self.workshop.database;
-        Arc::new(Activations::new(
-            db.workspace_connectors(),
-            db.connectors(),
-            db.people(),
-            db.connection_tests(),
-            db.syncs(),
-            self.sources(),
-            self.world(),
-        ))
+        let stores = ActivationStores {
+            activations: db.workspace_connectors(),
+            connectors: db.connectors(),
+            people: db.people(),
+            tests: db.connection_tests(),
+            credentials: db.credential_versions(),
+            syncs: db.syncs(),
+        };
+        Arc::new(Activations::new(stores, self.sources(), self.world()))
     }
 
     fn api_keys(&self) -> Arc<ApiKeys> {
@@ -121,6 +130,12 @@ impl Platform {
     fn filters(&self) -> Arc<Filters> {
         let db = &self.workshop.database;
         Arc::new(Filters::new(db.connector_filters(), db.connectors(), self.world()))
+    }
+
+    fn keys(&self) -> Arc<Keys> {
+        let Workshop { database: db, vault, rotation_started, .. } = &self.workshop;
+        let (vault, started) = (Arc::clone(vault) as _, Arc::clone(rotation_started));
+        Arc::new(Keys::new(db.key_rotations(), db.keys(), vault, self.world(), started))
     }
 
     fn mappings(&self) -> Arc<Mappings> {

@@ -83,7 +83,7 @@ fn the_doctor_asks_the_server_that_commands_go_to() {
 #[test]
 fn what_the_doctor_says_fits_a_terminal() {
     let said = with_a_secret().run(&["doctor"]).stdout;
-    assert!(said.contains("those of 1 activation open"), "{said}");
+    assert!(said.contains("all open: 1 sealed value"), "{said}");
     assert!(said.lines().all(|it| it.chars().count() <= 100), "{said}");
 }
 

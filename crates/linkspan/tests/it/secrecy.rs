@@ -17,24 +17,29 @@ const PLANTED: &str = "pl4nted-s3cret-0123456789";
 /// Speaks to the server, and keeps every answer.
 pub(crate) struct Api {
     base: String,
+    key: Secret<String>,
     client: GuardedClient,
     answers: String,
 }
 
 impl Api {
     pub(crate) fn new(address: &str) -> Self {
+        Self::with_key(address, ADMIN_KEY)
+    }
+
+    pub(crate) fn with_key(address: &str, key: &str) -> Self {
         // The first of the test process to need it; another test may have been faster.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let loopback = EgressPolicy::new(vec!["127.0.0.0/8".parse().unwrap()]);
         let client = GuardedClient::new(loopback).unwrap();
-        Self { base: format!("http://{address}"), client, answers: String::new() }
+        let key = Secret::new(format!("Bearer {key}"));
+        Self { base: format!("http://{address}"), key, client, answers: String::new() }
     }
 
     pub(crate) async fn send(&mut self, method: &str, path: &str, body: Option<Value>) -> Value {
         let url = format!("{}{path}", self.base).parse().unwrap();
         let mut request = OutboundRequest::new(method.parse().unwrap(), url);
-        let key = Secret::new(format!("Bearer {ADMIN_KEY}"));
-        request.headers.insert("authorization", key.expose().parse().unwrap());
+        request.headers.insert("authorization", self.key.expose().parse().unwrap());
         request.headers.insert("content-type", "application/vnd.api+json".parse().unwrap());
         if let Some(body) = body {
             request.body = OutboundBody::Bytes(body.to_string().into());
@@ -105,6 +110,7 @@ async fn use_secrets(api: &mut Api) {
             "auth": { "type": "bearer", "token": "••••••••" } } } } });
         api.send("PATCH", target, Some(masked)).await;
     }
+    rotate_secrets(api, &path).await;
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     for path in [
         "/v1/workspace-connectors",
@@ -119,6 +125,24 @@ async fn use_secrets(api: &mut Api) {
     }
     api.send("DELETE", &path, None).await;
     api.send("POST", &format!("{path}/restore"), Some(json!({}))).await;
+}
+
+/// Rotates the token of the activation at `path`, rightly and wrongly, and looks at what is kept of it.
+async fn rotate_secrets(api: &mut Api, path: &str) {
+    let fresh = format!("{PLANTED}-fresh");
+    for force in [false, true] {
+        let config = json!({ "auth": { "token": fresh } });
+        let body = json!({ "config": config, "reason": fresh, "force_save": force });
+        api.send("POST", &format!("{path}/rotate"), Some(body)).await;
+    }
+    for config in [json!({ "auth": { "token": [PLANTED] } }), json!({ "api_key": PLANTED })] {
+        api.send("POST", &format!("{path}/rotate"), Some(json!({ "config": config }))).await;
+    }
+    let kept = api.send("GET", &format!("{path}/secret-history?sort=number"), None).await;
+    assert_eq!(kept["data"][1]["attributes"]["test_status"], "failed", "{kept}");
+    let first = kept["data"][0]["id"].as_str().unwrap();
+    api.send("POST", &format!("{path}/rollback/{first}"), Some(json!({ "reason": PLANTED }))).await;
+    api.send("POST", &format!("{path}/secret-history/{first}/revoke"), None).await;
 }
 
 fn assert_absent(what: &str, bytes: &[u8]) {

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use linkspan_domain::{
-    AuditEvent, AuditEventId, OrganizationId, Within, WorkspaceId, ports::StoreError,
+    AuditEvent, AuditEventId, ChainLink, OrganizationId, Within, WorkspaceId, ports::StoreError,
 };
 use sea_orm::{
     ActiveModelBehavior,
@@ -37,6 +37,8 @@ pub(crate) struct Model {
     pub(crate) ip_address: Option<String>,
     pub(crate) trace_id: String,
     pub(crate) created_at: OffsetDateTime,
+    pub(crate) sequence: Option<i64>,
+    pub(crate) hash: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -76,6 +78,7 @@ impl Table for AuditEvent {
             ip_address,
             trace_id,
             created_at,
+            link,
         } = self;
         Ok(ActiveModel {
             pk: NotSet,
@@ -91,6 +94,8 @@ impl Table for AuditEvent {
             ip_address: Set(ip_address.clone()),
             trace_id: Set(trace_id.clone()),
             created_at: Set(*created_at),
+            sequence: Set(link.map(|it| it.sequence)),
+            hash: Set(link.map(|it| it.hash.to_string())),
         })
     }
 }
@@ -99,6 +104,13 @@ impl TryFrom<Model> for AuditEvent {
     type Error = StoreError;
 
     fn try_from(row: Model) -> Result<Self, StoreError> {
+        let link = match (row.sequence, row.hash) {
+            (Some(sequence), Some(hash)) => {
+                Some(ChainLink { sequence, hash: hash.parse().map_err(corrupt)? })
+            }
+            (None, None) => None,
+            _ => return Err(corrupt("an audit event has half a place in the chain")),
+        };
         Ok(Self {
             id: AuditEventId::from_uuid(row.audit_event_id),
             organization_id: OrganizationId::from_uuid(row.organization_id),
@@ -112,6 +124,7 @@ impl TryFrom<Model> for AuditEvent {
             ip_address: row.ip_address,
             trace_id: row.trace_id,
             created_at: row.created_at,
+            link,
         })
     }
 }

@@ -20,6 +20,7 @@ use uuid::Uuid;
 use crate::{
     column::{NativeEnum, from_json, from_optional_json, to_json, to_optional_json},
     error::{corrupt, store_error},
+    grants::leftovers::{self, Purged},
     receipt,
     session::Session,
     store::{ActiveModelOf, ColumnOf, SqlStore, Table, update},
@@ -178,7 +179,8 @@ impl Table for Connector {
             .lock(LockType::Update);
         session.query_one(&lock).await.map_err(store_error)?;
         workspace_connector::none_live(session, workspace_connector::Column::ConnectorPk, lock)
-            .await
+            .await?;
+        leftovers::leave(session, Purged::Connector(self.id)).await
     }
 }
 

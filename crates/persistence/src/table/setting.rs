@@ -49,9 +49,17 @@ pub(crate) async fn set_once(
     if session.execute(&insert).await.map_err(store_error)?.rows_affected() == 1 {
         return Ok(value);
     }
+    let set = find(session, name).await?;
+    set.ok_or_else(|| corrupt(format!("the setting `{name}` came and went")))
+}
+
+/// What `name` is set to, if it is.
+pub(crate) async fn find(
+    session: &Session,
+    name: &'static str,
+) -> Result<Option<Json>, StoreError> {
     let mut query = Query::select();
     query.column(Column::Value).from(Entity).and_where(Column::Name.eq(name));
     let row = session.query_one(&query).await.map_err(store_error)?;
-    let row = row.ok_or_else(|| corrupt(format!("the setting `{name}` came and went")))?;
-    row.try_get_by_index(0).map_err(store_error)
+    row.map(|it| it.try_get_by_index(0).map_err(store_error)).transpose()
 }

@@ -17,6 +17,7 @@ use uuid::Uuid;
 use crate::{
     error::{corrupt, store_error},
     field::Field,
+    grants::leftovers::{self, Purged},
     session::Session,
     store::{ActiveModelOf, ColumnOf, Table, live_reference, optional_reference, reference},
     table::{organization, workspace_connector},
@@ -119,19 +120,24 @@ impl Table for Workspace {
 
     async fn attach(&self, session: &Session) -> Result<(), StoreError> {
         // Whoever activates a connector in it holds the row until it is done, and finds it deleted afterwards.
-        if self.deleted_at.is_some() { self.release(session).await } else { Ok(()) }
+        if self.deleted_at.is_some() { require_empty(session, self.id).await } else { Ok(()) }
     }
 
     async fn release(&self, session: &Session) -> Result<(), StoreError> {
-        let mut lock = Query::select();
-        lock.column(Column::Pk)
-            .from(Entity)
-            .and_where(Column::WorkspaceId.eq(self.id.uuid()))
-            .lock(LockType::Update);
-        session.query_one(&lock).await.map_err(store_error)?;
-        workspace_connector::none_live(session, workspace_connector::Column::WorkspacePk, lock)
-            .await
+        require_empty(session, self.id).await?;
+        leftovers::leave(session, Purged::Workspace(self.id)).await
     }
+}
+
+/// Passes if no live activation is in the workspace, and sees to it that none comes until the session ends.
+async fn require_empty(session: &Session, id: WorkspaceId) -> Result<(), StoreError> {
+    let mut lock = Query::select();
+    lock.column(Column::Pk)
+        .from(Entity)
+        .and_where(Column::WorkspaceId.eq(id.uuid()))
+        .lock(LockType::Update);
+    session.query_one(&lock).await.map_err(store_error)?;
+    workspace_connector::none_live(session, workspace_connector::Column::WorkspacePk, lock).await
 }
 
 /// The key of the workspace.

@@ -22,6 +22,7 @@ use crate::{
     column::{NativeEnum, from_json, to_json, to_optional_json},
     error::{corrupt, store_error},
     field::Field,
+    grants::leftovers::{self, Purged},
     session::Session,
     store::{ActiveModelOf, ColumnOf, Table, live_reference, reference},
     table::{connector, person, workspace},
@@ -168,6 +169,10 @@ impl Table for WorkspaceConnector {
             updated_at: Set(*updated_at),
             deleted_at: Set(*deleted_at),
         })
+    }
+
+    async fn release(&self, session: &Session) -> Result<(), StoreError> {
+        leftovers::leave(session, Purged::Activation(self.id)).await
     }
 }
 

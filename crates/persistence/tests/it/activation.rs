@@ -6,8 +6,8 @@ use std::sync::{
 };
 
 use linkspan_domain::{
-    Deleted, Receipt, Retention, RunCounts, RunEnd, RunOutcome, Status, StreamMemory, SyncLog,
-    SyncLogId, SyncMode, Trigger, Visible, WorkspaceConnector,
+    AuditEventId, Deleted, Receipt, Retention, RunCounts, RunEnd, RunOutcome, Status, StreamMemory,
+    SyncLog, SyncLogId, SyncMode, Trigger, Visible, WorkspaceConnector,
     ports::{StoreError, SyncStore},
 };
 use linkspan_persistence::Database;
@@ -30,6 +30,11 @@ pub(crate) struct Bench {
     pub(crate) runs: AtomicU32,
     /// What is remembered of its stream.
     pub(crate) memory: StreamMemory,
+}
+
+/// The event that says that a run ended.
+pub(crate) fn end_of(run: SyncLogId) -> AuditEventId {
+    AuditEventId::from_uuid(run.uuid())
 }
 
 /// So long does a worker of these tests hold a run.
@@ -102,7 +107,7 @@ impl Bench {
         };
         let outcome = RunOutcome { end, counts: RunCounts::default(), error };
         let now = self.log(run.id).await.created_at + Duration::minutes(1);
-        self.syncs.finish(run.id, run.fence, &outcome, now).await
+        self.syncs.finish(run.id, run.fence, &outcome, end_of(run.id), now).await
     }
 
     /// A run as it is stored.

@@ -1,11 +1,11 @@
 //! The contracts of the ports, on both databases.
 
 use linkspan_domain::{
-    OrganizationId, Workspace, WorkspaceConnector,
-    ports::{Change, StoreError},
+    OrganizationId, Status, Workspace, WorkspaceConnector,
+    ports::{Change, Purpose, StoreError},
 };
 use linkspan_testkit::{
-    contract::{self, Subject},
+    contract::{self, SealedStores, Subject},
     fixtures::{EPOCH, Specimen, id, receipt},
 };
 
@@ -28,10 +28,16 @@ on_both! {
     api_keys
     audit_events
     connection_tests
+    credential_versions
+    keeping_credentials
     diagnostics
     idempotency
     access
+    keys
+    key_rotations
     noting_diagnostics
+    grants
+    what_belongs_to_grants_is_sealed_anew
     the_first_workspace_is_made_once
     retiring
     an_activation_and_the_end_of_its_workspace_exclude_each_other
@@ -59,6 +65,7 @@ stores! {
     api_keys
     audit_events
     connection_tests
+    credential_versions
     diagnostics
 }
 
@@ -87,6 +94,17 @@ async fn provider_connectors(url: &str) {
 async fn idempotency(url: &str) {
     let db = open(url).await;
     contract::idempotency_store(&*db.idempotency(), &*db.connectors()).await;
+}
+
+async fn keys(url: &str) {
+    let (db, place) = furnished(url).await;
+    contract::key_store(&*db.keys(), &*db.workspace_connectors(), &place).await;
+}
+
+async fn key_rotations(url: &str) {
+    let (db, place) = furnished(url).await;
+    let (rotations, keys, activations) = (db.key_rotations(), db.keys(), db.workspace_connectors());
+    contract::key_rotation_store(&*rotations, &*keys, &*activations, &place).await;
 }
 
 async fn access(url: &str) {
@@ -136,7 +154,51 @@ async fn an_activation_and_the_end_of_its_workspace_exclude_each_other(url: &str
     }
 }
 
+async fn keeping_credentials(url: &str) {
+    let (db, place) = furnished(url).await;
+    let (credentials, activations) = (db.credential_versions(), db.workspace_connectors());
+    contract::credential_store(credentials, &*activations, &place).await;
+}
+
 async fn noting_diagnostics(url: &str) {
     let (db, place) = furnished(url).await;
     contract::diagnostic_store(&*db.diagnostics(), &*db.workspace_connectors(), &place).await;
+}
+
+async fn grants(url: &str) {
+    let (db, place) = furnished(url).await;
+    let activations = [1, 2].map(|number| WorkspaceConnector {
+        status: Status::ToConfigure,
+        ..WorkspaceConnector::specimen(number, &place)
+    });
+    keep(&*db.workspace_connectors(), activations.clone()).await;
+    let ids = [activations[0].id, activations[1].id];
+    contract::oauth_client_store(&*db.oauth_clients(), ids).await;
+    let authorizations = db.authorizations();
+    contract::authorization_store(&*authorizations, &activations[0], place.organization).await;
+    contract::grant_store(&*db.grants(), &*db.workspace_connectors(), &activations).await;
+    let third = WorkspaceConnector { deleted_at: None, ..WorkspaceConnector::specimen(3, &place) };
+    keep(&*db.workspace_connectors(), [third.clone()]).await;
+    let grants = db.grants();
+    contract::answers_are_settled(&*authorizations, &*grants, &third, place.organization).await;
+}
+
+async fn what_belongs_to_grants_is_sealed_anew(url: &str) {
+    let (db, place) = furnished(url).await;
+    let activation = WorkspaceConnector::specimen(1, &place);
+    keep(&*db.workspace_connectors(), [activation.clone()]).await;
+    let (keys, rotations) = (db.keys(), db.key_rotations());
+    let (grants, clients, authorizations) = (db.grants(), db.oauth_clients(), db.authorizations());
+    let stores = SealedStores {
+        keys: &*keys,
+        rotations: &*rotations,
+        grants: &*grants,
+        clients: &*clients,
+        authorizations: &*authorizations,
+    };
+    contract::sealed_grants(&stores, &activation, &place).await;
+    let mut listed = db.sealed().await.unwrap();
+    listed.retain(|it| it.context.purpose != Purpose::Credentials);
+    assert_eq!(listed.len(), 3, "grant, the one before, client");
+    assert!(listed.iter().all(|it| it.name == activation.name.as_str()), "{listed:?}");
 }

@@ -4,11 +4,13 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod activation;
+mod audit_chain;
 mod changes;
 mod contracts;
 mod entities;
 mod entity_changes;
 mod forgetting;
+mod leftovers;
 mod loads;
 mod migrations;
 mod operation;

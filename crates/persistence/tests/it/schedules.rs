@@ -185,12 +185,12 @@ async fn an_activation_comes_with_its_schedule_or_not_at_all(url: &str) {
     wanted.workspace_id = activation.workspace_id;
     // A receipt that is there already undoes all of it.
     let twice = [receipt(841, None), receipt(841, None)];
-    assert!(store.bootstrap(&activation, &wanted, &twice).await.is_err());
+    assert!(store.bootstrap(&activation, &[], &wanted, &twice).await.is_err());
     let activations = bench.db.workspace_connectors();
     assert_eq!(activations.find(&tenancy, activation.id).await.unwrap(), None);
 
     let receipts = [receipt(842, None), receipt(843, None)];
-    store.bootstrap(&activation, &wanted, &receipts).await.unwrap();
+    store.bootstrap(&activation, &[], &wanted, &receipts).await.unwrap();
     assert_eq!(activations.find(&tenancy, activation.id).await.unwrap().unwrap().id, activation.id);
     assert_eq!(store.find(&tenancy, activation.id).await.unwrap(), Some(wanted));
 }

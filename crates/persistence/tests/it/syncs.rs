@@ -2,7 +2,7 @@
 
 use linkspan_domain::{
     ConnectorFilter, Event, Failures, FilterScope, ListQuery, RunCounts, RunEnd, RunOutcome,
-    RunStatus, Status, StreamSettings, StreamState, SyncMode, WorkspaceConnector,
+    RunStatus, Status, StreamSettings, StreamState, SyncMode, Within, WorkspaceConnector,
     ports::{Change, ChangeAtRest, Demand, StoreError},
 };
 use linkspan_sdk::HeldRun;
@@ -10,7 +10,7 @@ use linkspan_testkit::fixtures::{Specimen, receipt, receipts};
 use time::Duration;
 
 use crate::{
-    activation::{Bench, LEASE, rows},
+    activation::{Bench, LEASE, end_of, rows},
     place::keep,
     scratch::on_both,
 };
@@ -26,6 +26,7 @@ on_both! {
     a_run_can_be_stopped
     a_paused_activation_does_not_want_its_run
     the_end_of_a_run_moves_the_activation
+    the_end_of_a_run_is_in_the_audit_trail
     another_filter_lets_those_try_again_that_failed_for_theirs
     a_filter_that_asks_the_same_as_before_moves_nothing
     failures_count_until_a_success
@@ -297,13 +298,27 @@ async fn a_filter_that_asks_the_same_as_before_moves_nothing(url: &str) {
     assert_eq!(write(&mut template, 917).await, Status::Enabled);
 }
 
+async fn the_end_of_a_run_is_in_the_audit_trail(url: &str) {
+    let bench = Bench::new(url).await;
+    fail(&bench, "source.refused").await;
+    let log = &bench.syncs.list(&bench.visible(), &ListQuery::default()).await.unwrap().items[0].0;
+    let organization = Within(bench.place.organization);
+    let found = bench.db.audit_events().find(&organization, end_of(log.id)).await.unwrap();
+    let event = found.unwrap();
+    assert_eq!((event.action.as_str(), event.resource_id), ("sync.ended", Some(log.id.uuid())));
+    assert_eq!(event.workspace_id, Some(bench.place.workspace));
+    assert_eq!((event.details["status"].as_str(), event.trace_id.len()), (Some("error"), 32));
+    assert_eq!(event.details["error_code"], "source.refused");
+    assert!(event.link.is_some(), "it is part of the chain");
+}
+
 /// Lets a run fail with that code.
 async fn fail(bench: &Bench, code: &str) {
     let held = bench.begin(SyncMode::Full).await;
     let error = Some((code.to_owned(), "it does not fit".to_owned()));
     let outcome = RunOutcome { end: RunEnd::Broken, counts: RunCounts::default(), error };
     let now = bench.log(held.id).await.created_at + Duration::minutes(1);
-    bench.syncs.finish(held.id, held.fence, &outcome, now).await.unwrap();
+    bench.syncs.finish(held.id, held.fence, &outcome, end_of(held.id), now).await.unwrap();
     assert_eq!(bench.status().await, Status::Error);
 }
 
@@ -423,7 +438,7 @@ async fn a_mark_is_moved_unless_a_run_can_be_in_the_way(url: &str) {
             ..bench.stored().await
         };
         let receipts = [receipt(number, None), receipt(number + 100, None)];
-        bench.syncs.change_cursors(&renamed, &receipts).await
+        bench.syncs.change_cursors(&renamed, &[], &receipts).await
     };
 
     let held = bench.begin(SyncMode::Full).await;

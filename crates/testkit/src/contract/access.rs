@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a broken contract fails the test")]
 
 use linkspan_domain::{
-    ApiKey, KeyHash, OrganizationId, Person, Secret, Workspace,
+    ApiKey, Email, KeyHash, OrganizationId, Person, Secret, Workspace,
     ports::{AccessStore, Change, Store},
 };
 use time::Duration;
@@ -15,6 +15,7 @@ use crate::fixtures::{Place, Specimen, id, receipt};
 ///
 /// When the store breaks its contract.
 pub async fn bootstrap(store: &dyn AccessStore, first: &Workspace, other: &Workspace) {
+    assert_eq!(store.organization().await.unwrap(), None);
     let calls = (0..8).map(|number| {
         let first = if number % 2 == 0 { first } else { other };
         store.bootstrap(first)
@@ -25,6 +26,7 @@ pub async fn bootstrap(store: &dyn AccessStore, first: &Workspace, other: &Works
     assert!(made[0] == *first || made[0] == *other, "{made:?}");
     assert_eq!(store.workspaces(made[0].organization_id).await.unwrap(), made[..1]);
     assert_eq!(store.workspaces(id(9_999_999)).await.unwrap(), []);
+    assert_eq!(store.organization().await.unwrap(), Some(made[0].organization_id));
 }
 
 /// Checks an [`AccessStore`] against its contract, with the stores over the same things.
@@ -79,10 +81,15 @@ async fn people_are_found_while_they_are_there(
     let found = |organization: OrganizationId| store.person(organization, person.id);
     assert_eq!(found(place.organization).await.unwrap(), Some(person.clone()));
     assert_eq!(found(place.stranger).await.unwrap(), None);
+    let email: Email = person.email.as_str().to_uppercase().parse().unwrap();
+    let found_by_email = |organization| store.person_by_email(organization, &email);
+    assert_eq!(found_by_email(place.organization).await.unwrap(), Some(person.clone()));
+    assert_eq!(found_by_email(place.stranger).await.unwrap(), None);
 
     let gone = Person { deleted_at: Some(person.created_at), ..person.clone() };
     people.write(&[Change::Update(gone)], &receipt(9_111, None)).await.unwrap();
     assert_eq!(found(place.organization).await.unwrap(), None);
+    assert_eq!(found_by_email(place.organization).await.unwrap(), None);
 }
 
 async fn workspaces_are_listed_oldest_first(

@@ -25,6 +25,14 @@ const SHARES: [(&str, &[&str]); 3] = [
     ("sequences", &["--phases=stateful"]),
 ];
 
+/// Servers of providers know us by an address, and the hooks are such a server. The hooks are a proxy, too: wrong keys are
+/// tried, and whoever tries many from one address is kept waiting.
+const SETTINGS: [(&str, &str); 3] = [
+    ("LINKSPAN_PUBLIC_URL", "https://linkspan.example"),
+    ("LINKSPAN_EGRESS_ALLOW", "127.0.0.1"),
+    ("LINKSPAN_TRUSTED_PROXIES", "127.0.0.1"),
+];
+
 /// The phases that look at one operation at a time.
 const PHASES: &str = "--phases=examples,coverage,fuzzing";
 
@@ -35,7 +43,7 @@ pub(crate) fn schemathesis(project: &Project) -> Result<()> {
     fs::create_dir_all(&home)?;
     let config = fs::canonicalize(tools::script(project, "schemathesis.toml"))?;
     let hooks = config.parent().context("the suites have no folder")?;
-    against_server(project, |url| {
+    against_server(project, &SETTINGS, |url| {
         let start = |name: &str, share: &[&str]| {
             let log = File::create(home.join(format!("{name}.log")))?;
             Command::new(&program)

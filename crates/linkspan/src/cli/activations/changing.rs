@@ -137,21 +137,6 @@ pub(super) async fn switch(
     tell(client, &changed["data"], output).await
 }
 
-/// Disconnects an activation.
-pub(super) async fn delete(client: &Client, name: &str, output: &Output) -> Result<(), Failed> {
-    let seen = Activation::find(client, name).await?.see(client).await?;
-    client.delete(&seen).await?;
-    let (id, name) = (&seen.thing["id"], &seen.thing["attributes"]["name"]);
-    let human = || {
-        let (id, name) = (text(id), text(name));
-        format!(
-            "{name} is disconnected. POST /v1/workspace-connectors/{id}/restore brings it back, until it is purged."
-        )
-    };
-    output.answer(human, &json!({ "id": id, "name": name, "deleted": true }));
-    Ok(())
-}
-
 /// Says how an activation is now: what it lacks, and what becomes of its run if nothing else may sync it.
 async fn tell(client: &Client, resource: &Value, output: &Output) -> Result<(), Failed> {
     let attributes = &resource["attributes"];

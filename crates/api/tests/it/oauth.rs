@@ -1,0 +1,303 @@
+//! Connecting what a person has to agree to.
+
+use poem::http::Method;
+use serde_json::{Value, json};
+
+use crate::platform::{Answer, Client, Platform};
+
+/// A connector that somebody has to agree to.
+async fn guarded(admin: &Client<'_>, service: &str) -> String {
+    let connector = admin.make(
+        "/v1/connectors",
+        "connector",
+        json!({
+            "name": service, "provider": "well", "category_id": "test", "service_id": service,
+            "slug": service, "connector_type": "shop", "status": "available",
+            "authorization_flow": "oauth-manual",
+            "auth_config": { "oauth_config": { "scopes": ["read"] } },
+        }),
+    );
+    connector.await
+}
+
+/// An activation that waits for somebody to agree.
+async fn waiting(admin: &Client<'_>, service: &str) -> String {
+    let connector = guarded(admin, service).await;
+    admin.activate(&connector, service).await
+}
+
+async fn linked(admin: &Client<'_>, id: &str, body: Value) -> Value {
+    let path = format!("/v1/workspace-connectors/{id}/authorize");
+    let link = admin.post(&path, body).await.expect(200);
+    assert_eq!(link.body["connected"], false);
+    link.body
+}
+
+async fn authorize(admin: &Client<'_>, id: &str, body: Value) -> String {
+    let link = linked(admin, id, body).await;
+    link["url"].as_str().unwrap().rsplit_once("state=").unwrap().1.to_owned()
+}
+
+/// Where the connect page is that `link` leads to.
+fn page_of(link: &Value) -> String {
+    let url = link["connect_url"].as_str().unwrap();
+    url.strip_prefix("https://linkspan.example").unwrap().to_owned()
+}
+
+/// What a person takes along who goes on from the connect page.
+fn taken_along(page: &Answer) -> String {
+    let behind = page.text.split_once("state=").unwrap().1;
+    behind.split_once('"').unwrap().0.to_owned()
+}
+
+/// The cookie that came with a page, as it is sent back.
+fn cookie_of(page: &Answer) -> String {
+    page.header("set-cookie").split_once(';').unwrap().0.to_owned()
+}
+
+fn back(state: &str, rest: &str) -> String {
+    format!("/v1/oauth/callback?state={state}&iss=https%3A%2F%2Fprovider.example&{rest}")
+}
+
+async fn status(admin: &Client<'_>, id: &str) -> Value {
+    let shown = admin.get(&format!("/v1/workspace-connectors/{id}")).await.expect(200);
+    shown.attributes()["status"].clone()
+}
+
+#[tokio::test]
+async fn a_person_agrees_and_the_activation_works() {
+    let platform = Platform::start().await;
+    let (admin, person) = (platform.admin(), platform.anybody());
+    let id = waiting(&admin, "books").await;
+    assert_eq!(status(&admin, &id).await, "to_configure", "there is no grant");
+    let state = authorize(&admin, &id, json!({})).await;
+    let page = person.get(&back(&state, "code=good")).await.expect(200);
+    assert!(page.text.contains("books is connected"), "{}", page.text);
+    assert!(page.header("content-security-policy").starts_with("default-src 'none'"));
+    assert_eq!(status(&admin, &id).await, "enabled");
+    let again = person.get(&back(&state, "code=good")).await.expect(410);
+    assert!(again.text.contains("used already"), "{}", again.text);
+
+    let shown = admin.get(&format!("/v1/workspace-connectors/{id}")).await.expect(200);
+    let events = admin.get("/v1/audit-events").await.expect(200);
+    for text in [&shown.text, &events.text, &page.text] {
+        for secret in ["access-planted", "refresh-planted", state.as_str()] {
+            assert!(!text.contains(secret), "{secret}");
+        }
+    }
+    assert!(events.text.contains("workspace_connector.connected"), "{}", events.text);
+    let test = admin.post(&format!("/v1/workspace-connectors/{id}/test"), json!({})).await;
+    assert_eq!(test.expect(200).body["ok"], true);
+}
+
+#[tokio::test]
+async fn an_activation_without_a_grant_fails_its_test_and_is_not_switched_on() {
+    let platform = Platform::start().await;
+    let admin = platform.admin();
+    let id = waiting(&admin, "books").await;
+    let test = admin.post(&format!("/v1/workspace-connectors/{id}/test"), json!({})).await;
+    let test = test.expect(200).body;
+    assert_eq!((&test["ok"], &test["error"]), (&json!(false), &json!("source.need_reconnect")));
+    assert!(test["message"].as_str().unwrap().contains("/authorize"), "{test}");
+    for wanted in ["disabled", "enabled"] {
+        let patch = json!({ "data": { "type": "workspace_connector", "id": id,
+            "attributes": { "status": wanted } } });
+        admin.patch(&format!("/v1/workspace-connectors/{id}"), patch).await.expect(200);
+    }
+    assert_eq!(status(&admin, &id).await, "to_configure");
+}
+
+#[tokio::test]
+async fn whatever_comes_back_has_a_page() {
+    let platform = Platform::start().await;
+    let (admin, person) = (platform.admin(), platform.anybody());
+    let id = waiting(&admin, "books").await;
+    let unknown = person.get("/v1/oauth/callback").await.expect(404);
+    assert!(unknown.text.contains("not known"), "{}", unknown.text);
+    for (rest, status, says) in [
+        ("error=access_denied&error_description=%3Cscript%3E", 403, "&lt;script&gt;"),
+        ("code=bad", 424, "did not finish"),
+        ("", 400, "cannot be read"),
+    ] {
+        let state = authorize(&admin, &id, json!({})).await;
+        let page = person.get(&back(&state, rest)).await.expect(status);
+        assert!(page.text.contains(says) && !page.text.contains("<script"), "{}", page.text);
+    }
+    let state = authorize(&admin, &id, json!({})).await;
+    let elsewhere = format!("/v1/oauth/callback?state={state}&code=good&iss=https%3A%2F%2Fevil");
+    person.get(&elsewhere).await.expect(400);
+    assert_eq!(status(&admin, &id).await, "to_configure");
+}
+
+/// No database has a place for what some of these say.
+#[tokio::test]
+async fn why_nothing_came_of_an_authorization_is_in_the_audit_trail() {
+    let platform = Platform::start().await;
+    let (admin, person) = (platform.admin(), platform.anybody());
+    let id = waiting(&admin, "books").await;
+    for (rest, reason, code) in [
+        (
+            "error=access_denied&error_description=no%00thing%20%1B%5B1mdoing",
+            "the provider says: nothing [1mdoing",
+            json!("access_denied"),
+        ),
+        ("error=%00", "the provider says: no reason given", json!("no reason given")),
+        (
+            "code=bad",
+            "https://provider.example does not accept the authorization any more: the code is bad",
+            json!("invalid_grant"),
+        ),
+    ] {
+        let state = authorize(&admin, &id, json!({})).await;
+        person.get(&back(&state, rest)).await;
+        let failed = "workspace_connector.authorization_failed";
+        let trail = format!("/v1/audit-events?filter[action]={failed}&sort=-created_at");
+        let events = admin.get(&trail).await.expect(200);
+        let details = &events.body["data"][0]["attributes"]["details"];
+        assert_eq!(details["reason"], reason, "{details}");
+        assert_eq!(details["provider_error"], code, "{details}");
+    }
+}
+
+#[tokio::test]
+async fn a_person_ends_up_where_they_came_from() {
+    let platform = Platform::start().await;
+    let admin = platform.admin();
+    waiting(&admin, "books").await;
+    let path = format!(
+        "/v1/workspaces/{}/connectors/books/access?redirect_url=https%3A%2F%2Fapp.example%2Fdone&state=abc",
+        platform.workspace.id
+    );
+    let link = admin.get(&path).await.expect(200);
+    let state = link.body["url"].as_str().unwrap().rsplit_once("state=").unwrap().1.to_owned();
+    let sent = platform.anybody().get(&back(&state, "code=good")).await.expect(303);
+    assert_eq!(sent.header("location"), "https://app.example/done?state=abc");
+    let elsewhere = path.replace("app.example", "evil.example");
+    admin.get(&elsewhere).await.refused(422, "oauth.return_not_allowed");
+    let all = admin.get("/v1/workspace-connectors").await.expect(200);
+    assert_eq!(all.body["data"].as_array().unwrap().len(), 1, "the one that was there was taken");
+}
+
+/// RFC 6749 §10.12, RFC 9700 §4.7: the state is bound to the browser of the person.
+#[tokio::test]
+async fn whoever_leaves_from_the_connect_page_comes_back_in_the_same_browser() {
+    let platform = Platform::start().await;
+    let (admin, person) = (platform.admin(), platform.anybody());
+    let id = waiting(&admin, "books").await;
+    let path = page_of(&linked(&admin, &id, json!({})).await);
+    let page = person.get(&path).await.expect(200);
+    for said in ["<h1>Connect books</h1>", "Continue to provider.example", "<dd>Main</dd>"] {
+        assert!(page.text.contains(said), "{said}: {}", page.text);
+    }
+    for (name, value) in [
+        ("cache-control", "no-store"),
+        ("referrer-policy", "no-referrer"),
+        ("x-frame-options", "DENY"),
+        ("content-type", "text/html; charset=utf-8"),
+    ] {
+        assert_eq!(page.header(name), value);
+    }
+    let set = page.header("set-cookie");
+    assert!(set.starts_with("__Host-linkspan-browser=") && set.ends_with("; Secure"), "{set}");
+    let (state, cookie) = (taken_along(&page), cookie_of(&page));
+    let other = cookie_of(&person.get(&path).await.expect(200));
+    assert_ne!(cookie, other);
+    for elsewhere in [person.clone(), person.with("Cookie", &other)] {
+        let refused = elsewhere.get(&back(&state, "code=good")).await.expect(403);
+        assert!(refused.text.contains("another browser"), "{}", refused.text);
+    }
+    let ticket = path.split_once("ticket=").unwrap().1;
+    let (proof, _) = state.split_once('.').unwrap();
+    for shown in [ticket, proof] {
+        person.get(&back(shown, "code=good")).await.expect(404);
+    }
+    assert_eq!(status(&admin, &id).await, "to_configure");
+    let same = person.with("Cookie", &format!("a=b; {cookie}"));
+    assert_eq!(cookie_of(&same.get(&path).await.expect(200)), cookie, "a browser keeps its name");
+    same.get(&back(&state, "code=good")).await.expect(200);
+    assert_eq!(status(&admin, &id).await, "enabled");
+    assert!(same.get(&path).await.expect(410).text.contains("used already"));
+    let events = admin.get("/v1/audit-events").await.expect(200);
+    for secret in [ticket, proof, &state] {
+        assert!(!events.text.contains(secret), "{secret}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_cancels_uses_the_link_up() {
+    let platform = Platform::start().await;
+    let (admin, person) = (platform.admin(), platform.anybody());
+    let id = waiting(&admin, "books").await;
+    let path = format!(
+        "/v1/workspaces/{}/connectors/books/access?redirect_url=https%3A%2F%2Fapp.example%2Fdone&state=abc",
+        platform.workspace.id
+    );
+    let link = admin.get(&path).await.expect(200).body;
+    let path = page_of(&link);
+    let state = link["url"].as_str().unwrap().rsplit_once("state=").unwrap().1;
+    let page = person.send(Method::POST, &path, None).await.expect(200);
+    let way_back = "https://app.example/done?state=abc&amp;error=access_denied";
+    assert!(page.text.contains("You cancelled") && page.text.contains(way_back), "{}", page.text);
+    person.get(&path).await.expect(410);
+    person.send(Method::POST, &path, None).await.expect(410);
+    person.get(&back(state, "code=good")).await.expect(410);
+    assert_eq!(status(&admin, &id).await, "to_configure");
+    let events = admin.get("/v1/audit-events").await.expect(200);
+    assert!(events.text.contains("workspace_connector.authorization_failed"), "{}", events.text);
+}
+
+#[tokio::test]
+async fn a_link_that_does_not_work_shows_nothing() {
+    let platform = Platform::start().await;
+    let (admin, person) = (platform.admin(), platform.anybody());
+    let id = waiting(&admin, "books").await;
+    let guess = format!("/v1/oauth/connect?ticket={}", "0".repeat(64));
+    for unknown in ["/v1/oauth/connect", &guess] {
+        let page = person.get(unknown).await.expect(404);
+        assert!(page.text.contains("not known") && page.header("set-cookie").is_empty());
+        person.send(Method::POST, unknown, None).await.expect(404);
+    }
+    let late = page_of(&linked(&admin, &id, json!({})).await);
+    platform.run("UPDATE authorizations SET expires_at = created_at").await;
+    let page = person.get(&late).await.expect(410);
+    assert!(page.text.contains("expired") && !page.text.contains("books"), "{}", page.text);
+    let orphan = page_of(&linked(&admin, &id, json!({})).await);
+    admin.delete(&format!("/v1/workspace-connectors/{id}")).await.expect(204);
+    let page = person.get(&orphan).await.expect(410);
+    assert!(page.text.contains("nothing to connect") && !page.text.contains("books"));
+}
+
+#[tokio::test]
+async fn all_who_ask_for_access_at_once_get_the_same_activation() {
+    let platform = Platform::start().await;
+    let admin = platform.admin();
+    guarded(&admin, "books").await;
+    let path = format!("/v1/workspaces/{}/connectors/books/access", platform.workspace.id);
+    let asked = futures_util::future::join_all((0..8).map(|_| admin.get(&path))).await;
+    for answer in asked {
+        assert_eq!(answer.expect(200).body["connected"], false);
+    }
+    let all = admin.get("/v1/workspace-connectors").await.expect(200);
+    assert_eq!(all.body["data"].as_array().unwrap().len(), 1, "{}", all.text);
+}
+
+#[tokio::test]
+async fn what_is_not_connected_that_way_says_so() {
+    let platform = Platform::start().await;
+    let admin = platform.admin();
+    let id = admin.activation("plain").await;
+    let path = format!("/v1/workspace-connectors/{id}/authorize");
+    admin.post(&path, json!({})).await.refused(422, "connector_type.unsupported");
+    let secret_alone = json!({ "client_secret": "x" });
+    admin.post(&path, secret_alone).await.refused(422, "resource.invalid");
+}
+
+/// §3b line 19.
+#[tokio::test]
+async fn the_document_about_us_is_its_own_name() {
+    let platform = Platform::start().await;
+    let document = platform.anybody().get("/v1/oauth/client-metadata.json").await.expect(200).body;
+    assert_eq!(document["client_id"], "https://linkspan.example/v1/oauth/client-metadata.json");
+    assert_eq!(document["redirect_uris"], json!(["https://linkspan.example/v1/oauth/callback"]));
+    assert!(document.get("client_secret").is_none(), "{document}");
+}

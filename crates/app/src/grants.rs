@@ -1,0 +1,27 @@
+//! OAuth grants: given by people, refreshed without loss, taken back when they are not needed any more.
+
+mod connecting;
+mod disconnecting;
+mod error;
+#[cfg(test)]
+pub(crate) mod fake;
+mod installing;
+mod keeping;
+mod memory;
+mod refreshing;
+mod safe;
+mod tokens;
+
+pub use connecting::{
+    Addresses, Authorize, Authorized, Browser, ConnectError, Connected, Connecting, Declined,
+    GivenClient, GrantStores, Invitation, ReturnError, Returned, Ticket, Visiting,
+};
+pub(crate) use connecting::{needs_grant, token_test_url};
+pub use disconnecting::Disconnector;
+pub use error::TokenError;
+pub(crate) use error::reconnect;
+pub use installing::{InstallError, Installing};
+pub use keeping::Keeper;
+pub use refreshing::{Attempt, Refresher, Token, Urge};
+pub use safe::SafeError;
+pub use tokens::AccessTokens;

@@ -1,0 +1,258 @@
+//! Taking a person back from the provider: what they were sent with is compared and forgotten before any token is asked for.
+
+use std::{panic::resume_unwind, sync::Arc, time::Duration};
+
+use linkspan_domain::{
+    Act, Action, Call, Caller, Event, GrantHolder, HeldGrant, KeyHash, Name, PendingAuthorization,
+    Redirected, Secret, Visible, WorkspaceConnector, WorkspaceConnectorId,
+    ports::{
+        KeptAuthorization, NewGrant, Purpose, StoreError, TakenAuthorization, TokenAsk, TokenRight,
+    },
+};
+use serde_json::{Map, Value, json};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use tokio::time::sleep;
+use tracing::Instrument;
+use url::Url;
+
+use super::{Browser, ConnectError, Connecting, ReturnError, ticket};
+use crate::{RecordError, records::not_found};
+
+/// What a person brought back with them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Returned {
+    /// What they were sent with.
+    pub state: Secret<String>,
+    /// In which browser they are, if it was at the connect page.
+    pub browser: Option<Browser>,
+    /// Who says that it sent them (RFC 9207).
+    pub iss: Option<String>,
+    /// What came of it. None: the redirect does not say.
+    pub redirected: Option<Redirected>,
+}
+
+/// An activation that is connected now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connected {
+    /// Which one.
+    pub id: WorkspaceConnectorId,
+    /// What people call it.
+    pub name: Name,
+    /// Where the person goes now.
+    pub return_to: Option<Url>,
+}
+
+/// How often a new grant is written before it is given up: others write the activation, too.
+const WRITINGS: usize = 5;
+
+/// How soon it is written again after the database could not be had.
+const BREATH: Duration = Duration::from_millis(200);
+
+impl Connecting {
+    /// Takes a person back, and connects the activation that they were sent for. Goes on to its end though they leave: a code
+    /// is exchanged once.
+    pub async fn complete(
+        self: &Arc<Self>,
+        returned: Returned,
+        ip_address: Option<String>,
+        trace_id: String,
+    ) -> Result<Connected, ReturnError> {
+        let this = Arc::clone(self);
+        let taking = async move { this.take_back(returned, ip_address, trace_id).await };
+        match self.tokens.carry_through(taking.in_current_span()).await {
+            Ok(completed) => completed,
+            Err(broken) => resume_unwind(broken.into_panic()),
+        }
+    }
+
+    #[tracing::instrument(skip_all, err(level = "debug"))]
+    async fn take_back(
+        &self,
+        returned: Returned,
+        ip_address: Option<String>,
+        trace_id: String,
+    ) -> Result<Connected, ReturnError> {
+        let Returned { state, browser, iss, redirected } = returned;
+        // Before anything is taken: whoever is in another browser uses nothing up.
+        let kept_under = ticket::kept_under(&state, browser.as_ref());
+        let kept_under = kept_under.ok_or(ReturnError::OtherBrowser)?;
+        let (kept, pending) = self.take(&kept_under).await?;
+        let call = Call { caller: caller_of(&kept), ip_address, trace_id, claim: None };
+        let done = self.exchange(&call, &kept, &pending, iss.as_deref(), redirected).await;
+        if let Err(error) = &done {
+            error.log(kept.workspace_connector_id);
+            self.note(&call, &kept, error.details(kept.id)).await;
+        }
+        let WorkspaceConnector { id, name, .. } = done?;
+        Ok(Connected { id, name, return_to: pending.return_to })
+    }
+
+    /// Takes the authorization that is kept under `state`: nobody else gets it any more.
+    pub(super) async fn take(
+        &self,
+        state: &KeyHash,
+    ) -> Result<(KeptAuthorization, PendingAuthorization), ReturnError> {
+        let taken = self.stores.authorizations.take(state, self.world.now()).await?;
+        self.opened(taken)
+    }
+
+    /// What was found, if somebody can go on with it.
+    pub(super) fn opened(
+        &self,
+        found: TakenAuthorization,
+    ) -> Result<(KeptAuthorization, PendingAuthorization), ReturnError> {
+        let kept = match found {
+            TakenAuthorization::Taken(kept) => kept,
+            TakenAuthorization::Used => return Err(ReturnError::Used),
+            TakenAuthorization::Expired => return Err(ReturnError::Expired),
+            TakenAuthorization::Unknown => return Err(ReturnError::Unknown),
+        };
+        let pending = self.safe.open(Purpose::Authorization, kept.id, &kept.content)?;
+        Ok((kept, pending))
+    }
+
+    async fn exchange(
+        &self,
+        call: &Call,
+        kept: &KeptAuthorization,
+        pending: &PendingAuthorization,
+        iss: Option<&str>,
+        redirected: Option<Redirected>,
+    ) -> Result<WorkspaceConnector, ReturnError> {
+        pending.check_issuer(iss)?;
+        let code = match redirected {
+            Some(Redirected::Agreed { code }) => code,
+            Some(Redirected::Refused { error, description }) => {
+                return Err(ReturnError::Refused { error, description });
+            }
+            None => return Err(ReturnError::Malformed),
+        };
+        let ask = TokenAsk {
+            server: &pending.server,
+            client: &pending.client,
+            by: TokenRight::Code { code: &code, pending },
+            resource: pending.resource.as_deref(),
+            scopes: &pending.scopes,
+        };
+        let reply = self.servers.ask(&ask).await.map_err(ReturnError::Server)?;
+        let received_at = self.world.now();
+        let grant = self.servers.read(&ask, &reply, received_at);
+        let held = HeldGrant {
+            grant: grant.map_err(ReturnError::Server)?,
+            server: pending.server.clone(),
+            client: pending.client.clone(),
+            holder: GrantHolder::Person,
+        };
+        self.journal(kept, &held).await;
+        Ok(self.keep(call, kept.workspace_connector_id, &held, received_at).await?)
+    }
+
+    /// Keeps what the exchange brought before anything else can fail: another process goes on from it if this one dies.
+    pub(super) async fn journal(&self, kept: &KeptAuthorization, held: &HeldGrant) {
+        let journaled = async {
+            let sealed = self.safe.seal(Purpose::Authorization, kept.id, held)?;
+            let answered = self.stores.authorizations.answered(kept.id, &sealed).await;
+            answered.map_err(ConnectError::Store)
+        };
+        if let Err(error) = journaled.await {
+            // Connecting keeps it just as well, if that works.
+            tracing::warn!(
+                workspace_connector = %kept.workspace_connector_id,
+                error = &error as &dyn std::error::Error,
+                "what an authorization brought could not be kept at once"
+            );
+        }
+    }
+
+    /// Keeps a new grant, whoever else writes the activation meanwhile.
+    pub(super) async fn keep(
+        &self,
+        call: &Call,
+        id: WorkspaceConnectorId,
+        held: &HeldGrant,
+        received_at: OffsetDateTime,
+    ) -> Result<WorkspaceConnector, ConnectError> {
+        let mut last = Err(not_found::<WorkspaceConnector>(id).into());
+        for _ in 0..WRITINGS {
+            let activation = self.activations.live(call, id, None).await?;
+            last = match self.connect(call, activation, held, received_at).await {
+                stale @ Err(ConnectError::Store(StoreError::Stale)) => stale,
+                // The code is spent: one moment without a database is no reason to lose what it brought.
+                unavailable @ Err(ConnectError::Store(StoreError::Unavailable(_))) => {
+                    sleep(BREATH).await;
+                    unavailable
+                }
+                done => return done,
+            };
+        }
+        last
+    }
+
+    /// Keeps a new grant, and has the activation know of it.
+    pub(super) async fn connect(
+        &self,
+        call: &Call,
+        mut activation: WorkspaceConnector,
+        held: &HeldGrant,
+        received_at: OffsetDateTime,
+    ) -> Result<WorkspaceConnector, ConnectError> {
+        let (id, now) = (activation.id, self.world.now());
+        let grant = NewGrant {
+            workspace_connector_id: id,
+            issuer: held.grant.issuer.clone(),
+            grant: self.safe.seal(Purpose::Grant, id.uuid(), held)?,
+            expires_at: held.grant.expires_at,
+            due_at: held.due_at(received_at),
+            refreshed_at: received_at,
+        };
+        if self.is_complete(&activation) {
+            // No status stands in the way of a grant; a pause outlives it.
+            let _ = activation.apply(Event::Configured);
+        }
+        let granted: Vec<_> = held.grant.scopes.iter().collect();
+        note_scopes(&mut activation, json!(granted), received_at.format(&Rfc3339).ok().as_deref());
+        activation.updated_at = now;
+        self.safe.refresh(&mut activation)?;
+        let details = json!({ "issuer": held.grant.issuer, "scopes": granted });
+        let act = Act { action: Action::Connected, details };
+        let receipt = self.receipt(call, act, &activation);
+        let connected = self.stores.grants.connect(&grant, &activation, &receipt).await;
+        connected.map_err(ConnectError::Store)?;
+        self.tokens.forget(id);
+        Ok(activation)
+    }
+
+    /// Has the audit trail know that nothing came of it.
+    pub(super) async fn note(&self, call: &Call, kept: &KeptAuthorization, details: Value) {
+        let id = kept.workspace_connector_id;
+        let act = Act { action: Action::AuthorizationFailed, details };
+        let noted = async {
+            let activation = self.activations.live(call, id, None).await?;
+            let receipt = self.receipt(call, act, &activation);
+            let written = self.activation_store.write(&[], &receipt).await;
+            written.map_err(RecordError::reading(linkspan_domain::ResourceType::WorkspaceConnector))
+        };
+        if let Err(error) = noted.await {
+            tracing::warn!(
+                workspace_connector = %id, error = &error as &dyn std::error::Error,
+                "a failed authorization could not be noted"
+            );
+        }
+    }
+}
+
+/// Whoever has an authorization acts for us, in the workspace that it is for.
+pub(super) fn caller_of(kept: &KeptAuthorization) -> Caller {
+    Caller::system(kept.organization_id, Visible::only(kept.workspace_id))
+}
+
+/// What the grant can do: the scopes that were granted, not those that were asked for.
+fn note_scopes(activation: &mut WorkspaceConnector, granted: Value, at: Option<&str>) {
+    let mut capabilities = match activation.installed_capabilities.take() {
+        Some(Value::Object(known)) => known,
+        _ => Map::new(),
+    };
+    capabilities.insert("granted_scopes".to_owned(), granted);
+    capabilities.insert("captured_at".to_owned(), json!(at));
+    activation.installed_capabilities = Some(Value::Object(capabilities));
+}

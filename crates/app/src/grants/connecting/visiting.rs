@@ -1,0 +1,125 @@
+//! The connect page: people see who asks for what before they go to the provider, or go no further.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use linkspan_domain::{
+    Call, InvalidSealedForm, Name, PendingAuthorization, Workspace,
+    ports::{KeptAuthorization, Store},
+};
+use serde_json::json;
+use time::OffsetDateTime;
+use url::Url;
+
+use super::{Browser, ConnectError, Connecting, ReturnError, Ticket};
+use crate::{Records, grants::SafeError};
+
+/// Receives people who were sent a link to connect something.
+pub struct Visiting {
+    connecting: Arc<Connecting>,
+    workspaces: Records<Workspace>,
+}
+
+/// Who asks for what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invitation {
+    /// What people call the activation.
+    pub name: Name,
+    /// What the catalog calls the connector.
+    pub connector: Name,
+    /// What people call the workspace.
+    pub workspace: Name,
+    /// What is asked for.
+    pub scopes: BTreeSet<String>,
+    /// Where they agree. It works in this browser only.
+    pub url: Url,
+    /// Until when.
+    pub expires_at: OffsetDateTime,
+    /// This browser.
+    pub browser: Browser,
+}
+
+/// An authorization that a person did not want.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declined {
+    /// What people call the activation.
+    pub name: Name,
+    /// Where they came from, which is told.
+    pub return_to: Option<Url>,
+}
+
+impl Visiting {
+    /// Receives those whom `connecting` sends.
+    pub fn new(connecting: Arc<Connecting>, workspaces: Arc<dyn Store<Workspace>>) -> Self {
+        let workspaces = Records::new(workspaces, Arc::clone(&connecting.world));
+        Self { connecting, workspaces }
+    }
+
+    /// Shows who asks for what to somebody in `browser`, or in one that was never here.
+    #[tracing::instrument(skip_all, err(level = "debug"))]
+    pub async fn visit(
+        &self,
+        ticket: &Ticket,
+        browser: Option<Browser>,
+    ) -> Result<Invitation, ReturnError> {
+        let connecting = &self.connecting;
+        let now = connecting.world.now();
+        let found = connecting.stores.authorizations.look(&ticket.kept_under(), now).await?;
+        let (kept, pending) = connecting.opened(found)?;
+        let browser = match browser {
+            Some(browser) => browser,
+            None => Browser::new((connecting.mint)("").map_err(ConnectError::Mint)?),
+        };
+        let url = sent_with(&kept, &pending, &ticket.state_for(&browser))?;
+        let (name, connector, workspace) = self.names(&kept).await?;
+        let (scopes, expires_at) = (pending.scopes, kept.expires_at);
+        Ok(Invitation { name, connector, workspace, scopes, url, expires_at, browser })
+    }
+
+    /// Has nothing come of an authorization any more.
+    #[tracing::instrument(skip_all, err(level = "debug"))]
+    pub async fn decline(
+        &self,
+        ticket: &Ticket,
+        ip_address: Option<String>,
+        trace_id: String,
+    ) -> Result<Declined, ReturnError> {
+        let connecting = &self.connecting;
+        let (kept, pending) = connecting.take(&ticket.kept_under()).await?;
+        let call = Call { caller: super::caller_of(&kept), ip_address, trace_id, claim: None };
+        let reason = "the person cancelled before they went there";
+        let details = json!({ "authorization_id": kept.id, "reason": reason });
+        connecting.note(&call, &kept, details).await;
+        let (name, ..) = self.names(&kept).await?;
+        let return_to = pending.return_to.map(|mut it| {
+            it.query_pairs_mut().append_pair("error", "access_denied");
+            it
+        });
+        Ok(Declined { name, return_to })
+    }
+
+    /// What people call the activation, its connector and its workspace.
+    async fn names(&self, kept: &KeptAuthorization) -> Result<(Name, Name, Name), ConnectError> {
+        let caller = super::caller_of(kept);
+        let connecting = &self.connecting;
+        let activation = connecting.activations.get(&caller, kept.workspace_connector_id).await?;
+        let connector = connecting.connectors.get(&caller, activation.connector_id).await?;
+        let workspace = self.workspaces.get(&caller, kept.workspace_id).await?;
+        Ok((activation.name, connector.entry.name, workspace.name))
+    }
+}
+
+/// Where a person agrees, if they go there with `state`.
+fn sent_with(
+    kept: &KeptAuthorization,
+    pending: &PendingAuthorization,
+    state: &str,
+) -> Result<Url, SafeError> {
+    let source = InvalidSealedForm;
+    let url = pending.url.expose().parse::<Url>();
+    let mut url = url.map_err(|_| SafeError::Form { doing: "open", row: kept.id, source })?;
+    let others = url.query_pairs().filter(|(name, _)| name != "state");
+    let others: Vec<_> =
+        others.map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
+    url.query_pairs_mut().clear().extend_pairs(others).append_pair("state", state);
+    Ok(url)
+}

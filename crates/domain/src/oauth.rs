@@ -1,0 +1,15 @@
+//! OAuth: the authorization servers of connected systems, and what they grant.
+
+mod client;
+mod client_metadata;
+mod grant;
+mod pending;
+mod sealing;
+mod server;
+
+pub use client::{ClientAuthentication, ClientOrigin, OauthClient};
+pub use client_metadata::{ClientMetadata, InvalidDocumentUrl, is_private_transport};
+pub use grant::{Grant, GrantHolder, HeldGrant, JournaledReply};
+pub use pending::{IssuerCheck, PendingAuthorization, Redirected};
+pub use sealing::{InvalidSealedForm, Sealable};
+pub use server::{AuthorizationServer, Issuer};

@@ -1,0 +1,279 @@
+//! Keeping grants, the clients that they were given to, and the authorizations that people are still at.
+
+use async_trait::async_trait;
+use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
+
+use super::{Sealed, StoreError};
+use crate::{
+    Fence, Issuer, OrganizationId, Receipt, WorkspaceConnector, WorkspaceConnectorId, WorkspaceId,
+};
+
+/// Keeps the grant of each activation, so that its refresh token is never lost and never used twice.
+///
+/// # Contract
+///
+/// - At most one holder has the lease of a grant at a time. Each lease has a higher fence than the one before, also than
+///   those of grants that the activation had before this one.
+/// - [`journal`](Self::journal), [`settle`](Self::settle), [`release`](Self::release) and [`lose`](Self::lose) of a holder
+///   whose fence is not the last one are [`StoreError::Stale`], and change nothing.
+/// - [`connect`](Self::connect) and [`lose`](Self::lose) of an activation that was written since it was read are
+///   [`StoreError::Stale`], and change nothing.
+/// - What an activation has with providers is left behind when it is purged, by itself, with its connector or with its
+///   workspace, in the same transaction. [`take_left`](Self::take_left) answers it to one caller, ever.
+/// - Each method is one transaction.
+#[async_trait]
+pub trait GrantStore: Send + Sync {
+    /// The grant of an activation.
+    async fn grant(&self, of: WorkspaceConnectorId) -> Result<Option<KeptGrant>, StoreError>;
+
+    /// Keeps a new grant in the place of any other, and takes the lease from whoever has it, with the activation that it
+    /// changes the status of. What exchanges for the activation brought is settled by it.
+    async fn connect(
+        &self,
+        grant: &NewGrant,
+        activation: &WorkspaceConnector,
+        receipt: &Receipt,
+    ) -> Result<(), StoreError>;
+
+    /// Takes the lease of a grant that nobody holds at `now`, until `until`. None if somebody does, or there is no grant.
+    async fn lease(
+        &self,
+        of: WorkspaceConnectorId,
+        holder: Uuid,
+        now: OffsetDateTime,
+        until: OffsetDateTime,
+    ) -> Result<Option<KeptGrant>, StoreError>;
+
+    /// Keeps what the provider said, before anybody reads it.
+    async fn journal(
+        &self,
+        of: WorkspaceConnectorId,
+        fence: Fence,
+        reply: &Sealed,
+    ) -> Result<(), StoreError>;
+
+    /// Puts the new grant in the place of the old one, which becomes the previous one, forgets the journal and failures, and
+    /// gives the lease back.
+    async fn settle(&self, fence: Fence, grant: &NewGrant) -> Result<(), StoreError>;
+
+    /// Gives the lease back without a new grant, and forgets the journal. `again_at`: it failed, and is not to be tried before.
+    async fn release(
+        &self,
+        of: WorkspaceConnectorId,
+        fence: Fence,
+        again_at: Option<OffsetDateTime>,
+    ) -> Result<(), StoreError>;
+
+    /// The grant does not work any more: removes it, and writes the activation that needs a person now.
+    async fn lose(
+        &self,
+        fence: Fence,
+        activation: &WorkspaceConnector,
+        receipt: &Receipt,
+    ) -> Result<(), StoreError>;
+
+    /// Removes the grant of an activation. Answers it, for revocation.
+    async fn remove(&self, of: WorkspaceConnectorId) -> Result<Option<KeptGrant>, StoreError>;
+
+    /// Up to `limit` deleted activations that have a grant yet.
+    async fn abandoned(&self, limit: u64) -> Result<Vec<WorkspaceConnectorId>, StoreError>;
+
+    /// Takes what one of the purged activations left behind with providers, that of the longest gone first.
+    async fn take_left(&self) -> Result<Option<Leftovers>, StoreError>;
+
+    /// Up to `limit` live activations whose grant is due at `now`, not put off and held by nobody, most urgent first.
+    async fn due(
+        &self,
+        now: OffsetDateTime,
+        limit: u64,
+    ) -> Result<Vec<WorkspaceConnectorId>, StoreError>;
+}
+
+/// A grant as it is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeptGrant {
+    /// Of which activation.
+    pub workspace_connector_id: WorkspaceConnectorId,
+    /// In which workspace.
+    pub workspace_id: WorkspaceId,
+    /// In which organization.
+    pub organization_id: OrganizationId,
+    /// Who granted it.
+    pub issuer: Issuer,
+    /// The [`HeldGrant`](crate::HeldGrant), sealed.
+    pub grant: Sealed,
+    /// The grant before, sealed, until this one is proven.
+    pub previous: Option<Sealed>,
+    /// The [`JournaledReply`](crate::JournaledReply), sealed: what the server said last, if nobody came to read it.
+    pub reply: Option<Sealed>,
+    /// When the access token ends.
+    pub expires_at: Option<OffsetDateTime>,
+    /// How often it was leased.
+    pub fence: Fence,
+    /// Until when somebody holds the lease.
+    pub leased_until: Option<OffsetDateTime>,
+    /// Before when it is not to be tried again.
+    pub again_at: Option<OffsetDateTime>,
+    /// How often in a row it could not be refreshed.
+    pub failures: u32,
+    /// When it was last refreshed.
+    pub refreshed_at: OffsetDateTime,
+}
+
+/// A grant to keep.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewGrant {
+    /// Of which activation.
+    pub workspace_connector_id: WorkspaceConnectorId,
+    /// Who granted it.
+    pub issuer: Issuer,
+    /// The [`HeldGrant`](crate::HeldGrant), sealed.
+    pub grant: Sealed,
+    /// When the access token ends.
+    pub expires_at: Option<OffsetDateTime>,
+    /// When to refresh it at the latest, also where nobody uses it.
+    pub due_at: Option<OffsetDateTime>,
+    /// When it was given. Freshness counts from here.
+    pub refreshed_at: OffsetDateTime,
+}
+
+/// What a purged activation left behind with providers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Leftovers {
+    /// Of which activation.
+    pub workspace_connector_id: WorkspaceConnectorId,
+    /// In which workspace.
+    pub workspace_id: WorkspaceId,
+    /// In which organization.
+    pub organization_id: OrganizationId,
+    /// The grant that it had yet, if any: by whom, and the [`HeldGrant`](crate::HeldGrant), sealed.
+    pub grant: Option<(Issuer, Sealed)>,
+    /// The clients that it had: with whom, and the [`OauthClient`](crate::OauthClient), sealed.
+    pub clients: Vec<(Issuer, Sealed)>,
+}
+
+/// Keeps what we are to authorization servers: one client for each activation and issuer.
+#[async_trait]
+pub trait OauthClientStore: Send + Sync {
+    /// The client of an activation with an issuer: an [`OauthClient`](crate::OauthClient), sealed.
+    async fn client(
+        &self,
+        of: WorkspaceConnectorId,
+        issuer: &Issuer,
+    ) -> Result<Option<Sealed>, StoreError>;
+
+    /// Keeps it in the place of any other.
+    async fn keep_client(
+        &self,
+        of: WorkspaceConnectorId,
+        issuer: &Issuer,
+        client: &Sealed,
+    ) -> Result<(), StoreError>;
+
+    /// Forgets it.
+    async fn forget_client(
+        &self,
+        of: WorkspaceConnectorId,
+        issuer: &Issuer,
+    ) -> Result<(), StoreError>;
+}
+
+/// Keeps the authorizations that people are still at.
+///
+/// # Contract
+///
+/// - [`take`](Self::take) answers the content to one caller only, ever, and only before it ends.
+/// - [`look`](Self::look) answers what `take` would, and takes nothing.
+/// - What was taken or has ended keeps its row, without the content, for a day, so that a person can be told what happened.
+/// - What an exchange brought is there until [`connect`](GrantStore::connect) keeps a grant of the activation, or the row goes.
+#[async_trait]
+pub trait AuthorizationStore: Send + Sync {
+    /// Keeps one.
+    async fn begin(
+        &self,
+        authorization: &KeptAuthorization,
+        receipt: &Receipt,
+    ) -> Result<(), StoreError>;
+
+    /// Takes the one whose `state` has this hash.
+    async fn take(
+        &self,
+        state: &crate::KeyHash,
+        now: OffsetDateTime,
+    ) -> Result<TakenAuthorization, StoreError>;
+
+    /// Shows the one whose `state` has this hash, and leaves it.
+    async fn look(
+        &self,
+        state: &crate::KeyHash,
+        now: OffsetDateTime,
+    ) -> Result<TakenAuthorization, StoreError>;
+
+    /// Keeps what the exchange of the taken one `id` brought, until the activation is connected.
+    async fn answered(&self, id: Uuid, grant: &Sealed) -> Result<(), StoreError>;
+
+    /// Up to `limit` that were taken by `until` and brought a grant that no activation was connected with, oldest first.
+    async fn unsettled(
+        &self,
+        until: OffsetDateTime,
+        limit: u64,
+    ) -> Result<Vec<AnsweredAuthorization>, StoreError>;
+
+    /// Forgets what the exchange of `id` brought.
+    async fn forget_answer(&self, id: Uuid) -> Result<(), StoreError>;
+
+    /// Forgets those that ended more than `after` ago. Answers how many.
+    async fn sweep(&self, now: OffsetDateTime, after: Duration) -> Result<u64, StoreError>;
+}
+
+/// An authorization as it is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeptAuthorization {
+    /// Its public identifier, which the content is sealed for.
+    pub id: Uuid,
+    /// The hash of its `state`.
+    pub state: crate::KeyHash,
+    /// For which activation.
+    pub workspace_connector_id: WorkspaceConnectorId,
+    /// In which workspace.
+    pub workspace_id: WorkspaceId,
+    /// In which organization.
+    pub organization_id: OrganizationId,
+    /// The [`PendingAuthorization`](crate::PendingAuthorization), sealed.
+    pub content: Sealed,
+    /// When it was begun.
+    pub created_at: OffsetDateTime,
+    /// When it ends.
+    pub expires_at: OffsetDateTime,
+}
+
+/// An authorization whose exchange brought a grant that nobody got to connect the activation with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AnsweredAuthorization {
+    /// Its public identifier, which the grant is sealed for.
+    pub id: Uuid,
+    /// For which activation.
+    pub workspace_connector_id: WorkspaceConnectorId,
+    /// In which workspace.
+    pub workspace_id: WorkspaceId,
+    /// In which organization.
+    pub organization_id: OrganizationId,
+    /// The [`HeldGrant`](crate::HeldGrant), sealed.
+    pub grant: Sealed,
+    /// When it was taken.
+    pub taken_at: OffsetDateTime,
+}
+
+/// What became of looking for an authorization.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TakenAuthorization {
+    /// Here it is. Once taken, it will not be given again.
+    Taken(KeptAuthorization),
+    /// Somebody took it before.
+    Used,
+    /// It ended before anybody came.
+    Expired,
+    /// There never was one, or it is long forgotten.
+    Unknown,
+}

@@ -1,0 +1,122 @@
+//! `linkspan secrets`: sealing what an import left in the clear.
+
+use linkspan_app::{Encrypting, Fate, InTheClear};
+use linkspan_persistence::SealedRow;
+use serde_json::{Value, json};
+
+use super::{
+    exit::Failed,
+    output::{Output, table},
+};
+use crate::{
+    compose::{FileReach, Platform},
+    settings::Settings,
+};
+
+/// Seal secrets that an import past the API left in the clear
+#[derive(Debug, clap::Args)]
+pub(crate) struct Secrets {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Seal what the connector types call secret; safe to run again
+    ///
+    /// Only the settings of activations can hold secrets in the clear. Wherever else something is sealed, nothing that is not opens;
+    /// such values are named, and left as they are.
+    ///
+    /// It works on the database itself, so give it the settings that the server has.
+    Encrypt {
+        /// Only say what would be sealed
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+impl Secrets {
+    /// Runs the command.
+    pub(crate) async fn run(self, settings: &Settings, output: &Output) -> Result<(), Failed> {
+        let Action::Encrypt { dry_run } = self.action;
+        let encrypting = if dry_run { Encrypting::DryRun } else { Encrypting::Now };
+        if settings.url.is_some() {
+            return Err(Failed::usage(
+                "this works on the database itself; unset LINKSPAN_URL, and run it with the settings of the server",
+            ));
+        }
+        let platform = Platform::open(settings, FileReach::Operator).await;
+        let platform = platform.map_err(|error| Failed::setup(&error))?;
+        let found = encrypt(&platform, encrypting).await;
+        platform.close().await;
+        tell(&found?, encrypting, output)
+    }
+}
+
+/// What was found.
+struct Found {
+    /// Secrets in the clear among settings.
+    activations: Vec<InTheClear>,
+    /// What stands where something sealed belongs, and is in no form in which this program seals.
+    unsealed: Vec<SealedRow>,
+}
+
+async fn encrypt(platform: &Platform, encrypting: Encrypting) -> Result<Found, Failed> {
+    let call = platform.call_everywhere().await.map_err(|error| Failed::setup(&error))?;
+    let found = platform.activations().encrypt(&call, encrypting).await;
+    let activations = found.map_err(|error| Failed::internal(&error))?;
+    let sealed = platform.workshop.database.sealed().await;
+    let mut unsealed = sealed.map_err(|error| Failed::internal(&error))?;
+    unsealed.retain(|it| it.blob.key_id().is_err());
+    Ok(Found { activations, unsealed })
+}
+
+/// Why what is not sealed, and should be, stays.
+const NOT_SEALED: &str =
+    "is not sealed, and nothing opens it: give the secrets anew, or connect anew";
+
+fn tell(found: &Found, encrypting: Encrypting, output: &Output) -> Result<(), Failed> {
+    let Found { activations, unsealed } = found;
+    let fate = |it: &InTheClear| match &it.fate {
+        Fate::Sealed => "sealed".to_owned(),
+        Fate::WouldBeSealed => "would be sealed".to_owned(),
+        Fate::Left(reason) => format!("left in the clear: {reason}"),
+    };
+    let rows = activations.iter().map(|it| [it.name.to_string(), it.fields.join(", "), fate(it)]);
+    let others = unsealed.iter().map(|it| {
+        [it.name.clone(), it.context.purpose.to_string(), format!("left as it is: {NOT_SEALED}")]
+    });
+    let left = activations.iter().filter(|it| matches!(it.fate, Fate::Left(_))).count();
+    let machine: Vec<_> = activations.iter().map(machine).collect();
+    let odd: Vec<_> = unsealed
+        .iter()
+        .map(|it| json!({ "name": it.name, "purpose": it.context.purpose.to_string() }))
+        .collect();
+    let human = || match (&activations[..], &unsealed[..]) {
+        ([], []) => "Nothing is in the clear that should be sealed.".to_owned(),
+        _ => table(["activation", "fields", "what became of them"], rows.chain(others)),
+    };
+    output.answer(
+        human,
+        &json!({
+            "dry_run": encrypting == Encrypting::DryRun, "found": activations.len() - left,
+            "left": left, "activations": machine, "unsealed": odd,
+        }),
+    );
+    match (left, unsealed.len()) {
+        (0, 0) => Ok(()),
+        (0, odd) => Err(Failed::partial(format!("{odd} values that should be sealed are not"))),
+        (left, _) => {
+            Err(Failed::partial(format!("the secrets of {left} activations stay in the clear")))
+        }
+    }
+}
+
+fn machine(it: &InTheClear) -> Value {
+    let (fate, reason) = match &it.fate {
+        Fate::Sealed => ("sealed", None),
+        Fate::WouldBeSealed => ("would_be_sealed", None),
+        Fate::Left(reason) => ("left", Some(reason)),
+    };
+    json!({ "id": it.id, "name": it.name, "fields": it.fields, "fate": fate, "reason": reason })
+}

@@ -1,0 +1,114 @@
+//! What has to do with grants, put together.
+
+use std::sync::Arc;
+
+use linkspan_app::{
+    AccessTokens, Activations, Addresses, Connecting, Disconnector, GrantStores, Installing,
+    Keeper, Refresher, Sources, Visiting,
+};
+use linkspan_domain::ports::{AuthorizationServers, Vault, World};
+use linkspan_persistence::Database;
+use url::Url;
+
+use crate::{compose::ComposeError, settings::Settings};
+
+/// What has to do with grants.
+pub(crate) struct Oauth {
+    pub(crate) tokens: AccessTokens,
+    database: Database,
+    servers: Arc<dyn AuthorizationServers>,
+    vault: Arc<dyn Vault>,
+    world: Arc<dyn World>,
+    addresses: Addresses,
+}
+
+impl Oauth {
+    /// Over `database`, by way of `servers`.
+    pub(crate) fn new(
+        settings: &Settings,
+        database: &Database,
+        servers: Arc<dyn AuthorizationServers>,
+        vault: Arc<dyn Vault>,
+        world: Arc<dyn World>,
+    ) -> Result<Self, ComposeError> {
+        let addresses = addresses(settings)?;
+        let refresher = Refresher::new(
+            database.grants(),
+            database.oauth_clients(),
+            database.workspace_connectors(),
+            Arc::clone(&servers),
+            Arc::clone(&vault),
+            Arc::clone(&world),
+            addresses.callback(),
+        );
+        let (tokens, database) = (AccessTokens::new(refresher), database.clone());
+        Ok(Self { tokens, database, servers, vault, world, addresses })
+    }
+
+    /// Connects activations.
+    pub(crate) fn connecting(&self, sources: Arc<Sources>) -> Connecting {
+        let db = &self.database;
+        let stores = GrantStores {
+            grants: db.grants(),
+            clients: db.oauth_clients(),
+            authorizations: db.authorizations(),
+        };
+        Connecting::new(
+            stores,
+            db.workspace_connectors(),
+            db.connectors(),
+            Arc::clone(&self.servers),
+            Arc::clone(&self.vault),
+            sources,
+            self.tokens.clone(),
+            linkspan_vault::random_token,
+            self.addresses.clone(),
+            Arc::clone(&self.world),
+        )
+    }
+
+    /// Connects connectors of the catalog.
+    pub(crate) fn installing(
+        &self,
+        connecting: &Arc<Connecting>,
+        activations: &Arc<Activations>,
+    ) -> Installing {
+        let (connecting, activations) = (Arc::clone(connecting), Arc::clone(activations));
+        Installing::new(connecting, activations, self.database.connectors())
+    }
+
+    /// Receives people who were sent a link.
+    pub(crate) fn visiting(&self, connecting: &Arc<Connecting>) -> Visiting {
+        Visiting::new(Arc::clone(connecting), self.database.workspaces())
+    }
+
+    /// Keeps grants alive.
+    pub(crate) fn keeper(&self) -> Keeper {
+        Keeper {
+            tokens: self.tokens.clone(),
+            grants: self.database.grants(),
+            world: Arc::clone(&self.world),
+        }
+    }
+
+    /// Tells providers what activations that are gone do not need any more.
+    pub(crate) fn disconnector(&self) -> Disconnector {
+        Disconnector::new(
+            self.database.grants(),
+            self.database.authorizations(),
+            self.database.workspace_connectors(),
+            Arc::clone(&self.servers),
+            Arc::clone(&self.vault),
+            Arc::clone(&self.world),
+        )
+    }
+}
+
+fn addresses(settings: &Settings) -> Result<Addresses, ComposeError> {
+    let named = settings.return_urls.split(',').map(str::trim).filter(|it| !it.is_empty());
+    let returns = named.map(Url::parse).collect::<Result<_, _>>();
+    Ok(Addresses {
+        public: settings.public_url().parse().ok(),
+        returns: returns.map_err(ComposeError::ReturnUrls)?,
+    })
+}

