@@ -9,7 +9,7 @@ use super::{
     output::{Output, table},
 };
 use crate::{
-    compose::{FileReach, Platform},
+    compose::{self, FileReach, Platform},
     settings::Settings,
 };
 
@@ -45,6 +45,8 @@ impl Secrets {
                 "this works on the database itself; unset LINKSPAN_URL, and run it with the settings of the server",
             ));
         }
+        let there = compose::require_platform(settings).await;
+        there.map_err(|error| Failed::setup(&error))?;
         let platform = Platform::open(settings, FileReach::Operator).await;
         let platform = platform.map_err(|error| Failed::setup(&error))?;
         let found = encrypt(&platform, encrypting).await;
