@@ -94,8 +94,6 @@ pub(crate) enum ComposeError {
     Tokens(BearerTokensError),
     #[error("LINKSPAN_TRUSTED_PROXIES cannot be read")]
     Proxies(#[source] InvalidProxies),
-    #[error("LINKSPAN_RETURN_URLS cannot be read: it names something that is no URL")]
-    ReturnUrls(#[source] url::ParseError),
     #[error("no outbound client can be made")]
     Outbound(#[source] ClientError),
     #[error(transparent)]
