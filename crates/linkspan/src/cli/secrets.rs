@@ -1,5 +1,7 @@
 //! `linkspan secrets`: sealing what an import left in the clear.
 
+use std::collections::BTreeSet;
+
 use linkspan_app::{Encrypting, Fate, InTheClear};
 use linkspan_persistence::SealedRow;
 use serde_json::{Value, json};
@@ -88,7 +90,10 @@ fn tell(found: &Found, encrypting: Encrypting, output: &Output) -> Result<(), Fa
     let others = unsealed.iter().map(|it| {
         [it.name.clone(), it.context.purpose.to_string(), format!("left as it is: {NOT_SEALED}")]
     });
-    let left = activations.iter().filter(|it| matches!(it.fate, Fate::Left(_))).count();
+    let is_left = |it: &&InTheClear| matches!(it.fate, Fate::Left(_));
+    // Some of an activation may stay while the rest is sealed.
+    let left = activations.iter().filter(is_left).map(|it| it.id).collect::<BTreeSet<_>>().len();
+    let sealed = activations.iter().filter(|it| !is_left(it)).count();
     let machine: Vec<_> = activations.iter().map(machine).collect();
     let odd: Vec<_> = unsealed
         .iter()
@@ -101,7 +106,7 @@ fn tell(found: &Found, encrypting: Encrypting, output: &Output) -> Result<(), Fa
     output.answer(
         human,
         &json!({
-            "dry_run": encrypting == Encrypting::DryRun, "found": activations.len() - left,
+            "dry_run": encrypting == Encrypting::DryRun, "found": sealed,
             "left": left, "activations": machine, "unsealed": odd,
         }),
     );
@@ -109,7 +114,7 @@ fn tell(found: &Found, encrypting: Encrypting, output: &Output) -> Result<(), Fa
         (0, 0) => Ok(()),
         (0, odd) => Err(Failed::partial(format!("{odd} values that should be sealed are not"))),
         (left, _) => {
-            Err(Failed::partial(format!("the secrets of {left} activations stay in the clear")))
+            Err(Failed::partial(format!("secrets of {left} activations stay in the clear")))
         }
     }
 }
