@@ -83,7 +83,7 @@ impl Workshop {
         let vault = Arc::new(MeteredVault::new(vault, database.keys(), Arc::clone(&world)));
         let servers = Arc::new(WebAuthorizationServers::new(Arc::clone(&environment.outbound)));
         let oauth =
-            Oauth::new(settings, &database, servers, Arc::clone(&vault) as _, Arc::clone(&world))?;
+            Oauth::new(settings, &database, servers, Arc::clone(&vault) as _, Arc::clone(&world));
         let activation_settings =
             ActivationSettings::new(Arc::clone(&types), Arc::clone(&vault) as _);
         let sources = Sources::new(Arc::new(activation_settings), environment);
