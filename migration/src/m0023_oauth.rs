@@ -45,6 +45,9 @@ const UP: &[&str] = &[
     // Those whose exchange brought a grant that nobody got to connect with.
     "CREATE INDEX idx_authorizations_taken_at ON authorizations (taken_at)
         WHERE taken_at IS NOT NULL AND content IS NOT NULL",
+    // Whose grants are to be revoked.
+    "CREATE INDEX idx_workspace_connectors_gone
+        ON workspace_connectors (workspace_connector_id) WHERE deleted_at IS NOT NULL",
     // The identifier is made of the activation and the issuer: a client is good for one of each.
     "CREATE TABLE oauth_clients (
         pk {pk},
@@ -78,5 +81,9 @@ const UP: &[&str] = &[
     "CREATE INDEX idx_oauth_grants_next_at ON oauth_grants (next_at) WHERE next_at IS NOT NULL",
 ];
 
-const DOWN: &[&str] =
-    &["DROP TABLE oauth_grants", "DROP TABLE oauth_clients", "DROP TABLE authorizations"];
+const DOWN: &[&str] = &[
+    "DROP TABLE oauth_grants",
+    "DROP TABLE oauth_clients",
+    "DROP INDEX idx_workspace_connectors_gone",
+    "DROP TABLE authorizations",
+];

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
+from secrets import token_urlsafe
 from urllib.parse import parse_qs, urlsplit
 
 import requests
@@ -29,10 +30,15 @@ TURNS = Counter()
 
 
 def forwarding(send):
-    """Has every request come from another address, as through a proxy: the API keeps an address waiting that tries wrong keys."""
+    """Has every request come from another address, as through a proxy, and every wrong key be another one.
+
+    The API keeps an address waiting that tries wrong keys, and whoever tries keys that begin alike.
+    """
 
     def forward(session, request, **kwargs):
         request.headers["X-Forwarded-For"] = str(ip_address(next(ADDRESSES)))
+        if request.headers.get("Authorization") not in (None, f"Bearer {KEY}"):
+            request.headers["Authorization"] = f"Bearer {token_urlsafe()}"
         return send(session, request, **kwargs)
 
     return forward

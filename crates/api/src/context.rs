@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use http::header;
+use http::{Method, header};
 use linkspan_app::AccessError;
 use linkspan_domain::{Call, Code, Secret};
 use metrics::counter;
@@ -30,6 +30,8 @@ pub(crate) struct Context {
     pub(crate) trace_id: String,
     /// What the client takes.
     pub(crate) accepted: Accepted,
+    /// As the client asked: operations see `GET` where it was `HEAD`.
+    pub(crate) method: Method,
     /// The call that holds a claim on an idempotency key. It is given back if the request fails.
     claim: Mutex<Option<Call>>,
     /// Whether the attributes in the body stand there without an envelope.
@@ -42,12 +44,14 @@ impl Context {
         pages: Arc<Pages>,
         trace_id: String,
         accepted: Accepted,
+        method: Method,
     ) -> Self {
         Self {
             app,
             pages,
             trace_id,
             accepted,
+            method,
             claim: Mutex::new(None),
             has_flat_body: AtomicBool::new(false),
         }

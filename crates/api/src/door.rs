@@ -42,13 +42,14 @@ impl<E: Endpoint<Output = Response>> Endpoint for Door<E> {
         let trace_id = trace_id(request.headers())
             .unwrap_or_else(|| self.app.world.uuid().simple().to_string());
         let accepted = Accepted::of(request.headers());
+        let method = request.method().clone();
         let context = Arc::new(Context::new(
             Arc::clone(&self.app),
             Arc::clone(&self.pages),
             trace_id,
             accepted,
+            method.clone(),
         ));
-        let method = request.method().clone();
         let span = tracing::debug_span!("request", trace_id = %context.trace_id, %method);
         let (response, operation) = self.respond(request, &context).instrument(span).await;
         measure(&method, operation, response.status().as_u16(), began.elapsed());

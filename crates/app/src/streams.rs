@@ -143,7 +143,7 @@ impl Streams {
 
     /// Moves the mark of a stream to `after`: the next incremental sync reads from there on. None: from where the
     /// settings begin.
-    #[tracing::instrument(skip_all, fields(%id, %stream), err(level = "debug"))]
+    #[tracing::instrument(skip_all, fields(%id, ?stream), err(level = "debug"))]
     pub async fn set_cursor(
         &self,
         call: &Call,

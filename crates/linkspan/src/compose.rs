@@ -63,6 +63,12 @@ pub(crate) enum ComposeError {
     DataDir { path: PathBuf, source: io::Error },
     #[error("a folder of LINKSPAN_FILE_ROOTS or LINKSPAN_FILE_TARGETS cannot be opened")]
     FileRoots(#[source] io::Error),
+    #[error(
+        "there is no platform in {folder}; choose its folder with --data-dir, or begin one with `linkspan quickstart` or `linkspan serve`"
+    )]
+    NoPlatform { folder: PathBuf },
+    #[error("there is no platform in the file of LINKSPAN_DATABASE_URL; check that setting")]
+    NoDatabase,
     #[error("the database cannot be opened; check LINKSPAN_DATABASE_URL")]
     Database(#[source] ConnectError),
     #[error("the database cannot be brought to the newest schema")]
@@ -88,8 +94,6 @@ pub(crate) enum ComposeError {
     Tokens(BearerTokensError),
     #[error("LINKSPAN_TRUSTED_PROXIES cannot be read")]
     Proxies(#[source] InvalidProxies),
-    #[error("LINKSPAN_RETURN_URLS cannot be read: it names something that is no URL")]
-    ReturnUrls(#[source] url::ParseError),
     #[error("no outbound client can be made")]
     Outbound(#[source] ClientError),
     #[error(transparent)]
@@ -124,6 +128,20 @@ pub(crate) async fn database(settings: &Settings) -> Result<Database, ComposeErr
     let database = database.map_err(ComposeError::Database)?;
     database.migrate().await.map_err(ComposeError::Migrate)?;
     Ok(database)
+}
+
+/// Passes if there is a platform, and makes nothing where there is none: a mistyped folder has nothing to look at or to seal.
+pub(crate) async fn require_platform(settings: &Settings) -> Result<(), ComposeError> {
+    let url = settings.database_url();
+    let opened = linkspan_persistence::connect_existing(url.expose()).await;
+    let Some(database) = opened.map_err(ComposeError::Database)? else {
+        return Err(match settings.database_url {
+            Some(_) => ComposeError::NoDatabase,
+            None => ComposeError::NoPlatform { folder: settings.data_dir.clone() },
+        });
+    };
+    database.close().await;
+    Ok(())
 }
 
 impl Platform {

@@ -12,6 +12,7 @@ mod registry;
 mod role;
 mod server;
 mod settings;
+mod web_address;
 mod workshop;
 mod world;
 

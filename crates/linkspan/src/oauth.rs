@@ -8,9 +8,8 @@ use linkspan_app::{
 };
 use linkspan_domain::ports::{AuthorizationServers, Vault, World};
 use linkspan_persistence::Database;
-use url::Url;
 
-use crate::{compose::ComposeError, settings::Settings};
+use crate::settings::Settings;
 
 /// What has to do with grants.
 pub(crate) struct Oauth {
@@ -30,8 +29,8 @@ impl Oauth {
         servers: Arc<dyn AuthorizationServers>,
         vault: Arc<dyn Vault>,
         world: Arc<dyn World>,
-    ) -> Result<Self, ComposeError> {
-        let addresses = addresses(settings)?;
+    ) -> Self {
+        let addresses = addresses(settings);
         let refresher = Refresher::new(
             database.grants(),
             database.oauth_clients(),
@@ -42,7 +41,7 @@ impl Oauth {
             addresses.callback(),
         );
         let (tokens, database) = (AccessTokens::new(refresher), database.clone());
-        Ok(Self { tokens, database, servers, vault, world, addresses })
+        Self { tokens, database, servers, vault, world, addresses }
     }
 
     /// Connects activations.
@@ -104,11 +103,6 @@ impl Oauth {
     }
 }
 
-fn addresses(settings: &Settings) -> Result<Addresses, ComposeError> {
-    let named = settings.return_urls.split(',').map(str::trim).filter(|it| !it.is_empty());
-    let returns = named.map(Url::parse).collect::<Result<_, _>>();
-    Ok(Addresses {
-        public: settings.public_url().parse().ok(),
-        returns: returns.map_err(ComposeError::ReturnUrls)?,
-    })
+fn addresses(settings: &Settings) -> Addresses {
+    Addresses { public: settings.public_url().parse().ok(), returns: settings.return_urls.urls() }
 }

@@ -172,7 +172,8 @@ impl Work {
                     }
                 };
                 // There may be nobody else to do it.
-                tokio::join!(working, rotator.run(&stop), expiry.run(&stop));
+                let granting = platform.workshop.granting(&stop);
+                tokio::join!(working, rotator.run(&stop), expiry.run(&stop), granting);
             }
         }
     }

@@ -11,7 +11,10 @@ use linkspan_sdk::SourceLimits;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::role::Roles;
+use crate::{
+    role::Roles,
+    web_address::{InvalidAddress, WebAddress, WebAddresses},
+};
 
 /// What an operator can set.
 #[derive(Clone, Debug, Deserialize)]
@@ -24,9 +27,9 @@ pub(crate) struct Settings {
     /// Where the HTTP API listens.
     pub(crate) listen: SocketAddr,
     /// How the outside reaches the API. Unset: as it listens.
-    pub(crate) public_url: Option<Url>,
-    /// Where people may be sent after they connected something: URLs separated by commas, each with all below it.
-    pub(crate) return_urls: String,
+    pub(crate) public_url: Option<WebAddress>,
+    /// Where people may be sent after they connected something: each with all below it.
+    pub(crate) return_urls: WebAddresses,
     /// The key of the first admin. Unset: made at the first start.
     pub(crate) admin_key: Option<Secret<String>>,
     /// The key that seals secrets: 32 bytes, as 64 hexadecimal digits or base64.
@@ -223,7 +226,7 @@ impl Settings {
     pub(crate) fn public_url(&self) -> String {
         self.public_url.as_ref().map_or_else(
             || format!("http://{}", self.listen),
-            |it| it.as_str().trim_end_matches('/').to_owned(),
+            |it| it.as_url().as_str().trim_end_matches('/').to_owned(),
         )
     }
 }
@@ -298,6 +301,7 @@ impl InvalidSettings {
             Kind::UnknownVariant(..) => "it is none of the words it may be",
             Kind::InvalidType(..) | Kind::InvalidValue(..) => "it has the wrong shape",
             Kind::MissingField(_) => "it is missing",
+            Kind::Message(says) if says == InvalidAddress::SAYS => InvalidAddress::SAYS,
             _ => "it does not parse",
         };
         Self { variable: format!("LINKSPAN_{}", name.to_uppercase()), name, problem }
@@ -377,6 +381,25 @@ mod tests {
             assert_eq!(words(), ["pass", "show", "linkspan"]);
             jail.set_env("LINKSPAN_MASTER_KEY_COMMAND", r#"["pass", "show", "a b"]"#);
             assert_eq!(words(), ["pass", "show", "a b"]);
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn an_address_that_nobody_can_be_sent_to_is_refused_and_not_repeated() {
+        Jail::expect_with(|jail| {
+            for name in ["LINKSPAN_PUBLIC_URL", "LINKSPAN_RETURN_URLS"] {
+                for bad in ["ftp://linkspan.test", "https://admin:hunter2@linkspan.test", "?"] {
+                    jail.set_env(name, bad);
+                    let refused = read(&Flags::default()).unwrap_err().to_string();
+                    assert!(refused.contains(name), "{refused}");
+                    assert!(refused.contains(InvalidAddress::SAYS), "{refused}");
+                    assert!(!refused.contains("hunter2"), "{refused}");
+                }
+                jail.set_env(name, "https://linkspan.test/base/");
+                assert!(read(&Flags::default()).is_ok());
+            }
+            assert_eq!(read(&Flags::default()).unwrap().public_url(), "https://linkspan.test/base");
             Ok(())
         });
     }

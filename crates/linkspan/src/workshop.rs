@@ -83,7 +83,7 @@ impl Workshop {
         let vault = Arc::new(MeteredVault::new(vault, database.keys(), Arc::clone(&world)));
         let servers = Arc::new(WebAuthorizationServers::new(Arc::clone(&environment.outbound)));
         let oauth =
-            Oauth::new(settings, &database, servers, Arc::clone(&vault) as _, Arc::clone(&world))?;
+            Oauth::new(settings, &database, servers, Arc::clone(&vault) as _, Arc::clone(&world));
         let activation_settings =
             ActivationSettings::new(Arc::clone(&types), Arc::clone(&vault) as _);
         let sources = Sources::new(Arc::new(activation_settings), environment);
@@ -151,15 +151,19 @@ impl Workshop {
         let scheduling = async {
             if roles.has(Role::Scheduler) {
                 let (scheduler, expiry) = (self.scheduler(), self.credential_expiry());
-                let connecting = self.oauth.connecting(Arc::clone(&self.sources));
-                let disconnector = self.oauth.disconnector();
-                let granting = async { tokio::join!(connecting.run(stop), disconnector.run(stop)) };
-                tokio::join!(scheduler.run(stop), expiry.run(stop), granting);
+                tokio::join!(scheduler.run(stop), expiry.run(stop), self.granting(stop));
             }
         };
         let rotator = self.rotator();
         // Also where there is nothing to do: whoever ends before is missed.
         tokio::join!(working, scheduling, rotator.run(stop));
+    }
+
+    /// Connects and disconnects what nobody is at any more, until `stop`.
+    pub(crate) async fn granting(&self, stop: &CancellationToken) {
+        let connecting = self.oauth.connecting(Arc::clone(&self.sources));
+        let disconnector = self.oauth.disconnector();
+        tokio::join!(connecting.run(stop), disconnector.run(stop));
     }
 
     /// The records that runs brought in.

@@ -189,6 +189,10 @@ impl Registered {
         host: &str,
     ) -> Result<OauthClient, OauthError> {
         let unsound = |what| OauthError::Unsound { host: host.to_owned(), what };
+        let is_name = |it: &str| !it.is_empty() && it.chars().all(|it| matches!(it, ' '..='~'));
+        if !is_name(&self.client_id) {
+            return Err(unsound("registers us under a name that no client can have"));
+        }
         let elsewhere =
             |them: Vec<String>| them.iter().all(|it| it.as_str() != redirect_uri.as_str());
         if self.redirect_uris.is_some_and(elsewhere) {

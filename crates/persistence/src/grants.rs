@@ -95,6 +95,11 @@ const LOSE: &str = held!("DELETE FROM oauth_grants");
 /// Has others wait until the session ends.
 const LOCK: &str = "UPDATE oauth_grants SET fence = fence WHERE workspace_connector_id = $1";
 
+/// Of an activation that stays deleted until the session ends.
+const LOCK_GONE: &str = "\
+    UPDATE workspace_connectors SET revision = revision \
+    WHERE workspace_connector_id = $1 AND deleted_at IS NOT NULL";
+
 const REMOVE: &str = "DELETE FROM oauth_grants WHERE workspace_connector_id = $1";
 
 /// Now, how many.
@@ -213,7 +218,9 @@ impl GrantStore for SqlGrants {
 
     async fn remove(&self, of: WorkspaceConnectorId) -> Result<Option<KeptGrant>, StoreError> {
         let session = self.db.write().await?;
-        if session.run(LOCK, vec![of.uuid().into()]).await? == 0 {
+        // As all who write both, the activation first. It may have been restored since it was looked up.
+        let is_gone = session.run(LOCK_GONE, vec![of.uuid().into()]).await? > 0;
+        if !is_gone || session.run(LOCK, vec![of.uuid().into()]).await? == 0 {
             return Ok(None);
         }
         let removed = find(&session, of).await?;

@@ -223,7 +223,9 @@ impl GrantStore for MemoryGrants {
     }
 
     async fn remove(&self, of: WorkspaceConnectorId) -> Result<Option<KeptGrant>, StoreError> {
-        Ok(self.kept().grants.remove(&of).map(|it| it.0))
+        let mut kept = self.kept();
+        let is_gone = kept.activations.get(&of).is_none_or(|it| it.deleted_at.is_some());
+        Ok(if is_gone { kept.grants.remove(&of).map(|it| it.0) } else { None })
     }
 
     async fn abandoned(&self, limit: u64) -> Result<Vec<WorkspaceConnectorId>, StoreError> {

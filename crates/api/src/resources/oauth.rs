@@ -9,6 +9,7 @@ mod pages;
 
 use std::sync::Arc;
 
+use http::{Method, StatusCode};
 use linkspan_app::{Authorize, Returned, Ticket};
 use linkspan_domain::{Call, Code, Redirected, Secret, WorkspaceConnector, WorkspaceId};
 use poem::{Request, web::Data};
@@ -24,7 +25,7 @@ use self::{
     document::Document,
     invitation::InvitationPage,
     link::{Known, Link},
-    pages::Page,
+    pages::{Forms, Page},
 };
 use super::Tag;
 use crate::{
@@ -154,6 +155,10 @@ impl Oauth {
         /// The same, in words.
         Query(error_description): Query<Option<String>>,
     ) -> Page {
+        // Programs that look at a link before a person opens it use nothing up.
+        if context.method == Method::HEAD {
+            return Page::with(StatusCode::OK, "Connecting", "", Forms::Nowhere);
+        }
         let redirected = match (code, error) {
             (_, Some(error)) => Some(Redirected::refused(&error, error_description.as_deref())),
             (Some(code), None) => Some(Redirected::Agreed { code: Secret::new(code) }),

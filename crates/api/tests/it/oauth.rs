@@ -288,8 +288,28 @@ async fn what_is_not_connected_that_way_says_so() {
     let id = admin.activation("plain").await;
     let path = format!("/v1/workspace-connectors/{id}/authorize");
     admin.post(&path, json!({})).await.refused(422, "connector_type.unsupported");
-    let secret_alone = json!({ "client_secret": "x" });
-    admin.post(&path, secret_alone).await.refused(422, "resource.invalid");
+    for bad in [
+        json!({ "client_secret": "x" }),
+        json!({ "scopes": [""] }),
+        json!({ "scopes": ["a b"] }),
+        json!({ "scopes": ["é"] }),
+        json!({ "redirect_url": "https://app.example", "state": "x".repeat(2_001) }),
+    ] {
+        admin.post(&path, bad).await.refused(422, "resource.invalid");
+    }
+}
+
+#[tokio::test]
+async fn programs_that_look_at_a_link_use_nothing_up() {
+    let platform = Platform::start().await;
+    let (admin, person) = (platform.admin(), platform.anybody());
+    let id = waiting(&admin, "books").await;
+    let state = authorize(&admin, &id, json!({})).await;
+    let here = back(&state, "code=good");
+    person.send(Method::HEAD, &here, None).await.expect(200);
+    assert_eq!(status(&admin, &id).await, "to_configure");
+    person.get(&here).await.expect(200);
+    assert_eq!(status(&admin, &id).await, "enabled");
 }
 
 /// §3b line 19.

@@ -1,8 +1,10 @@
 //! Sealing secrets that an import left in the clear.
 
+use std::mem;
+
 use linkspan_domain::{
-    Act, Action, Call, ConfigError, Deleted, ListQuery, Name, Permission, WorkspaceConnector,
-    WorkspaceConnectorId,
+    Act, Action, Call, ConfigError, ConfigSchema, Deleted, ListQuery, Name, Permission,
+    SplitConfig, WorkspaceConnector, WorkspaceConnectorId,
 };
 use serde_json::{Map, Value, json};
 
@@ -49,6 +51,10 @@ enum Hindrance {
     Settings(SettingsError),
     #[error(transparent)]
     Config(ConfigError),
+    #[error(
+        "it looks like a secret, but there is no such setting; check the spelling or take it away"
+    )]
+    Unknown,
     #[error("a mask stands in place of a secret; give the secret itself")]
     Mask,
 }
@@ -56,6 +62,9 @@ enum Hindrance {
 impl Activations {
     /// Seals what the types of all activations that the caller sees call secret and that is not sealed, as after an import past
     /// the API. What is sealed already stays as it is.
+    ///
+    /// What only looks like a secret, and is no setting of the type, is told on its own, and keeps nothing else from being
+    /// sealed.
     #[tracing::instrument(skip_all, err(level = "debug"))]
     pub async fn encrypt(
         &self,
@@ -67,7 +76,12 @@ impl Activations {
         let mut found = Vec::new();
         for mut it in self.records.list_whole(&call.caller, everything).await? {
             let (id, name) = (it.id, it.name.clone());
-            let (fields, fate) = match self.seal_all(&mut it) {
+            let (sealed, unknown) = self.seal_all(&mut it);
+            if !unknown.is_empty() {
+                let fate = Fate::Left(Hindrance::Unknown.to_string());
+                found.push(InTheClear { id, name: name.clone(), fields: unknown, fate });
+            }
+            let (fields, fate) = match sealed {
                 Ok(fields) if fields.is_empty() => continue,
                 Ok(fields) if encrypting == Encrypting::DryRun => (fields, Fate::WouldBeSealed),
                 Ok(fields) => {
@@ -88,24 +102,30 @@ impl Activations {
         Ok(found)
     }
 
-    /// Seals what is not sealed of `activation`, and answers where that was.
-    fn seal_all(
-        &self,
-        activation: &mut WorkspaceConnector,
-    ) -> Result<Vec<String>, (Vec<String>, Hindrance)> {
+    /// Seals what is not sealed of `activation`, and answers where that was, and where else something looks like a secret.
+    fn seal_all(&self, activation: &mut WorkspaceConnector) -> (Sealed, Vec<String>) {
         let settings = self.sources.settings();
         let Ok(definition) = settings.definition(&activation.connector_type) else {
             // Nobody knows what is secret, and maybe nothing is.
-            return Ok(Vec::new());
+            return (Ok(Vec::new()), Vec::new());
         };
         let (stored, closed) = settings.open_if_possible(activation);
-        let merged = definition.manifest.config_schema.merge(&stored, Map::new());
-        let merged = merged.map_err(|error| match &error {
-            ConfigError::UnknownSecret { pointer } => {
-                (vec![pointer.clone()], Hindrance::Config(error))
+        match Known::of(&definition.manifest.config_schema, stored) {
+            Ok(Known { split, unknown }) => {
+                let sealed = self.seal_known(activation, split, closed, &unknown);
+                (sealed, unknown.into_iter().map(|(pointer, _)| pointer).collect())
             }
-            _ => (Vec::new(), Hindrance::Config(error)),
-        })?;
+            Err(error) => (Err((Vec::new(), Hindrance::Config(error))), Vec::new()),
+        }
+    }
+
+    fn seal_known(
+        &self,
+        activation: &mut WorkspaceConnector,
+        merged: SplitConfig,
+        closed: Option<SettingsError>,
+        unknown: &[(String, Value)],
+    ) -> Sealed {
         let before = Value::Object(activation.config.clone());
         let mut fields: Vec<_> = merged.secrets.pointers().into_iter().collect();
         fields.retain(|it| before.pointer(it).is_some_and(|it| !it.is_null()));
@@ -116,11 +136,53 @@ impl Activations {
             None if !masks.is_empty() => return Err((masks, Hindrance::Mask)),
             None => {}
         }
-        match settings.seal(activation.id, &merged.secrets) {
+        match self.sources.settings().seal(activation.id, &merged.secrets) {
             Ok(sealed) => activation.secrets = sealed,
             Err(error) => return Err((fields, Hindrance::Settings(error))),
         }
         activation.config = merged.public;
+        for (pointer, value) in unknown {
+            replace(&mut activation.config, pointer, value.clone());
+        }
         Ok(fields)
     }
+}
+
+/// Where something was sealed, or why nothing was.
+type Sealed = Result<Vec<String>, (Vec<String>, Hindrance)>;
+
+/// Settings without what looks like a secret and is unknown to their schema.
+struct Known {
+    split: SplitConfig,
+    /// What was set aside, by where it belongs. A `null` is in its place.
+    unknown: Vec<(String, Value)>,
+}
+
+impl Known {
+    fn of(schema: &ConfigSchema, mut stored: SplitConfig) -> Result<Self, ConfigError> {
+        let mut unknown = Vec::new();
+        loop {
+            match schema.merge(&stored, Map::new()) {
+                Ok(split) => return Ok(Self { split, unknown }),
+                Err(ConfigError::UnknownSecret { pointer }) => {
+                    match replace(&mut stored.public, &pointer, Value::Null) {
+                        Some(value) if !value.is_null() => unknown.push((pointer, value)),
+                        // Whatever was found there is no public setting: looking again would find it again.
+                        _ => return Err(ConfigError::UnknownSecret { pointer }),
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// Puts `value` where `pointer` leads, and answers what was there. Nothing happens where it leads nowhere.
+fn replace(config: &mut Map<String, Value>, pointer: &str, value: Value) -> Option<Value> {
+    let mut whole = Value::Object(mem::take(config));
+    let replaced = whole.pointer_mut(pointer).map(|held| mem::replace(held, value));
+    if let Value::Object(map) = whole {
+        *config = map;
+    }
+    replaced
 }

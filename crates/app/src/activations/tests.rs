@@ -553,6 +553,22 @@ async fn what_an_import_left_in_the_clear_is_sealed_once() {
 }
 
 #[tokio::test]
+async fn what_only_looks_like_a_secret_keeps_no_secret_from_being_sealed() {
+    let mut stored = in_the_clear(PLANTED);
+    stored.config.insert("api_token".to_owned(), json!("odd"));
+    stored.config.insert("more".to_owned(), json!([{ "passphrase": { "of": "it" } }]));
+    let stage = stage(connector(|_| {}), vec![stored]);
+    let found = stage.activations.encrypt(&call(Role::Admin), Encrypting::Now).await.unwrap();
+    let [left, sealed] = &found[..] else { panic!("{found:?}") };
+    assert_eq!(left.fields, ["/api_token", "/more/0/passphrase"]);
+    assert!(matches!(left.fate, Fate::Left(_)), "{left:?}");
+    assert_eq!((&sealed.fields[..], &sealed.fate), (&["/password".to_owned()][..], &Fate::Sealed));
+    let written = format!("{:?}", stage.kept.written.lock().unwrap());
+    assert!(!written.contains(PLANTED), "{written}");
+    assert!(written.contains("odd") && written.contains("of"), "nothing is lost: {written}");
+}
+
+#[tokio::test]
 async fn what_is_sealed_or_cannot_be_is_left_alone() {
     let found = async |stored| {
         let stage = stage(connector(|_| {}), vec![stored]);

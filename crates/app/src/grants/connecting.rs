@@ -231,7 +231,7 @@ impl Connecting {
         activation: &WorkspaceConnector,
         ask: AuthorizationAsk,
     ) -> Result<Authorized, ConnectError> {
-        let issuer = ask.server.issuer.clone();
+        let (issuer, client_id) = (ask.server.issuer.clone(), ask.client.client_id.clone());
         let state = (self.mint)("").map_err(ConnectError::Mint)?;
         let (url, pending) = self.servers.begin(ask, &state).map_err(ConnectError::Server)?;
         let ticket = Ticket::of(&state);
@@ -248,7 +248,7 @@ impl Connecting {
             created_at: now,
             expires_at: now + LASTS,
         };
-        let details = json!({ "authorization_id": id, "issuer": issuer });
+        let details = json!({ "authorization_id": id, "issuer": issuer, "client_id": client_id });
         let act = Act { action: Action::AuthorizationBegun, details };
         let receipt = self.receipt(call, act, activation);
         let begun = self.stores.authorizations.begin(&kept, &receipt).await;
@@ -274,7 +274,7 @@ impl Connecting {
         let read = self.servers.read(&ask, &reply, received_at);
         let grant = read.map_err(ConnectError::Server)?;
         let held = HeldGrant { grant, server, client, holder: GrantHolder::Client };
-        self.keep(call, activation.id, &held, received_at).await?;
+        self.keep(call, activation.id, &held, received_at, None).await?;
         Ok(Authorized::Connected)
     }
 

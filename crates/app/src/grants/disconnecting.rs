@@ -73,7 +73,7 @@ impl Disconnector {
     /// Revokes and forgets until `shutdown`.
     pub async fn run(&self, shutdown: &CancellationToken) {
         while !shutdown.is_cancelled() {
-            if let Err(error) = self.tidy().await {
+            if let Err(error) = self.tidy(shutdown).await {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "providers could not be told of activations that are gone"
@@ -83,9 +83,14 @@ impl Disconnector {
         }
     }
 
-    /// Revokes what belongs to activations that are gone, and forgets authorizations that ended long ago.
-    pub async fn tidy(&self) -> Result<(), StoreError> {
+    /// Forgets authorizations that ended long ago, and revokes what belongs to activations that are gone. Begins with none once
+    /// there is a `shutdown`: what is begun is told and noted.
+    pub async fn tidy(&self, shutdown: &CancellationToken) -> Result<(), StoreError> {
+        self.authorizations.sweep(self.world.now(), REMEMBERED).await?;
         for id in self.grants.abandoned(BATCH).await? {
+            if shutdown.is_cancelled() {
+                return Ok(());
+            }
             if let Some(removed) = self.grants.remove(id).await? {
                 let (workspace, organization) = (removed.workspace_id, removed.organization_id);
                 let gone = Gone { id, workspace, organization };
@@ -94,10 +99,13 @@ impl Disconnector {
             }
         }
         for _ in 0..BATCH {
+            if shutdown.is_cancelled() {
+                return Ok(());
+            }
             let Some(left) = self.grants.take_left().await? else { break };
             self.clear(&left).await?;
         }
-        self.authorizations.sweep(self.world.now(), REMEMBERED).await.map(drop)
+        Ok(())
     }
 
     /// Tells providers that nothing a purged activation had with them is needed any more: the grant first, since it takes the

@@ -94,6 +94,9 @@ impl AuthorizationServers for Fake {
         _: &Url,
         _: &BTreeSet<String>,
     ) -> Result<OauthClient, OauthError> {
+        if client.client_id == "unknown" {
+            return Err(OauthError::InvalidClient { issuer: client.issuer.clone(), said: None });
+        }
         Ok(OauthClient { secret_expires_at: None, ..client.clone() })
     }
 

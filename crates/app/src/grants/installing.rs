@@ -53,7 +53,7 @@ impl Installing {
 
     /// Begins to connect the connector called `slug` in `workspace`, which is that of the call: by its oldest live activation
     /// there, else by a new one.
-    #[tracing::instrument(skip_all, fields(%slug), err(level = "debug"))]
+    #[tracing::instrument(skip_all, fields(?slug), err(level = "debug"))]
     pub async fn access(
         &self,
         call: &Call,
@@ -77,7 +77,7 @@ impl Installing {
         let connector = found.map_err(acting)?.into_iter().next();
         let connector = connector.ok_or_else(|| {
             let resource = linkspan_domain::ResourceType::Connector;
-            acting(RecordError::NotFound { resource, id: slug.to_owned() })
+            acting(RecordError::NotFound { resource, id: slug.escape_debug().to_string() })
         })?;
         let activation = match self.activation(call, &connector).await? {
             Some(it) => it,

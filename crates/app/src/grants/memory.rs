@@ -1,4 +1,4 @@
-//! AccessTokens that were just seen, so that most uses ask nobody.
+//! Access tokens that were just seen, so that most uses ask nobody.
 
 use std::{
     collections::HashMap,

@@ -67,6 +67,9 @@ const SHELVED: Duration = Duration::minutes(5);
 /// How long a token is used without a look at what other processes did meanwhile.
 const UNSEEN: Duration = Duration::seconds(10);
 
+/// How often a refusal that may pass is waited for: five minutes in all.
+const DOUBTS: u32 = 6;
+
 /// How often the reply is offered to a store that does not answer, before it is settled without having been journaled.
 const JOURNALINGS: usize = 3;
 
@@ -123,7 +126,7 @@ impl Refresher {
         let holder = self.world.uuid();
         let leased = self.grants.lease(of, holder, now, now + LEASE).await;
         match leased.map_err(|source| stored(of, source))? {
-            Some(kept) => self.refresh(&kept, urge).await,
+            Some(kept) => Box::pin(self.refresh(&kept, urge)).await,
             None if held.grant.works(now) => Ok(Attempt::Token(working(held, now))),
             None => Ok(Attempt::Elsewhere),
         }
@@ -171,7 +174,11 @@ impl Refresher {
             Ok(asked) => asked,
             Err(failed) => {
                 let (asked, error) = *failed;
-                return self.put_off(kept, asked, error).await;
+                return if error.is_transient() || kept.failures < DOUBTS {
+                    self.put_off(kept, asked, error).await
+                } else {
+                    self.lose(kept, Some(error)).await
+                };
             }
         };
         loop {

@@ -1,4 +1,4 @@
-//! AccessTokens for those who use them: one flight for each activation, whoever asks.
+//! Access tokens for those who use them: one flight for each activation, whoever asks.
 
 use std::{
     collections::HashMap,

@@ -73,7 +73,7 @@ pub trait GrantStore: Send + Sync {
         receipt: &Receipt,
     ) -> Result<(), StoreError>;
 
-    /// Removes the grant of an activation. Answers it, for revocation.
+    /// Removes the grant of an activation that is deleted, and of no other. Answers it, for revocation.
     async fn remove(&self, of: WorkspaceConnectorId) -> Result<Option<KeptGrant>, StoreError>;
 
     /// Up to `limit` deleted activations that have a grant yet.
@@ -219,6 +219,9 @@ pub trait AuthorizationStore: Send + Sync {
         until: OffsetDateTime,
         limit: u64,
     ) -> Result<Vec<AnsweredAuthorization>, StoreError>;
+
+    /// Whether what the exchange of `id` brought is still there.
+    async fn is_unsettled(&self, id: Uuid) -> Result<bool, StoreError>;
 
     /// Forgets what the exchange of `id` brought.
     async fn forget_answer(&self, id: Uuid) -> Result<(), StoreError>;

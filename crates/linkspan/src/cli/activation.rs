@@ -1,5 +1,6 @@
 //! Finding the activation that a command names.
 
+use linkspan_domain::AuthorizationFlow;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -14,6 +15,45 @@ pub(crate) const RUNS: &str = "/v1/workspace-connector-sync-logs";
 /// Whether a run with these attributes goes on no longer.
 pub(crate) fn is_over(run: &Value) -> bool {
     matches!(run["status"].as_str(), Some("success" | "error"))
+}
+
+/// What keeps an activation from being used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Lack {
+    /// Nobody agreed yet that it may be.
+    Consent,
+    /// Its settings do not do. The text says why.
+    Settings(String),
+}
+
+impl Lack {
+    /// What it is, for people.
+    pub(crate) fn says(&self) -> &str {
+        match self {
+            Self::Consent => "a person has to agree at the provider",
+            Self::Settings(says) => says,
+        }
+    }
+
+    /// The command that helps the activation `name`.
+    pub(crate) fn next(&self, name: &str) -> String {
+        match self {
+            Self::Consent => format!("linkspan authorize \"{name}\""),
+            Self::Settings(_) => format!("linkspan activations set \"{name}\" --set KEY=VALUE"),
+        }
+    }
+}
+
+/// Whether the connector of an activation works by a grant that somebody agrees to.
+async fn is_granted(client: &Client, activation: &Value) -> bool {
+    use AuthorizationFlow::{OauthCimd, OauthDcr, OauthManual, Redirect};
+
+    let id = text(&activation["relationships"]["connector"]["data"]["id"]);
+    let Ok(mut found) = client.get(&format!("/v1/connectors/{id}"), &[]).await else {
+        return false;
+    };
+    let flow = found["data"]["attributes"]["authorization_flow"].take();
+    matches!(serde_json::from_value(flow), Ok(Redirect | OauthManual | OauthDcr | OauthCimd))
 }
 
 /// An activation, as much of it as commands need.
@@ -71,14 +111,19 @@ impl Activation {
     }
 
     /// What keeps it from being used, if it has yet to be configured and the server says.
-    pub(crate) async fn lacks(client: &Client, resource: &Value) -> Option<String> {
+    pub(crate) async fn lacks(client: &Client, resource: &Value) -> Option<Lack> {
         if resource["attributes"]["status"] != "to_configure" {
             return None;
         }
         let path = format!("/v1/workspace-connectors/{}/test", text(&resource["id"]));
         // The command has done what it was for, whatever the answer is.
         let tested = client.post(&path, &json!({})).await.ok()?;
-        tested["message"].as_str().filter(|_| tested["ok"] == false).map(str::to_owned)
+        let says = tested["message"].as_str().filter(|_| tested["ok"] == false)?;
+        // Settings come first: a provider cannot be asked without them.
+        if tested["error"] != "source.invalid" && is_granted(client, resource).await {
+            return Some(Lack::Consent);
+        }
+        Some(Lack::Settings(says.to_owned()))
     }
 
     pub(super) fn of(resource: &Value) -> Self {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Map, Value, json};
 
 use super::{
-    activation::Activation,
+    activation::{Activation, Lack},
     assign::{Assigned, Assignments},
     client::{Client, text},
     exit::Failed,
@@ -51,14 +51,13 @@ impl Connect {
         let attributes = &made["data"]["attributes"];
         let machine = json!({
             "id": made["data"]["id"], "name": attributes["name"], "status": attributes["status"],
-            "lacks": lacks,
+            "lacks": lacks.as_ref().map(Lack::says),
         });
         let human = || {
             let (name, status) = (text(&attributes["name"]), text(&attributes["status"]));
             if let Some(lacks) = &lacks {
-                return format!(
-                    "{name} is {status}: {lacks}. Next: linkspan activations set \"{name}\" --set KEY=VALUE"
-                );
+                let (says, next) = (lacks.says(), lacks.next(&name));
+                return format!("{name} is {status}: {says}. Next: {next}");
             }
             let sync =
                 if reads { format!(", then linkspan sync \"{name}\"") } else { String::new() };

@@ -1,5 +1,7 @@
 //! `linkspan secrets`: sealing what an import left in the clear.
 
+use std::collections::BTreeSet;
+
 use linkspan_app::{Encrypting, Fate, InTheClear};
 use linkspan_persistence::SealedRow;
 use serde_json::{Value, json};
@@ -9,7 +11,7 @@ use super::{
     output::{Output, table},
 };
 use crate::{
-    compose::{FileReach, Platform},
+    compose::{self, FileReach, Platform},
     settings::Settings,
 };
 
@@ -45,6 +47,8 @@ impl Secrets {
                 "this works on the database itself; unset LINKSPAN_URL, and run it with the settings of the server",
             ));
         }
+        let there = compose::require_platform(settings).await;
+        there.map_err(|error| Failed::setup(&error))?;
         let platform = Platform::open(settings, FileReach::Operator).await;
         let platform = platform.map_err(|error| Failed::setup(&error))?;
         let found = encrypt(&platform, encrypting).await;
@@ -86,7 +90,10 @@ fn tell(found: &Found, encrypting: Encrypting, output: &Output) -> Result<(), Fa
     let others = unsealed.iter().map(|it| {
         [it.name.clone(), it.context.purpose.to_string(), format!("left as it is: {NOT_SEALED}")]
     });
-    let left = activations.iter().filter(|it| matches!(it.fate, Fate::Left(_))).count();
+    let is_left = |it: &&InTheClear| matches!(it.fate, Fate::Left(_));
+    // Some of an activation may stay while the rest is sealed.
+    let left = activations.iter().filter(is_left).map(|it| it.id).collect::<BTreeSet<_>>().len();
+    let sealed = activations.iter().filter(|it| !is_left(it)).count();
     let machine: Vec<_> = activations.iter().map(machine).collect();
     let odd: Vec<_> = unsealed
         .iter()
@@ -99,7 +106,7 @@ fn tell(found: &Found, encrypting: Encrypting, output: &Output) -> Result<(), Fa
     output.answer(
         human,
         &json!({
-            "dry_run": encrypting == Encrypting::DryRun, "found": activations.len() - left,
+            "dry_run": encrypting == Encrypting::DryRun, "found": sealed,
             "left": left, "activations": machine, "unsealed": odd,
         }),
     );
@@ -107,7 +114,7 @@ fn tell(found: &Found, encrypting: Encrypting, output: &Output) -> Result<(), Fa
         (0, 0) => Ok(()),
         (0, odd) => Err(Failed::partial(format!("{odd} values that should be sealed are not"))),
         (left, _) => {
-            Err(Failed::partial(format!("the secrets of {left} activations stay in the clear")))
+            Err(Failed::partial(format!("secrets of {left} activations stay in the clear")))
         }
     }
 }

@@ -8,7 +8,7 @@ use url::Url;
 
 use super::{client::Client, exit::Failed};
 use crate::{
-    compose::{FileReach, Platform},
+    compose::{self, FileReach, Platform},
     server::{Listener, Server, Work},
     settings::Settings,
 };
@@ -28,6 +28,15 @@ impl Session {
             Some(client) => Ok(Self { client, embedded: None }),
             None => Self::embedded(settings).await,
         }
+    }
+
+    /// As [`Session::open`], where only a platform that is there already makes sense: none is made.
+    pub(crate) async fn open_existing(settings: &Settings) -> Result<Self, Failed> {
+        if Self::remote(settings)?.is_none() {
+            let there = compose::require_platform(settings).await;
+            there.map_err(|error| Failed::setup(&error))?;
+        }
+        Self::open(settings).await
     }
 
     /// The server at `LINKSPAN_URL`, if that is where commands go.

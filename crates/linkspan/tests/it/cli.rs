@@ -198,6 +198,26 @@ fn an_activation_that_is_not_complete_says_what_it_lacks() {
 }
 
 #[test]
+fn an_activation_that_waits_for_a_person_says_how_they_agree() {
+    let program = program();
+    let entry = "name: Wiki\nprovider: well\ncategory_id: file-storage\nservice_id: wiki\nstatus: available\n\
+        direction: input\nauthorization_flow: oauth-dcr\ntransport: api\nconnector_type: csv_url\n";
+    let folder = program.path().join("entries");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("wiki.yaml"), entry).unwrap();
+    program.json(&["seed", "entries"]);
+
+    let connect = ["connect", "wiki", "--name", "notes"];
+    let made = program.run(&[&connect[..], &["--set", "url=http://127.0.0.1:1/a.csv"]].concat());
+    assert_eq!(made.code, 0, "{}", made.stderr);
+    let says = "notes is to_configure: a person has to agree at the provider. \
+        Next: linkspan authorize \"notes\"";
+    assert_eq!(made.stdout.trim(), says);
+    let set = ["activations", "set", "notes", "--set", "url=http://127.0.0.1:1/b.csv"];
+    assert_eq!(program.json(&set)["lacks"], "a person has to agree at the provider");
+}
+
+#[test]
 fn a_folder_without_entries_seeds_nothing_and_says_so() {
     let program = program();
     for arguments in [&["seed", "."][..], &["seed", ".", "--check"]] {

@@ -109,6 +109,33 @@ fn what_is_deleted_keeps_its_secrets_until_it_is_purged() {
 }
 
 #[test]
+fn a_mistyped_folder_is_told_and_nothing_is_made_there() {
+    let program = Program::bare();
+    for offline in [
+        &["audit", "verify"][..],
+        &["keys", "status"],
+        &["keys", "rotate"],
+        &["secrets", "encrypt"],
+        &["secrets", "encrypt", "--dry-run"],
+    ] {
+        let ran = program.run(&[offline, &["--data-dir", "typo"]].concat());
+        assert_eq!(ran.code, 2, "{offline:?}: {}", ran.stdout);
+        assert!(
+            ran.stderr.contains("there is no platform in typo;"),
+            "{offline:?}: {}",
+            ran.stderr
+        );
+    }
+    assert_eq!(fs::read_dir(program.path()).unwrap().count(), 0, "nothing was made");
+
+    let program = program.with("LINKSPAN_DATABASE_URL", "sqlite://typo.db");
+    let ran = program.run(&["keys", "status"]);
+    assert_eq!(ran.code, 2, "{}", ran.stdout);
+    assert!(ran.stderr.contains("LINKSPAN_DATABASE_URL"), "{}", ran.stderr);
+    assert_eq!(fs::read_dir(program.path()).unwrap().count(), 0, "nothing was made");
+}
+
+#[test]
 fn the_key_may_come_from_a_file_or_a_command_but_not_from_two_places() {
     let program = installation();
     let file = program.path().join("key");

@@ -139,6 +139,16 @@ async fn a_registration_with_another_redirect_uri_is_refused() {
 }
 
 #[tokio::test]
+async fn a_registration_under_a_name_that_no_client_can_have_is_refused() {
+    for name in ["", "a\u{0}b", "é", "a\nb"] {
+        let mut body = registered();
+        body["client_id"] = json!(name);
+        let failure = register(&site(201, &body), &server()).await.unwrap_err();
+        assert!(matches!(failure, OauthError::Unsound { .. }), "{name:?}: {failure}");
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_does_not_register_says_so() {
     let silent = AuthorizationServer { registration_endpoint: None, ..server() };
     let failure = register(&site(201, &registered()), &silent).await.unwrap_err();

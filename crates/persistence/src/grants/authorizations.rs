@@ -39,8 +39,11 @@ const FIND: &str = "\
     JOIN organizations o ON o.pk = k.organization_pk \
     WHERE a.state_hash = $1";
 
-/// Nobody needs what is in one that was just taken or has ended.
-const EMPTY: &str = "UPDATE authorizations SET content = NULL WHERE state_hash = $1";
+/// Nobody needs what is in one that was just taken, or has ended. One that somebody else took meanwhile may hold what it
+/// brought. Hash of the state, now.
+const EMPTY: &str = "\
+    UPDATE authorizations SET content = NULL \
+    WHERE state_hash = $1 AND (taken_at IS NULL OR taken_at = $2)";
 
 /// Those that ended before anybody took them: until when.
 const EMPTY_ALL: &str = "\
@@ -61,6 +64,10 @@ const UNSETTLED: &str = "\
     JOIN organizations o ON o.pk = k.organization_pk \
     WHERE a.taken_at <= $1 AND a.content IS NOT NULL \
     ORDER BY a.taken_at, a.authorization_id LIMIT $2";
+
+const IS_UNSETTLED: &str = "\
+    SELECT 1 FROM authorizations \
+    WHERE authorization_id = $1 AND taken_at IS NOT NULL AND content IS NOT NULL";
 
 const FORGET_ANSWER: &str = "\
     UPDATE authorizations SET content = NULL WHERE authorization_id = $1 AND taken_at IS NOT NULL";
@@ -108,7 +115,7 @@ impl AuthorizationStore for SqlGrants {
         if taken == 0 && get::<Option<i64>>(&row, "taken_at")?.is_some() {
             return Ok(TakenAuthorization::Used);
         }
-        session.run(EMPTY, vec![state.as_str().into()]).await?;
+        session.run(EMPTY, vec![state.as_str().into(), microseconds(now).into()]).await?;
         session.commit().await?;
         if taken == 0 {
             return Ok(TakenAuthorization::Expired);
@@ -150,6 +157,11 @@ impl AuthorizationStore for SqlGrants {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = session.rows(UNSETTLED, vec![microseconds(until).into(), limit.into()]).await?;
         rows.iter().map(answer).collect()
+    }
+
+    async fn is_unsettled(&self, id: Uuid) -> Result<bool, StoreError> {
+        let session = self.db.read().await?;
+        Ok(session.row(IS_UNSETTLED, vec![id.into()]).await?.is_some())
     }
 
     async fn forget_answer(&self, id: Uuid) -> Result<(), StoreError> {

@@ -89,6 +89,18 @@ impl Bench<'_> {
         self.store.connect(grant, &activation, &receipt(number, None)).await.unwrap();
     }
 
+    /// Deletes the activation or, without an instant, brings it back.
+    async fn delete(
+        &self,
+        like: &WorkspaceConnector,
+        deleted_at: Option<OffsetDateTime>,
+        number: u32,
+    ) {
+        let changed = WorkspaceConnector { deleted_at, ..self.activation(like).await };
+        let change = [Change::Update(changed)];
+        self.activations.write(&change, &receipt(number, None)).await.unwrap();
+    }
+
     async fn every_field_survives(&self, like: &WorkspaceConnector) {
         let of = like.id;
         assert_eq!(self.store.grant(of).await.unwrap(), None);
@@ -208,9 +220,12 @@ impl Bench<'_> {
     async fn fences_grow_beyond_removed_grants(&self, of: WorkspaceConnectorId) {
         let activation = self.by_id(of).await;
         let held = self.lease(of, 40).await.unwrap();
+        assert_eq!(self.store.remove(of).await.unwrap(), None, "it is not deleted");
+        self.delete(&activation, Some(at(40)), 5_031).await;
         let removed = self.store.remove(of).await.unwrap().unwrap();
         assert_eq!((&removed.grant, removed.fence), (&sealed("back"), held.fence));
         assert_eq!(self.store.grant(of).await.unwrap(), None);
+        self.delete(&activation, None, 5_032).await;
         self.connect(&activation, &new(of, "next", 41), 5_030).await;
         let next = self.lease(of, 41).await.unwrap();
         assert!(next.fence > held.fence, "{next:?}");
@@ -242,10 +257,7 @@ impl Bench<'_> {
         let like = self.by_id(first).await;
         self.connect(&like, &never, 5_041).await;
         assert_eq!(due(999_999, 9).await, [second.id]);
-        let mut gone = self.activation(second).await;
-        gone.deleted_at = Some(at(100));
-        let gone = [Change::Update(gone)];
-        self.activations.write(&gone, &receipt(5_042, None)).await.unwrap();
+        self.delete(second, Some(at(100)), 5_042).await;
         assert_eq!(due(999_999, 9).await, []);
         assert_eq!(self.store.abandoned(9).await.unwrap(), [second.id]);
         self.store.remove(second.id).await.unwrap();
@@ -355,7 +367,9 @@ pub async fn authorization_store(
 
     let early = store.answered(Uuid::from_u128(3), &sealed("too early")).await;
     assert!(matches!(early, Err(StoreError::Stale)), "nobody took it: {early:?}");
+    assert!(!store.is_unsettled(Uuid::from_u128(1)).await.unwrap());
     store.answered(Uuid::from_u128(1), &sealed("brought")).await.unwrap();
+    assert!(store.is_unsettled(Uuid::from_u128(1)).await.unwrap());
     assert_eq!(store.unsettled(at(8), 10).await.unwrap(), []);
     let answer = AnsweredAuthorization {
         id: Uuid::from_u128(1),
@@ -372,6 +386,7 @@ pub async fn authorization_store(
     assert_eq!(store.unsettled(at(9), 10).await.unwrap().len(), 1, "coming back takes nothing");
     store.forget_answer(Uuid::from_u128(1)).await.unwrap();
     assert_eq!(store.unsettled(at(9), 10).await.unwrap(), []);
+    assert!(!store.is_unsettled(Uuid::from_u128(1)).await.unwrap());
 
     assert_eq!(store.sweep(at(19), Duration::minutes(10)).await.unwrap(), 0);
     assert_eq!(store.sweep(at(20), Duration::minutes(10)).await.unwrap(), 3);

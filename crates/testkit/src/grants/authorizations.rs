@@ -78,6 +78,12 @@ impl AuthorizationStore for MemoryGrants {
         Ok(unsettled)
     }
 
+    async fn is_unsettled(&self, id: Uuid) -> Result<bool, StoreError> {
+        let kept = self.kept();
+        let found = kept.authorizations.get(&id);
+        Ok(found.is_some_and(|(_, stage)| matches!(stage, Stage::Answered(..))))
+    }
+
     async fn forget_answer(&self, id: Uuid) -> Result<(), StoreError> {
         if let Some((_, stage)) = self.kept().authorizations.get_mut(&id) {
             stage.settle();

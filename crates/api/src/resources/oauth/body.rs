@@ -60,6 +60,15 @@ impl PlainBody for AuthorizeBody {
     }
 }
 
+/// The most bytes that may go with a person: they are part of a URL.
+const LONGEST_STATE: usize = 2_000;
+
+/// Whether `text` can be a scope (RFC 6749 §3.3).
+fn is_scope(text: &str) -> bool {
+    let fits = |it: char| matches!(it, '!'..='~') && !matches!(it, '"' | '\\');
+    !text.is_empty() && text.chars().all(fits)
+}
+
 impl AuthorizeBody {
     pub(super) fn read(self) -> Result<Authorize, Failure> {
         let Self { client_id, client_secret, scopes, redirect_url: return_to, state } = self;
@@ -72,6 +81,16 @@ impl AuthorizeBody {
                 return Err(failure.at("/data/attributes/client_id"));
             }
         };
+        let refused =
+            |detail: &'static str, at: &str| Err(Failure::new(Code::Invalid, detail).at(at));
+        if !scopes.iter().all(|it| is_scope(it)) {
+            let detail = "a scope is a word of ASCII without blanks, quotes and backslashes";
+            return refused(detail, "/data/attributes/scopes");
+        }
+        if state.as_ref().is_some_and(|it| it.len() > LONGEST_STATE) {
+            let detail = "the state is longer than 2,000 bytes, which not every browser takes back";
+            return refused(detail, "/data/attributes/state");
+        }
         Ok(Authorize { client, scopes, return_to, state })
     }
 }

@@ -5,6 +5,7 @@ use std::{fmt::Write, sync::LazyLock};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{HeaderValue, StatusCode, header};
 use linkspan_app::{Connected, ReturnError};
+use linkspan_domain::ports::OauthError;
 use poem::{IntoResponse, Response};
 use poem_openapi::{
     ApiResponse,
@@ -168,6 +169,11 @@ const fn told(error: &ReturnError) -> (StatusCode, &'static str, &'static str) {
             StatusCode::BAD_REQUEST,
             "The answer cannot be read",
             "Ask for a new link, and tell whoever runs this platform if it happens again.",
+        ),
+        ReturnError::Server(OauthError::InvalidClient { .. }) => (
+            StatusCode::FAILED_DEPENDENCY,
+            "The provider does not know this platform",
+            "Tell whoever runs it: its client has to be registered with the provider anew.",
         ),
         ReturnError::Server(_) => (
             StatusCode::FAILED_DEPENDENCY,

@@ -3,13 +3,13 @@
 use std::time::Duration as Pause;
 
 use linkspan_domain::{
-    Call, Caller, Code, HeldGrant, Problem, Visible,
+    Act, Action, AuditEventId, Call, Caller, Code, HeldGrant, Problem, Visible, WorkspaceConnector,
     ports::{AnsweredAuthorization, Purpose, StoreError},
 };
+use serde_json::json;
 use time::Duration;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use super::{ConnectError, Connecting};
 
@@ -38,7 +38,8 @@ impl Connecting {
 
     /// Goes on from those that nobody is at.
     pub(super) async fn resume(&self) -> Result<(), StoreError> {
-        for answered in self.unsettled().await? {
+        let until = self.world.now() - AT_WORK;
+        for answered in self.stores.authorizations.unsettled(until, BATCH).await? {
             let id = answered.workspace_connector_id;
             match self.go_on(&answered).await {
                 // Somebody else was at the activation: the next look shows what is left to do.
@@ -52,10 +53,6 @@ impl Connecting {
         Ok(())
     }
 
-    async fn unsettled(&self) -> Result<Vec<AnsweredAuthorization>, StoreError> {
-        self.stores.authorizations.unsettled(self.world.now() - AT_WORK, BATCH).await
-    }
-
     async fn go_on(&self, answered: &AnsweredAuthorization) -> Result<(), ConnectError> {
         let AnsweredAuthorization { id, workspace_connector_id: of, taken_at, .. } = *answered;
         let held: HeldGrant = self.safe.open(Purpose::Authorization, id, &answered.grant)?;
@@ -67,24 +64,40 @@ impl Connecting {
         };
         let activation = match self.activations.live(&call, of, None).await {
             Ok(activation) => activation,
-            Err(gone) if gone.code() == Code::NotFound => return self.give_back(id, &held).await,
+            Err(gone) if gone.code() == Code::NotFound => {
+                return self.give_back(&call, answered, &held).await;
+            }
             Err(error) => return Err(error.into()),
         };
-        // Who connected it before the activation was read has settled this; who does so from here on makes it stale.
-        if self.unsettled().await.map_err(ConnectError::Store)?.contains(answered) {
+        if !self.is_settled(Some(id)).await? {
             self.connect(&call, activation, &held, taken_at).await?;
         }
         Ok(())
     }
 
-    /// The activation is gone: what was granted for it is taken back.
-    async fn give_back(&self, id: Uuid, held: &HeldGrant) -> Result<(), ConnectError> {
-        if let Err(error) = self.servers.revoke(&held.server, &held.client, &held.grant).await {
-            tracing::warn!(
-                authorization = %id, error = &error as &dyn std::error::Error,
-                "a grant of an activation that is gone could not be revoked"
-            );
-        }
+    /// The activation is gone: what was granted for it is taken back, best effort, and the audit trail says so.
+    async fn give_back(
+        &self,
+        call: &Call,
+        answered: &AnsweredAuthorization,
+        held: &HeldGrant,
+    ) -> Result<(), ConnectError> {
+        let AnsweredAuthorization { id, workspace_connector_id: of, .. } = *answered;
+        let told = self.servers.revoke(&held.server, &held.client, &held.grant).await;
+        let (action, reason) = match told {
+            Ok(()) => (Action::GrantRevoked, None),
+            Err(error) => (Action::GrantRevocationFailed, Some(error.to_string())),
+        };
+        let details = json!({ "issuer": held.grant.issuer, "reason": reason });
+        let event = AuditEventId::from_uuid(self.world.uuid());
+        let receipt = call.receipt_of::<WorkspaceConnector>(
+            Act { action, details },
+            of,
+            event,
+            self.world.now(),
+        );
+        let noted = self.activation_store.write(&[], &receipt).await;
+        noted.map_err(ConnectError::Store)?;
         self.stores.authorizations.forget_answer(id).await.map_err(ConnectError::Store)
     }
 }

@@ -14,6 +14,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tokio::time::sleep;
 use tracing::Instrument;
 use url::Url;
+use uuid::Uuid;
 
 use super::{Browser, ConnectError, Connecting, ReturnError, ticket};
 use crate::{RecordError, records::not_found};
@@ -61,7 +62,12 @@ impl Connecting {
         let taking = async move { this.take_back(returned, ip_address, trace_id).await };
         match self.tokens.carry_through(taking.in_current_span()).await {
             Ok(completed) => completed,
-            Err(broken) => resume_unwind(broken.into_panic()),
+            Err(broken) => match broken.try_into_panic() {
+                Ok(panic) => resume_unwind(panic),
+                Err(ended) => {
+                    Err(ConnectError::Store(StoreError::Unavailable(Box::new(ended))).into())
+                }
+            },
         }
     }
 
@@ -143,38 +149,47 @@ impl Connecting {
             client: pending.client.clone(),
             holder: GrantHolder::Person,
         };
-        self.journal(kept, &held).await;
-        Ok(self.keep(call, kept.workspace_connector_id, &held, received_at).await?)
+        let journaled = self.journal(kept, &held).await;
+        Ok(self.keep(call, kept.workspace_connector_id, &held, received_at, journaled).await?)
     }
 
     /// Keeps what the exchange brought before anything else can fail: another process goes on from it if this one dies.
-    pub(super) async fn journal(&self, kept: &KeptAuthorization, held: &HeldGrant) {
+    /// Answers the authorization if that worked.
+    pub(super) async fn journal(&self, kept: &KeptAuthorization, held: &HeldGrant) -> Option<Uuid> {
         let journaled = async {
             let sealed = self.safe.seal(Purpose::Authorization, kept.id, held)?;
             let answered = self.stores.authorizations.answered(kept.id, &sealed).await;
             answered.map_err(ConnectError::Store)
         };
-        if let Err(error) = journaled.await {
-            // Connecting keeps it just as well, if that works.
-            tracing::warn!(
-                workspace_connector = %kept.workspace_connector_id,
-                error = &error as &dyn std::error::Error,
-                "what an authorization brought could not be kept at once"
-            );
+        match journaled.await {
+            Ok(()) => Some(kept.id),
+            Err(error) => {
+                // Connecting keeps it just as well, if that works.
+                tracing::warn!(
+                    workspace_connector = %kept.workspace_connector_id,
+                    error = &error as &dyn std::error::Error,
+                    "what an authorization brought could not be kept at once"
+                );
+                None
+            }
         }
     }
 
-    /// Keeps a new grant, whoever else writes the activation meanwhile.
+    /// Keeps a new grant, whoever else writes the activation meanwhile. `journaled`: the authorization that it is kept with.
     pub(super) async fn keep(
         &self,
         call: &Call,
         id: WorkspaceConnectorId,
         held: &HeldGrant,
         received_at: OffsetDateTime,
+        journaled: Option<Uuid>,
     ) -> Result<WorkspaceConnector, ConnectError> {
         let mut last = Err(not_found::<WorkspaceConnector>(id).into());
         for _ in 0..WRITINGS {
             let activation = self.activations.live(call, id, None).await?;
+            if self.is_settled(journaled).await? {
+                return Ok(activation);
+            }
             last = match self.connect(call, activation, held, received_at).await {
                 stale @ Err(ConnectError::Store(StoreError::Stale)) => stale,
                 // The code is spent: one moment without a database is no reason to lose what it brought.
@@ -186,6 +201,14 @@ impl Connecting {
             };
         }
         last
+    }
+
+    /// Whether somebody else connected meanwhile what is kept with the authorization `journaled`. Asked after the activation was
+    /// read: who connects it from then on makes it stale.
+    pub(super) async fn is_settled(&self, journaled: Option<Uuid>) -> Result<bool, ConnectError> {
+        let Some(id) = journaled else { return Ok(false) };
+        let is_unsettled = self.stores.authorizations.is_unsettled(id).await;
+        is_unsettled.map(|it| !it).map_err(ConnectError::Store)
     }
 
     /// Keeps a new grant, and has the activation know of it.
@@ -213,7 +236,9 @@ impl Connecting {
         note_scopes(&mut activation, json!(granted), received_at.format(&Rfc3339).ok().as_deref());
         activation.updated_at = now;
         self.safe.refresh(&mut activation)?;
-        let details = json!({ "issuer": held.grant.issuer, "scopes": granted });
+        let client = &held.client.client_id;
+        let details =
+            json!({ "issuer": held.grant.issuer, "client_id": client, "scopes": granted });
         let act = Act { action: Action::Connected, details };
         let receipt = self.receipt(call, act, &activation);
         let connected = self.stores.grants.connect(&grant, &activation, &receipt).await;

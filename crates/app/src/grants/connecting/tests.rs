@@ -5,6 +5,8 @@ use linkspan_domain::{
     ports::TakenAuthorization,
 };
 
+use tokio_util::sync::CancellationToken;
+
 use super::*;
 use crate::{
     fixtures::{
@@ -385,16 +387,16 @@ async fn a_disconnected_activation_has_its_grant_revoked() {
         vault(),
         Arc::clone(&bench.clock) as _,
     );
-    disconnector.tidy().await.unwrap();
+    disconnector.tidy(&CancellationToken::new()).await.unwrap();
     assert!(bench.fake.revoked.lock().unwrap().is_empty(), "it is connected");
     let mut activation = bench.activation().await;
     activation.deleted_at = Some(bench.clock.now());
     bench.store.add(activation);
-    disconnector.tidy().await.unwrap();
+    disconnector.tidy(&CancellationToken::new()).await.unwrap();
     assert_eq!(*bench.fake.revoked.lock().unwrap(), ["refresh-0"]);
     assert_eq!(bench.last_act(), "workspace_connector.grant_revoked");
     assert_eq!(bench.store.grant(bench.of).await.unwrap(), None);
-    disconnector.tidy().await.unwrap();
+    disconnector.tidy(&CancellationToken::new()).await.unwrap();
     assert_eq!(bench.fake.revoked.lock().unwrap().len(), 1, "once");
 }
 

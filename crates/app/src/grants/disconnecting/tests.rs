@@ -79,10 +79,10 @@ fn trail(bench: &Bench) -> Vec<(String, serde_json::Value)> {
 async fn a_grant_is_revoked_though_its_activation_is_purged_at_once() {
     let bench = Bench::new([]).await;
     purge(&bench).await;
-    disconnector(&bench).tidy().await.unwrap();
+    disconnector(&bench).tidy(&CancellationToken::new()).await.unwrap();
     assert_eq!(revoked(&bench), ["refresh-0"]);
     assert_eq!(trail(&bench), [("workspace_connector.grant_revoked".to_owned(), json!(null))]);
-    disconnector(&bench).tidy().await.unwrap();
+    disconnector(&bench).tidy(&CancellationToken::new()).await.unwrap();
     assert_eq!(revoked(&bench).len(), 1, "once");
 }
 
@@ -90,13 +90,13 @@ async fn a_grant_is_revoked_though_its_activation_is_purged_at_once() {
 async fn what_we_registered_is_removed_when_its_activation_is_purged_and_no_sooner() {
     let bench = connected_as(&registered("us")).await;
     delete(&bench).await;
-    disconnector(&bench).tidy().await.unwrap();
+    disconnector(&bench).tidy(&CancellationToken::new()).await.unwrap();
     assert_eq!((revoked(&bench).len(), unregistered(&bench).len()), (1, 0), "it can be restored");
     purge(&bench).await;
-    disconnector(&bench).tidy().await.unwrap();
+    disconnector(&bench).tidy(&CancellationToken::new()).await.unwrap();
     assert_eq!(unregistered(&bench), ["us"]);
     assert_eq!(bench.last_act(), "workspace_connector.client_unregistered");
-    disconnector(&bench).tidy().await.unwrap();
+    disconnector(&bench).tidy(&CancellationToken::new()).await.unwrap();
     assert_eq!((revoked(&bench).len(), unregistered(&bench).len()), (1, 1), "once");
 }
 
@@ -104,7 +104,7 @@ async fn what_we_registered_is_removed_when_its_activation_is_purged_and_no_soon
 async fn a_grant_is_revoked_before_its_client_is_removed_and_a_refusal_is_told() {
     let bench = connected_as(&registered("unknown")).await;
     purge(&bench).await;
-    disconnector(&bench).tidy().await.unwrap();
+    disconnector(&bench).tidy(&CancellationToken::new()).await.unwrap();
     let refusal = json!("https://issuer.example does not accept the client");
     let expected = [
         ("workspace_connector.grant_revoked".to_owned(), json!(null)),
@@ -119,7 +119,7 @@ async fn what_somebody_else_registered_is_left_alone() {
     for client in [theirs, OauthClient { registration_token: None, ..registered("us") }] {
         let bench = connected_as(&client).await;
         purge(&bench).await;
-        disconnector(&bench).tidy().await.unwrap();
+        disconnector(&bench).tidy(&CancellationToken::new()).await.unwrap();
         assert!(unregistered(&bench).is_empty(), "{client:?}");
         assert_eq!(trail(&bench).len(), 1, "it is no failure");
     }
@@ -130,7 +130,7 @@ async fn a_client_that_was_replaced_is_removed_with_the_one_that_took_its_place(
     let bench = connected_as(&registered("first")).await;
     keep(&bench, &registered("second")).await;
     purge(&bench).await;
-    disconnector(&bench).tidy().await.unwrap();
+    disconnector(&bench).tidy(&CancellationToken::new()).await.unwrap();
     assert_eq!(unregistered(&bench), ["second", "first"]);
 }
 
@@ -141,7 +141,7 @@ async fn what_does_not_open_any_more_is_told_of_in_the_audit_trail() {
     let kept = bench.store.client(bench.of, &issuer).await.unwrap().unwrap();
     bench.store.keep_client(bench.of, &issuer, &under(LOST_KEY, &kept)).await.unwrap();
     purge(&bench).await;
-    disconnector(&bench).tidy().await.unwrap();
+    disconnector(&bench).tidy(&CancellationToken::new()).await.unwrap();
     let (action, reason) = trail(&bench).swap_remove(0);
     assert_eq!(action, "workspace_connector.client_unregistration_failed");
     assert!(reason.as_str().unwrap().contains(&LOST_KEY.to_string()), "{reason}");

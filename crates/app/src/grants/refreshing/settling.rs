@@ -9,14 +9,11 @@ use linkspan_domain::{
 };
 use serde_json::json;
 
-use super::{Attempt, Read, Refresher, fresh, meanwhile, pause, stored, working};
+use super::{Attempt, DOUBTS, Read, Refresher, fresh, meanwhile, pause, stored, working};
 use crate::grants::TokenError;
 
 /// How often the loss of a grant is written before it is left to others, who write the activation all the time.
 const WRITINGS: usize = 5;
-
-/// How often a refusal that may pass is waited for: five minutes in all.
-const DOUBTS: u32 = 6;
 
 impl Refresher {
     /// Reads a reply that was kept, and settles what it says.
@@ -114,22 +111,27 @@ impl Refresher {
         }
         let renewed = match self.kept_client(kept, &asked).await? {
             Some(client) => Ok(client),
-            None => match (&asked.client.registration_uri, &self.redirect_uri) {
-                (Some(_), Some(redirect_uri)) => {
-                    let renewed =
-                        self.servers.renew(&asked.client, redirect_uri, &asked.grant.scopes).await;
-                    if let Ok(client) = &renewed {
-                        self.keep_client(kept, client).await?;
-                    }
-                    renewed
+            None => match self.renewed(&asked).await {
+                Some(Ok(client)) => {
+                    self.keep_client(kept, &client).await?;
+                    Ok(client)
                 }
-                _ => self.registered_anew(kept, &asked).await?,
+                Some(Err(error)) if error.is_transient() => Err(error),
+                // There is no renewing it, or the server does not know it any more.
+                Some(Err(_)) | None => self.registered_anew(kept, &asked).await?,
             },
         };
         Ok(match renewed {
             Ok(client) => Ok(HeldGrant { client, ..asked }),
             Err(error) => Err(Box::new((asked, error))),
         })
+    }
+
+    /// What came of renewing the client of `asked`. None: it was not registered in such a way.
+    async fn renewed(&self, asked: &HeldGrant) -> Option<Result<OauthClient, OauthError>> {
+        let client = &asked.client;
+        let redirect_uri = client.registration_uri.as_ref().and(self.redirect_uri.as_ref())?;
+        Some(self.servers.renew(client, redirect_uri, &asked.grant.scopes).await)
     }
 
     async fn registered_anew(
@@ -215,7 +217,7 @@ impl Refresher {
     }
 
     /// The grant is gone: the activation needs a person now, and the audit trail says why.
-    async fn lose(
+    pub(super) async fn lose(
         &self,
         kept: &KeptGrant,
         error: Option<OauthError>,

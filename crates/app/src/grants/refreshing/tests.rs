@@ -198,6 +198,22 @@ async fn a_client_whose_secret_ran_out_is_replaced_before_it_is_used() {
     assert_eq!(bench.fake.asked_by(), ["registered-1"]);
 }
 
+/// §3b line 22: a server that has forgotten the client does not renew it (RFC 7592 §2.2).
+#[tokio::test]
+async fn a_client_that_is_not_renewed_registers_once_more() {
+    let mut grant = held("0", NOW);
+    grant.client = OauthClient {
+        client_id: "unknown".to_owned(),
+        secret_expires_at: Some(NOW + Duration::MINUTE),
+        registration_uri: Some("https://issuer.example/register/us".parse().unwrap()),
+        ..client()
+    };
+    let bench = Bench::with(grant, [Say::Tokens("1")]).await;
+    bench.clock.pass(OVER);
+    assert_eq!(attempt(&bench).await.unwrap(), "access-1");
+    assert_eq!(bench.fake.asked_by(), ["registered-1"]);
+}
+
 #[tokio::test]
 async fn what_was_said_to_one_who_died_is_read_and_not_asked_for_again() {
     let bench = Bench::new([]).await;

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::Named;
 use crate::cli::{
-    activation::Activation,
+    activation::{Activation, Lack},
     assign::{self, Assigned, Assignments},
     client::{Client, text},
     exit::Failed,
@@ -148,11 +148,11 @@ async fn tell(client: &Client, resource: &Value, output: &Output) -> Result<(), 
     let run = run.unwrap_or_default();
     let machine = json!({
         "id": resource["id"], "name": attributes["name"], "status": attributes["status"],
-        "lacks": lacks, "run": run["id"],
+        "lacks": lacks.as_ref().map(Lack::says), "run": run["id"],
     });
     let human = || {
         let (name, status) = (text(&attributes["name"]), text(&attributes["status"]));
-        let lacks = lacks.map(|it| format!(": {it}")).unwrap_or_default();
+        let lacks = lacks.as_ref().map(|it| format!(": {}", it.says())).unwrap_or_default();
         format!("{name} is {status}{lacks}.{}", fate(&run["attributes"]["status"], &name))
     };
     output.answer(human, &machine);
