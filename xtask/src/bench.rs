@@ -23,6 +23,13 @@ use crate::{
     terminal::{say, table},
 };
 
+/// Builds the example `name` as it is released, and says where it is.
+fn example(project: &Project, name: &str) -> Result<PathBuf> {
+    let build = ["build", "--release", "--workspace", "--example", name];
+    process::run(process::cargo().args(build))?;
+    Ok(project.example("release", name))
+}
+
 /// What to measure, and on what.
 #[derive(Args)]
 pub(crate) struct Options {

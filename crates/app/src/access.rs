@@ -177,12 +177,7 @@ impl Access {
                 (Change::Insert(kept.clone()), kept, AdminKey::Made)
             }
         };
-        let call = Call {
-            caller: Caller::system(organization, Visible::only(workspace.id)),
-            ip_address: None,
-            trace_id: self.world.uuid().to_string(),
-            claim: None,
-        };
+        let call = Call::of_system(organization, workspace.id, self.world.uuid().to_string());
         let act = Act::new(match outcome {
             AdminKey::Made => Action::Created,
             AdminKey::Kept | AdminKey::Replaced | AdminKey::Revoked => Action::Updated,

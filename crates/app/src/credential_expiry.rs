@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use linkspan_domain::{
-    Act, Action, AuditEventId, Call, Caller, CredentialEvent, Visible,
+    Act, Action, AuditEventId, Call, CredentialEvent,
     ports::{Change, CredentialStore, ExpiredCredential, StoreError, World},
 };
 use serde_json::json;
@@ -63,12 +63,11 @@ impl CredentialExpiry {
             "number": version.number,
             "because": "its overlap is over",
         });
-        let call = Call {
-            caller: Caller::system(organization_id, Visible::only(version.workspace_id)),
-            ip_address: None,
-            trace_id: self.world.uuid().simple().to_string(),
-            claim: None,
-        };
+        let call = Call::of_system(
+            organization_id,
+            version.workspace_id,
+            self.world.uuid().simple().to_string(),
+        );
         let id = AuditEventId::from_uuid(self.world.uuid());
         let act = Act { action: Action::CredentialRevoked, details };
         let receipt = call.receipt(act, &version, id, now);

@@ -12,11 +12,11 @@ mod refreshing;
 mod safe;
 mod tokens;
 
+pub(crate) use connecting::token_test_url;
 pub use connecting::{
     Addresses, Authorize, Authorized, Browser, ConnectError, Connected, Connecting, Declined,
     GivenClient, GrantStores, Invitation, ReturnError, Returned, Ticket, Visiting,
 };
-pub(crate) use connecting::{needs_grant, token_test_url};
 pub use disconnecting::Disconnector;
 pub use error::TokenError;
 pub(crate) use error::reconnect;

@@ -13,10 +13,7 @@ use serde_json::Value;
 use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
-use crate::{
-    AccessTokens, ActivationSettings, SettingsError, TokenError,
-    grants::{needs_grant, reconnect},
-};
+use crate::{AccessTokens, ActivationSettings, SettingsError, TokenError, grants::reconnect};
 
 /// Asks connected systems, each time for no longer than a caller waits.
 pub struct Sources {
@@ -110,7 +107,7 @@ impl Sources {
         flow: AuthorizationFlow,
     ) -> Result<HasGrant, TokenError> {
         let has_grant = match &self.tokens {
-            _ if !needs_grant(flow) => true,
+            _ if !flow.needs_grant() => true,
             Some(tokens) => tokens.is_connected(id).await?,
             None => false,
         };

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     Action, ActorType, ApiKeyId, AuditEvent, AuditEventId, Id, OrganizationId, Permission,
-    PersonId, Resource, ResourceType, Visible, Within,
+    PersonId, Resource, ResourceType, Visible, Within, WorkspaceId,
 };
 
 /// Who calls, and what they may do and see.
@@ -92,6 +92,18 @@ pub struct Call {
     pub trace_id: String,
     /// The claim on its idempotency key, if it has one.
     pub claim: Option<IdempotencyClaim>,
+}
+
+impl Call {
+    /// A call of the platform itself in a workspace, which `trace_id` names.
+    pub fn of_system(
+        organization: OrganizationId,
+        workspace: WorkspaceId,
+        trace_id: String,
+    ) -> Self {
+        let caller = Caller::system(organization, Visible::only(workspace));
+        Self { caller, ip_address: None, trace_id, claim: None }
+    }
 }
 
 /// A claim on an idempotency key: the call that holds it, and no other, may have its effect.

@@ -231,6 +231,16 @@ pub enum AuthorizationFlow {
     Wsse,
 }
 
+impl AuthorizationFlow {
+    /// Whether a person, or the client itself, has to be granted something at a provider before anything works.
+    pub const fn needs_grant(self) -> bool {
+        match self {
+            Self::Redirect | Self::OauthManual | Self::OauthDcr | Self::OauthCimd => true,
+            Self::None | Self::ApiKey | Self::ExternalApiKey | Self::Wsse => false,
+        }
+    }
+}
+
 /// How a sync talks to the service.
 #[derive(
     Clone,

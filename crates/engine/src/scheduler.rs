@@ -3,8 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use linkspan_domain::{
-    Action, AuditEvent, AuditEventId, Call, Caller, Receipt, ResourceType, SyncLog, SyncLogId,
-    Trigger, Visible,
+    Action, AuditEvent, AuditEventId, Call, Receipt, ResourceType, SyncLog, SyncLogId, Trigger,
     ports::{DueSchedule, RunQueue, ScheduleStore, StoreError, Timing, Turn, TurnTaken, World},
 };
 use serde_json::json;
@@ -92,12 +91,11 @@ impl Scheduler {
             schedule.mode,
             now,
         );
-        let call = Call {
-            caller: Caller::system(organization_id, Visible::only(schedule.workspace_id)),
-            ip_address: None,
-            trace_id: self.world.uuid().simple().to_string(),
-            claim: None,
-        };
+        let call = Call::of_system(
+            organization_id,
+            schedule.workspace_id,
+            self.world.uuid().simple().to_string(),
+        );
         let is_late = schedule.next_run_at.is_some_and(|due| now - due > GRACE);
         let timing = if is_late { Timing::Late } else { Timing::Due };
         let id = AuditEventId::from_uuid(self.world.uuid());

@@ -230,10 +230,7 @@ impl GrantStore for SqlGrants {
     }
 
     async fn abandoned(&self, limit: u64) -> Result<Vec<WorkspaceConnectorId>, StoreError> {
-        let session = self.db.read().await?;
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = session.rows(ABANDONED, vec![limit.into()]).await?;
-        rows.iter().map(named).collect()
+        self.first(limit, ABANDONED, Vec::new()).await?.iter().map(named).collect()
     }
 
     async fn take_left(&self) -> Result<Option<Leftovers>, StoreError> {
@@ -245,14 +242,22 @@ impl GrantStore for SqlGrants {
         now: OffsetDateTime,
         limit: u64,
     ) -> Result<Vec<WorkspaceConnectorId>, StoreError> {
-        let session = self.db.read().await?;
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = session.rows(DUE, vec![microseconds(now).into(), limit.into()]).await?;
-        rows.iter().map(named).collect()
+        self.first(limit, DUE, vec![microseconds(now).into()]).await?.iter().map(named).collect()
     }
 }
 
 impl SqlGrants {
+    /// Up to `limit` rows that `statement` finds, whose last value that is.
+    async fn first(
+        &self,
+        limit: u64,
+        statement: &'static str,
+        mut values: Vec<Value>,
+    ) -> Result<Vec<QueryResult>, StoreError> {
+        values.push(i64::try_from(limit).unwrap_or(i64::MAX).into());
+        self.db.read().await?.rows(statement, values).await
+    }
+
     /// Runs `statement`, which touches nothing if somebody else has the lease.
     async fn under_lease(
         &self,

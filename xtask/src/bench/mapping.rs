@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    bench::{Figure, Target},
+    bench::{Figure, Target, example},
     process,
     project::Project,
     terminal::say,
@@ -41,14 +41,7 @@ struct Run {
 
 /// Maps the same records with both, in turn.
 pub(crate) fn measure(project: &Project, seconds: u64, rounds: u32) -> Result<Vec<Figure>> {
-    let example = "mapping_bench";
-    process::run(process::cargo().args([
-        "build",
-        "--release",
-        "--workspace",
-        "--example",
-        example,
-    ]))?;
+    let program = example(project, "mapping_bench")?;
     let home = TempDir::with_prefix("linkspan-bench-")?;
     let (expression, records) = (home.path().join("mapping"), home.path().join("records"));
     fs::write(&expression, EXPRESSION)?;
@@ -65,7 +58,7 @@ pub(crate) fn measure(project: &Project, seconds: u64, rounds: u32) -> Result<Ve
     };
     let mut ratios = Vec::new();
     for round in 1..=rounds {
-        let ours = run(&project.example("release", example), &[])?;
+        let ours = run(&program, &[])?;
         let theirs = run(Path::new("node"), &[&node.join(script)])?;
         if ours.first != theirs.first {
             bail!("the two map differently: {} and {}", ours.first, theirs.first);

@@ -11,7 +11,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use tempfile::TempDir;
 
 use crate::{
-    bench::{Figure, Target, first_load::database::Database},
+    bench::{Figure, Target, example, first_load::database::Database},
     database_server::DatabaseServer,
     postgres::Postgres,
     process,
@@ -52,16 +52,9 @@ pub(crate) fn measure(
     grants: u32,
     seconds: u64,
 ) -> Result<Vec<Figure>> {
-    let example = "refresh_bench";
-    process::run(process::cargo().args([
-        "build",
-        "--release",
-        "--workspace",
-        "--example",
-        example,
-    ]))?;
+    let program = example(project, "refresh_bench")?;
     let home = TempDir::with_prefix("linkspan-bench-")?;
-    let bench = Bench { program: project.example("release", example), home: home.path() };
+    let bench = Bench { program, home: home.path() };
     let sqlite = format!("sqlite://{}", home.path().join("keeping.db").display());
     let sqlite = bench.keeping(binary, "SQLite", &sqlite, grants)?;
     let server = DatabaseServer::<Postgres>::find_or_start()?;

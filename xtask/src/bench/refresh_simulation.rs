@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 
 use crate::{
-    bench::{Figure, Target},
+    bench::{Figure, Target, example},
     process,
     project::Project,
 };
@@ -25,15 +25,8 @@ struct Sums {
 
 /// Plays the simulation, which fails by itself where a grant is lost that could have been kept.
 pub(crate) fn measure(project: &Project) -> Result<Vec<Figure>> {
-    let example = "refresh_simulation";
-    process::run(process::cargo().args([
-        "build",
-        "--release",
-        "--workspace",
-        "--example",
-        example,
-    ]))?;
-    let mut command = Command::new(project.example("release", example));
+    let program = example(project, "refresh_simulation")?;
+    let mut command = Command::new(program);
     // It takes a while, and says how far it is.
     command.arg(REFRESHES.to_string()).stderr(Stdio::inherit());
     let printed = process::read(&mut command)?;

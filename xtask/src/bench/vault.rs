@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 
 use crate::{
-    bench::{Figure, Target},
+    bench::{Figure, Target, example},
     process,
     project::Project,
 };
@@ -19,15 +19,8 @@ struct Run {
 
 /// Seals and opens, again and again.
 pub(crate) fn measure(project: &Project, seconds: u64) -> Result<Vec<Figure>> {
-    let example = "vault_bench";
-    process::run(process::cargo().args([
-        "build",
-        "--release",
-        "--workspace",
-        "--example",
-        example,
-    ]))?;
-    let mut command = Command::new(project.example("release", example));
+    let program = example(project, "vault_bench")?;
+    let mut command = Command::new(program);
     let printed = process::read(command.arg(seconds.to_string()))?;
     let run: Run = serde_json::from_str(&printed).context("the program printed no figure")?;
     Ok(vec![Figure {

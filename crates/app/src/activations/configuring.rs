@@ -12,7 +12,6 @@ use serde_json::{Map, Value};
 use super::{ActivationError, Activations, versions::Occasion};
 use crate::{
     RecordError, SettingsError,
-    grants::needs_grant,
     patch::Changes,
     sources::HasGrant::{self, Connected, NotConnected},
 };
@@ -77,8 +76,8 @@ impl Activations {
         match readiness {
             Readiness::Configured if is_broken && test_status == CredentialTest::Failed => {}
             // Whether the grant is good does not depend on the settings; but settings may be all that it waited for.
-            Readiness::Configured if needs_grant(flow) && before != Status::ToConfigure => {}
-            Readiness::Unconfigured if needs_grant(flow) => {}
+            Readiness::Configured if flow.needs_grant() && before != Status::ToConfigure => {}
+            Readiness::Unconfigured if flow.needs_grant() => {}
             Readiness::Configured => activation.apply(Event::Configured)?,
             Readiness::Unconfigured => activation.apply(Event::Unconfigured)?,
         }

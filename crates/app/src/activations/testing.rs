@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::{ActivationError, Activations, Draft, DraftOf, error::config_code};
 use crate::{
     RecordError, Writable,
-    grants::{needs_grant, token_test_url},
+    grants::token_test_url,
     patch::Changes,
     sources::{Checked, may_run},
 };
@@ -107,7 +107,7 @@ impl Activations {
     ) -> Result<Checked, ActivationError> {
         let connector = self.connectors.find(&call.caller, activation.connector_id).await?;
         let Some(connector) = connector else { return Ok(checked) };
-        if !needs_grant(connector.entry.authorization_flow) {
+        if !connector.entry.authorization_flow.needs_grant() {
             return Ok(checked);
         }
         let start = Instant::now();

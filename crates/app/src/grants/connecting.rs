@@ -11,9 +11,8 @@ mod visiting;
 use std::{collections::BTreeSet, sync::Arc};
 
 use linkspan_domain::{
-    Act, Action, AuditEventId, AuthorizationFlow, AuthorizationServer, Call, ClientMetadata,
-    Connector, Grant, GrantHolder, HeldGrant, OauthClient, Secret, WorkspaceConnector,
-    WorkspaceConnectorId,
+    Act, Action, AuditEventId, AuthorizationServer, Call, ClientMetadata, Connector, Grant,
+    GrantHolder, HeldGrant, OauthClient, Secret, WorkspaceConnector, WorkspaceConnectorId,
     ports::{
         AuthorizationAsk, AuthorizationServers, AuthorizationStore, Discovery, GrantStore,
         KeptAuthorization, OauthClientStore, Purpose, Store, TokenAsk, TokenRight, Vault, World,
@@ -206,7 +205,7 @@ impl Connecting {
         let connector =
             require_live(&self.connectors, &call.caller, activation.connector_id, "connector")
                 .await?;
-        if !needs_grant(connector.entry.authorization_flow) {
+        if !connector.entry.authorization_flow.needs_grant() {
             return Err(ConnectError::NoOauth { connector: connector.id });
         }
         let return_to = self.return_to(&authorize)?;
@@ -325,20 +324,6 @@ impl Connecting {
         let settings = self.sources.settings();
         let Ok(definition) = settings.definition(&activation.connector_type) else { return false };
         settings.open(activation).is_ok_and(|it| settings_are_complete(definition, &it))
-    }
-}
-
-/// Whether a person, or the client itself, has to be granted something at a provider before anything works.
-pub(crate) const fn needs_grant(flow: AuthorizationFlow) -> bool {
-    match flow {
-        AuthorizationFlow::Redirect
-        | AuthorizationFlow::OauthManual
-        | AuthorizationFlow::OauthDcr
-        | AuthorizationFlow::OauthCimd => true,
-        AuthorizationFlow::None
-        | AuthorizationFlow::ApiKey
-        | AuthorizationFlow::ExternalApiKey
-        | AuthorizationFlow::Wsse => false,
     }
 }
 

@@ -3,11 +3,11 @@
 //!
 //! A grant that another takes the place of is not taken back; docs/adr/0018 says why.
 
-use std::sync::Arc;
+use std::{fmt::Display, sync::Arc};
 
 use linkspan_domain::{
-    Act, Action, AuditEventId, Call, Caller, HeldGrant, Issuer, OauthClient, OrganizationId,
-    Visible, WorkspaceConnector, WorkspaceConnectorId, WorkspaceId,
+    Act, Action, AuditEventId, Call, HeldGrant, Issuer, OauthClient, OrganizationId,
+    WorkspaceConnector, WorkspaceConnectorId, WorkspaceId,
     ports::{
         AuthorizationServers, AuthorizationStore, GrantStore, Leftovers, OauthError, Purpose,
         Sealed, Store, StoreError, Vault, World,
@@ -152,11 +152,7 @@ impl Disconnector {
             }
             Err(error) => Err(error.clone().into()),
         };
-        let action = match told {
-            Ok(()) => Action::GrantRevoked,
-            Err(_) => Action::GrantRevocationFailed,
-        };
-        self.note(gone, action, issuer, told).await
+        self.note(gone, revocation(issuer, told)).await
     }
 
     async fn note_client(
@@ -165,28 +161,16 @@ impl Disconnector {
         issuer: &Issuer,
         told: Result<(), Untold>,
     ) -> Result<(), StoreError> {
-        let action = match told {
-            Ok(()) => Action::ClientUnregistered,
-            Err(_) => Action::ClientUnregistrationFailed,
-        };
-        self.note(gone, action, issuer, told).await
+        let actions = [Action::ClientUnregistered, Action::ClientUnregistrationFailed];
+        self.note(gone, outcome(issuer, told, actions)).await
     }
 
-    async fn note(
-        &self,
-        gone: Gone,
-        action: Action,
-        issuer: &Issuer,
-        told: Result<(), Untold>,
-    ) -> Result<(), StoreError> {
-        let call = Call {
-            caller: Caller::system(gone.organization, Visible::only(gone.workspace)),
-            ip_address: None,
-            trace_id: self.world.uuid().simple().to_string(),
-            claim: None,
-        };
-        let reason = told.err().map(|it| it.to_string());
-        let act = Act { action, details: json!({ "issuer": issuer, "reason": reason }) };
+    async fn note(&self, gone: Gone, act: Act) -> Result<(), StoreError> {
+        let call = Call::of_system(
+            gone.organization,
+            gone.workspace,
+            self.world.uuid().simple().to_string(),
+        );
         let event = AuditEventId::from_uuid(self.world.uuid());
         // By its identifier: it may be purged by now.
         let receipt = call.receipt_of::<WorkspaceConnector>(act, gone.id, event, self.world.now());
@@ -196,6 +180,20 @@ impl Disconnector {
     fn open(&self, of: WorkspaceConnectorId, grant: &Sealed) -> Result<HeldGrant, SafeError> {
         self.safe.open(Purpose::Grant, of.uuid(), grant)
     }
+}
+
+/// What the audit trail says of telling `issuer` that a grant is not needed any more.
+pub(super) fn revocation(issuer: &Issuer, told: Result<(), impl Display>) -> Act {
+    outcome(issuer, told, [Action::GrantRevoked, Action::GrantRevocationFailed])
+}
+
+/// The first of the actions where `issuer` was told, else the second.
+fn outcome(issuer: &Issuer, told: Result<(), impl Display>, [done, failed]: [Action; 2]) -> Act {
+    let (action, reason) = match told {
+        Ok(()) => (done, None),
+        Err(error) => (failed, Some(error.to_string())),
+    };
+    Act { action, details: json!({ "issuer": issuer, "reason": reason }) }
 }
 
 fn is_same(one: &OauthClient, other: &OauthClient) -> bool {

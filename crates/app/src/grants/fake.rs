@@ -10,9 +10,8 @@ use linkspan_domain::{
     AuthorizationServer, ClientAuthentication, ClientOrigin, Grant, GrantHolder, HeldGrant, Issuer,
     OauthClient, PendingAuthorization, Secret, Status, WorkspaceConnector, WorkspaceConnectorId,
     ports::{
-        AuthorizationAsk, AuthorizationServers, Discovery, GrantStore, NewGrant, OauthError,
-        OauthTarget, OutboundError, Purpose, SealContext, Store, TokenAsk, TokenReply, TokenRight,
-        World,
+        AuthorizationAsk, AuthorizationServers, Discovery, GrantStore, OauthError, OauthTarget,
+        OutboundError, Store, TokenAsk, TokenReply, TokenRight, World,
     },
 };
 use linkspan_testkit::{MemoryGrants, fixtures::receipt};
@@ -21,7 +20,7 @@ use time::{Duration, OffsetDateTime};
 use url::Url;
 use uuid::Uuid;
 
-use super::{AccessTokens, Addresses, Connecting, GrantStores, Refresher};
+use super::{AccessTokens, Addresses, Connecting, GrantStores, Refresher, safe::Safe};
 use crate::fixtures::{NOW, activation, empty, id, key, organization, sources, vault};
 
 /// What the server says next.
@@ -305,17 +304,7 @@ impl Bench {
     }
 
     pub(crate) async fn connect(&self, held: &HeldGrant) {
-        let given = self.clock.now();
-        let context = SealContext { purpose: Purpose::Grant, row: self.of.uuid() };
-        let bytes = linkspan_domain::Sealable::to_bytes(held).unwrap();
-        let grant = NewGrant {
-            workspace_connector_id: self.of,
-            issuer: held.grant.issuer.clone(),
-            grant: vault().seal(context, bytes.expose()).unwrap(),
-            expires_at: held.grant.expires_at,
-            due_at: held.due_at(given),
-            refreshed_at: given,
-        };
+        let grant = Safe::new(vault()).new_grant(self.of, held, self.clock.now()).unwrap();
         let activation = self.activation().await;
         self.store.connect(&grant, &activation, &receipt(1, None)).await.unwrap();
     }

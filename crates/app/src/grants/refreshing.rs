@@ -11,8 +11,8 @@ use std::sync::Arc;
 use linkspan_domain::{
     HeldGrant, JournaledReply, Secret, WorkspaceConnector, WorkspaceConnectorId,
     ports::{
-        ASK_LASTS, AuthorizationServers, GrantStore, KeptGrant, NewGrant, OauthClientStore,
-        OauthError, Purpose, Sealed, Store, StoreError, Vault, World,
+        ASK_LASTS, AuthorizationServers, GrantStore, KeptGrant, OauthClientStore, OauthError,
+        Purpose, Sealed, Store, StoreError, Vault, World,
     },
 };
 use time::{Duration, OffsetDateTime};
@@ -66,9 +66,6 @@ const SHELVED: Duration = Duration::minutes(5);
 
 /// How long a token is used without a look at what other processes did meanwhile.
 const UNSEEN: Duration = Duration::seconds(10);
-
-/// How often a refusal that may pass is waited for: five minutes in all.
-const DOUBTS: u32 = 6;
 
 /// How often the reply is offered to a store that does not answer, before it is settled without having been journaled.
 const JOURNALINGS: usize = 3;
@@ -174,11 +171,7 @@ impl Refresher {
             Ok(asked) => asked,
             Err(failed) => {
                 let (asked, error) = *failed;
-                return if error.is_transient() || kept.failures < DOUBTS {
-                    self.put_off(kept, asked, error).await
-                } else {
-                    self.lose(kept, Some(error)).await
-                };
+                return self.doubt(kept, asked, error).await;
             }
         };
         loop {
@@ -235,22 +228,6 @@ impl Refresher {
         sealed: &Sealed,
     ) -> Result<T, TokenError> {
         Ok(self.safe.open(Purpose::Grant, of.uuid(), sealed)?)
-    }
-
-    fn new_grant(
-        &self,
-        of: WorkspaceConnectorId,
-        held: &HeldGrant,
-        given: OffsetDateTime,
-    ) -> Result<NewGrant, TokenError> {
-        Ok(NewGrant {
-            workspace_connector_id: of,
-            issuer: held.grant.issuer.clone(),
-            grant: self.safe.seal(Purpose::Grant, of.uuid(), held)?,
-            expires_at: held.grant.expires_at,
-            due_at: held.due_at(given),
-            refreshed_at: given,
-        })
     }
 }
 

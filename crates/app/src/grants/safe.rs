@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use linkspan_domain::{
-    Code, InvalidSealedForm, Problem, Sealable, WorkspaceConnector,
-    ports::{KeyId, Purpose, SealContext, Sealed, Vault, VaultError},
+    Code, HeldGrant, InvalidSealedForm, Problem, Sealable, WorkspaceConnector,
+    WorkspaceConnectorId,
+    ports::{KeyId, NewGrant, Purpose, SealContext, Sealed, Vault, VaultError},
 };
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::settings::seal_with_current_key;
@@ -96,6 +98,23 @@ impl Safe {
         let bytes = self.0.open(SealContext { purpose, row }, sealed);
         let bytes = bytes.map_err(|source| SafeError::of("open", row, source))?;
         T::from_bytes(&bytes).map_err(|source| SafeError::Form { doing: "open", row, source })
+    }
+
+    /// A grant of `of` that was `given` then, as it is kept.
+    pub(crate) fn new_grant(
+        &self,
+        of: WorkspaceConnectorId,
+        held: &HeldGrant,
+        given: OffsetDateTime,
+    ) -> Result<NewGrant, SafeError> {
+        Ok(NewGrant {
+            workspace_connector_id: of,
+            issuer: held.grant.issuer.clone(),
+            grant: self.seal(Purpose::Grant, of.uuid(), held)?,
+            expires_at: held.grant.expires_at,
+            due_at: held.due_at(given),
+            refreshed_at: given,
+        })
     }
 
     /// Whoever writes `activation` with its grant writes no secrets back that a rotation of the master key has passed.

@@ -46,14 +46,12 @@ impl Lack {
 
 /// Whether the connector of an activation works by a grant that somebody agrees to.
 async fn is_granted(client: &Client, activation: &Value) -> bool {
-    use AuthorizationFlow::{OauthCimd, OauthDcr, OauthManual, Redirect};
-
     let id = text(&activation["relationships"]["connector"]["data"]["id"]);
     let Ok(mut found) = client.get(&format!("/v1/connectors/{id}"), &[]).await else {
         return false;
     };
     let flow = found["data"]["attributes"]["authorization_flow"].take();
-    matches!(serde_json::from_value(flow), Ok(Redirect | OauthManual | OauthDcr | OauthCimd))
+    serde_json::from_value(flow).is_ok_and(AuthorizationFlow::needs_grant)
 }
 
 /// An activation, as much of it as commands need.

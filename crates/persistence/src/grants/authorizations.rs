@@ -153,10 +153,8 @@ impl AuthorizationStore for SqlGrants {
         until: OffsetDateTime,
         limit: u64,
     ) -> Result<Vec<AnsweredAuthorization>, StoreError> {
-        let session = self.db.read().await?;
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = session.rows(UNSETTLED, vec![microseconds(until).into(), limit.into()]).await?;
-        rows.iter().map(answer).collect()
+        let until = microseconds(until);
+        self.first(limit, UNSETTLED, vec![until.into()]).await?.iter().map(answer).collect()
     }
 
     async fn is_unsettled(&self, id: Uuid) -> Result<bool, StoreError> {

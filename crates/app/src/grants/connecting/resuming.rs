@@ -3,15 +3,15 @@
 use std::time::Duration as Pause;
 
 use linkspan_domain::{
-    Act, Action, AuditEventId, Call, Caller, Code, HeldGrant, Problem, Visible, WorkspaceConnector,
+    AuditEventId, Call, Code, HeldGrant, Problem, WorkspaceConnector,
     ports::{AnsweredAuthorization, Purpose, StoreError},
 };
-use serde_json::json;
 use time::Duration;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::{ConnectError, Connecting};
+use crate::grants::disconnecting::revocation;
 
 /// How often they are looked for.
 const TICK: Pause = Pause::from_secs(15);
@@ -56,12 +56,11 @@ impl Connecting {
     async fn go_on(&self, answered: &AnsweredAuthorization) -> Result<(), ConnectError> {
         let AnsweredAuthorization { id, workspace_connector_id: of, taken_at, .. } = *answered;
         let held: HeldGrant = self.safe.open(Purpose::Authorization, id, &answered.grant)?;
-        let call = Call {
-            caller: Caller::system(answered.organization_id, Visible::only(answered.workspace_id)),
-            ip_address: None,
-            trace_id: self.world.uuid().simple().to_string(),
-            claim: None,
-        };
+        let call = Call::of_system(
+            answered.organization_id,
+            answered.workspace_id,
+            self.world.uuid().simple().to_string(),
+        );
         let activation = match self.activations.live(&call, of, None).await {
             Ok(activation) => activation,
             Err(gone) if gone.code() == Code::NotFound => {
@@ -84,18 +83,9 @@ impl Connecting {
     ) -> Result<(), ConnectError> {
         let AnsweredAuthorization { id, workspace_connector_id: of, .. } = *answered;
         let told = self.servers.revoke(&held.server, &held.client, &held.grant).await;
-        let (action, reason) = match told {
-            Ok(()) => (Action::GrantRevoked, None),
-            Err(error) => (Action::GrantRevocationFailed, Some(error.to_string())),
-        };
-        let details = json!({ "issuer": held.grant.issuer, "reason": reason });
+        let act = revocation(&held.grant.issuer, told);
         let event = AuditEventId::from_uuid(self.world.uuid());
-        let receipt = call.receipt_of::<WorkspaceConnector>(
-            Act { action, details },
-            of,
-            event,
-            self.world.now(),
-        );
+        let receipt = call.receipt_of::<WorkspaceConnector>(act, of, event, self.world.now());
         let noted = self.activation_store.write(&[], &receipt).await;
         noted.map_err(ConnectError::Store)?;
         self.stores.authorizations.forget_answer(id).await.map_err(ConnectError::Store)

@@ -5,9 +5,7 @@ use std::{panic::resume_unwind, sync::Arc, time::Duration};
 use linkspan_domain::{
     Act, Action, Call, Caller, Event, GrantHolder, HeldGrant, KeyHash, Name, PendingAuthorization,
     Redirected, Secret, Visible, WorkspaceConnector, WorkspaceConnectorId,
-    ports::{
-        KeptAuthorization, NewGrant, Purpose, StoreError, TakenAuthorization, TokenAsk, TokenRight,
-    },
+    ports::{KeptAuthorization, Purpose, StoreError, TakenAuthorization, TokenAsk, TokenRight},
 };
 use serde_json::{Map, Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -220,14 +218,7 @@ impl Connecting {
         received_at: OffsetDateTime,
     ) -> Result<WorkspaceConnector, ConnectError> {
         let (id, now) = (activation.id, self.world.now());
-        let grant = NewGrant {
-            workspace_connector_id: id,
-            issuer: held.grant.issuer.clone(),
-            grant: self.safe.seal(Purpose::Grant, id.uuid(), held)?,
-            expires_at: held.grant.expires_at,
-            due_at: held.due_at(received_at),
-            refreshed_at: received_at,
-        };
+        let grant = self.safe.new_grant(id, held, received_at)?;
         if self.is_complete(&activation) {
             // No status stands in the way of a grant; a pause outlives it.
             let _ = activation.apply(Event::Configured);

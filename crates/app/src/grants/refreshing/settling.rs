@@ -3,17 +3,19 @@
 use std::sync::Arc;
 
 use linkspan_domain::{
-    Act, Action, AuditEventId, Call, Caller, ClientOrigin, Event, HeldGrant, JournaledReply,
-    OauthClient, Visible,
+    Act, Action, AuditEventId, Call, ClientOrigin, Event, HeldGrant, JournaledReply, OauthClient,
     ports::{KeptGrant, OauthError, Purpose, StoreError},
 };
 use serde_json::json;
 
-use super::{Attempt, DOUBTS, Read, Refresher, fresh, meanwhile, pause, stored, working};
+use super::{Attempt, Read, Refresher, fresh, meanwhile, pause, stored, working};
 use crate::grants::TokenError;
 
 /// How often the loss of a grant is written before it is left to others, who write the activation all the time.
 const WRITINGS: usize = 5;
+
+/// How often a refusal that may pass is waited for: five minutes in all.
+const DOUBTS: u32 = 6;
 
 impl Refresher {
     /// Reads a reply that was kept, and settles what it says.
@@ -30,7 +32,7 @@ impl Refresher {
         match self.servers.read(&ask, &reply, received_at) {
             Ok(grant) => {
                 let held = HeldGrant { grant, ..asked };
-                let new = self.new_grant(id, &held, received_at)?;
+                let new = self.safe.new_grant(id, &held, received_at)?;
                 let settled = self.grants.settle(kept.fence, &new).await;
                 settled.map_err(|source| stored(id, source))?;
                 let kept = KeptGrant { refreshed_at: received_at, ..kept.clone() };
@@ -38,8 +40,8 @@ impl Refresher {
             }
             Err(error @ OauthError::InvalidGrant { .. }) => match self.previous(kept, &asked)? {
                 Some(previous) => Ok(Read::AskWith(Box::new(previous))),
-                None if self.is_doubtful(kept, &asked)? => {
-                    self.put_off(kept, asked, error).await.map(Read::Done)
+                None if self.is_by_another_client(kept, &asked)? => {
+                    self.doubt(kept, asked, error).await.map(Read::Done)
                 }
                 None => self.lose(kept, Some(error)).await.map(Read::Done),
             },
@@ -66,11 +68,29 @@ impl Refresher {
         Ok((is_current && is_other).then(|| HeldGrant { client, ..previous }))
     }
 
-    /// Whether a refusal may pass: the server had forgotten the client that the grant was given to, and was asked by a new
-    /// one. It may remember the old one again, or not know the new one everywhere yet.
-    fn is_doubtful(&self, kept: &KeptGrant, asked: &HeldGrant) -> Result<bool, TokenError> {
+    /// Whether the server was asked by another client than the one that the grant was given to. It may remember the old one
+    /// again, or not know the new one everywhere yet.
+    fn is_by_another_client(
+        &self,
+        kept: &KeptGrant,
+        asked: &HeldGrant,
+    ) -> Result<bool, TokenError> {
         let own: HeldGrant = self.open(kept.workspace_connector_id, &kept.grant)?;
-        Ok(asked.client != own.client && kept.failures < DOUBTS)
+        Ok(asked.client != own.client)
+    }
+
+    /// Waits for a refusal that may pass, and gives the grant up if it does not.
+    pub(super) async fn doubt(
+        &self,
+        kept: &KeptGrant,
+        asked: HeldGrant,
+        error: OauthError,
+    ) -> Result<Attempt, TokenError> {
+        if error.is_transient() || kept.failures < DOUBTS {
+            self.put_off(kept, asked, error).await
+        } else {
+            self.lose(kept, Some(error)).await
+        }
     }
 
     /// The server does not know us. If we registered ourselves, we do so once more; a person looks after any other client.
@@ -80,16 +100,11 @@ impl Refresher {
         asked: HeldGrant,
         error: OauthError,
     ) -> Result<Read, TokenError> {
-        let own: HeldGrant = self.open(kept.workspace_connector_id, &kept.grant)?;
         if asked.client.origin != ClientOrigin::Dynamic {
             return self.put_off(kept, asked, error).await.map(Read::Done);
         }
-        if asked.client != own.client {
-            return if self.is_doubtful(kept, &asked)? {
-                self.put_off(kept, asked, error).await.map(Read::Done)
-            } else {
-                self.lose(kept, Some(error)).await.map(Read::Done)
-            };
+        if self.is_by_another_client(kept, &asked)? {
+            return self.doubt(kept, asked, error).await.map(Read::Done);
         }
         match self.registered_anew(kept, &asked).await? {
             Ok(client) => Ok(Read::AskWith(Box::new(HeldGrant { client, ..asked }))),
@@ -217,19 +232,18 @@ impl Refresher {
     }
 
     /// The grant is gone: the activation needs a person now, and the audit trail says why.
-    pub(super) async fn lose(
+    async fn lose(
         &self,
         kept: &KeptGrant,
         error: Option<OauthError>,
     ) -> Result<Attempt, TokenError> {
         let id = kept.workspace_connector_id;
         let error = error.map(Arc::new);
-        let call = Call {
-            caller: Caller::system(kept.organization_id, Visible::only(kept.workspace_id)),
-            ip_address: None,
-            trace_id: self.world.uuid().simple().to_string(),
-            claim: None,
-        };
+        let call = Call::of_system(
+            kept.organization_id,
+            kept.workspace_id,
+            self.world.uuid().simple().to_string(),
+        );
         for _ in 0..WRITINGS {
             let found = self.activations.find(&call.caller.visible, id).await;
             let found = found.map_err(|source| stored(id, source))?;

@@ -1,6 +1,9 @@
 //! One attempt after the other, against a server that says what it is told to.
 
-use linkspan_domain::{ClientOrigin, GrantHolder, OauthClient, Problem, Status, ports::GrantStore};
+use linkspan_domain::{
+    ClientOrigin, GrantHolder, OauthClient, Problem, Status,
+    ports::{GrantStore, NewGrant},
+};
 use linkspan_sdk::Failure;
 use linkspan_testkit::fixtures::receipt;
 use time::Duration;
