@@ -22,7 +22,7 @@ use sea_orm::{
     SqlxSqliteConnector, TransactionOptions, TransactionTrait,
 };
 use sqlx::{
-    Executor, PgPool, SqlitePool,
+    Connection, Executor, PgPool, SqlitePool,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -155,12 +155,25 @@ async fn sqlite(url: &str, sizes: PoolSizes) -> Result<Pools, ConnectError> {
     Ok(Pools::Sqlite { readers, writer, watcher })
 }
 
+/// How long a connection may lie unused before it is tried out: that is a round trip, which a busy one can do without.
+const TRUSTED: Duration = Duration::from_secs(1);
+
 async fn postgres(url: &str, sizes: PoolSizes) -> Result<Pools, ConnectError> {
     let options: PgConnectOptions = url.parse().map_err(unavailable)?;
     // Older PgBouncers refuse the start-up parameter. Since PostgreSQL 12 it says what is the default anyway.
     let options = options.extra_float_digits(None);
-    let pool =
-        PgPoolOptions::new().max_connections(sizes.connections).acquire_timeout(sizes.patience);
+    let pool = PgPoolOptions::new()
+        .max_connections(sizes.connections)
+        .acquire_timeout(sizes.patience)
+        .test_before_acquire(false)
+        .before_acquire(|connection, known| {
+            Box::pin(async move {
+                if known.idle_for > TRUSTED {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        });
     pool.connect_with(options).await.map(Pools::Postgres).map_err(unavailable)
 }
 

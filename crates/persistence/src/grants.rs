@@ -57,10 +57,21 @@ const CONNECT: &str = "\
         fence = CASE WHEN oauth_grants.fence < excluded.fence THEN excluded.fence \
             ELSE oauth_grants.fence + 1 END";
 
-/// Activation, holder, now, until.
+/// Activation, holder, now, until. Answers what [`GRANT`] does.
 const LEASE: &str = "\
     UPDATE oauth_grants SET holder = $2, leased_until = $4, fence = fence + 1 \
-    WHERE workspace_connector_id = $1 AND (leased_until IS NULL OR leased_until <= $3)";
+    WHERE workspace_connector_id = $1 AND (leased_until IS NULL OR leased_until <= $3) \
+    RETURNING workspace_connector_id, issuer, held, previous, reply, expires_at, fence, \
+        leased_until, again_at, failures, refreshed_at, \
+        (SELECT k.workspace_id FROM workspace_connectors w \
+            JOIN workspaces k ON k.pk = w.workspace_pk \
+            WHERE w.workspace_connector_id = oauth_grants.workspace_connector_id) \
+            AS workspace_id, \
+        (SELECT o.organization_id FROM workspace_connectors w \
+            JOIN workspaces k ON k.pk = w.workspace_pk \
+            JOIN organizations o ON o.pk = k.organization_pk \
+            WHERE w.workspace_connector_id = oauth_grants.workspace_connector_id) \
+            AS organization_id";
 
 /// What holds as long as nobody else took the lease: activation, fence.
 macro_rules! held {
@@ -88,6 +99,12 @@ const RELEASE: &str =
 const PUT_OFF: &str = held!(
     "UPDATE oauth_grants SET reply = NULL, holder = NULL, leased_until = NULL, again_at = $3, \
         failures = failures + 1, next_at = CASE WHEN next_at < $3 THEN $3 ELSE next_at END"
+);
+
+/// When again.
+const SHELVE: &str = held!(
+    "UPDATE oauth_grants SET holder = NULL, leased_until = NULL, again_at = $3, \
+        next_at = CASE WHEN next_at < $3 THEN $3 ELSE next_at END"
 );
 
 const LOSE: &str = held!("DELETE FROM oauth_grants");
@@ -119,7 +136,8 @@ const ABANDONED: &str = "\
 #[async_trait]
 impl GrantStore for SqlGrants {
     async fn grant(&self, of: WorkspaceConnectorId) -> Result<Option<KeptGrant>, StoreError> {
-        find(&self.db.read().await?, of).await
+        let found = self.db.select(GRANT, vec![of.uuid().into()]).await?;
+        found.first().map(kept).transpose()
     }
 
     async fn connect(
@@ -152,19 +170,13 @@ impl GrantStore for SqlGrants {
         now: OffsetDateTime,
         until: OffsetDateTime,
     ) -> Result<Option<KeptGrant>, StoreError> {
-        let session = self.db.write().await?;
         let values = vec![
             of.uuid().into(),
             holder.into(),
             microseconds(now).into(),
             microseconds(until).into(),
         ];
-        if session.run(LEASE, values).await? == 0 {
-            return Ok(None);
-        }
-        let leased = find(&session, of).await?;
-        session.commit().await?;
-        Ok(leased)
+        self.db.returned(LEASE, values).await?.first().map(kept).transpose()
     }
 
     async fn journal(
@@ -199,6 +211,15 @@ impl GrantStore for SqlGrants {
                 self.under_lease(of, fence, PUT_OFF, vec![microseconds(again_at).into()]).await
             }
         }
+    }
+
+    async fn shelve(
+        &self,
+        of: WorkspaceConnectorId,
+        fence: Fence,
+        again_at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        self.under_lease(of, fence, SHELVE, vec![microseconds(again_at).into()]).await
     }
 
     async fn lose(
@@ -255,7 +276,7 @@ impl SqlGrants {
         mut values: Vec<Value>,
     ) -> Result<Vec<QueryResult>, StoreError> {
         values.push(i64::try_from(limit).unwrap_or(i64::MAX).into());
-        self.db.read().await?.rows(statement, values).await
+        self.db.select(statement, values).await
     }
 
     /// Runs `statement`, which touches nothing if somebody else has the lease.
@@ -266,10 +287,8 @@ impl SqlGrants {
         statement: &'static str,
         mut values: Vec<Value>,
     ) -> Result<(), StoreError> {
-        let session = self.db.write().await?;
         values.splice(0..0, [of.uuid().into(), fence.0.into()]);
-        stale_unless(session.run(statement, values).await?)?;
-        session.commit().await
+        stale_unless(self.db.apply(statement, values).await?)
     }
 }
 

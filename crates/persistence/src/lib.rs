@@ -27,6 +27,7 @@ mod run_queue;
 mod schedules;
 mod session;
 mod snapshots;
+mod statements;
 mod store;
 mod syncs;
 mod table;

@@ -306,7 +306,8 @@ async fn stop(server: &PgConnectOptions, process: i32) -> Result<(), sqlx::Error
     connection.close().await
 }
 
-fn sqlite(statement: Statement) -> Query<'static, Sqlite, SqlxValues> {
+/// `statement` with its values, as SQLite keeps them.
+pub(crate) fn sqlite(statement: Statement) -> Query<'static, Sqlite, SqlxValues> {
     let values = values(&statement, |value| match value {
         Value::TimeDateTimeWithTimeZone(Some(at)) => Value::String(Some(sqlite_text(at))),
         other => other,
@@ -315,13 +316,18 @@ fn sqlite(statement: Statement) -> Query<'static, Sqlite, SqlxValues> {
 }
 
 fn postgres(statement: Statement) -> Query<'static, Postgres, SqlxValues> {
-    let values = values(&statement, |value| match value {
+    let values = values(&statement, storable_value);
+    sqlx::query_with(AssertSqlSafe(statement.sql), values).persistent(false)
+}
+
+/// `value` as PostgreSQL keeps it.
+pub(crate) fn storable_value(value: Value) -> Value {
+    match value {
         Value::TimeDateTimeWithTimeZone(Some(at)) => {
             Value::TimeDateTimeWithTimeZone(Some(storable(at)))
         }
         other => other,
-    });
-    sqlx::query_with(AssertSqlSafe(statement.sql), values).persistent(false)
+    }
 }
 
 fn values(statement: &Statement, keep: impl Fn(Value) -> Value) -> SqlxValues {

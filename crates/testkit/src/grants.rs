@@ -208,6 +208,19 @@ impl GrantStore for MemoryGrants {
         Ok(())
     }
 
+    async fn shelve(
+        &self,
+        of: WorkspaceConnectorId,
+        fence: Fence,
+        again_at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let mut kept = self.kept();
+        let (held, _) = kept.held(of, fence)?;
+        held.leased_until = None;
+        held.again_at = Some(again_at);
+        Ok(())
+    }
+
     async fn lose(
         &self,
         fence: Fence,

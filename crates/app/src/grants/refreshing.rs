@@ -6,7 +6,7 @@
 
 mod settling;
 
-use std::sync::Arc;
+use std::{ops::ControlFlow, sync::Arc, time::Duration as StdDuration};
 
 use linkspan_domain::{
     HeldGrant, JournaledReply, Secret, WorkspaceConnector, WorkspaceConnectorId,
@@ -16,6 +16,7 @@ use linkspan_domain::{
     },
 };
 use time::{Duration, OffsetDateTime};
+use tokio::time::sleep;
 use url::Url;
 
 use super::{TokenError, safe::Safe};
@@ -67,8 +68,9 @@ const SHELVED: Duration = Duration::minutes(5);
 /// How long a token is used without a look at what other processes did meanwhile.
 const UNSEEN: Duration = Duration::seconds(10);
 
-/// How often the reply is offered to a store that does not answer, before it is settled without having been journaled.
-const JOURNALINGS: usize = 3;
+/// How soon a reply is offered again to a store that did not answer, and at most how much later.
+const PAUSES: (StdDuration, StdDuration) =
+    (StdDuration::from_millis(50), StdDuration::from_secs(1));
 
 impl Refresher {
     /// Refreshes the grants that `grants` keeps. `redirect_uri` is ours, to register anew with.
@@ -101,47 +103,66 @@ impl Refresher {
         of: WorkspaceConnectorId,
         urge: Urge,
     ) -> Result<Attempt, TokenError> {
-        let found = self.grants.grant(of).await.map_err(|source| stored(of, source))?;
-        let kept = found.ok_or(TokenError::NotConnected { id: of })?;
         let now = self.now();
-        let held: HeldGrant = match self.open(of, &kept.grant) {
-            Ok(held) => held,
-            Err(error) => {
-                if kept.again_at.is_none_or(|it| it <= now) {
-                    self.shelve(&kept, now).await?;
-                }
-                return Err(error);
-            }
+        let held = match urge {
+            Urge::Use => match self.look(of, now).await? {
+                ControlFlow::Break(attempt) => return Ok(attempt),
+                ControlFlow::Continue(held) => held,
+            },
+            // Whoever keeps grants alive has just seen that it is due.
+            Urge::KeepAlive => None,
         };
-        if kept.reply.is_none() && !is_wanted(&kept, &held, urge, now) {
-            return Ok(Attempt::Token(fresh(&kept, held, now)));
+        let leased = self.grants.lease(of, self.world.uuid(), now, now + LEASE).await;
+        if let Some(kept) = leased.map_err(|source| stored(of, source))? {
+            return Box::pin(self.refresh(&kept, urge)).await;
         }
-        if let Some(again_at) = kept.again_at.filter(|it| now < *it) {
-            let source = None;
-            return meanwhile(held, now, TokenError::Server { id: of, again_at, source });
-        }
-        let holder = self.world.uuid();
-        let leased = self.grants.lease(of, holder, now, now + LEASE).await;
-        match leased.map_err(|source| stored(of, source))? {
-            Some(kept) => Box::pin(self.refresh(&kept, urge)).await,
-            None if held.grant.works(now) => Ok(Attempt::Token(working(held, now))),
+        match held.filter(|it| it.grant.works(now)) {
+            Some(held) => Ok(Attempt::Token(working(held, now))),
             None => Ok(Attempt::Elsewhere),
         }
     }
 
-    /// Has a grant that does not open looked at again later: among those that are due, it would be before the others.
-    async fn shelve(&self, kept: &KeptGrant, now: OffsetDateTime) -> Result<(), TokenError> {
-        let id = kept.workspace_connector_id;
-        let leased = self.grants.lease(id, self.world.uuid(), now, now + LEASE).await;
-        if let Some(leased) = leased.map_err(|source| stored(id, source))? {
-            let released = self.grants.release(id, leased.fence, Some(now + SHELVED)).await;
-            released.map_err(|source| stored(id, source))?;
+    /// Whether the grant as it is kept will do. If it does not, what it is; none, where it does not open.
+    async fn look(
+        &self,
+        of: WorkspaceConnectorId,
+        now: OffsetDateTime,
+    ) -> Result<ControlFlow<Attempt, Option<HeldGrant>>, TokenError> {
+        let found = self.grants.grant(of).await.map_err(|source| stored(of, source))?;
+        let kept = found.ok_or(TokenError::NotConnected { id: of })?;
+        let again_at = kept.again_at.filter(|it| now < *it);
+        let held: HeldGrant = match self.open(of, &kept.grant) {
+            Ok(held) => held,
+            Err(error) if again_at.is_some() => return Err(error),
+            Err(_) => return Ok(ControlFlow::Continue(None)),
+        };
+        if kept.reply.is_none() && !is_wanted(&kept, &held, Urge::Use, now) {
+            return Ok(ControlFlow::Break(Attempt::Token(fresh(&kept, held, now))));
         }
-        Ok(())
+        match again_at {
+            Some(again_at) => {
+                let source = None;
+                meanwhile(held, now, TokenError::Server { id: of, again_at, source })
+                    .map(ControlFlow::Break)
+            }
+            None => Ok(ControlFlow::Continue(Some(held))),
+        }
     }
 
-    /// Refreshes a grant under a lease. Others may have been at it since it was looked at.
+    /// Refreshes a grant under a lease. What does not open is looked at again later, with all that is kept of it: among those
+    /// that are due, it would be before the others.
     async fn refresh(&self, kept: &KeptGrant, urge: Urge) -> Result<Attempt, TokenError> {
+        let done = self.refresh_opened(kept, urge).await;
+        if let Err(TokenError::Safe(_)) = done {
+            let id = kept.workspace_connector_id;
+            let shelved = self.grants.shelve(id, kept.fence, self.now() + SHELVED).await;
+            shelved.map_err(|source| stored(id, source))?;
+        }
+        done
+    }
+
+    /// Others may have been at it since it was looked at.
+    async fn refresh_opened(&self, kept: &KeptGrant, urge: Urge) -> Result<Attempt, TokenError> {
         let id = kept.workspace_connector_id;
         let held: HeldGrant = self.open(id, &kept.grant)?;
         if let Some(reply) = &kept.reply {
@@ -208,18 +229,24 @@ impl Refresher {
         }
     }
 
-    /// Keeps what the server said. Nothing goes before this once it was said.
+    /// Keeps what the server said. Nothing goes before this once it was said, so that a store that does not answer is waited for
+    /// as long as nobody else may ask.
     async fn journal(&self, kept: &KeptGrant, reply: &JournaledReply) -> Result<(), TokenError> {
         let id = kept.workspace_connector_id;
         let sealed = self.safe.seal(Purpose::Grant, id.uuid(), reply)?;
-        for _ in 0..JOURNALINGS {
+        let (mut pause, longest) = PAUSES;
+        loop {
             match self.grants.journal(id, kept.fence, &sealed).await {
                 Err(StoreError::Unavailable(_)) => {}
                 done => return done.map_err(|source| stored(id, source)),
             }
+            if kept.leased_until.is_none_or(|until| until <= self.now() + pause) {
+                // Settling keeps it just as well, if the store is back by then.
+                return Ok(());
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(longest);
         }
-        // Settling keeps it just as well, if the store is back by then.
-        Ok(())
     }
 
     fn open<T: linkspan_domain::Sealable>(

@@ -203,6 +203,15 @@ impl GrantStore for Stepped {
         stepped!(self, "release", self.store.release(of, fence, again_at))
     }
 
+    async fn shelve(
+        &self,
+        of: WorkspaceConnectorId,
+        fence: Fence,
+        again_at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        stepped!(self, "shelve", self.store.shelve(of, fence, again_at))
+    }
+
     async fn lose(
         &self,
         fence: Fence,

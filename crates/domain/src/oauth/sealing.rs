@@ -4,9 +4,11 @@
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use time::OffsetDateTime;
 use url::Url;
+use zeroize::Zeroizing;
 
 use super::{
     AuthorizationServer, ClientAuthentication, ClientOrigin, Grant, GrantHolder, HeldGrant, Issuer,
@@ -141,9 +143,10 @@ fn optional_text<S: Serializer>(secret: &Option<Secret<String>>, to: S) -> Resul
 }
 
 fn bytes<S: Serializer>(secret: &Secret<Vec<u8>>, to: S) -> Result<S::Ok, S::Error> {
-    secret.expose().serialize(to)
+    Zeroizing::new(BASE64_STANDARD.encode(secret.expose())).serialize(to)
 }
 
 fn read_bytes<'de, D: Deserializer<'de>>(from: D) -> Result<Secret<Vec<u8>>, D::Error> {
-    Vec::deserialize(from).map(Secret::new)
+    let text = Zeroizing::new(String::deserialize(from)?);
+    BASE64_STANDARD.decode(&*text).map(Secret::new).map_err(D::Error::custom)
 }

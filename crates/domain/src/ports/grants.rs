@@ -15,8 +15,8 @@ use crate::{
 ///
 /// - At most one holder has the lease of a grant at a time. Each lease has a higher fence than the one before, also than
 ///   those of grants that the activation had before this one.
-/// - [`journal`](Self::journal), [`settle`](Self::settle), [`release`](Self::release) and [`lose`](Self::lose) of a holder
-///   whose fence is not the last one are [`StoreError::Stale`], and change nothing.
+/// - [`journal`](Self::journal), [`settle`](Self::settle), [`release`](Self::release), [`shelve`](Self::shelve) and
+///   [`lose`](Self::lose) of a holder whose fence is not the last one are [`StoreError::Stale`], and change nothing.
 /// - [`connect`](Self::connect) and [`lose`](Self::lose) of an activation that was written since it was read are
 ///   [`StoreError::Stale`], and change nothing.
 /// - What an activation has with providers is left behind when it is purged, by itself, with its connector or with its
@@ -63,6 +63,14 @@ pub trait GrantStore: Send + Sync {
         of: WorkspaceConnectorId,
         fence: Fence,
         again_at: Option<OffsetDateTime>,
+    ) -> Result<(), StoreError>;
+
+    /// Gives the lease back, and keeps all that is there. It is not to be tried before `again_at`.
+    async fn shelve(
+        &self,
+        of: WorkspaceConnectorId,
+        fence: Fence,
+        again_at: OffsetDateTime,
     ) -> Result<(), StoreError>;
 
     /// The grant does not work any more: removes it, and writes the activation that needs a person now.
