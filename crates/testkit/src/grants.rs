@@ -36,6 +36,8 @@ struct Kept {
     clients: HashMap<(WorkspaceConnectorId, Issuer), Sealed>,
     authorizations: BTreeMap<Uuid, (KeptAuthorization, Stage)>,
     receipts: Vec<Receipt>,
+    /// How many replies cannot be journaled yet.
+    refusals: u32,
 }
 
 impl MemoryGrants {
@@ -47,6 +49,11 @@ impl MemoryGrants {
     /// Has `activation` there.
     pub fn add(&self, activation: WorkspaceConnector) {
         self.kept().activations.insert(activation.id, activation);
+    }
+
+    /// Does not answer the next `times` times that a reply is to be journaled.
+    pub fn refuse_journals(&self, times: u32) {
+        self.kept().refusals = times;
     }
 
     /// The receipts of all that was written, oldest first.
@@ -168,7 +175,12 @@ impl GrantStore for MemoryGrants {
         fence: Fence,
         reply: &Sealed,
     ) -> Result<(), StoreError> {
-        self.kept().held(of, fence)?.0.reply = Some(reply.clone());
+        let mut kept = self.kept();
+        if let Some(left) = kept.refusals.checked_sub(1) {
+            kept.refusals = left;
+            return Err(StoreError::Unavailable("the store is away".into()));
+        }
+        kept.held(of, fence)?.0.reply = Some(reply.clone());
         Ok(())
     }
 

@@ -143,6 +143,13 @@ impl Bench<'_> {
         self.store.release(of, held.fence, None).await.unwrap();
         assert_eq!(self.grant(of).await.failures, 2, "giving it back is no failure");
         let held = self.lease(of, 4).await.unwrap();
+        self.store.journal(of, held.fence, &sealed("unread")).await.unwrap();
+        self.store.shelve(of, held.fence, at(5)).await.unwrap();
+        let shelved = self.grant(of).await;
+        assert_eq!((&shelved.reply, shelved.leased_until), (&Some(sealed("unread")), None));
+        assert_eq!((shelved.again_at, shelved.failures), (Some(at(5)), 2));
+        let held = self.lease(of, 5).await.unwrap();
+        assert_eq!(held.reply, Some(sealed("unread")));
         self.store.settle(held.fence, &new(of, "3", 4)).await.unwrap();
         let settled = self.grant(of).await;
         assert_eq!((settled.again_at, settled.failures), (None, 0));
@@ -189,6 +196,7 @@ impl Bench<'_> {
             self.store.journal(of, fence, &sealed("stale")).await,
             self.store.settle(fence, &new(of, "stale", 22)).await,
             self.store.release(of, fence, Some(at(999))).await,
+            self.store.shelve(of, fence, at(999)).await,
             self.store.lose(fence, &activation, &receipt(5_010, None)).await,
         ] {
             assert!(matches!(refused, Err(StoreError::Stale)), "{refused:?}");
@@ -252,6 +260,10 @@ impl Bench<'_> {
         self.store.release(second.id, held.fence, Some(at(100))).await.unwrap();
         assert_eq!(due(99, 9).await, [first], "it is put off");
         assert_eq!(due(100, 9).await.len(), 2);
+        let held = self.lease(second.id, 100).await.unwrap();
+        self.store.shelve(second.id, held.fence, at(110)).await.unwrap();
+        assert_eq!(due(109, 9).await, [first], "it is shelved");
+        assert_eq!(due(110, 9).await.len(), 2);
 
         let never = NewGrant { due_at: None, ..new(first, "never", 43) };
         let like = self.by_id(first).await;

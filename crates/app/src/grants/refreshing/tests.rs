@@ -238,6 +238,35 @@ async fn what_was_said_to_one_who_died_is_read_and_not_asked_for_again() {
     assert_eq!(kept(&bench).await.expires_at, Some(now + Duration::HOUR), "from when it was said");
 }
 
+/// A database that fails over takes longer than three tries.
+#[tokio::test(start_paused = true)]
+async fn what_the_server_said_waits_for_a_store_that_is_away() {
+    let bench = Bench::new([Say::Tokens("1")]).await;
+    bench.clock.pass(NEARLY_OVER);
+    bench.store.refuse_journals(20);
+    assert_eq!(attempt(&bench).await.unwrap(), "access-1");
+    assert_eq!(bench.fake.asked(), ["refresh-0"]);
+}
+
+/// The key may come back, and the reply has the only refresh token that works.
+#[tokio::test]
+async fn a_reply_of_a_lost_key_is_kept_and_holds_nobody_up() {
+    let bench = Bench::new([]).await;
+    bench.clock.pass(NEARLY_OVER);
+    let now = bench.clock.now();
+    let leased = bench.store.lease(bench.of, bench.clock.uuid(), now, now + LEASE).await.unwrap();
+    let reply = under(LOST_KEY, &kept(&bench).await.grant);
+    bench.store.journal(bench.of, leased.unwrap().fence, &reply).await.unwrap();
+    bench.clock.pass(LEASE);
+
+    let error = attempt(&bench).await.unwrap_err();
+    assert_eq!(error.code().to_string(), "secrets.key_unknown");
+    let shelved = kept(&bench).await;
+    assert_eq!((shelved.reply, shelved.leased_until), (Some(reply), None));
+    assert_eq!(shelved.again_at, Some(bench.clock.now() + SHELVED));
+    assert_eq!(attempt(&bench).await.unwrap(), "access-0", "it works yet");
+}
+
 #[tokio::test]
 async fn who_comes_while_somebody_is_at_it_waits() {
     let bench = Bench::new([]).await;
