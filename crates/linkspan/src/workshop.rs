@@ -28,7 +28,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    compose::{ComposeError, FileReach, database, environment, make_data_dir, models},
+    compose::{ComposeError, FileReach, Opening, database, environment, make_data_dir, models},
     keys::keyring,
     oauth::Oauth,
     registry,
@@ -72,14 +72,21 @@ const EVENTS: usize = 1_024;
 
 impl Workshop {
     /// Opens the database with the newest schema, and finds the connectors.
-    pub(crate) async fn open(settings: &Settings, reach: FileReach) -> Result<Self, ComposeError> {
-        let database = database(settings).await?;
+    pub(crate) async fn open(
+        settings: &Settings,
+        reach: FileReach,
+        opening: Opening,
+    ) -> Result<Self, ComposeError> {
+        let database = database(settings, opening).await?;
+        let vault = Arc::new(KeyringVault::new(keyring(settings, &database, opening).await?));
         let uploads = settings.data_dir.join("files");
-        make_data_dir(&uploads)?;
-        let environment = environment(settings, Some(&uploads), reach)?;
+        let is_changed = opening != Opening::AsItIs;
+        if is_changed {
+            make_data_dir(&uploads)?;
+        }
+        let environment = environment(settings, is_changed.then_some(&*uploads), reach)?;
         let types = Arc::new(registry::types().map_err(ComposeError::Types)?);
         let world: Arc<dyn World> = Arc::new(SystemWorld);
-        let vault = Arc::new(KeyringVault::new(keyring(settings, &database).await?));
         let vault = Arc::new(MeteredVault::new(vault, database.keys(), Arc::clone(&world)));
         let servers = Arc::new(WebAuthorizationServers::new(Arc::clone(&environment.outbound)));
         let oauth =

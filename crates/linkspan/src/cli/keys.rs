@@ -44,7 +44,7 @@ const NAMED: usize = 10;
 impl Keys {
     /// Runs the command.
     pub(crate) async fn run(self, settings: &Settings, output: &Output) -> Result<(), Failed> {
-        let session = Session::open_existing(settings).await?;
+        let session = Session::open(settings).await?;
         let done = match self.action {
             Action::Status => status(session.client(), output).await,
             Action::Rotate => rotate(session.client(), output).await,

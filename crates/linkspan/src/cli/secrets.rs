@@ -11,7 +11,7 @@ use super::{
     output::{Output, table},
 };
 use crate::{
-    compose::{self, FileReach, Platform},
+    compose::{FileReach, Opening, Platform},
     settings::Settings,
 };
 
@@ -47,9 +47,7 @@ impl Secrets {
                 "this works on the database itself; unset LINKSPAN_URL, and run it with the settings of the server",
             ));
         }
-        let there = compose::require_platform(settings).await;
-        there.map_err(|error| Failed::setup(&error))?;
-        let platform = Platform::open(settings, FileReach::Operator).await;
+        let platform = Platform::open(settings, FileReach::Operator, Opening::Existing).await;
         let platform = platform.map_err(|error| Failed::setup(&error))?;
         let found = encrypt(&platform, encrypting).await;
         platform.close().await;

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     bearer_tokens,
-    compose::{FileReach, Platform},
+    compose::{FileReach, Opening, Platform},
     settings::Settings,
 };
 
@@ -35,7 +35,7 @@ impl Token {
         let keys = keys.ok_or_else(|| {
             Failed::usage("there is no key to sign tokens with; set LINKSPAN_JWT_SECRET to the output of `openssl rand -base64 48`")
         })?;
-        let platform = Platform::open(settings, FileReach::Roots).await;
+        let platform = Platform::open(settings, FileReach::Roots, Opening::Existing).await;
         let platform = platform.map_err(|error| Failed::setup(&error))?;
         let issued = platform.issue_token(keys, &self.person, self.lasts).await;
         platform.close().await;

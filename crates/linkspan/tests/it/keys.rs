@@ -2,6 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
+use linkspan_testkit::TestPostgres;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
 
@@ -110,13 +111,24 @@ fn what_is_deleted_keeps_its_secrets_until_it_is_purged() {
 
 #[test]
 fn a_mistyped_folder_is_told_and_nothing_is_made_there() {
-    let program = Program::bare();
+    let program =
+        Program::bare().with("LINKSPAN_JWT_SECRET", "a secret that only these tests know");
     for offline in [
-        &["audit", "verify"][..],
+        &["activations", "list"][..],
+        &["activations", "set", "crm", "--set", "host=db"],
+        &["activations", "history", "crm"],
+        &["audit", "verify"],
+        &["authorize", "crm"],
+        &["check", "crm"],
+        &["discover", "crm"],
         &["keys", "status"],
         &["keys", "rotate"],
+        &["runs", "list"],
+        &["runs", "cancel", "crm"],
         &["secrets", "encrypt"],
         &["secrets", "encrypt", "--dry-run"],
+        &["sync", "crm"],
+        &["token", "--person", "ada@example.com"],
     ] {
         let ran = program.run(&[offline, &["--data-dir", "typo"]].concat());
         assert_eq!(ran.code, 2, "{offline:?}: {}", ran.stdout);
@@ -133,6 +145,46 @@ fn a_mistyped_folder_is_told_and_nothing_is_made_there() {
     assert_eq!(ran.code, 2, "{}", ran.stdout);
     assert!(ran.stderr.contains("LINKSPAN_DATABASE_URL"), "{}", ran.stderr);
     assert_eq!(fs::read_dir(program.path()).unwrap().count(), 0, "nothing was made");
+}
+
+#[test]
+fn a_command_in_another_folder_makes_no_keys_there_and_replaces_none() {
+    let program = Program::bare();
+    program.json(&["connect", "csv", "--name", "sales", "--set", "path=sales.csv"]);
+    let program = program.with("LINKSPAN_DATABASE_URL", "sqlite://linkspan-data/linkspan.db");
+    let list = ["activations", "list", "--data-dir", "typo"];
+    let ran = program.run(&list);
+    assert_eq!(ran.code, 2, "{}", ran.stdout);
+    let says = "there is no typo/master.key";
+    assert!(ran.stderr.contains(says) && ran.stderr.contains("--data-dir"), "{}", ran.stderr);
+    let key = fs::read_to_string(program.path().join("linkspan-data/master.key")).unwrap();
+    let program = program.with("LINKSPAN_MASTER_KEY", key.trim());
+    let ran = program.run(&list);
+    assert!(ran.code == 2 && ran.stderr.contains("there is no typo/admin.key"), "{}", ran.stderr);
+    assert!(!program.path().join("typo/admin.key").exists());
+    assert_eq!(program.json(&["activations", "list"])["activations"][0]["name"], "sales");
+}
+
+#[tokio::test]
+async fn a_database_of_others_is_no_platform_and_stays_as_it_is() {
+    let database = TestPostgres::create().await;
+    let program = Program::new()
+        .with("LINKSPAN_MASTER_KEY", &key(1))
+        .with("LINKSPAN_DATABASE_URL", &database.url());
+    for offline in [&["activations", "list"][..], &["secrets", "encrypt"]] {
+        let ran = program.run(offline);
+        assert_eq!(ran.code, 2, "{}", ran.stdout);
+        let says = "there is no platform in the database of LINKSPAN_DATABASE_URL";
+        assert!(ran.stderr.contains(says), "{}", ran.stderr);
+    }
+    let doctor = program.run(&["doctor", "--json"]).last_line();
+    assert!(doctor.to_string().contains("has no platform yet"), "{doctor}");
+    let mut connection = database.connect().await;
+    let tables = "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'";
+    let tables: i64 = sqlx::query_scalar(tables).fetch_one(&mut connection).await.unwrap();
+    assert_eq!(tables, 0);
+    drop(connection);
+    database.remove().await;
 }
 
 #[test]
