@@ -63,7 +63,7 @@ pub(crate) enum Opening {
     OrNew,
     /// The one that is there: a mistyped folder has nothing to look at or to change.
     Existing,
-    /// The one that is there, as it is: not even its schema is brought up to date.
+    /// The one that is there, as it is: nothing is written, and its schema is not brought up to date.
     AsItIs,
 }
 
@@ -241,16 +241,6 @@ impl Platform {
             trace_id: self.workshop.world.uuid().simple().to_string(),
             claim: None,
         })
-    }
-
-    /// A call of the platform itself that sees every workspace.
-    pub(crate) async fn call_everywhere(&self) -> Result<Call, ComposeError> {
-        let mut call = self.call().await?;
-        let organization = self.workspace.organization_id;
-        let all = self.workshop.database.access().workspaces(organization).await;
-        let all = all.map_err(|error| ComposeError::Access(AccessError::Store(error)))?;
-        call.caller.visible.workspaces = all.iter().map(|it| it.id).collect();
-        Ok(call)
     }
 
     /// A token for the person with that mail address, as `signer` signs it.

@@ -7,12 +7,12 @@ use std::{
 };
 
 use linkspan_app::{
-    ActivationSettings, ConnectorTypes, CredentialExpiry, KeyRotator, MeteredVault,
-    RotatorSettings, RunConnections, Sources,
+    ActivationSettings, ActivationStores, Activations, ConnectorTypes, CredentialExpiry,
+    KeyRotator, MeteredVault, RotatorSettings, RunConnections, Sources,
 };
 use linkspan_domain::{
-    SyncLogId,
-    ports::{RunQueue, World},
+    Call, SyncLogId,
+    ports::{RunQueue, StoreError, World},
 };
 use linkspan_engine::{
     Engine, EngineLimits, Models, RunEvent, Scheduler, Withdrawals, Worker, WorkerSettings,
@@ -171,6 +171,32 @@ impl Workshop {
         let connecting = self.oauth.connecting(Arc::clone(&self.sources));
         let disconnector = self.oauth.disconnector();
         tokio::join!(connecting.run(stop), disconnector.run(stop));
+    }
+
+    /// The activations.
+    pub(crate) fn activations(&self) -> Activations {
+        let db = &self.database;
+        let stores = ActivationStores {
+            activations: db.workspace_connectors(),
+            connectors: db.connectors(),
+            people: db.people(),
+            tests: db.connection_tests(),
+            credentials: db.credential_versions(),
+            syncs: db.syncs(),
+        };
+        Activations::new(stores, Arc::clone(&self.sources), Arc::clone(&self.world))
+    }
+
+    /// A call of the platform itself that sees every workspace. None: there is no workspace yet.
+    pub(crate) async fn call_everywhere(&self) -> Result<Option<Call>, StoreError> {
+        let access = self.database.access();
+        let Some(organization) = access.organization().await? else { return Ok(None) };
+        let workspaces = access.workspaces(organization).await?;
+        let Some(first) = workspaces.first() else { return Ok(None) };
+        let trace_id = self.world.uuid().simple().to_string();
+        let mut call = Call::of_system(organization, first.id, trace_id);
+        call.caller.visible.workspaces = workspaces.iter().map(|it| it.id).collect();
+        Ok(Some(call))
     }
 
     /// The records that runs brought in.

@@ -251,3 +251,33 @@ async fn secrets_that_an_import_left_in_the_clear_are_sealed() {
         program.with("LINKSPAN_URL", "http://127.0.0.1:1").with("LINKSPAN_API_KEY", ADMIN_KEY);
     assert_eq!(remote.run(&["secrets", "encrypt"]).code, 2);
 }
+
+#[tokio::test]
+async fn a_dry_run_writes_nothing_and_leaves_an_older_schema_as_it_is() {
+    let program = installation();
+    let config = json!({ "host": "h", "database": "x", "username": "u", "password": PLANTED });
+    let import = format!(
+        "UPDATE workspace_connectors SET config = '{config}', secrets = NULL, secret_pointers = NULL \
+         WHERE name = 'crm' RETURNING name"
+    );
+    sqlite(&program, &import).await;
+    let data = program.path().join("linkspan-data");
+    let bytes = || fs::read(data.join("linkspan.db")).unwrap();
+    let dry = ["secrets", "encrypt", "--dry-run"];
+    let before = bytes();
+    assert_eq!(program.json(&dry)["found"], 1);
+    assert!(bytes() == before, "not a byte of the database is another");
+
+    let older = "DROP TABLE oauth_leftovers; \
+         DELETE FROM seaql_migrations WHERE version = 'm0025_oauth_leftovers' RETURNING version";
+    assert_eq!(sqlite(&program, older).await.len(), 1);
+    let before = bytes();
+    let refused = program.run(&dry);
+    assert_eq!(refused.code, 2, "{}", refused.stdout);
+    let says = "1 steps behind this program, and a dry run changes nothing";
+    assert!(refused.stderr.contains(says), "{}", refused.stderr);
+    assert!(refused.stderr.contains("linkspan migrate"), "{}", refused.stderr);
+    assert!(bytes() == before, "not a byte of the database is another");
+    assert_eq!(program.json(&["secrets", "encrypt"])["found"], 1);
+    assert_eq!(program.json(&dry)["found"], 0);
+}
