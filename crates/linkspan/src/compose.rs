@@ -3,7 +3,6 @@
 mod api;
 
 use std::{
-    error::Error,
     fs, io,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
@@ -12,12 +11,11 @@ use std::{
 
 use linkspan_api::{InvalidProxies, TrustedProxies};
 use linkspan_app::{
-    Access, AccessError, DuplicateConnectorType, IssuedToken, SeedError, SeedOutcome, Seeding,
-    Sessions, Tokens,
+    Access, AccessError, DuplicateConnectorType, SeedError, SeedOutcome, Seeding, Sessions,
 };
 use linkspan_domain::{
-    Call, CatalogEntry, Email, Secret, Workspace,
-    ports::{FileStore, Outbound, StoreError, TokenSigner},
+    Call, CatalogEntry, OrganizationId, Secret, Workspace,
+    ports::{FileStore, Outbound, StoreError},
 };
 use linkspan_egress::{ClientError, DatabaseHosts, EgressPolicy, GuardedClient, InvalidNetworks};
 use linkspan_engine::{InvalidModels, Models};
@@ -202,10 +200,10 @@ impl Platform {
             .map_err(|source| ComposeError::DataDir { path: workshop.uploads.clone(), source })?;
         let sessions = Arc::new(Sessions::default());
         let (store, keys) = (database.access(), database.api_keys());
-        let tokens = Arc::new(tokens(settings)?);
-        let access = Access::new(store, keys, tokens, Arc::clone(&sessions), world());
         let seeding = Seeding::new(database.connectors(), database.access(), world());
         let workspace = seeding.bootstrap().await.map_err(ComposeError::Seed)?;
+        let tokens = Arc::new(tokens(settings, workspace.organization_id)?);
+        let access = Access::new(store, keys, tokens, Arc::clone(&sessions), world());
         let admin = admin_key(settings, opening)?;
         access.ensure_admin_key(&workspace, &admin.key).await.map_err(ComposeError::Access)?;
         let platform = Self {
@@ -241,18 +239,6 @@ impl Platform {
             trace_id: self.workshop.world.uuid().simple().to_string(),
             claim: None,
         })
-    }
-
-    /// A token for the person with that mail address, as `signer` signs it.
-    pub(crate) async fn issue_token(
-        &self,
-        signer: Arc<dyn TokenSigner>,
-        email: &Email,
-        lasts: time::Duration,
-    ) -> Result<IssuedToken, Box<dyn Error>> {
-        let Workshop { database: db, world, .. } = &self.workshop;
-        let tokens = Tokens::new(db.access(), db.people(), signer, Arc::clone(world));
-        Ok(tokens.issue(&self.call().await?, email, lasts).await?)
     }
 
     /// The key of the first admin.
@@ -310,10 +296,13 @@ fn way_out(settings: &Settings) -> Result<(EgressPolicy, Arc<dyn Outbound>), Com
     Ok((policy, Arc::new(client)))
 }
 
-/// What checks tokens.
-pub(crate) fn tokens(settings: &Settings) -> Result<BearerTokens, ComposeError> {
+/// What checks tokens of `installation`.
+pub(crate) fn tokens(
+    settings: &Settings,
+    installation: OrganizationId,
+) -> Result<BearerTokens, ComposeError> {
     let (_, outbound) = way_out(settings)?;
-    bearer_tokens::open(settings, outbound).map_err(ComposeError::Tokens)
+    bearer_tokens::open(settings, installation, outbound).map_err(ComposeError::Tokens)
 }
 
 /// Whose word counts of whom they speak for.

@@ -6,10 +6,14 @@ use std::{
     os::unix::fs::PermissionsExt,
 };
 
-use linkspan_domain::ports::{KeyUsage, Vault, VaultError};
+use linkspan_domain::{
+    OrganizationId,
+    ports::{KeyUsage, Vault, VaultError},
+};
 use linkspan_persistence::{SchemaState, SealedRow};
 use linkspan_vault::{Keyring, KeyringError, KeyringVault};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::{
     exit::Failed,
@@ -205,7 +209,9 @@ fn admin_key(settings: &Settings) -> Finding {
 /// Who else comes in, and whether their addresses are known.
 fn callers(settings: &Settings) -> Finding {
     const WHAT: &str = "callers";
-    let tokens = compose::proxies(settings).and_then(|_| compose::tokens(settings));
+    // Whether they can be used is the same for all installations.
+    let any = OrganizationId::from_uuid(Uuid::nil());
+    let tokens = compose::proxies(settings).and_then(|_| compose::tokens(settings, any));
     match tokens.map(|it| (it.own.is_some(), it.provider.is_some())) {
         Err(error) => Finding::wrong(WHAT, Failed::setup(&error).message),
         Ok((false, false)) => Finding::ok(WHAT, "API keys"),
