@@ -160,6 +160,45 @@ async fn a_token_of_the_command_line_opens_the_api_in_the_name_of_its_person() {
     assert_eq!(served.stop(), 0);
 }
 
+#[tokio::test]
+async fn the_history_of_secrets_says_who_put_them_to_use() {
+    let program = Program::new()
+        .with("LINKSPAN_JWT_SECRET", "a secret that only these tests know")
+        .with("PASSWORD", "hunter2");
+    let connect = ["connect", "postgresql", "--name", "crm", "--set", "host=127.0.0.1"];
+    let rest = ["--set", "database=x", "--set", "username=u", "--set-env", "password=PASSWORD"];
+    program.json(&[&connect[..], &rest].concat());
+    let served = program.serve();
+    let mut admin = Api::new(&served.address);
+    let workspace = admin.send("GET", "/v1/workspaces", None).await["data"][0]["id"].clone();
+    let new = json!({ "data": { "type": "person", "attributes": {
+        "name": "Ada", "email": "ada@example.com", "role": "designer", "workspaces": [workspace],
+    } } });
+    let made = admin.send("POST", "/v1/people", Some(new)).await;
+    let token = program.json(&["token", "--person", "ada@example.com"])["token"].clone();
+    let hers = Program::bare()
+        .with("LINKSPAN_URL", &format!("http://{}", served.address))
+        .with("LINKSPAN_API_KEY", token.as_str().unwrap())
+        .with("PASSWORD", "hunter3");
+    hers.json(&["activations", "set", "crm", "--set-env", "password=PASSWORD"]);
+
+    let history = ["activations", "history", "crm"];
+    let by = |program: &Program| -> Vec<Value> {
+        let said = program.json(&history);
+        let versions = said["versions"].as_array().unwrap().iter();
+        versions.map(|it| json!([it["number"], it["actor_type"], it["actor_name"]])).collect()
+    };
+    let both = [json!([2, "person", "Ada"]), json!([1, "api_key", "Platform admin"])];
+    assert_eq!(by(&program), both);
+    let table = program.run(&history).stdout;
+    assert!(table.contains("Ada") && table.contains("key Platform admin"), "{table}");
+    // Keys are for admins to see.
+    assert_eq!(by(&hers)[1], json!([1, "api_key", null]));
+    let actor = hers.json(&history)["versions"][0]["actor_id"].clone();
+    assert_eq!(actor, made["data"]["id"]);
+    assert_eq!(served.stop(), 0);
+}
+
 #[test]
 fn settings_for_tokens_that_cannot_work_stop_the_start() {
     for (variables, says) in [
