@@ -262,5 +262,5 @@ fn failed(failure: &Failure) -> Failed {
         | Failure::Cancelled
         | Failure::TakenOver => Exit::Source,
     };
-    Failed { exit, message: failure.to_string(), code: None }
+    Failed { exit, ..Failed::usage(failure) }
 }

@@ -3,6 +3,7 @@
 
 mod access;
 mod activations;
+mod authorize;
 mod cli;
 mod doctor;
 mod keys;
