@@ -88,6 +88,9 @@ pub enum Action {
     /// All secrets began to be sealed under another master key.
     #[strum(to_string = "keys.rotated")]
     KeysRotated,
+    /// Somebody asked to rotate the master key, and nothing changed: everything is sealed under it already.
+    #[strum(to_string = "keys.rotation_unneeded")]
+    KeysRotationUnneeded,
     /// A mapping went back to an earlier wording.
     #[strum(to_string = "connector_mapping.reverted")]
     MappingReverted,

@@ -52,6 +52,8 @@ fn a_key_is_rotated_from_the_command_line() {
     assert_eq!(rotated, json!({ "total": 1, "rotated": 1, "skipped": 0, "failed": 0 }));
     let again = program.json(&["keys", "rotate"]);
     assert_eq!(again, json!({ "total": 0, "rotated": 0, "skipped": 0, "failed": 0 }));
+    let human = program.run(&["keys", "rotate"]).stdout;
+    assert!(human.contains("There is nothing to do"), "{human}");
     assert_eq!(status(&program), [("current".to_owned(), 1, 1), ("previous".to_owned(), 0, 1)]);
     let human = program.run(&["keys", "status"]).stdout;
     assert!(human.contains("no longer needed"), "{human}");
