@@ -65,6 +65,22 @@ fn a_key_is_rotated_from_the_command_line() {
 }
 
 #[test]
+fn secrets_that_are_not_kept_are_not_sealed_once_more() {
+    let program = installation();
+    let sealed = || status(&program)[0].2;
+    assert_eq!(sealed(), 1);
+    let force = |password: &str, seconds: &str| {
+        let password = format!("password={password}");
+        let rotate = ["activations", "rotate", "crm", "--force-save", "--set", &password];
+        program.json(&[&rotate[..], &["--overlap-secs", seconds]].concat());
+    };
+    force("second-planted", "0");
+    assert_eq!(sealed(), 2, "the new ones, and not those that are wiped");
+    force("third-planted", "60");
+    assert_eq!(sealed(), 4, "the new ones, and those that can be gone back to");
+}
+
+#[test]
 fn what_a_lost_key_sealed_is_refused_by_name_and_can_be_given_anew() {
     let program = installation().with("LINKSPAN_MASTER_KEY", &key(2));
     assert_eq!(status(&program)[1], ("unknown".to_owned(), 1, 1));
