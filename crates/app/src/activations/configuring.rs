@@ -184,3 +184,6 @@ pub(super) fn accept_streams(streams: &[StreamSettings]) -> Result<(), RecordErr
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -205,3 +205,6 @@ fn replace(config: &mut Map<String, Value>, pointer: &str, value: Value) -> Opti
     }
     replaced
 }
+
+#[cfg(test)]
+mod tests;

@@ -177,3 +177,6 @@ impl Activations {
         self.tests.append(call, test, act).await
     }
 }
+
+#[cfg(test)]
+mod tests;
