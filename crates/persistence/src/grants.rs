@@ -100,6 +100,11 @@ const LOCK_GONE: &str = "\
     UPDATE workspace_connectors SET revision = revision \
     WHERE workspace_connector_id = $1 AND deleted_at IS NOT NULL";
 
+/// What a grant could do is gone with it.
+const FORGET_CAPABILITIES: &str = "\
+    UPDATE workspace_connectors SET installed_capabilities = NULL, revision = revision + 1 \
+    WHERE workspace_connector_id = $1 AND installed_capabilities IS NOT NULL";
+
 const REMOVE: &str = "DELETE FROM oauth_grants WHERE workspace_connector_id = $1";
 
 /// Now, how many.
@@ -225,6 +230,7 @@ impl GrantStore for SqlGrants {
         }
         let removed = find(&session, of).await?;
         session.run(REMOVE, vec![of.uuid().into()]).await?;
+        session.run(FORGET_CAPABILITIES, vec![of.uuid().into()]).await?;
         session.commit().await?;
         Ok(removed)
     }

@@ -225,7 +225,14 @@ impl GrantStore for MemoryGrants {
     async fn remove(&self, of: WorkspaceConnectorId) -> Result<Option<KeptGrant>, StoreError> {
         let mut kept = self.kept();
         let is_gone = kept.activations.get(&of).is_none_or(|it| it.deleted_at.is_some());
-        Ok(if is_gone { kept.grants.remove(&of).map(|it| it.0) } else { None })
+        let removed = if is_gone { kept.grants.remove(&of).map(|it| it.0) } else { None };
+        if removed.is_some()
+            && let Some(it) = kept.activations.get_mut(&of)
+            && it.installed_capabilities.take().is_some()
+        {
+            it.revision = it.revision.next();
+        }
+        Ok(removed)
     }
 
     async fn abandoned(&self, limit: u64) -> Result<Vec<WorkspaceConnectorId>, StoreError> {

@@ -297,7 +297,7 @@ impl Bench {
     pub(crate) async fn with(held: HeldGrant, says: impl IntoIterator<Item = Say>) -> Self {
         let store = Arc::new(MemoryGrants::of(organization()));
         let of = id(30);
-        store.add(activation(|_| {}));
+        store.add(activation(|it| it.installed_capabilities = Some(json!({ "of": "it" }))));
         let bench = Self { store, fake: Fake::saying(says), clock: Clock::at(NOW), of };
         bench.connect(&held).await;
         bench

@@ -73,7 +73,8 @@ pub trait GrantStore: Send + Sync {
         receipt: &Receipt,
     ) -> Result<(), StoreError>;
 
-    /// Removes the grant of an activation that is deleted, and of no other. Answers it, for revocation.
+    /// Removes the grant of an activation that is deleted, and of no other, with what the activation says that it could do.
+    /// Answers it, for revocation.
     async fn remove(&self, of: WorkspaceConnectorId) -> Result<Option<KeptGrant>, StoreError>;
 
     /// Up to `limit` deleted activations that have a grant yet.

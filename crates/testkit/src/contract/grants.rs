@@ -10,6 +10,7 @@ use linkspan_domain::{
         KeptGrant, NewGrant, OauthClientStore, Sealed, Store, StoreError, TakenAuthorization,
     },
 };
+use serde_json::json;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
@@ -86,6 +87,7 @@ impl Bench<'_> {
     async fn connect(&self, like: &WorkspaceConnector, grant: &NewGrant, number: u32) {
         let mut activation = self.activation(like).await;
         activation.status = Status::Enabled;
+        activation.installed_capabilities = Some(json!({ "granted_scopes": ["read"] }));
         self.store.connect(grant, &activation, &receipt(number, None)).await.unwrap();
     }
 
@@ -199,7 +201,7 @@ impl Bench<'_> {
     async fn a_lost_grant_is_gone_with_its_status(&self, of: WorkspaceConnectorId) {
         let held = self.lease(of, 30).await.unwrap();
         let mut activation = self.by_id(of).await;
-        activation.apply(Event::GrantRevoked).unwrap();
+        activation.lose_grant();
         let stale =
             WorkspaceConnector { revision: activation.revision.next(), ..activation.clone() };
         let refused = self.store.lose(held.fence, &stale, &receipt(5_020, None)).await;
@@ -207,13 +209,15 @@ impl Bench<'_> {
         assert!(self.store.grant(of).await.unwrap().is_some());
         self.store.lose(held.fence, &activation, &receipt(5_021, None)).await.unwrap();
         assert_eq!(self.store.grant(of).await.unwrap(), None);
-        assert_eq!(self.activation(&activation).await.status, Status::NeedReconnect);
+        let lost = self.activation(&activation).await;
+        assert_eq!((lost.status, lost.installed_capabilities), (Status::NeedReconnect, None));
         assert_eq!(self.store.remove(of).await.unwrap(), None);
         let again = self.store.lose(held.fence, &activation, &receipt(5_022, None)).await;
         assert!(matches!(again, Err(StoreError::Stale)), "{again:?}");
 
         let mut back = self.activation(&activation).await;
         back.apply(Event::Configured).unwrap();
+        back.installed_capabilities = Some(json!({ "granted_scopes": ["write"] }));
         self.store.connect(&new(of, "back", 31), &back, &receipt(5_023, None)).await.unwrap();
     }
 
@@ -222,7 +226,12 @@ impl Bench<'_> {
         let held = self.lease(of, 40).await.unwrap();
         assert_eq!(self.store.remove(of).await.unwrap(), None, "it is not deleted");
         self.delete(&activation, Some(at(40)), 5_031).await;
+        let deleted = self.activation(&activation).await;
+        assert!(deleted.installed_capabilities.is_some(), "it may be restored with its grant");
         let removed = self.store.remove(of).await.unwrap().unwrap();
+        let unable = self.activation(&activation).await;
+        assert_eq!(unable.installed_capabilities, None, "what a grant could do goes with it");
+        assert_ne!(unable.revision, deleted.revision);
         assert_eq!((&removed.grant, removed.fence), (&sealed("back"), held.fence));
         assert_eq!(self.store.grant(of).await.unwrap(), None);
         self.delete(&activation, None, 5_032).await;

@@ -7,7 +7,7 @@ use linkspan_domain::{
     Redirected, Secret, Visible, WorkspaceConnector, WorkspaceConnectorId,
     ports::{KeptAuthorization, Purpose, StoreError, TakenAuthorization, TokenAsk, TokenRight},
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tokio::time::sleep;
 use tracing::Instrument;
@@ -224,7 +224,10 @@ impl Connecting {
             let _ = activation.apply(Event::Configured);
         }
         let granted: Vec<_> = held.grant.scopes.iter().collect();
-        note_scopes(&mut activation, json!(granted), received_at.format(&Rfc3339).ok().as_deref());
+        // What the grant can do: the scopes that were granted, not those that were asked for.
+        activation.installed_capabilities = Some(json!({
+            "granted_scopes": granted, "captured_at": received_at.format(&Rfc3339).ok(),
+        }));
         activation.updated_at = now;
         self.safe.refresh(&mut activation)?;
         let client = &held.client.client_id;
@@ -260,15 +263,4 @@ impl Connecting {
 /// Whoever has an authorization acts for us, in the workspace that it is for.
 pub(super) fn caller_of(kept: &KeptAuthorization) -> Caller {
     Caller::system(kept.organization_id, Visible::only(kept.workspace_id))
-}
-
-/// What the grant can do: the scopes that were granted, not those that were asked for.
-fn note_scopes(activation: &mut WorkspaceConnector, granted: Value, at: Option<&str>) {
-    let mut capabilities = match activation.installed_capabilities.take() {
-        Some(Value::Object(known)) => known,
-        _ => Map::new(),
-    };
-    capabilities.insert("granted_scopes".to_owned(), granted);
-    capabilities.insert("captured_at".to_owned(), json!(at));
-    activation.installed_capabilities = Some(Value::Object(capabilities));
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use linkspan_domain::{
-    Act, Action, AuditEventId, Call, ClientOrigin, Event, HeldGrant, JournaledReply, OauthClient,
+    Act, Action, AuditEventId, Call, ClientOrigin, HeldGrant, JournaledReply, OauthClient,
     ports::{KeptGrant, OauthError, Purpose, StoreError},
 };
 use serde_json::json;
@@ -248,8 +248,7 @@ impl Refresher {
             let found = self.activations.find(&call.caller.visible, id).await;
             let found = found.map_err(|source| stored(id, source))?;
             let mut activation = found.ok_or(TokenError::NotConnected { id })?;
-            // One that is switched off or deleted stays so: it is asked for its grant when it is switched on.
-            let _ = activation.apply(Event::GrantRevoked);
+            activation.lose_grant();
             let now = self.now();
             activation.updated_at = now;
             self.safe.refresh(&mut activation)?;

@@ -73,7 +73,8 @@ async fn a_refused_grant_needs_a_person_and_says_where() {
     assert_eq!(error.code().to_string(), "workspace_connector.need_reconnect");
     let reconnect = format!("/v1/workspace-connectors/{}/authorize", bench.of);
     assert!(error.to_string().contains(&reconnect), "{error}");
-    assert_eq!(bench.status().await, Status::NeedReconnect);
+    let lost = bench.activation().await;
+    assert_eq!((lost.status, lost.installed_capabilities), (Status::NeedReconnect, None));
     assert_eq!(bench.last_act(), "workspace_connector.grant_lost");
     let again = attempt(&bench).await.unwrap_err();
     assert!(matches!(again, TokenError::NotConnected { .. }), "{again:?}");
