@@ -2,8 +2,8 @@
 
 use linkspan_domain::{
     Act, Action, Attribute, Call, Caller, ConfigError, ConnectionTest, ConnectionTestId, Direction,
-    Event, Filter, FilterTest, FilterValue, ListQuery, Page, SplitConfig, Status,
-    WorkspaceConnector, WorkspaceConnectorId, WorkspaceId, join_config,
+    Event, Filter, FilterTest, FilterValue, ListQuery, Page, SplitConfig, WorkspaceConnector,
+    WorkspaceConnectorId, WorkspaceId, join_config,
 };
 use linkspan_sdk::{Definition, Failure};
 use serde_json::{Map, Value, json};
@@ -61,8 +61,8 @@ impl Activations {
         if checked.ok {
             checked = self.check_grant(call, &activation, checked).await?;
         }
-        if checked.ok && is_as_kept && activation.status == Status::Error {
-            self.mend(call, id).await?;
+        if checked.ok && is_as_kept {
+            self.mend(call, activation).await?;
         }
         Ok(self.keep_test(call, Some(id), definition, checked).await?)
     }
@@ -83,19 +83,27 @@ impl Activations {
         self.tests.list(caller, &query).await
     }
 
-    /// Whatever was wrong when the last run failed is not wrong any more.
-    async fn mend(&self, call: &Call, id: WorkspaceConnectorId) -> Result<(), ActivationError> {
+    /// Has `activation`, as it was when its check began, know that the check passed.
+    async fn mend(
+        &self,
+        call: &Call,
+        mut activation: WorkspaceConnector,
+    ) -> Result<(), ActivationError> {
+        let before = activation.status;
+        activation.apply(Event::Checked)?;
+        if activation.status == before {
+            return Ok(());
+        }
         // The claim of the call goes with the test.
         let call = Call { claim: None, ..call.clone() };
-        let mut activation = self.records.live(&call, id, None).await?;
-        // It may have gone another way meanwhile.
-        if activation.status == Status::Error && activation.apply(Event::Configured).is_ok() {
-            let mut changes = Changes::default();
-            changes.note("status");
-            self.sources.settings().refresh(&mut activation)?;
-            self.records.save(&call, activation, &changes).await?;
+        let mut changes = Changes::default();
+        changes.note("status");
+        self.sources.settings().refresh(&mut activation)?;
+        match self.records.save(&call, activation, &changes).await {
+            // It has gone another way meanwhile, as when its grant was lost.
+            Ok(_) | Err(RecordError::Stale { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
         }
-        Ok(())
     }
 
     /// Tries the grant of an activation whose connector needs one, after its settings were found to work.

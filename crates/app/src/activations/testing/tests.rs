@@ -1,13 +1,18 @@
 //! Tests of testing connections.
 
-use linkspan_domain::{Direction, ResourceType, Role, StreamSettings, StreamSource};
+use linkspan_domain::{
+    Direction, ResourceType, Role, Status, StreamSettings, StreamSource,
+    ports::{Change, StoreError},
+};
 use serde_json::{Map, Value, json};
 use time::Duration;
 
 use crate::{
     Draft, DraftOf,
-    activations::tests::stage,
-    fixtures::{PLANTED, activation, call, code, connector, id, object, own_workspace},
+    activations::tests::{stage, stage_over},
+    fixtures::{
+        PLANTED, activation, call, code, connector, id, keep_refusing, object, own_workspace,
+    },
 };
 
 #[tokio::test]
@@ -38,6 +43,44 @@ async fn a_connection_that_fails_is_an_answer() {
     let (action, details) = stage.tests.act();
     assert_eq!(action, "workspace_connector.tested");
     assert_eq!(details["ok"], true);
+}
+
+#[tokio::test]
+async fn a_check_that_passes_brings_back_what_was_broken_or_refused() {
+    use Status::{Degraded, Disabled, Enabled, Error, NeedReconnect, Suspended, ToConfigure};
+
+    let tested = async |host: &str, before: Status, overrides: Value| {
+        let stored = activation(|it| {
+            it.config.insert("host".to_owned(), json!(host));
+            it.status = before;
+        });
+        let stage = stage(connector(|_| {}), vec![stored]);
+        stage.activations.test(&call(Role::Designer), id(30), object(overrides)).await.unwrap();
+        if stage.kept.is_untouched() {
+            return before;
+        }
+        assert_eq!(stage.kept.act().1, json!({ "changed": ["status"] }));
+        let Change::Update(it) = stage.kept.change() else { panic!() };
+        it.status
+    };
+    for before in [Error, NeedReconnect] {
+        assert_eq!(tested("shop", before, json!({})).await, Enabled);
+        assert_eq!(tested("rude", before, json!({})).await, before, "it does not work");
+        let others = json!({ "host": "shop" });
+        assert_eq!(tested("rude", before, others).await, before, "that is not how it is kept");
+    }
+    for before in [ToConfigure, Enabled, Disabled, Suspended, Degraded] {
+        assert_eq!(tested("shop", before, json!({})).await, before);
+    }
+}
+
+#[tokio::test]
+async fn what_went_another_way_during_its_check_goes_on_so() {
+    let stored = activation(|it| it.status = Status::NeedReconnect);
+    let kept = keep_refusing(vec![stored], || StoreError::Stale);
+    let stage = stage_over(connector(|_| {}), kept);
+    let test = stage.activations.test(&call(Role::Designer), id(30), Map::new()).await.unwrap();
+    assert!(test.ok);
 }
 
 #[tokio::test]
