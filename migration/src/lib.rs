@@ -24,6 +24,7 @@ mod m0022_audit_chain;
 mod m0023_oauth;
 mod m0024_on_collapse;
 mod m0025_oauth_leftovers;
+mod m0026_oauth_telling;
 mod migrator;
 
 pub use migrator::Migrator;

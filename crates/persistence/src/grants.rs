@@ -7,7 +7,7 @@ pub(crate) mod leftovers;
 use async_trait::async_trait;
 use linkspan_domain::{
     Fence, Issuer, OrganizationId, Receipt, WorkspaceConnector, WorkspaceConnectorId, WorkspaceId,
-    ports::{GrantStore, KeptGrant, Leftovers, NewGrant, Sealed, StoreError},
+    ports::{GrantStore, KeptGrant, LeftoverId, Leftovers, NewGrant, Owner, Sealed, StoreError},
 };
 use sea_orm::{QueryResult, TryGetable, Value};
 use time::OffsetDateTime;
@@ -92,16 +92,6 @@ const PUT_OFF: &str = held!(
 
 const LOSE: &str = held!("DELETE FROM oauth_grants");
 
-/// Has others wait until the session ends.
-const LOCK: &str = "UPDATE oauth_grants SET fence = fence WHERE workspace_connector_id = $1";
-
-/// Of an activation that stays deleted until the session ends.
-const LOCK_GONE: &str = "\
-    UPDATE workspace_connectors SET revision = revision \
-    WHERE workspace_connector_id = $1 AND deleted_at IS NOT NULL";
-
-const REMOVE: &str = "DELETE FROM oauth_grants WHERE workspace_connector_id = $1";
-
 /// Now, how many.
 const DUE: &str = "\
     SELECT g.workspace_connector_id FROM oauth_grants g \
@@ -109,12 +99,6 @@ const DUE: &str = "\
     WHERE g.next_at <= $1 AND (g.leased_until IS NULL OR g.leased_until <= $1) \
         AND w.deleted_at IS NULL \
     ORDER BY g.next_at, g.workspace_connector_id LIMIT $2";
-
-/// How many.
-const ABANDONED: &str = "\
-    SELECT g.workspace_connector_id FROM oauth_grants g \
-    JOIN workspace_connectors w ON w.workspace_connector_id = g.workspace_connector_id \
-    WHERE w.deleted_at IS NOT NULL LIMIT $1";
 
 #[async_trait]
 impl GrantStore for SqlGrants {
@@ -216,25 +200,33 @@ impl GrantStore for SqlGrants {
         session.commit().await
     }
 
-    async fn remove(&self, of: WorkspaceConnectorId) -> Result<Option<KeptGrant>, StoreError> {
-        let session = self.db.write().await?;
-        // As all who write both, the activation first. It may have been restored since it was looked up.
-        let is_gone = session.run(LOCK_GONE, vec![of.uuid().into()]).await? > 0;
-        if !is_gone || session.run(LOCK, vec![of.uuid().into()]).await? == 0 {
-            return Ok(None);
-        }
-        let removed = find(&session, of).await?;
-        session.run(REMOVE, vec![of.uuid().into()]).await?;
-        session.commit().await?;
-        Ok(removed)
-    }
-
     async fn abandoned(&self, limit: u64) -> Result<Vec<WorkspaceConnectorId>, StoreError> {
-        self.first(limit, ABANDONED, Vec::new()).await?.iter().map(named).collect()
+        self.first(limit, leftovers::ABANDONED, Vec::new()).await?.iter().map(named).collect()
     }
 
-    async fn take_left(&self) -> Result<Option<Leftovers>, StoreError> {
-        leftovers::take(&self.db).await
+    async fn set_aside(&self, of: WorkspaceConnectorId) -> Result<(), StoreError> {
+        leftovers::set_aside(&self.db, of).await
+    }
+
+    async fn leave(
+        &self,
+        owner: &Owner,
+        issuer: &Issuer,
+        grant: &Sealed,
+    ) -> Result<(), StoreError> {
+        leftovers::keep(&self.db, owner, issuer, grant).await
+    }
+
+    async fn take_left(
+        &self,
+        now: OffsetDateTime,
+        until: OffsetDateTime,
+    ) -> Result<Option<Leftovers>, StoreError> {
+        leftovers::take(&self.db, now, until).await
+    }
+
+    async fn told(&self, left: LeftoverId, receipt: Option<&Receipt>) -> Result<(), StoreError> {
+        leftovers::forget(&self.db, left, receipt).await
     }
 
     async fn due(

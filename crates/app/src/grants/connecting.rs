@@ -15,7 +15,8 @@ use linkspan_domain::{
     GrantHolder, HeldGrant, OauthClient, Secret, WorkspaceConnector, WorkspaceConnectorId,
     ports::{
         AuthorizationAsk, AuthorizationServers, AuthorizationStore, Discovery, GrantStore,
-        KeptAuthorization, OauthClientStore, Purpose, Store, TokenAsk, TokenRight, Vault, World,
+        KeptAuthorization, OauthClientStore, Owner, Purpose, Store, TokenAsk, TokenRight, Vault,
+        World,
     },
 };
 use serde_json::json;
@@ -273,7 +274,12 @@ impl Connecting {
         let read = self.servers.read(&ask, &reply, received_at);
         let grant = read.map_err(ConnectError::Server)?;
         let held = HeldGrant { grant, server, client, holder: GrantHolder::Client };
-        self.keep(call, activation.id, &held, received_at, None).await?;
+        let owner = Owner {
+            workspace_connector_id: activation.id,
+            workspace_id: activation.workspace_id,
+            organization_id: call.caller.organization,
+        };
+        self.keep(call, owner, &held, received_at, None).await?;
         Ok(Authorized::Connected)
     }
 

@@ -10,17 +10,20 @@ use linkspan_domain::{
     AuthorizationServer, ClientAuthentication, ClientOrigin, Grant, GrantHolder, HeldGrant, Issuer,
     OauthClient, PendingAuthorization, Secret, Status, WorkspaceConnector, WorkspaceConnectorId,
     ports::{
-        AuthorizationAsk, AuthorizationServers, Discovery, GrantStore, OauthError, OauthTarget,
-        OutboundError, Store, TokenAsk, TokenReply, TokenRight, World,
+        AuthorizationAsk, AuthorizationServers, Change, Discovery, GrantStore, OauthError,
+        OauthTarget, OutboundError, Store, TokenAsk, TokenReply, TokenRight, World,
     },
 };
 use linkspan_testkit::{MemoryGrants, fixtures::receipt};
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
+use tokio_util::sync::CancellationToken;
 use url::Url;
 use uuid::Uuid;
 
-use super::{AccessTokens, Addresses, Connecting, GrantStores, Refresher, safe::Safe};
+use super::{
+    AccessTokens, Addresses, Connecting, Disconnector, GrantStores, Refresher, safe::Safe,
+};
 use crate::fixtures::{NOW, activation, empty, id, key, organization, sources, vault};
 
 /// What the server says next.
@@ -42,6 +45,8 @@ pub(crate) enum Say {
 #[derive(Default)]
 pub(crate) struct Fake {
     pub(crate) says: Mutex<VecDeque<Say>>,
+    /// What it says to being told that a grant is not needed any more. Nothing is left: that it is well.
+    pub(crate) revokes: Mutex<VecDeque<Say>>,
     /// By what right, and by which client, tokens were asked for.
     pub(crate) asked: Mutex<Vec<(String, String)>>,
     pub(crate) registered: Mutex<u32>,
@@ -153,11 +158,7 @@ impl AuthorizationServers for Fake {
                 let issuer = ask.server.issuer.clone();
                 return Err(OauthError::Busy { issuer, status: 429, retry_after: Some(seconds) });
             }
-            Some(Say::NoAnswer) => {
-                let host = "issuer.example".to_owned();
-                let source = OutboundError::TimedOut { host: host.clone(), seconds: 30 };
-                return Err(OauthError::NoAnswer { host, source });
-            }
+            Some(Say::NoAnswer) => return Err(silent()),
             None => panic!("the server was asked once too often"),
         };
         Ok(TokenReply {
@@ -201,13 +202,27 @@ impl AuthorizationServers for Fake {
     async fn revoke(
         &self,
         _: &AuthorizationServer,
-        _: &OauthClient,
+        client: &OauthClient,
         grant: &Grant,
     ) -> Result<(), OauthError> {
         let token = grant.refresh_token.as_ref().unwrap_or(&grant.access_token);
         self.revoked.lock().unwrap().push(token.expose().clone());
-        Ok(())
+        match self.revokes.lock().unwrap().pop_front() {
+            Some(Say::NoAnswer) => Err(silent()),
+            Some(Say::Error(code)) => {
+                let issuer = client.issuer.clone();
+                Err(OauthError::Refused { issuer, code: code.to_owned(), said: None })
+            }
+            _ => Ok(()),
+        }
     }
+}
+
+/// Nobody answered.
+fn silent() -> OauthError {
+    let host = "issuer.example".to_owned();
+    let source = OutboundError::TimedOut { host: host.clone(), seconds: 30 };
+    OauthError::NoAnswer { host, source }
 }
 
 pub(crate) fn server() -> AuthorizationServer {
@@ -324,6 +339,37 @@ impl Bench {
     pub(crate) async fn activation(&self) -> WorkspaceConnector {
         let visible = linkspan_domain::Visible::only(crate::fixtures::own_workspace());
         Store::find(&*self.store, &visible, self.of).await.unwrap().unwrap()
+    }
+
+    pub(crate) async fn delete(&self) {
+        let mut activation = self.activation().await;
+        activation.deleted_at = Some(self.clock.now());
+        self.store.add(activation);
+    }
+
+    /// Deleted, and purged before anybody looked.
+    pub(crate) async fn purge(&self) {
+        self.delete().await;
+        let purge = [Change::Purge(self.activation().await)];
+        self.store.write(&purge, &receipt(2, None)).await.unwrap();
+    }
+
+    /// Tells the server what is not needed any more, once.
+    pub(crate) async fn tidy(&self) {
+        let disconnector = Disconnector::new(
+            Arc::clone(&self.store) as _,
+            Arc::clone(&self.store) as _,
+            Arc::clone(&self.store) as _,
+            Arc::clone(&self.fake) as _,
+            vault(),
+            Arc::clone(&self.clock) as _,
+        );
+        disconnector.tidy(&CancellationToken::new()).await.unwrap();
+    }
+
+    /// What the server was told is not needed any more.
+    pub(crate) fn revoked(&self) -> Vec<String> {
+        self.fake.revoked.lock().unwrap().clone()
     }
 
     pub(crate) async fn status(&self) -> Status {

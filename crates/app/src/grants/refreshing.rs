@@ -192,7 +192,9 @@ impl Refresher {
             };
             let received_at = self.now();
             let reply = JournaledReply { asked, reply, received_at };
-            self.journal(kept, &reply).await?;
+            if let Err(error) = self.journal(kept, &reply).await {
+                return self.overtaken(kept, reply, error).await;
+            }
             match self.read(kept, reply).await? {
                 Read::Done(attempt) => return Ok(attempt),
                 Read::AskWith(next) => asked = *next,

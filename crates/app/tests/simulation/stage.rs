@@ -15,8 +15,8 @@ use linkspan_domain::{
     Fence, Issuer, ListQuery, Page, Receipt, Secret, Visible, WorkspaceConnector,
     WorkspaceConnectorId,
     ports::{
-        Change, GrantStore, KeptGrant, KeyId, Leftovers, NewGrant, OauthClientStore, SealContext,
-        Sealed, Store, StoreError, Vault, VaultError, World,
+        Change, GrantStore, KeptGrant, KeyId, LeftoverId, Leftovers, NewGrant, OauthClientStore,
+        Owner, SealContext, Sealed, Store, StoreError, Vault, VaultError, World,
     },
 };
 use linkspan_testkit::{MemoryGrants, Random, fixtures::EPOCH};
@@ -212,16 +212,33 @@ impl GrantStore for Stepped {
         stepped!(self, "lose", self.store.lose(fence, activation, receipt))
     }
 
-    async fn remove(&self, of: WorkspaceConnectorId) -> Result<Option<KeptGrant>, StoreError> {
-        self.store.remove(of).await
-    }
-
     async fn abandoned(&self, limit: u64) -> Result<Vec<WorkspaceConnectorId>, StoreError> {
         self.store.abandoned(limit).await
     }
 
-    async fn take_left(&self) -> Result<Option<Leftovers>, StoreError> {
-        self.store.take_left().await
+    async fn set_aside(&self, of: WorkspaceConnectorId) -> Result<(), StoreError> {
+        self.store.set_aside(of).await
+    }
+
+    async fn leave(
+        &self,
+        owner: &Owner,
+        issuer: &Issuer,
+        grant: &Sealed,
+    ) -> Result<(), StoreError> {
+        self.store.leave(owner, issuer, grant).await
+    }
+
+    async fn take_left(
+        &self,
+        now: OffsetDateTime,
+        until: OffsetDateTime,
+    ) -> Result<Option<Leftovers>, StoreError> {
+        self.store.take_left(now, until).await
+    }
+
+    async fn told(&self, left: LeftoverId, receipt: Option<&Receipt>) -> Result<(), StoreError> {
+        self.store.told(left, receipt).await
     }
 
     async fn due(

@@ -208,7 +208,6 @@ impl Bench<'_> {
         self.store.lose(held.fence, &activation, &receipt(5_021, None)).await.unwrap();
         assert_eq!(self.store.grant(of).await.unwrap(), None);
         assert_eq!(self.activation(&activation).await.status, Status::NeedReconnect);
-        assert_eq!(self.store.remove(of).await.unwrap(), None);
         let again = self.store.lose(held.fence, &activation, &receipt(5_022, None)).await;
         assert!(matches!(again, Err(StoreError::Stale)), "{again:?}");
 
@@ -220,10 +219,8 @@ impl Bench<'_> {
     async fn fences_grow_beyond_removed_grants(&self, of: WorkspaceConnectorId) {
         let activation = self.by_id(of).await;
         let held = self.lease(of, 40).await.unwrap();
-        assert_eq!(self.store.remove(of).await.unwrap(), None, "it is not deleted");
         self.delete(&activation, Some(at(40)), 5_031).await;
-        let removed = self.store.remove(of).await.unwrap().unwrap();
-        assert_eq!((&removed.grant, removed.fence), (&sealed("back"), held.fence));
+        self.store.set_aside(of).await.unwrap();
         assert_eq!(self.store.grant(of).await.unwrap(), None);
         self.delete(&activation, None, 5_032).await;
         self.connect(&activation, &new(of, "next", 41), 5_030).await;
@@ -260,7 +257,7 @@ impl Bench<'_> {
         self.delete(second, Some(at(100)), 5_042).await;
         assert_eq!(due(999_999, 9).await, []);
         assert_eq!(self.store.abandoned(9).await.unwrap(), [second.id]);
-        self.store.remove(second.id).await.unwrap();
+        self.store.set_aside(second.id).await.unwrap();
         assert_eq!(self.store.abandoned(9).await.unwrap(), []);
     }
 }
@@ -381,14 +378,16 @@ pub async fn authorization_store(
     };
     assert_eq!(store.sweep(at(15), Duration::minutes(10)).await.unwrap(), 0);
     assert_eq!(store.unsettled(at(9), 10).await.unwrap(), [answer], "it outlives its end");
+    let swept = store.sweep(at(20), Duration::minutes(10)).await.unwrap();
+    assert_eq!(swept, 2, "and is not forgotten without a word");
     assert_eq!(store.unsettled(at(9), 0).await.unwrap(), []);
     assert_eq!(take(1, 9).await, TakenAuthorization::Used);
     assert_eq!(store.unsettled(at(9), 10).await.unwrap().len(), 1, "coming back takes nothing");
-    store.forget_answer(Uuid::from_u128(1)).await.unwrap();
+    store.give_up(Uuid::from_u128(1)).await.unwrap();
     assert_eq!(store.unsettled(at(9), 10).await.unwrap(), []);
     assert!(!store.is_unsettled(Uuid::from_u128(1)).await.unwrap());
 
     assert_eq!(store.sweep(at(19), Duration::minutes(10)).await.unwrap(), 0);
-    assert_eq!(store.sweep(at(20), Duration::minutes(10)).await.unwrap(), 3);
+    assert_eq!(store.sweep(at(20), Duration::minutes(10)).await.unwrap(), 1);
     assert_eq!(take(1, 9).await, TakenAuthorization::Unknown);
 }

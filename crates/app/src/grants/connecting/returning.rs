@@ -3,9 +3,12 @@
 use std::{panic::resume_unwind, sync::Arc, time::Duration};
 
 use linkspan_domain::{
-    Act, Action, Call, Caller, Event, GrantHolder, HeldGrant, KeyHash, Name, PendingAuthorization,
-    Redirected, Secret, Visible, WorkspaceConnector, WorkspaceConnectorId,
-    ports::{KeptAuthorization, Purpose, StoreError, TakenAuthorization, TokenAsk, TokenRight},
+    Act, Action, Call, Caller, Code, Event, GrantHolder, HeldGrant, KeyHash, Name,
+    PendingAuthorization, Problem, Redirected, Secret, Visible, WorkspaceConnector,
+    WorkspaceConnectorId,
+    ports::{
+        KeptAuthorization, Owner, Purpose, StoreError, TakenAuthorization, TokenAsk, TokenRight,
+    },
 };
 use serde_json::{Map, Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -148,7 +151,7 @@ impl Connecting {
             holder: GrantHolder::Person,
         };
         let journaled = self.journal(kept, &held).await;
-        Ok(self.keep(call, kept.workspace_connector_id, &held, received_at, journaled).await?)
+        Ok(self.keep(call, kept.owner(), &held, received_at, journaled).await?)
     }
 
     /// Keeps what the exchange brought before anything else can fail: another process goes on from it if this one dies.
@@ -173,8 +176,39 @@ impl Connecting {
         }
     }
 
-    /// Keeps a new grant, whoever else writes the activation meanwhile. `journaled`: the authorization that it is kept with.
+    /// Keeps a new grant, whoever else writes the activation meanwhile. `journaled`: the authorization that it is kept with. If
+    /// the activation is gone by now, it is left to be taken back.
     pub(super) async fn keep(
+        &self,
+        call: &Call,
+        owner: Owner,
+        held: &HeldGrant,
+        received_at: OffsetDateTime,
+        journaled: Option<Uuid>,
+    ) -> Result<WorkspaceConnector, ConnectError> {
+        let id = owner.workspace_connector_id;
+        let kept = self.write(call, id, held, received_at, journaled).await;
+        if let Err(gone) = &kept
+            && gone.code() == Code::NotFound
+            && journaled.is_none()
+            && let Err(error) = self.leave(&owner, held).await
+        {
+            tracing::warn!(
+                workspace_connector = %id, error = &error as &dyn std::error::Error,
+                "what was granted for an activation that is gone could not be left to be taken back"
+            );
+        }
+        kept
+    }
+
+    async fn leave(&self, owner: &Owner, held: &HeldGrant) -> Result<(), ConnectError> {
+        let row = owner.workspace_connector_id.uuid();
+        let sealed = self.safe.seal(Purpose::Grant, row, held)?;
+        let left = self.stores.grants.leave(owner, &held.grant.issuer, &sealed).await;
+        left.map_err(ConnectError::Store)
+    }
+
+    async fn write(
         &self,
         call: &Call,
         id: WorkspaceConnectorId,

@@ -5,17 +5,12 @@ use linkspan_domain::{
     ports::TakenAuthorization,
 };
 
-use tokio_util::sync::CancellationToken;
-
 use super::*;
 use crate::{
     fixtures::{
         KEY, LOST_KEY, OLD_KEY, call, connector, keep, key, sealed_with, sources, under, vault,
     },
-    grants::{
-        Disconnector,
-        fake::{Bench, Say, held, server},
-    },
+    grants::fake::{Bench, Say, held, server},
 };
 
 /// A connector that authorizes as `change` says, and somebody who connects its activation.
@@ -194,14 +189,68 @@ async fn a_later_connection_is_not_undone_by_what_an_earlier_one_left() {
 #[tokio::test]
 async fn what_was_granted_for_an_activation_that_is_gone_is_given_back() {
     let desk = interrupted().await;
-    let mut activation = desk.bench.activation().await;
-    activation.deleted_at = Some(desk.bench.clock.now());
-    desk.bench.store.add(activation);
+    desk.bench.delete().await;
     desk.bench.clock.pass(Duration::minutes(2));
     for _ in 0..2 {
         desk.connecting.resume().await.unwrap();
-        assert_eq!(*desk.bench.fake.revoked.lock().unwrap(), ["refresh-9"]);
+        desk.bench.tidy().await;
+        assert_eq!(desk.bench.revoked(), ["refresh-9", "refresh-0"]);
     }
+}
+
+#[tokio::test]
+async fn what_an_exchange_brought_for_an_activation_that_is_purged_is_given_back() {
+    let desk = interrupted().await;
+    desk.bench.purge().await;
+    desk.bench.tidy().await;
+    assert_eq!(desk.bench.revoked(), ["refresh-9", "refresh-0"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_exchanged_while_its_activation_is_purged_is_given_back() {
+    let desk = Desk::new([Say::Tokens("9")]).await;
+    desk.asked(Authorize::default()).await;
+    *desk.bench.fake.takes.lock().unwrap() = std::time::Duration::from_secs(20);
+    let (returned, ()) = tokio::join!(desk.agreed(ISSUER), async {
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        desk.bench.purge().await;
+    });
+    assert!(matches!(returned, Err(ReturnError::Gone)), "{returned:?}");
+    desk.bench.tidy().await;
+    assert!(desk.bench.revoked().contains(&"refresh-9".to_owned()), "{:?}", desk.bench.revoked());
+}
+
+#[tokio::test]
+async fn what_an_exchange_brought_is_connected_however_long_nobody_was_there() {
+    let desk = interrupted().await;
+    desk.bench.clock.pass(Duration::days(9));
+    desk.bench.tidy().await;
+    desk.connecting.resume().await.unwrap();
+    assert_eq!(desk.bench.last_act(), "workspace_connector.connected");
+    assert!(desk.bench.revoked().is_empty());
+}
+
+#[tokio::test]
+async fn what_an_exchange_brought_under_a_lost_key_is_told_of_after_a_day() {
+    let desk = Desk::new([]).await;
+    desk.asked(Authorize::default()).await;
+    let (store, now) = (&desk.bench.store, desk.bench.clock.now());
+    let kept_under = ticket::kept_under(&key("the-state"), None).unwrap();
+    let taken = store.take(&kept_under, now).await.unwrap();
+    let TakenAuthorization::Taken(kept) = taken else { panic!("{taken:?}") };
+    store.answered(kept.id, &under(LOST_KEY, &kept.content)).await.unwrap();
+    let done = store.receipts().len();
+    desk.bench.clock.pass(Duration::hours(23));
+    desk.connecting.resume().await.unwrap();
+    desk.bench.tidy().await;
+    assert_eq!(store.receipts().len(), done, "somebody may bring the key yet");
+    desk.bench.clock.pass(Duration::hours(2));
+    desk.connecting.resume().await.unwrap();
+    desk.bench.tidy().await;
+    assert_eq!(desk.bench.last_act(), "workspace_connector.grant_revocation_failed");
+    let told = store.receipts().pop().unwrap().audit.details;
+    assert!(told["reason"].as_str().unwrap().contains(&LOST_KEY.to_string()), "{told}");
+    assert!(!store.is_unsettled(kept.id).await.unwrap());
 }
 
 /// §3b line 3: what was remembered is compared and forgotten before any token is asked for.
@@ -373,31 +422,6 @@ async fn nothing_that_was_asked_for_is_shown() {
             assert!(!shown.contains(hidden), "{hidden} is in {shown}");
         }
     }
-}
-
-/// §3b line 20 (RFC 7009).
-#[tokio::test]
-async fn a_disconnected_activation_has_its_grant_revoked() {
-    let bench = Bench::new([]).await;
-    let disconnector = Disconnector::new(
-        Arc::clone(&bench.store) as _,
-        Arc::clone(&bench.store) as _,
-        Arc::clone(&bench.store) as _,
-        Arc::clone(&bench.fake) as _,
-        vault(),
-        Arc::clone(&bench.clock) as _,
-    );
-    disconnector.tidy(&CancellationToken::new()).await.unwrap();
-    assert!(bench.fake.revoked.lock().unwrap().is_empty(), "it is connected");
-    let mut activation = bench.activation().await;
-    activation.deleted_at = Some(bench.clock.now());
-    bench.store.add(activation);
-    disconnector.tidy(&CancellationToken::new()).await.unwrap();
-    assert_eq!(*bench.fake.revoked.lock().unwrap(), ["refresh-0"]);
-    assert_eq!(bench.last_act(), "workspace_connector.grant_revoked");
-    assert_eq!(bench.store.grant(bench.of).await.unwrap(), None);
-    disconnector.tidy(&CancellationToken::new()).await.unwrap();
-    assert_eq!(bench.fake.revoked.lock().unwrap().len(), 1, "once");
 }
 
 #[tokio::test]

@@ -231,6 +231,26 @@ impl Refresher {
         meanwhile(asked, now, error)
     }
 
+    /// What the server said was not kept. If that is because the grant was taken away meanwhile, it is left to be taken back. If
+    /// there is another grant by now, it is not: that one might fall with it, see docs/adr/0018.
+    pub(super) async fn overtaken(
+        &self,
+        kept: &KeptGrant,
+        reply: JournaledReply,
+        error: TokenError,
+    ) -> Result<Attempt, TokenError> {
+        let id = kept.workspace_connector_id;
+        if matches!(error, TokenError::Elsewhere { .. })
+            && self.grants.grant(id).await.map_err(|source| stored(id, source))?.is_none()
+            && let Some(held) = reply.granted(&*self.servers)
+        {
+            let sealed = self.safe.seal(Purpose::Grant, id.uuid(), &held)?;
+            let left = self.grants.leave(&kept.owner(), &held.grant.issuer, &sealed).await;
+            left.map_err(|source| stored(id, source))?;
+        }
+        Err(error)
+    }
+
     /// The grant is gone: the activation needs a person now, and the audit trail says why.
     async fn lose(
         &self,

@@ -238,6 +238,39 @@ async fn what_was_said_to_one_who_died_is_read_and_not_asked_for_again() {
     assert_eq!(kept(&bench).await.expires_at, Some(now + Duration::HOUR), "from when it was said");
 }
 
+/// What the server says to somebody who has the lease no more.
+async fn said_too_late(meanwhile: impl AsyncFnOnce(&Bench)) -> Bench {
+    let bench = Bench::new([Say::Tokens("1")]).await;
+    bench.clock.pass(NEARLY_OVER);
+    *bench.fake.takes.lock().unwrap() = std::time::Duration::from_secs(20);
+    let (said, ()) = tokio::join!(attempt(&bench), async {
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        meanwhile(&bench).await;
+    });
+    assert!(matches!(said, Err(TokenError::Elsewhere { .. })), "{said:?}");
+    bench.tidy().await;
+    bench
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_granted_after_the_grant_was_taken_away_is_taken_back() {
+    let bench = said_too_late(async |bench| {
+        bench.delete().await;
+        bench.tidy().await;
+    })
+    .await;
+    assert_eq!(bench.revoked(), ["refresh-0", "refresh-1"]);
+    let bench = said_too_late(async |bench| bench.purge().await).await;
+    assert_eq!(bench.revoked(), ["refresh-0", "refresh-1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_granted_after_another_grant_came_is_left_alone() {
+    let bench = said_too_late(async |bench| bench.connect(&held("5", NOW)).await).await;
+    assert!(bench.revoked().is_empty(), "that one might fall with it");
+    assert_eq!(attempt(&bench).await.unwrap(), "access-5");
+}
+
 #[tokio::test]
 async fn who_comes_while_somebody_is_at_it_waits() {
     let bench = Bench::new([]).await;

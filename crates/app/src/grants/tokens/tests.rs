@@ -60,10 +60,8 @@ async fn a_token_that_was_just_seen_costs_no_look_and_is_forgotten_soon() {
     assert_eq!(tokens.ensure_fresh(bench.of).await.unwrap().expose(), "access-0");
     bench.clock.pass(Span::seconds(10));
     assert_eq!(tokens.ensure_fresh(bench.of).await.unwrap().expose(), "access-other");
-    let mut activation = bench.activation().await;
-    activation.deleted_at = Some(NOW);
-    bench.store.add(activation);
-    bench.store.remove(bench.of).await.unwrap();
+    bench.delete().await;
+    bench.store.set_aside(bench.of).await.unwrap();
     bench.clock.pass(Span::seconds(10));
     assert!(matches!(tokens.ensure_fresh(bench.of).await, Err(TokenError::NotConnected { .. })));
 }
