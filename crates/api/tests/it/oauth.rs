@@ -247,6 +247,22 @@ async fn whoever_cancels_uses_the_link_up() {
 }
 
 #[tokio::test]
+async fn whoever_refuses_at_the_provider_has_a_way_back() {
+    let platform = Platform::start().await;
+    let (admin, person) = (platform.admin(), platform.anybody());
+    let id = waiting(&admin, "books").await;
+    let body = json!({ "redirect_url": "https://app.example/done", "state": "abc" });
+    let state = authorize(&admin, &id, body).await;
+    let page = person.get(&back(&state, "error=access_denied")).await.expect(403);
+    let way_back =
+        "https://app.example/done?state=abc&amp;error=access_denied\">Back to app.example";
+    assert!(page.text.contains(way_back), "{}", page.text);
+    let state = authorize(&admin, &id, json!({})).await;
+    let page = person.get(&back(&state, "error=access_denied")).await.expect(403);
+    assert!(!page.text.contains("Back to"), "nobody sent them: {}", page.text);
+}
+
+#[tokio::test]
 async fn a_link_that_does_not_work_shows_nothing() {
     let platform = Platform::start().await;
     let (admin, person) = (platform.admin(), platform.anybody());

@@ -5,6 +5,7 @@ use linkspan_domain::{
     ports::{OauthError, StoreError, VaultError},
 };
 use serde_json::{Value, json};
+use url::Url;
 use uuid::Uuid;
 
 use crate::{RecordError, grants::safe::SafeError, records::store_code};
@@ -139,6 +140,8 @@ pub enum ReturnError {
         error: String,
         /// What the provider says about it.
         description: Option<String>,
+        /// Where the person came from, which is told.
+        return_to: Option<Box<Url>>,
     },
     /// The redirect carries neither a code nor an error.
     #[error("the provider sent neither a code nor an error")]

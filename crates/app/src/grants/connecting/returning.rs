@@ -130,7 +130,8 @@ impl Connecting {
         let code = match redirected {
             Some(Redirected::Agreed { code }) => code,
             Some(Redirected::Refused { error, description }) => {
-                return Err(ReturnError::Refused { error, description });
+                let return_to = told_of(&error, pending).map(Box::new);
+                return Err(ReturnError::Refused { error, description, return_to });
             }
             None => return Err(ReturnError::Malformed),
         };
@@ -289,6 +290,13 @@ impl Connecting {
             );
         }
     }
+}
+
+/// Where the person came from, which is told of `error`.
+pub(super) fn told_of(error: &str, pending: &PendingAuthorization) -> Option<Url> {
+    let mut url = pending.return_to.clone()?;
+    url.query_pairs_mut().append_pair("error", error);
+    Some(url)
 }
 
 /// Whoever has an authorization acts for us, in the workspace that it is for.

@@ -270,13 +270,14 @@ async fn nothing_is_asked_for_when_another_issuer_answers() {
 #[tokio::test]
 async fn whoever_refuses_is_heard_and_changes_nothing() {
     let desk = Desk::new([]).await;
-    desk.asked(Authorize::default()).await;
-    let refused = Redirected::Refused {
-        error: "access_denied".to_owned(),
-        description: Some("<b>no</b>".to_owned()),
-    };
+    let return_to = Some("https://app.example/done?a=1".parse().unwrap());
+    desk.asked(Authorize { return_to, ..Authorize::default() }).await;
+    let refused = Redirected::refused("access_denied", Some("<b>no</b>"));
     let error = desk.back("the-state", ISSUER, Some(refused)).await.unwrap_err();
     assert_eq!(error.to_string(), "the provider says: <b>no</b>");
+    let ReturnError::Refused { return_to, .. } = error else { panic!("{error:?}") };
+    let there = "https://app.example/done?a=1&error=access_denied";
+    assert_eq!(return_to.unwrap().as_str(), there, "whoever sent them is told");
     assert_eq!(desk.bench.status().await, Status::Enabled);
     let token = AccessTokens::new(desk.bench.refresher()).ensure_fresh(desk.bench.of).await;
     assert_eq!(token.unwrap().expose(), "access-0", "the grant that was there is there yet");
