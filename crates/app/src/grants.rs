@@ -1,5 +1,6 @@
 //! OAuth grants: given by people, refreshed without loss, taken back when they are not needed any more.
 
+mod clients;
 mod connecting;
 mod disconnecting;
 mod error;

@@ -329,17 +329,16 @@ impl OauthClientStore for MemoryGrants {
         of: WorkspaceConnectorId,
         issuer: &Issuer,
         client: &Sealed,
+        instead_of: Option<&Sealed>,
+        receipt: &Receipt,
     ) -> Result<(), StoreError> {
-        self.kept().clients.insert((of, issuer.clone()), client.clone());
-        Ok(())
-    }
-
-    async fn forget_client(
-        &self,
-        of: WorkspaceConnectorId,
-        issuer: &Issuer,
-    ) -> Result<(), StoreError> {
-        self.kept().clients.remove(&(of, issuer.clone()));
+        let mut kept = self.kept();
+        let slot = (of, issuer.clone());
+        if kept.clients.get(&slot) != instead_of {
+            return Err(StoreError::Stale);
+        }
+        kept.clients.insert(slot, client.clone());
+        kept.receipts.push(receipt.clone());
         Ok(())
     }
 }

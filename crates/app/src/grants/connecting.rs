@@ -30,12 +30,13 @@ pub(crate) use target::token_test_url;
 pub use ticket::{Browser, Ticket};
 pub use visiting::{Declined, Invitation, Visiting};
 
-use super::{AccessTokens, safe::Safe};
+use super::{AccessTokens, clients::Clients, safe::Safe};
 use crate::{Mint, Records, Sources, activations::settings_are_complete, records::require_live};
 
 /// Connects activations to the providers that guard their systems.
 pub struct Connecting {
     stores: GrantStores,
+    clients: Clients,
     activations: Records<WorkspaceConnector>,
     activation_store: Arc<dyn Store<WorkspaceConnector>>,
     connectors: Records<Connector>,
@@ -173,13 +174,21 @@ impl Connecting {
         addresses: Addresses,
         world: Arc<dyn World>,
     ) -> Self {
+        let safe = Safe::new(vault);
+        let clients = Clients::new(
+            Arc::clone(&stores.clients),
+            Arc::clone(&servers),
+            safe.clone(),
+            Arc::clone(&world),
+        );
         Self {
             stores,
+            clients,
             activations: Records::new(Arc::clone(&activations), Arc::clone(&world)),
             activation_store: activations,
             connectors: Records::new(connectors, Arc::clone(&world)),
             servers,
-            safe: Safe::new(vault),
+            safe,
             sources,
             tokens,
             mint,
@@ -217,7 +226,7 @@ impl Connecting {
         let Discovery { server, resource, scopes: always } = found;
         let scopes = self.scopes(id, &server, &always, &authorize.scopes).await?;
         let given = authorize.client;
-        let client = self.client(id, &server, given, &redirect_uri, &scopes).await?;
+        let client = self.client(call, id, &server, given, &redirect_uri, &scopes).await?;
         if alone {
             return self.connect_alone(call, activation, server, client, resource, &scopes).await;
         }
@@ -269,10 +278,20 @@ impl Connecting {
         let by = TokenRight::ClientCredentials;
         let resource = resource.as_deref();
         let ask = TokenAsk { server: &server, client: &client, by, resource, scopes };
-        let reply = self.servers.ask(&ask).await.map_err(ConnectError::Server)?;
+        let replied = self.servers.ask(&ask).await;
         let received_at = self.world.now();
-        let read = self.servers.read(&ask, &reply, received_at);
-        let grant = read.map_err(ConnectError::Server)?;
+        let granted = replied.and_then(|it| self.servers.read(&ask, &it, received_at));
+        let grant = match granted {
+            Ok(grant) => grant,
+            Err(error) => {
+                let details = json!({
+                    "issuer": server.issuer, "client_id": client.client_id,
+                    "reason": error.to_string(), "provider_error": error.code(),
+                });
+                self.note(call, activation.id, details).await;
+                return Err(ConnectError::Server(error));
+            }
+        };
         let held = HeldGrant { grant, server, client, holder: GrantHolder::Client };
         let owner = Owner {
             workspace_connector_id: activation.id,

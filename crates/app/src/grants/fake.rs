@@ -10,8 +10,9 @@ use linkspan_domain::{
     AuthorizationServer, ClientAuthentication, ClientOrigin, Grant, GrantHolder, HeldGrant, Issuer,
     OauthClient, PendingAuthorization, Secret, Status, WorkspaceConnector, WorkspaceConnectorId,
     ports::{
-        AuthorizationAsk, AuthorizationServers, Change, Discovery, GrantStore, OauthError,
-        OauthTarget, OutboundError, Store, TokenAsk, TokenReply, TokenRight, World,
+        AuthorizationAsk, AuthorizationServers, Change, Discovery, GrantStore, OauthClientStore,
+        OauthError, OauthTarget, OutboundError, Sealed, Store, TokenAsk, TokenReply, TokenRight,
+        World,
     },
 };
 use linkspan_testkit::{MemoryGrants, fixtures::receipt};
@@ -62,6 +63,13 @@ impl Fake {
         Arc::new(Self { says: Mutex::new(says.into_iter().collect()), ..Self::default() })
     }
 
+    async fn take_time(&self) {
+        let takes = *self.takes.lock().unwrap();
+        if !takes.is_zero() {
+            tokio::time::sleep(takes).await;
+        }
+    }
+
     pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().iter().map(|it| it.0.clone()).collect()
     }
@@ -86,10 +94,19 @@ impl AuthorizationServers for Fake {
         _: &Url,
         _: &BTreeSet<String>,
     ) -> Result<OauthClient, OauthError> {
-        let mut registered = self.registered.lock().unwrap();
-        *registered += 1;
-        let issuer = server.issuer.clone();
-        Ok(OauthClient { issuer, client_id: format!("registered-{registered}"), ..client() })
+        let number = {
+            let mut registered = self.registered.lock().unwrap();
+            *registered += 1;
+            *registered
+        };
+        self.take_time().await;
+        Ok(OauthClient {
+            issuer: server.issuer.clone(),
+            client_id: format!("registered-{number}"),
+            registration_uri: Some("https://issuer.example/register/us".parse().unwrap()),
+            registration_token: Some(key("registration-token")),
+            ..client()
+        })
     }
 
     async fn renew(
@@ -143,10 +160,7 @@ impl AuthorizationServers for Fake {
             TokenRight::ClientCredentials => "client credentials".to_owned(),
         };
         self.asked.lock().unwrap().push((by, ask.client.client_id.clone()));
-        let takes = *self.takes.lock().unwrap();
-        if !takes.is_zero() {
-            tokio::time::sleep(takes).await;
-        }
+        self.take_time().await;
         let (status, body) = match self.says.lock().unwrap().pop_front() {
             Some(Say::Tokens(end)) => {
                 let (access, refresh) = (format!("access-{end}"), format!("refresh-{end}"));
@@ -339,6 +353,16 @@ impl Bench {
     pub(crate) async fn activation(&self) -> WorkspaceConnector {
         let visible = linkspan_domain::Visible::only(crate::fixtures::own_workspace());
         Store::find(&*self.store, &visible, self.of).await.unwrap().unwrap()
+    }
+
+    pub(crate) async fn keep_client(
+        &self,
+        issuer: &Issuer,
+        client: &Sealed,
+        instead_of: Option<&Sealed>,
+    ) {
+        let kept = receipt(3, None);
+        self.store.keep_client(self.of, issuer, client, instead_of, &kept).await.unwrap();
     }
 
     pub(crate) async fn delete(&self) {

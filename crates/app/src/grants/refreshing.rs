@@ -18,12 +18,12 @@ use linkspan_domain::{
 use time::{Duration, OffsetDateTime};
 use url::Url;
 
-use super::{TokenError, safe::Safe};
+use super::{TokenError, clients::Clients, safe::Safe};
 
 /// Refreshes grants, one attempt at a time. It waits for nobody: [`AccessTokens`](super::AccessTokens) does.
 pub struct Refresher {
     grants: Arc<dyn GrantStore>,
-    clients: Arc<dyn OauthClientStore>,
+    clients: Clients,
     activations: Arc<dyn Store<WorkspaceConnector>>,
     servers: Arc<dyn AuthorizationServers>,
     safe: Safe,
@@ -82,6 +82,8 @@ impl Refresher {
         redirect_uri: Option<Url>,
     ) -> Self {
         let safe = Safe::new(vault);
+        let (asked, clock) = (Arc::clone(&servers), Arc::clone(&world));
+        let clients = Clients::new(clients, asked, safe.clone(), clock);
         Self { grants, clients, activations, servers, safe, world, redirect_uri }
     }
 
@@ -168,11 +170,8 @@ impl Refresher {
     /// Asks the server once with `asked`, under the lease of `kept`, and goes on from what it says.
     async fn ask(&self, kept: &KeptGrant, asked: HeldGrant) -> Result<Attempt, TokenError> {
         let mut asked = match self.with_valid_client(kept, asked).await? {
-            Ok(asked) => asked,
-            Err(failed) => {
-                let (asked, error) = *failed;
-                return self.doubt(kept, asked, error).await;
-            }
+            Read::AskWith(asked) => *asked,
+            Read::Done(attempt) => return Ok(attempt),
         };
         loop {
             let Some(ask) = asked.ask() else {

@@ -265,16 +265,10 @@ impl OauthClientStore for Stepped {
         of: WorkspaceConnectorId,
         issuer: &Issuer,
         client: &Sealed,
+        instead_of: Option<&Sealed>,
+        receipt: &Receipt,
     ) -> Result<(), StoreError> {
-        self.store.keep_client(of, issuer, client).await
-    }
-
-    async fn forget_client(
-        &self,
-        of: WorkspaceConnectorId,
-        issuer: &Issuer,
-    ) -> Result<(), StoreError> {
-        self.store.forget_client(of, issuer).await
+        self.store.keep_client(of, issuer, client, instead_of, receipt).await
     }
 }
 

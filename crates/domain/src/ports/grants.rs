@@ -250,19 +250,15 @@ pub trait OauthClientStore: Send + Sync {
         issuer: &Issuer,
     ) -> Result<Option<Sealed>, StoreError>;
 
-    /// Keeps it in the place of any other.
+    /// Keeps it in the place of `instead_of`, which was found there. [`StoreError::Stale`] if something else is there by now: of
+    /// several who register at once, the first is kept.
     async fn keep_client(
         &self,
         of: WorkspaceConnectorId,
         issuer: &Issuer,
         client: &Sealed,
-    ) -> Result<(), StoreError>;
-
-    /// Forgets it.
-    async fn forget_client(
-        &self,
-        of: WorkspaceConnectorId,
-        issuer: &Issuer,
+        instead_of: Option<&Sealed>,
+        receipt: &Receipt,
     ) -> Result<(), StoreError>;
 }
 

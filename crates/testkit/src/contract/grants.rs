@@ -273,18 +273,36 @@ pub async fn oauth_client_store(
 ) {
     let other = Issuer::new("https://issuer.example/ü".to_owned());
     let find = async |of, issuer: &Issuer| store.client(of, issuer).await.unwrap();
+    let keep = async |of, issuer: &Issuer, text: &str, instead_of: Option<&str>, number| {
+        let (client, instead_of) = (sealed(text), instead_of.map(sealed));
+        let receipt = receipt(number, None);
+        store.keep_client(of, issuer, &client, instead_of.as_ref(), &receipt).await
+    };
     assert_eq!(find(first, &issuer()).await, None);
-    store.keep_client(first, &issuer(), &sealed("1")).await.unwrap();
-    store.keep_client(first, &other, &sealed("2")).await.unwrap();
-    store.keep_client(second, &issuer(), &sealed("3")).await.unwrap();
-    store.keep_client(first, &issuer(), &sealed("4")).await.unwrap();
+    keep(first, &issuer(), "1", None, 5_400).await.unwrap();
+    keep(first, &other, "2", None, 5_401).await.unwrap();
+    for overtaken in [
+        keep(first, &issuer(), "stale", None, 5_402).await,
+        keep(first, &issuer(), "stale", Some("0"), 5_402).await,
+        keep(second, &issuer(), "stale", Some("1"), 5_402).await,
+    ] {
+        assert!(matches!(overtaken, Err(StoreError::Stale)), "{overtaken:?}");
+    }
+    assert_eq!(find(first, &issuer()).await, Some(sealed("1")));
+    keep(first, &issuer(), "4", Some("1"), 5_402).await.unwrap();
     assert_eq!(find(first, &issuer()).await, Some(sealed("4")));
     assert_eq!(find(first, &other).await, Some(sealed("2")), "each issuer has its own");
-    assert_eq!(find(second, &issuer()).await, Some(sealed("3")), "each activation has its own");
-    store.forget_client(first, &issuer()).await.unwrap();
-    store.forget_client(first, &issuer()).await.unwrap();
-    assert_eq!(find(first, &issuer()).await, None);
-    assert_eq!(find(first, &other).await, Some(sealed("2")));
+    assert_eq!(find(second, &issuer()).await, None, "each activation has its own");
+
+    let texts: Vec<_> = (0..8).map(|it| format!("5{it}")).collect();
+    let all = texts.iter().zip(5_410..);
+    let done = join_all(all.map(async |(text, number)| {
+        let kept = keep(second, &issuer(), text, None, number).await;
+        kept.ok().map(|()| sealed(text))
+    }));
+    let kept: Vec<_> = done.await.into_iter().flatten().collect();
+    assert_eq!(kept.len(), 1, "of several who register at once, the first is kept");
+    assert_eq!(find(second, &issuer()).await.as_ref(), kept.first());
 }
 
 /// Checks that a grant which is kept in `grants` settles what exchanges for `of` brought, which is kept and has no grant yet.

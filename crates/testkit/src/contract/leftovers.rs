@@ -69,9 +69,10 @@ pub async fn connected(
     number: u32,
 ) -> LeftBehind {
     let mut left = granted(stores, activation, organization_id, number).await;
-    for name in ["a", "b"] {
-        let (issuer, client) = (issuer(name), sealed(name));
-        stores.clients.keep_client(activation.id, &issuer, &client).await.unwrap();
+    for (name, number) in ["a", "b"].into_iter().zip(number + 2..) {
+        let (issuer, client, receipt) = (issuer(name), sealed(name), receipt(number, None));
+        let kept = stores.clients.keep_client(activation.id, &issuer, &client, None, &receipt);
+        kept.await.unwrap();
         left.things.push(Left::Client { issuer, client });
     }
     left

@@ -3,17 +3,21 @@
 
 use std::collections::BTreeSet;
 
-use linkspan_domain::{AuthorizationServer, OauthClient, WorkspaceConnectorId, ports::Purpose};
+use linkspan_domain::{AuthorizationServer, Call, OauthClient, WorkspaceConnectorId};
 use url::Url;
 
 use super::{ConnectError, Connecting, GivenClient};
-use crate::grants::SafeError;
+use crate::grants::{
+    SafeError,
+    clients::{ClientError, Registration},
+};
 
 impl Connecting {
-    /// What we are to `server`, for the activation `id`.
+    /// What we are to `server`, for the activation `of`.
     pub(super) async fn client(
         &self,
-        id: WorkspaceConnectorId,
+        call: &Call,
+        of: WorkspaceConnectorId,
         server: &AuthorizationServer,
         given: Option<GivenClient>,
         redirect_uri: &Url,
@@ -21,10 +25,18 @@ impl Connecting {
     ) -> Result<OauthClient, ConnectError> {
         if let Some(GivenClient { id: client_id, secret }) = given {
             let client = OauthClient::preregistered(server, client_id, secret);
-            self.keep_client(id, &client).await?;
+            self.clients.give(call, of, &client).await?;
             return Ok(client);
         }
-        let kept = self.kept_client(id, server).await?;
+        let found = self.clients.find(of, &server.issuer).await?;
+        let kept = match &found.client {
+            // Connecting anew is what makes up for a key that is lost.
+            Err(SafeError::KeyUnknown { key_id, .. }) => {
+                tracing::warn!(workspace_connector = %of, %key_id, "a client of a lost key is replaced");
+                None
+            }
+            opened => opened.clone()?,
+        };
         if let Some(kept) = kept.as_ref().filter(|it| it.is_valid(self.world.now())) {
             return Ok(kept.clone());
         }
@@ -33,50 +45,17 @@ impl Connecting {
         {
             return Ok(OauthClient::by_document(server, &document));
         }
-        let renewed = match kept.filter(|it| it.registration_uri.is_some()) {
-            Some(kept) => self.servers.renew(&kept, redirect_uri, scopes).await.ok(),
-            None => None,
-        };
-        let client = match renewed {
-            Some(client) => client,
-            None if server.registration_endpoint.is_none() => {
-                return Err(ConnectError::NoClient { issuer: server.issuer.clone() });
+        let by = Registration { call, of, redirect_uri, scopes };
+        if let Some(kept) = kept.filter(|it| it.registration_uri.is_some()) {
+            match self.clients.renew(&by, &found, &kept).await {
+                // The server does not know it any more, or renews nothing.
+                Err(ClientError::Server(_)) => {}
+                done => return Ok(done?),
             }
-            None => {
-                let registered = self.servers.register(server, redirect_uri, scopes).await;
-                registered.map_err(ConnectError::Server)?
-            }
-        };
-        self.keep_client(id, &client).await?;
-        Ok(client)
-    }
-
-    async fn kept_client(
-        &self,
-        id: WorkspaceConnectorId,
-        server: &AuthorizationServer,
-    ) -> Result<Option<OauthClient>, ConnectError> {
-        let found = self.stores.clients.client(id, &server.issuer).await;
-        let Some(sealed) = found.map_err(ConnectError::Store)? else { return Ok(None) };
-        let row = OauthClient::row(id, &server.issuer);
-        match self.safe.open(Purpose::ClientRegistration, row, &sealed) {
-            // Connecting anew is what makes up for a key that is lost.
-            Err(SafeError::KeyUnknown { key_id, .. }) => {
-                tracing::warn!(workspace_connector = %id, %key_id, "a client of a lost key is replaced");
-                Ok(None)
-            }
-            opened => Ok(Some(opened?)),
         }
-    }
-
-    async fn keep_client(
-        &self,
-        id: WorkspaceConnectorId,
-        client: &OauthClient,
-    ) -> Result<(), ConnectError> {
-        let row = OauthClient::row(id, &client.issuer);
-        let sealed = self.safe.seal(Purpose::ClientRegistration, row, client)?;
-        let kept = self.stores.clients.keep_client(id, &client.issuer, &sealed).await;
-        kept.map_err(ConnectError::Store)
+        if server.registration_endpoint.is_none() {
+            return Err(ConnectError::NoClient { issuer: server.issuer.clone() });
+        }
+        Ok(self.clients.register(&by, &found, server).await?)
     }
 }

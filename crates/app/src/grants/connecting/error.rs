@@ -8,7 +8,11 @@ use serde_json::{Value, json};
 use url::Url;
 use uuid::Uuid;
 
-use crate::{RecordError, grants::safe::SafeError, records::store_code};
+use crate::{
+    RecordError,
+    grants::{clients::ClientError, safe::SafeError},
+    records::store_code,
+};
 
 /// Why nobody can be sent to a provider.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +87,16 @@ pub enum ConnectError {
 impl From<Denied> for ConnectError {
     fn from(denied: Denied) -> Self {
         Self::Record(denied.into())
+    }
+}
+
+impl From<ClientError> for ConnectError {
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::Server(error) => Self::Server(error),
+            ClientError::Store(error) => Self::Store(error),
+            ClientError::Safe(error) => Self::Safe(error),
+        }
     }
 }
 

@@ -88,7 +88,7 @@ impl Connecting {
         let done = self.exchange(&call, &kept, &pending, iss.as_deref(), redirected).await;
         if let Err(error) = &done {
             error.log(kept.workspace_connector_id);
-            self.note(&call, &kept, error.details(kept.id)).await;
+            self.note(&call, kept.workspace_connector_id, error.details(kept.id)).await;
         }
         let WorkspaceConnector { id, name, .. } = done?;
         Ok(Connected { id, name, return_to: pending.return_to })
@@ -274,12 +274,13 @@ impl Connecting {
     }
 
     /// Has the audit trail know that nothing came of it.
-    pub(super) async fn note(&self, call: &Call, kept: &KeptAuthorization, details: Value) {
-        let id = kept.workspace_connector_id;
+    pub(super) async fn note(&self, call: &Call, id: WorkspaceConnectorId, details: Value) {
         let act = Act { action: Action::AuthorizationFailed, details };
+        // Whoever tries again with the same claim is not answered with a failure.
+        let call = Call { claim: None, ..call.clone() };
         let noted = async {
-            let activation = self.activations.live(call, id, None).await?;
-            let receipt = self.receipt(call, act, &activation);
+            let activation = self.activations.live(&call, id, None).await?;
+            let receipt = self.receipt(&call, act, &activation);
             let written = self.activation_store.write(&[], &receipt).await;
             written.map_err(RecordError::reading(linkspan_domain::ResourceType::WorkspaceConnector))
         };

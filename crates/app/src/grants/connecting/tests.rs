@@ -307,9 +307,57 @@ async fn a_client_of_a_lost_key_is_replaced() {
     desk.asked(Authorize::default()).await;
     let (store, of, issuer) = (&desk.bench.store, desk.bench.of, server().issuer);
     let kept = store.client(of, &issuer).await.unwrap().unwrap();
-    store.keep_client(of, &issuer, &under(LOST_KEY, &kept)).await.unwrap();
+    desk.bench.keep_client(&issuer, &under(LOST_KEY, &kept), Some(&kept)).await;
+    for _ in 0..2 {
+        let url = desk.asked(Authorize::default()).await;
+        assert_eq!(parameter(&url, "client_id"), "registered-2");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_who_register_at_once_the_first_is_kept_and_the_other_removed() {
+    let desk = Desk::new([]).await;
+    *desk.bench.fake.takes.lock().unwrap() = std::time::Duration::from_secs(1);
+    let ask = || desk.asked(Authorize::default());
+    let (one, other) = tokio::join!(ask(), ask());
+    let client = parameter(&one, "client_id");
+    assert_eq!(parameter(&other, "client_id"), client);
+    assert_eq!(*desk.bench.fake.registered.lock().unwrap(), 2);
+    let removed = desk.bench.fake.unregistered.lock().unwrap().clone();
+    assert!(removed.len() == 1 && removed[0] != client, "{removed:?}");
+    assert_eq!(parameter(&ask().await, "client_id"), client);
+    assert_eq!(acts(&desk, "workspace_connector.client_registered").len(), 1);
+}
+
+/// What the audit trail says of each `action`.
+fn acts(desk: &Desk, action: &str) -> Vec<serde_json::Value> {
+    let all = desk.bench.store.receipts().into_iter().map(|it| it.audit);
+    all.filter(|it| it.action == action).map(|it| it.details).collect()
+}
+
+#[tokio::test]
+async fn how_we_came_by_a_client_is_in_the_audit_trail() {
+    let desk = Desk::new([]).await;
+    desk.asked(Authorize::default()).await;
+    let registered = acts(&desk, "workspace_connector.client_registered");
+    let said = json!({ "issuer": "https://issuer.example", "client_id": "registered-1" });
+    assert_eq!(registered, [said]);
+
+    let (of, issuer, now) = (desk.bench.of, server().issuer, desk.bench.clock.now());
+    let found = desk.connecting.clients.find(of, &issuer).await.unwrap();
+    let client = OauthClient { secret_expires_at: Some(now), ..found.client.unwrap().unwrap() };
+    desk.connecting.clients.give(&call(Role::Designer), of, &client).await.unwrap();
     let url = desk.asked(Authorize::default()).await;
-    assert_eq!(parameter(&url, "client_id"), "registered-2");
+    assert_eq!(parameter(&url, "client_id"), "registered-1");
+    assert_eq!(acts(&desk, "workspace_connector.client_renewed").len(), 1);
+
+    for _ in 0..2 {
+        let given = GivenClient { id: "given".to_owned(), secret: Some(key("hunter2-secret")) };
+        desk.asked(Authorize { client: Some(given), ..Authorize::default() }).await;
+    }
+    let given = acts(&desk, "workspace_connector.client_given");
+    assert_eq!(given.len(), 2, "that of this test, and once for two of the same");
+    assert!(!format!("{given:?}").contains("hunter2"), "{given:?}");
 }
 
 #[tokio::test]
@@ -402,6 +450,27 @@ async fn a_client_that_acts_for_itself_asks_nobody() {
     assert_eq!(desk.authorize(Authorize::default()).await.unwrap(), Authorized::Connected);
     assert_eq!(desk.bench.fake.asked(), ["client credentials"]);
     assert_eq!(desk.bench.last_act(), "workspace_connector.connected");
+}
+
+#[tokio::test]
+async fn what_is_refused_to_a_client_that_acts_for_itself_is_in_the_audit_trail() {
+    let grant_type = OauthGrantType::ClientCredentials;
+    let config = OauthConfig { grant_type, ..OauthConfig::default() };
+    let says = [Say::Error("invalid_client"), Say::NoAnswer];
+    let desk = Desk::with(says, config, "https://linkspan.example").await;
+    for (code, reason) in [
+        (json!("invalid_client"), "https://issuer.example does not accept the client"),
+        (json!(null), "the authorization server at issuer.example did not answer"),
+    ] {
+        let refused = desk.authorize(Authorize::default()).await;
+        assert!(matches!(refused, Err(ConnectError::Server(_))), "{refused:?}");
+        let failed = acts(&desk, "workspace_connector.authorization_failed").pop().unwrap();
+        let said = json!({
+            "issuer": "https://issuer.example", "client_id": "registered-1",
+            "reason": reason, "provider_error": code,
+        });
+        assert_eq!(failed, said);
+    }
 }
 
 /// §3b line 13: no token, code or secret in what is shown or logged.

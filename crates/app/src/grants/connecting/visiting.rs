@@ -88,7 +88,7 @@ impl Visiting {
         let call = Call { caller: super::caller_of(&kept), ip_address, trace_id, claim: None };
         let reason = "the person cancelled before they went there";
         let details = json!({ "authorization_id": kept.id, "reason": reason });
-        connecting.note(&call, &kept, details).await;
+        connecting.note(&call, kept.workspace_connector_id, details).await;
         let (name, ..) = self.names(&kept).await?;
         Ok(Declined { name, return_to: told_of("access_denied", &pending) })
     }

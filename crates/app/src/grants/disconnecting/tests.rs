@@ -36,7 +36,8 @@ async fn keep(bench: &Bench, client: &OauthClient) {
     let row = OauthClient::row(bench.of, &client.issuer);
     let context = SealContext { purpose: Purpose::ClientRegistration, row };
     let sealed = vault().seal(context, client.to_bytes().unwrap().expose()).unwrap();
-    bench.store.keep_client(bench.of, &client.issuer, &sealed).await.unwrap();
+    let before = bench.store.client(bench.of, &client.issuer).await.unwrap();
+    bench.keep_client(&client.issuer, &sealed, before.as_ref()).await;
 }
 
 fn unregistered(bench: &Bench) -> Vec<String> {
@@ -228,7 +229,7 @@ async fn what_does_not_open_any_more_is_told_of_in_the_audit_trail() {
     let bench = connected_as(&registered("us")).await;
     let issuer = client().issuer;
     let kept = bench.store.client(bench.of, &issuer).await.unwrap().unwrap();
-    bench.store.keep_client(bench.of, &issuer, &under(LOST_KEY, &kept)).await.unwrap();
+    bench.keep_client(&issuer, &under(LOST_KEY, &kept), Some(&kept)).await;
     bench.purge().await;
     bench.tidy().await;
     let (action, reason) = trail(&bench).pop().unwrap();

@@ -10,7 +10,7 @@ use time::Duration;
 
 use super::*;
 use crate::{
-    fixtures::{KEY, LOST_KEY, NOW, OLD_KEY, sealed_with, under},
+    fixtures::{KEY, LOST_KEY, NOW, OLD_KEY, sealed_with, under, vault},
     grants::fake::{Bench, Say, client, held},
 };
 
@@ -151,6 +151,26 @@ async fn a_forgotten_client_registers_once_more() {
     bench.clock.pass(OVER);
     assert_eq!(attempt(&bench).await.unwrap(), "access-1");
     assert_eq!(bench.fake.asked_by(), ["first", "registered-1"]);
+    assert_eq!(bench.last_act(), "workspace_connector.client_registered");
+}
+
+#[tokio::test]
+async fn a_client_of_a_lost_key_waits_for_its_key_or_for_another_grant() {
+    let bench = Bench::new([Say::Error("invalid_client"), Say::Error("invalid_client")]).await;
+    let (issuer, row) = (client().issuer, OauthClient::row(bench.of, &client().issuer));
+    let sealed = Safe::new(vault()).seal(Purpose::ClientRegistration, row, &client()).unwrap();
+    bench.keep_client(&issuer, &under(LOST_KEY, &sealed), None).await;
+    bench.clock.pass(NEARLY_OVER);
+    assert_eq!(attempt(&bench).await.unwrap(), "access-0", "it works yet");
+    let put_off = kept(&bench).await;
+    assert_eq!(put_off.again_at, Some(bench.clock.now() + SHELVED));
+    assert_eq!((put_off.leased_until, put_off.reply), (None, None), "others may have it");
+    bench.clock.pass(SHELVED);
+    let error = attempt(&bench).await.unwrap_err();
+    assert_eq!(error.code().to_string(), "secrets.key_unknown");
+    assert!(error.to_string().contains(&LOST_KEY.to_string()), "{error}");
+    assert_eq!(bench.status().await, Status::Enabled);
+    assert_eq!(*bench.fake.registered.lock().unwrap(), 0, "nothing takes its place unseen");
 }
 
 #[tokio::test]
@@ -215,6 +235,21 @@ async fn a_client_that_is_not_renewed_registers_once_more() {
     bench.clock.pass(OVER);
     assert_eq!(attempt(&bench).await.unwrap(), "access-1");
     assert_eq!(bench.fake.asked_by(), ["registered-1"]);
+}
+
+#[tokio::test]
+async fn a_client_that_is_renewed_is_told_of_and_used() {
+    let mut grant = held("0", NOW);
+    grant.client = OauthClient {
+        secret_expires_at: Some(NOW + Duration::MINUTE),
+        registration_uri: Some("https://issuer.example/register/us".parse().unwrap()),
+        ..client()
+    };
+    let bench = Bench::with(grant, [Say::Tokens("1")]).await;
+    bench.clock.pass(OVER);
+    assert_eq!(attempt(&bench).await.unwrap(), "access-1");
+    assert_eq!(bench.fake.asked_by(), ["first"]);
+    assert_eq!(bench.last_act(), "workspace_connector.client_renewed");
 }
 
 #[tokio::test]
