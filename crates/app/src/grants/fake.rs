@@ -170,7 +170,8 @@ impl AuthorizationServers for Fake {
             Some(Say::Error(error)) => (400, json!({ "error": error })),
             Some(Say::Busy(seconds)) => {
                 let issuer = ask.server.issuer.clone();
-                return Err(OauthError::Busy { issuer, status: 429, retry_after: Some(seconds) });
+                let (status, retry_after) = (429, Some(seconds));
+                return Err(OauthError::Busy { issuer, status, code: None, retry_after });
             }
             Some(Say::NoAnswer) => return Err(silent()),
             None => panic!("the server was asked once too often"),
@@ -193,6 +194,10 @@ impl AuthorizationServers for Fake {
         match body["error"].as_str() {
             Some("invalid_grant") => return Err(OauthError::InvalidGrant { issuer, said: None }),
             Some("invalid_client") => return Err(OauthError::InvalidClient { issuer, said: None }),
+            Some("temporarily_unavailable") => {
+                let code = Some("temporarily_unavailable".to_owned());
+                return Err(OauthError::Busy { issuer, status: 400, code, retry_after: None });
+            }
             Some(code) => {
                 return Err(OauthError::Refused { issuer, code: code.to_owned(), said: None });
             }

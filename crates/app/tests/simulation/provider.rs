@@ -187,7 +187,8 @@ impl AuthorizationServers for Provider {
             200 => {}
             503 => {
                 self.book.lock().unwrap().failures += 1;
-                return Err(OauthError::Busy { issuer, status: 503, retry_after: None });
+                let (status, retry_after) = (503, None);
+                return Err(OauthError::Busy { issuer, status, code: None, retry_after });
             }
             _ => return Err(OauthError::InvalidGrant { issuer, said: None }),
         }

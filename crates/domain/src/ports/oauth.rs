@@ -194,13 +194,15 @@ pub enum OauthError {
         /// In its own words.
         said: Option<String>,
     },
-    /// It is not up to it now (5xx, 429); the same request may succeed later.
-    #[error("{issuer} is not up to it at the moment (HTTP {status})")]
+    /// It is not up to it now (5xx, 429, or a code that says so); the same request may succeed later.
+    #[error("{issuer} is not up to it at the moment (HTTP {status}{})", in_words(code))]
     Busy {
         /// Who.
         issuer: Issuer,
         /// The status.
         status: u16,
+        /// The code of the error, where that says so: `temporarily_unavailable`.
+        code: Option<String>,
         /// How long it asks to be left alone, in seconds.
         retry_after: Option<u64>,
     },
@@ -245,8 +247,8 @@ impl OauthError {
             Self::InvalidGrant { .. } => Some("invalid_grant"),
             Self::InvalidClient { .. } => Some("invalid_client"),
             Self::Refused { code, .. } => Some(code),
-            Self::Busy { .. }
-            | Self::NoAnswer { .. }
+            Self::Busy { code, .. } => code.as_deref(),
+            Self::NoAnswer { .. }
             | Self::Unsound { .. }
             | Self::Unsupported { .. }
             | Self::Unconfigured(_) => None,

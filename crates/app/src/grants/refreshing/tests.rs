@@ -136,12 +136,16 @@ async fn a_server_that_is_busy_is_asked_again_later_and_changes_no_status() {
 
 #[tokio::test]
 async fn a_refusal_that_says_nothing_of_the_grant_does_not_lose_it() {
-    let bench = Bench::new([Say::Error("temporarily_unavailable"), Say::Tokens("1")]).await;
-    bench.clock.pass(OVER);
-    assert!(attempt(&bench).await.is_err());
-    assert_eq!(bench.status().await, Status::Enabled);
-    bench.clock.pass(Duration::MINUTE);
-    assert_eq!(attempt(&bench).await.unwrap(), "access-1");
+    for code in ["temporarily_unavailable", "invalid_scope"] {
+        let bench = Bench::new([Say::Error(code), Say::Tokens("1")]).await;
+        bench.clock.pass(OVER);
+        let error = attempt(&bench).await.unwrap_err();
+        let TokenError::Server { source: Some(source), .. } = error else { panic!("{error:?}") };
+        assert_eq!(source.code(), Some(code));
+        assert_eq!(bench.status().await, Status::Enabled);
+        bench.clock.pass(Duration::MINUTE);
+        assert_eq!(attempt(&bench).await.unwrap(), "access-1");
+    }
 }
 
 /// §3b line 22, as far as it is refreshed: a dynamic client registers once more.
