@@ -58,8 +58,9 @@ pub enum Urge {
     KeepAlive,
 }
 
-/// How long a lease lasts: longer than asking, twice.
-const LEASE: Duration = Duration::seconds(90);
+/// How long a lease lasts: longer than asking, and not so long that whoever comes after one who died comes too late for a server
+/// that answers a spent token anew for a minute.
+const LEASE: Duration = Duration::seconds(40);
 
 /// How soon a grant that does not open is looked at again.
 const SHELVED: Duration = Duration::minutes(5);
@@ -174,12 +175,17 @@ impl Refresher {
                 return self.doubt(kept, asked, error).await;
             }
         };
+        let mut is_journaled = kept.reply.is_some();
         loop {
             let Some(ask) = asked.ask() else {
                 return self.without_refresh_token(kept, asked).await;
             };
             if kept.leased_until.is_none_or(|until| until < self.now() + ASK_LASTS) {
                 // It took too long to get here: another may have the lease before there is an answer.
+                if is_journaled {
+                    // Whoever has it next goes on from what was said.
+                    return Ok(Attempt::Elsewhere);
+                }
                 let released = self.grants.release(kept.workspace_connector_id, kept.fence, None);
                 return match released.await {
                     Ok(()) | Err(StoreError::Stale) => Ok(Attempt::Elsewhere),
@@ -193,6 +199,7 @@ impl Refresher {
             let received_at = self.now();
             let reply = JournaledReply { asked, reply, received_at };
             self.journal(kept, &reply).await?;
+            is_journaled = true;
             match self.read(kept, reply).await? {
                 Read::Done(attempt) => return Ok(attempt),
                 Read::AskWith(next) => asked = *next,

@@ -239,6 +239,39 @@ async fn what_was_said_to_one_who_died_is_read_and_not_asked_for_again() {
 }
 
 #[tokio::test]
+async fn a_second_question_that_comes_too_late_for_its_lease_is_asked_under_the_next() {
+    let bench = Bench::new([Say::Tokens("1"), Say::Tokens("0b")]).await;
+    bench.clock.pass(NEARLY_OVER);
+    attempt(&bench).await.unwrap();
+    bench.clock.pass(OVER);
+    let now = bench.clock.now();
+    let leased = bench.store.lease(bench.of, bench.clock.uuid(), now, now + LEASE).await.unwrap();
+    let leased = leased.unwrap();
+    bench.clock.pass(LEASE - ASK_LASTS + Duration::SECOND);
+    let reply = linkspan_domain::ports::TokenReply {
+        status: 400,
+        body: Secret::new(br#"{"error":"invalid_grant"}"#.to_vec()),
+        retry_after: None,
+    };
+    let reply = JournaledReply { asked: held("1", now), reply, received_at: bench.clock.now() };
+    bench.refresher().journal(&leased, &reply).await.unwrap();
+    let leased = kept(&bench).await;
+    let late = bench.refresher().refresh(&leased, Urge::Use).await.unwrap();
+    assert_eq!((late, kept(&bench).await), (Attempt::Elsewhere, leased), "it is all there");
+    bench.clock.pass(ASK_LASTS);
+    assert_eq!(attempt(&bench).await.unwrap(), "access-0b");
+    assert_eq!(bench.fake.asked(), ["refresh-0", "refresh-0"], "refused once");
+}
+
+#[test]
+fn a_lease_ends_while_many_servers_yet_take_the_token_that_was_just_rotated_out() {
+    const GRACE: Duration = Duration::seconds(60);
+    let looked_at = Duration::try_from(crate::grants::keeping::TICK).unwrap();
+    assert!(LEASE + looked_at + Duration::seconds(10) < GRACE);
+    assert!(LEASE > ASK_LASTS + Duration::seconds(5), "there is time to come to it");
+}
+
+#[tokio::test]
 async fn who_comes_while_somebody_is_at_it_waits() {
     let bench = Bench::new([]).await;
     bench.clock.pass(OVER);
