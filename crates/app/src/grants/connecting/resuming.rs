@@ -82,12 +82,13 @@ impl Connecting {
         held: &HeldGrant,
     ) -> Result<(), ConnectError> {
         let AnsweredAuthorization { id, workspace_connector_id: of, .. } = *answered;
+        // First, or whoever restores the activation meanwhile gets a grant that was taken back.
+        self.stores.authorizations.forget_answer(id).await.map_err(ConnectError::Store)?;
         let told = self.servers.revoke(&held.server, &held.client, &held.grant).await;
         let act = revocation(&held.grant.issuer, told);
         let event = AuditEventId::from_uuid(self.world.uuid());
         let receipt = call.receipt_of::<WorkspaceConnector>(act, of, event, self.world.now());
         let noted = self.activation_store.write(&[], &receipt).await;
-        noted.map_err(ConnectError::Store)?;
-        self.stores.authorizations.forget_answer(id).await.map_err(ConnectError::Store)
+        noted.map_err(ConnectError::Store)
     }
 }
