@@ -233,8 +233,11 @@ impl GrantStore for MemoryGrants {
         let is_gone = |it: &WorkspaceConnectorId| {
             kept.activations.get(it).is_some_and(|it| it.deleted_at.is_some())
         };
-        let gone = kept.grants.keys().copied().filter(is_gone);
-        Ok(gone.take(usize::try_from(limit).unwrap_or(usize::MAX)).collect())
+        let mut gone: Vec<_> = kept.grants.keys().copied().filter(is_gone).collect();
+        // The same in each run.
+        gone.sort_unstable();
+        gone.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(gone)
     }
 
     async fn take_left(&self) -> Result<Option<Leftovers>, StoreError> {
