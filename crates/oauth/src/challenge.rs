@@ -194,7 +194,7 @@ mod tests {
         Challenge { token: Some(token.to_owned()), ..challenge(scheme, &[]) }
     }
 
-    /// §3b line 21.
+    /// Checklist 21.
     #[test]
     fn challenges_are_read_by_grammar_and_not_by_pattern() {
         let table = [

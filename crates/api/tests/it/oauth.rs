@@ -312,7 +312,7 @@ async fn programs_that_look_at_a_link_use_nothing_up() {
     assert_eq!(status(&admin, &id).await, "enabled");
 }
 
-/// §3b line 19.
+/// Checklist 19.
 #[tokio::test]
 async fn the_document_about_us_is_its_own_name() {
     let platform = Platform::start().await;

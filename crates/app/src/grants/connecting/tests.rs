@@ -124,7 +124,7 @@ async fn a_pause_outlives_a_new_grant() {
     }
 }
 
-/// §3b line 2: the state is used once, and not for long.
+/// Checklist 2: the state is used once, and not for long.
 #[tokio::test]
 async fn a_state_is_good_once_and_for_ten_minutes() {
     let desk = Desk::new([Say::Tokens("9")]).await;
@@ -204,7 +204,7 @@ async fn what_was_granted_for_an_activation_that_is_gone_is_given_back() {
     }
 }
 
-/// §3b line 3: what was remembered is compared and forgotten before any token is asked for.
+/// Checklist 3: what was remembered is compared and forgotten before any token is asked for.
 #[tokio::test]
 async fn nothing_is_asked_for_when_another_issuer_answers() {
     for iss in [Some("https://issuer.example/"), Some("https://evil.example"), None] {
@@ -233,7 +233,7 @@ async fn whoever_refuses_is_heard_and_changes_nothing() {
     assert_eq!(token.unwrap().expose(), "access-0", "the grant that was there is there yet");
 }
 
-/// §3b line 8: clients are kept by issuer, and another server never sees them.
+/// Checklist 8: clients are kept by issuer, and another server never sees them.
 #[tokio::test]
 async fn another_server_gets_another_client() {
     let desk = Desk::new([]).await;
@@ -307,7 +307,7 @@ async fn a_server_that_registers_nobody_asks_for_a_client() {
     assert_eq!(error.pointer().as_deref(), Some("/data/attributes/client_id"));
 }
 
-/// §3b line 9: people are sent back to an address that is known before.
+/// Checklist 9: people are sent back to an address that is known before.
 #[tokio::test]
 async fn people_are_sent_only_where_an_operator_lets_them() {
     let desk = Desk::new([Say::Tokens("9")]).await;
@@ -334,7 +334,7 @@ async fn people_are_sent_only_where_an_operator_lets_them() {
     assert_eq!(connected.return_to.unwrap().as_str(), there);
 }
 
-/// §3b line 16: what was granted before is asked for with what is wanted beyond it.
+/// Checklist 16: what was granted before is asked for with what is wanted beyond it.
 #[tokio::test]
 async fn a_step_up_asks_for_what_was_granted_and_what_is_wanted() {
     let config = OauthConfig { scopes: vec!["profile".to_owned()], ..OauthConfig::default() };
@@ -354,7 +354,7 @@ async fn a_client_that_acts_for_itself_asks_nobody() {
     assert_eq!(desk.bench.last_act(), "workspace_connector.connected");
 }
 
-/// §3b line 13: no token, code or secret in what is shown or logged.
+/// Checklist 13: no token, code or secret in what is shown or logged.
 #[tokio::test]
 async fn nothing_that_was_asked_for_is_shown() {
     let desk = Desk::new([Say::Tokens("9")]).await;
@@ -375,7 +375,7 @@ async fn nothing_that_was_asked_for_is_shown() {
     }
 }
 
-/// §3b line 20 (RFC 7009).
+/// Checklist 20 (RFC 7009).
 #[tokio::test]
 async fn a_disconnected_activation_has_its_grant_revoked() {
     let bench = Bench::new([]).await;

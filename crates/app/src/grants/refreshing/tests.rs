@@ -40,7 +40,7 @@ async fn a_token_is_used_until_five_minutes_before_it_ends() {
     assert_eq!(attempt(&bench).await.unwrap(), "access-1");
 }
 
-/// §3b line 11: the new refresh token is durable before the access token is used, and the old one is kept until then.
+/// Checklist 11: the new refresh token is durable before the access token is used, and the old one is kept until then.
 #[tokio::test]
 async fn the_new_refresh_token_is_kept_before_its_access_token_is_handed_out() {
     let bench = Bench::new([Say::Tokens("1")]).await;
@@ -53,7 +53,7 @@ async fn the_new_refresh_token_is_kept_before_its_access_token_is_handed_out() {
     assert_eq!((after.previous, after.reply), (Some(before), None));
 }
 
-/// §3b line 12 (RFC 6749 §6).
+/// Checklist 12 (RFC 6749 §6).
 #[tokio::test]
 async fn a_reply_without_a_refresh_token_keeps_the_old_one() {
     let bench = Bench::new([Say::AccessOnly("1"), Say::Tokens("2")]).await;
@@ -64,7 +64,7 @@ async fn a_reply_without_a_refresh_token_keeps_the_old_one() {
     assert_eq!(bench.fake.asked(), ["refresh-0", "refresh-0"]);
 }
 
-/// §3b line 11: `invalid_grant` needs a person.
+/// Checklist 11: `invalid_grant` needs a person.
 #[tokio::test]
 async fn a_refused_grant_needs_a_person_and_says_where() {
     let bench = Bench::new([Say::Error("invalid_grant")]).await;
@@ -103,7 +103,7 @@ async fn the_previous_token_is_tried_once_before_a_grant_is_given_up() {
     assert_eq!(bench.status().await, Status::NeedReconnect);
 }
 
-/// §3b line 11: time-outs and 5xx are tried again, and never need a person.
+/// Checklist 11: time-outs and 5xx are tried again, and never need a person.
 #[tokio::test]
 async fn a_server_that_is_busy_is_asked_again_later_and_changes_no_status() {
     let bench = Bench::new([Say::NoAnswer, Say::NoAnswer, Say::Busy(600), Say::Tokens("1")]).await;
@@ -144,7 +144,7 @@ async fn a_refusal_that_says_nothing_of_the_grant_does_not_lose_it() {
     assert_eq!(attempt(&bench).await.unwrap(), "access-1");
 }
 
-/// §3b line 22, as far as it is refreshed: a dynamic client registers once more.
+/// Checklist 22: where the server forgot a dynamic client, it registers once more.
 #[tokio::test]
 async fn a_forgotten_client_registers_once_more() {
     let bench = Bench::new([Say::Error("invalid_client"), Say::Tokens("1")]).await;
@@ -190,7 +190,7 @@ async fn a_client_that_a_person_registered_is_theirs_to_mend() {
     assert_eq!(attempt(&bench).await.unwrap(), "access-1", "the grant was not thrown away");
 }
 
-/// §3b line 8: what expired at this server is registered anew at this server.
+/// Checklist 8: what expired at this server is registered anew at this server.
 #[tokio::test]
 async fn a_client_whose_secret_ran_out_is_replaced_before_it_is_used() {
     let mut grant = held("0", NOW);
@@ -201,7 +201,7 @@ async fn a_client_whose_secret_ran_out_is_replaced_before_it_is_used() {
     assert_eq!(bench.fake.asked_by(), ["registered-1"]);
 }
 
-/// §3b line 22: a server that has forgotten the client does not renew it (RFC 7592 §2.2).
+/// Checklist 22: a server that has forgotten the client does not renew it (RFC 7592 §2.2).
 #[tokio::test]
 async fn a_client_that_is_not_renewed_registers_once_more() {
     let mut grant = held("0", NOW);

@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// §3b line 11: single flight.
+/// Checklist 11: single flight.
 #[tokio::test]
 async fn a_hundred_who_ask_at_once_refresh_once() {
     let bench = Bench::new([Say::Tokens("1")]).await;
