@@ -214,9 +214,11 @@ impl Connecting {
         let alone = target.is_client_alone();
         let found = self.servers.discover(&target.oauth).await.map_err(ConnectError::Server)?;
         let Discovery { server, resource, scopes: always } = found;
-        let scopes = self.scopes(id, &server, &always, &authorize.scopes).await?;
-        let given = authorize.client;
-        let client = self.client(id, &server, given, &redirect_uri, &scopes).await?;
+        let mut scopes = self.scopes(id, &server, &always, &authorize.scopes).await?;
+        if !alone {
+            scopes = server.with_offline_access(scopes);
+        }
+        let client = self.client(id, &server, &authorize, &redirect_uri, &scopes).await?;
         if alone {
             return self.connect_alone(call, activation, server, client, resource, &scopes).await;
         }

@@ -45,6 +45,8 @@ pub(crate) struct Fake {
     /// By what right, and by which client, tokens were asked for.
     pub(crate) asked: Mutex<Vec<(String, String)>>,
     pub(crate) registered: Mutex<u32>,
+    /// The scopes of each registration, and of each that was renewed.
+    pub(crate) told: Mutex<Vec<BTreeSet<String>>>,
     pub(crate) revoked: Mutex<Vec<String>>,
     pub(crate) unregistered: Mutex<Vec<String>>,
     pub(crate) server: Mutex<Option<AuthorizationServer>>,
@@ -59,6 +61,10 @@ impl Fake {
 
     pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().iter().map(|it| it.0.clone()).collect()
+    }
+
+    pub(crate) fn told(&self) -> Vec<BTreeSet<String>> {
+        self.told.lock().unwrap().clone()
     }
 
     pub(crate) fn asked_by(&self) -> Vec<String> {
@@ -79,20 +85,24 @@ impl AuthorizationServers for Fake {
         &self,
         server: &AuthorizationServer,
         _: &Url,
-        _: &BTreeSet<String>,
+        scopes: &BTreeSet<String>,
     ) -> Result<OauthClient, OauthError> {
+        self.told.lock().unwrap().push(scopes.clone());
         let mut registered = self.registered.lock().unwrap();
         *registered += 1;
         let issuer = server.issuer.clone();
-        Ok(OauthClient { issuer, client_id: format!("registered-{registered}"), ..client() })
+        let registration_uri = Some("https://issuer.example/register/1".parse().unwrap());
+        let client_id = format!("registered-{registered}");
+        Ok(OauthClient { issuer, client_id, registration_uri, ..client() })
     }
 
     async fn renew(
         &self,
         client: &OauthClient,
         _: &Url,
-        _: &BTreeSet<String>,
+        scopes: &BTreeSet<String>,
     ) -> Result<OauthClient, OauthError> {
+        self.told.lock().unwrap().push(scopes.clone());
         if client.client_id == "unknown" {
             return Err(OauthError::InvalidClient { issuer: client.issuer.clone(), said: None });
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use linkspan_domain::{AuthorizationServer, OauthClient, WorkspaceConnectorId, ports::Purpose};
 use url::Url;
 
-use super::{ConnectError, Connecting, GivenClient};
+use super::{Authorize, ConnectError, Connecting, GivenClient};
 use crate::grants::SafeError;
 
 impl Connecting {
@@ -15,18 +15,26 @@ impl Connecting {
         &self,
         id: WorkspaceConnectorId,
         server: &AuthorizationServer,
-        given: Option<GivenClient>,
+        authorize: &Authorize,
         redirect_uri: &Url,
         scopes: &BTreeSet<String>,
     ) -> Result<OauthClient, ConnectError> {
-        if let Some(GivenClient { id: client_id, secret }) = given {
-            let client = OauthClient::preregistered(server, client_id, secret);
+        if let Some(GivenClient { id: client_id, secret }) = &authorize.client {
+            let client = OauthClient::preregistered(server, client_id.clone(), secret.clone());
             self.keep_client(id, &client).await?;
             return Ok(client);
         }
         let kept = self.kept_client(id, server).await?;
         if let Some(kept) = kept.as_ref().filter(|it| it.is_valid(self.world.now())) {
-            return Ok(kept.clone());
+            if authorize.scopes.is_empty() || kept.registration_uri.is_none() {
+                return Ok(kept.clone());
+            }
+            // Some servers hold a client to the scopes that it was registered for. One that does not renew it may not be one.
+            let Ok(client) = self.servers.renew(kept, redirect_uri, scopes).await else {
+                return Ok(kept.clone());
+            };
+            self.keep_client(id, &client).await?;
+            return Ok(client);
         }
         if let Some(document) = self.addresses.client_document()
             && server.reads_client_documents

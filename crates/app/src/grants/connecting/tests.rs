@@ -251,6 +251,22 @@ async fn another_server_gets_another_client() {
     assert_eq!(parameter(&url, "client_id"), "registered-1", "and is there when it comes back");
 }
 
+/// Some servers hold a client to the scopes that it was registered for (RFC 7591 §2).
+#[tokio::test]
+async fn a_client_is_registered_for_what_it_asks_for_and_anew_when_that_is_more() {
+    let desk = Desk::new([]).await;
+    let scopes = Some(BTreeSet::from(["read".to_owned(), "offline_access".to_owned()]));
+    *desk.bench.fake.server.lock().unwrap() = Some(AuthorizationServer { scopes, ..server() });
+    desk.asked(Authorize::default()).await;
+    assert!(desk.bench.fake.told().last().unwrap().contains("offline_access"));
+    desk.asked(Authorize::default()).await;
+    assert_eq!(desk.bench.fake.told().len(), 1, "nothing more is wanted");
+    let scopes = BTreeSet::from(["write".to_owned()]);
+    let url = desk.asked(Authorize { scopes, ..Authorize::default() }).await;
+    assert!(desk.bench.fake.told().last().unwrap().contains("write"));
+    assert_eq!(parameter(&url, "client_id"), "registered-1", "it is the same client");
+}
+
 #[tokio::test]
 async fn a_client_of_a_lost_key_is_replaced() {
     let desk = Desk::new([]).await;

@@ -146,7 +146,8 @@ impl Refresher {
     async fn renewed(&self, asked: &HeldGrant) -> Option<Result<OauthClient, OauthError>> {
         let client = &asked.client;
         let redirect_uri = client.registration_uri.as_ref().and(self.redirect_uri.as_ref())?;
-        Some(self.servers.renew(client, redirect_uri, &asked.grant.scopes).await)
+        let scopes = asked.server.with_offline_access(asked.grant.scopes.clone());
+        Some(self.servers.renew(client, redirect_uri, &scopes).await)
     }
 
     async fn registered_anew(
@@ -162,8 +163,8 @@ impl Refresher {
                 "there is no public address of this platform",
             )));
         };
-        let registered =
-            self.servers.register(&asked.server, redirect_uri, &asked.grant.scopes).await;
+        let scopes = asked.server.with_offline_access(asked.grant.scopes.clone());
+        let registered = self.servers.register(&asked.server, redirect_uri, &scopes).await;
         if let Ok(client) = &registered {
             self.keep_client(kept, client).await?;
         }
