@@ -19,7 +19,7 @@ pub use connecting::{
 };
 pub use disconnecting::Disconnector;
 pub use error::TokenError;
-pub(crate) use error::reconnect;
+pub(crate) use error::{authorize_with, reconnect};
 pub use installing::{InstallError, Installing};
 pub use keeping::Keeper;
 pub use refreshing::{Attempt, Refresher, Token, Urge};

@@ -87,7 +87,7 @@ impl Workshop {
         let activation_settings =
             ActivationSettings::new(Arc::clone(&types), Arc::clone(&vault) as _);
         let sources = Sources::new(Arc::new(activation_settings), environment);
-        let sources = Arc::new(sources.with_tokens(oauth.tokens.clone()));
+        let sources = Arc::new(sources.with_grants(oauth.tokens.clone(), database.connectors()));
         Ok(Self {
             queue: database.run_queue(),
             database,

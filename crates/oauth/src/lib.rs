@@ -10,7 +10,6 @@
 //! 7. Texts of servers are short when they are repeated, hold no control characters, and none of our secrets.
 
 mod authorize;
-mod challenge;
 mod discovery;
 mod failure;
 mod form;

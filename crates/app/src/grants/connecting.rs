@@ -322,10 +322,13 @@ impl Connecting {
     }
 
     /// Whether the settings of an activation are complete, but for the grant.
-    fn is_complete(&self, activation: &WorkspaceConnector) -> bool {
+    async fn is_complete(&self, call: &Call, activation: &WorkspaceConnector) -> bool {
         let settings = self.sources.settings();
         let Ok(definition) = settings.definition(&activation.connector_type) else { return false };
-        settings.open(activation).is_ok_and(|it| settings_are_complete(definition, &it))
+        let connector = self.connectors.find(&call.caller, activation.connector_id).await;
+        let Ok(Some(Connector { entry, .. })) = connector else { return false };
+        let flow = entry.authorization_flow;
+        settings.open(activation).is_ok_and(|it| settings_are_complete(definition, flow, &it))
     }
 }
 

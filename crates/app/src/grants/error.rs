@@ -7,6 +7,7 @@ use linkspan_domain::{
     ports::{OauthError, StoreError},
 };
 use linkspan_sdk::Failure;
+use serde_json::json;
 use time::OffsetDateTime;
 
 use super::safe::SafeError;
@@ -85,6 +86,17 @@ pub enum TokenError {
 pub(crate) fn reconnect(id: &WorkspaceConnectorId) -> String {
     format!(
         "reconnect it: POST /v1/workspace-connectors/{id}/authorize answers a link, and so does `linkspan authorize`"
+    )
+}
+
+/// What a person does about a grant that lacks `scope`: names with blanks between them.
+pub(crate) fn authorize_with(id: &WorkspaceConnectorId, scope: &str) -> String {
+    let scopes: Vec<&str> = scope.split_whitespace().collect();
+    let body = json!({ "scopes": scopes });
+    format!(
+        "authorize it with that: POST /v1/workspace-connectors/{id}/authorize with {body} answers a link, and so does \
+         `linkspan authorize --scope {}`",
+        scopes.join(" --scope ")
     )
 }
 

@@ -51,9 +51,11 @@ pub struct Token {
 
 /// Why an attempt is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Urge {
+pub enum Urge<'t> {
     /// Somebody uses the token.
     Use,
+    /// Somebody used this token, and its system did not take it.
+    Refused(&'t Secret<String>),
     /// The grant is not to die of idleness.
     KeepAlive,
 }
@@ -99,13 +101,13 @@ impl Refresher {
     pub async fn attempt(
         &self,
         of: WorkspaceConnectorId,
-        urge: Urge,
+        urge: Urge<'_>,
     ) -> Result<Attempt, TokenError> {
         let found = self.grants.grant(of).await.map_err(|source| stored(of, source))?;
         let kept = found.ok_or(TokenError::NotConnected { id: of })?;
         let now = self.now();
         let held: HeldGrant = match self.open(of, &kept.grant) {
-            Ok(held) => held,
+            Ok(held) => seen(held, urge, now),
             Err(error) => {
                 if kept.again_at.is_none_or(|it| it <= now) {
                     self.shelve(&kept, now).await?;
@@ -141,7 +143,7 @@ impl Refresher {
     }
 
     /// Refreshes a grant under a lease. Others may have been at it since it was looked at.
-    async fn refresh(&self, kept: &KeptGrant, urge: Urge) -> Result<Attempt, TokenError> {
+    async fn refresh(&self, kept: &KeptGrant, urge: Urge<'_>) -> Result<Attempt, TokenError> {
         let id = kept.workspace_connector_id;
         let held: HeldGrant = self.open(id, &kept.grant)?;
         if let Some(reply) = &kept.reply {
@@ -149,6 +151,7 @@ impl Refresher {
             return self.settle(kept, self.open(id, reply)?).await;
         }
         let now = self.now();
+        let held = seen(held, urge, now);
         let again_at = kept.again_at.filter(|it| now < *it);
         let is_wanted = is_wanted(kept, &held, urge, now);
         if is_wanted && again_at.is_none() {
@@ -239,9 +242,19 @@ enum Read {
     AskWith(Box<HeldGrant>),
 }
 
-fn is_wanted(kept: &KeptGrant, held: &HeldGrant, urge: Urge, now: OffsetDateTime) -> bool {
+/// `held` as `urge` has it: the time of a token that its system refuses is over, whatever the server said. That holds only where
+/// there is a way to another: one system may refuse what others take.
+fn seen(mut held: HeldGrant, urge: Urge<'_>, now: OffsetDateTime) -> HeldGrant {
+    let is_refused = matches!(urge, Urge::Refused(it) if *it == held.grant.access_token);
+    if is_refused && held.ask().is_some() {
+        held.grant.expires_at = Some(now);
+    }
+    held
+}
+
+fn is_wanted(kept: &KeptGrant, held: &HeldGrant, urge: Urge<'_>, now: OffsetDateTime) -> bool {
     match urge {
-        Urge::Use => !held.grant.is_fresh(kept.refreshed_at, now),
+        Urge::Use | Urge::Refused(_) => !held.grant.is_fresh(kept.refreshed_at, now),
         Urge::KeepAlive => held.due_at(kept.refreshed_at).is_some_and(|it| it <= now),
     }
 }

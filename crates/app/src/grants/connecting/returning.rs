@@ -219,7 +219,7 @@ impl Connecting {
     ) -> Result<WorkspaceConnector, ConnectError> {
         let (id, now) = (activation.id, self.world.now());
         let grant = self.safe.new_grant(id, held, received_at)?;
-        if self.is_complete(&activation) {
+        if self.is_complete(call, &activation).await {
             // No status stands in the way of a grant; a pause outlives it.
             let _ = activation.apply(Event::Configured);
         }
