@@ -5,6 +5,7 @@ mod access;
 mod activations;
 mod cli;
 mod doctor;
+mod grants;
 mod keys;
 mod kill;
 mod kill_pushes;
