@@ -24,6 +24,8 @@ mod m0022_audit_chain;
 mod m0023_oauth;
 mod m0024_on_collapse;
 mod m0025_oauth_leftovers;
+mod m0026_oauth_telling;
+mod m0027_oauth_owners;
 mod migrator;
 
 pub use migrator::Migrator;

@@ -6,7 +6,7 @@ use crate::{
     m0001_platform, m0002_syncs, m0003_files, m0004_run_control, m0005_schedules, m0006_changes,
     m0008_diagnostics, m0009_mappings, m0011_parts, m0012_stale, m0013_loads, m0016_entities,
     m0018_first_load, m0019_forgetting, m0020_keys, m0021_credentials, m0022_audit_chain,
-    m0023_oauth, m0024_on_collapse, m0025_oauth_leftovers,
+    m0023_oauth, m0024_on_collapse, m0025_oauth_leftovers, m0026_oauth_telling, m0027_oauth_owners,
 };
 
 /// All migrations, oldest first.
@@ -36,6 +36,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0023_oauth::Migration),
             Box::new(m0024_on_collapse::Migration),
             Box::new(m0025_oauth_leftovers::Migration),
+            Box::new(m0026_oauth_telling::Migration),
+            Box::new(m0027_oauth_owners::Migration),
         ]
     }
 }

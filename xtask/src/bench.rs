@@ -12,10 +12,11 @@ mod startup;
 mod sync;
 mod vault;
 
-use std::{path::PathBuf, process::Command};
+use std::{fs, path::PathBuf, process::Command};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
+use serde_json::{Map, Value};
 
 use crate::{
     process,
@@ -64,7 +65,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "DIR")]
     peers: Option<PathBuf>,
 
-    /// A file for what `sync` measured, as JSON
+    /// A file for what `sync` and `refresh-simulation` found, as JSON
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
 }
@@ -94,6 +95,9 @@ enum Figures {
     Vault,
 }
 
+/// What is for machines, by what it is.
+type Report = Map<String, Value>;
+
 /// One measured figure and what it should be.
 struct Figure {
     name: String,
@@ -118,7 +122,7 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
     };
     say(format!("binary: {}", binary.display()));
     process::run(Command::new(&binary).arg("--version"))?;
-    let mut figures = Vec::new();
+    let (mut figures, mut report) = (Vec::new(), Report::new());
     for group in Figures::value_variants() {
         if options.figures.is_empty() || options.figures.contains(group) {
             figures.extend(match group {
@@ -128,20 +132,23 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
                 Figures::Refresh => {
                     refresh::measure(project, &binary, options.grants, options.seconds)?
                 }
-                Figures::RefreshSimulation => refresh_simulation::measure(project)?,
+                Figures::RefreshSimulation => refresh_simulation::measure(project, &mut report)?,
                 Figures::Resync => resync::measure(&binary, options.rows, options.rounds)?,
                 Figures::Schedules => schedules::measure(&binary, options.schedules)?,
                 Figures::Startup => startup::measure(&binary)?,
-                Figures::Sync => sync::measure(&sync::Setting {
-                    binary: &binary,
-                    peers: options.peers.as_deref(),
-                    rows: options.rows,
-                    rounds: options.rounds,
-                    report: options.report.as_deref(),
-                })?,
+                Figures::Sync => {
+                    let peers = options.peers.as_deref();
+                    let (rows, rounds) = (options.rows, options.rounds);
+                    let setting = sync::Setting { binary: &binary, peers, rows, rounds };
+                    sync::measure(&setting, &mut report)?
+                }
                 Figures::Vault => vault::measure(project, options.seconds)?,
             });
         }
+    }
+    if let Some(path) = &options.report {
+        let text = serde_json::to_string_pretty(&report)?;
+        fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
     let rows: Vec<[String; 4]> = figures.iter().map(Figure::row).collect();
     say("");

@@ -2,6 +2,7 @@
 
 mod catalog;
 mod models;
+mod oauth_checklist;
 mod openapi;
 mod page;
 mod permissions;
@@ -42,6 +43,10 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<()> {
         Derived { path: project.root.join("seeds/catalog.json"), text: catalog.index()? },
         Derived { path: project.root.join("seeds/models.json"), text: models.index() },
         Derived { path: project.root.join("docs/connectors.md"), text: page::render(&catalog) },
+        Derived {
+            path: project.root.join("docs/oauth-checklist.md"),
+            text: oauth_checklist::render(project)?,
+        },
     ] {
         stale.extend(settle(project, &derived, options)?);
     }
@@ -93,5 +98,7 @@ mod tests {
         let openapi = fs::read_to_string(project.root.join("docs/openapi.json")).unwrap();
         let page = fs::read_to_string(project.root.join("docs/permissions.md")).unwrap();
         assert!(page == permissions::render(&openapi).unwrap(), "run `cargo xtask codegen`");
+        let page = fs::read_to_string(project.root.join("docs/oauth-checklist.md")).unwrap();
+        assert!(page == oauth_checklist::render(&project).unwrap(), "run `cargo xtask codegen`");
     }
 }

@@ -1,5 +1,6 @@
 // An authorization server of others for the tests: npm `oidc-provider`, with everything on that a client may meet.
 // It prints the port that it listens on, agrees to everything in the name of one person, and ends when its input does.
+// Access tokens live for as many seconds as its last argument says. POST /take-back has the person take back all that they gave.
 import http from "node:http";
 import { createRequire } from "node:module";
 import path from "node:path";
@@ -13,6 +14,8 @@ const { Provider, errors } = await import(pathToFileURL(found));
 console.info = console.warn = console.error;
 
 const RESOURCE = "https://files.test/mcp";
+const life = Number(process.argv[3] ?? 3600);
+const given = new Set();
 
 const server = http.createServer();
 server.listen(0, "127.0.0.1", () => {
@@ -20,7 +23,8 @@ server.listen(0, "127.0.0.1", () => {
   const issuer = `http://127.0.0.1:${port}`;
   const provider = new Provider(issuer, {
     clientAuthMethods: ["client_secret_basic", "client_secret_post", "none"],
-    scopes: ["openid", "offline_access", "files:read"],
+    scopes: ["openid", "offline_access", "files:read", "files:write"],
+    ttl: { AccessToken: life, ClientCredentials: life },
     clients: [
       {
         client_id: "machine:1",
@@ -55,6 +59,11 @@ server.listen(0, "127.0.0.1", () => {
     },
   });
   provider.use(async (ctx, next) => {
+    if (ctx.path === "/take-back" && ctx.method === "POST") {
+      for (const id of given) await (await provider.Grant.find(id))?.destroy();
+      ctx.status = 204;
+      return;
+    }
     if (!ctx.path.startsWith("/interaction/")) return next();
     const details = await provider.interactionDetails(ctx.req, ctx.res);
     const result = await agreed(provider, details);
@@ -75,7 +84,9 @@ async function agreed(provider, { prompt, params, session, grantId }) {
   for (const [resource, scopes] of Object.entries(missingResourceScopes ?? {})) {
     grant.addResourceScope(resource, scopes.join(" "));
   }
-  return { consent: { grantId: await grant.save() } };
+  const saved = await grant.save();
+  given.add(saved);
+  return { consent: { grantId: saved } };
 }
 
 process.stdin.resume();

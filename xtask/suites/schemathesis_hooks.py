@@ -330,9 +330,14 @@ def aim_body(case, operation, kind):
     if operation == "query_entities":
         case.body = {"model": "people", "where": {"full_name": {"_like": "A%"}}, "include_deleted": True}
         return
+    if "data" not in case.body:
+        # There is nothing to say.
+        return
     data = case.body["data"]
     if "id" in data:
-        data["id"] = case.path_parameters["id"]
+        data["id"] = case.path_parameters.get("id", data["id"])
+    if set(data) <= {"type", "id"} and operation not in NEEDED and operation not in REFERRING:
+        return
     attributes = data.setdefault("attributes", {})
     attributes |= {name: it for name, it in NEEDED.get(operation, {}).items() if name in attributes}
     if operation in REFERRING:

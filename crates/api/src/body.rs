@@ -30,8 +30,8 @@ use crate::{
 
 /// Something that a request body says.
 pub(crate) trait Input: Sized + Send {
-    /// What the OpenAPI document calls it. None: there is no body.
-    const NAME: Option<&'static str>;
+    /// What the OpenAPI document calls it.
+    const NAME: &'static str;
     /// Whether there must be a body.
     const REQUIRED: bool = true;
 
@@ -86,7 +86,7 @@ pub(crate) struct Changed<W>(pub(crate) W);
 /// A body that may be left out.
 pub(crate) struct Maybe<I>(pub(crate) Option<I>);
 
-/// No body.
+/// A body that says nothing: none at all, an empty object, or the name of the resource.
 pub(crate) struct Nothing;
 
 /// Reads the body of a request, no larger than `limit` bytes.
@@ -139,7 +139,7 @@ pub(crate) fn parse<I: Input>(
     body: &[u8],
     id: Option<&str>,
 ) -> Result<I, Failure> {
-    if !body.is_empty() && I::NAME.is_some() {
+    if !body.is_empty() {
         check_content_type(request.headers())?;
         check(body)?;
     }
@@ -150,21 +150,18 @@ pub(crate) fn parse<I: Input>(
 }
 
 /// The request body of an operation that takes `I`, for the OpenAPI document.
-pub(crate) fn request_meta<I: Input>() -> Option<MetaRequest> {
-    let content =
-        |content_type| MetaMediaType { content_type, schema: named(I::NAME.unwrap_or_default()) };
-    I::NAME.map(|_| MetaRequest {
+pub(crate) fn request_meta<I: Input>() -> MetaRequest {
+    let content = |content_type| MetaMediaType { content_type, schema: named(I::NAME) };
+    MetaRequest {
         description: None,
         content: vec![content(JSON_API), content(JSON)],
         required: I::REQUIRED,
-    })
+    }
 }
 
 /// Makes the shape of `I` known to the OpenAPI document.
 pub(crate) fn register<I: Input>(registry: &mut Registry) {
-    if let Some(name) = I::NAME {
-        registry.create_schema::<I, _>(name.to_owned(), |_| I::schema());
-    }
+    registry.create_schema::<I, _>(I::NAME.to_owned(), |_| I::schema());
 }
 
 #[derive(Deserialize)]
@@ -211,7 +208,7 @@ fn link<W: Written>(
     name: &str,
     relationship: &Value,
 ) -> Result<(), Failure> {
-    let place = format!("/data/relationships/{}", name.replace('~', "~0").replace('/', "~1"));
+    let place = format!("/data/relationships{}", member(name));
     let link = W::LINKS.iter().find(|it| it.name == name).ok_or_else(|| {
         Failure::new(Code::Invalid, "cannot be written, or does not exist").at(place.clone())
     })?;
@@ -243,7 +240,7 @@ fn link<W: Written>(
 }
 
 impl<W: Written> Input for New<W> {
-    const NAME: Option<&'static str> = Some(W::NAME);
+    const NAME: &'static str = W::NAME;
 
     fn schema() -> MetaSchema {
         envelope::<W>(false)
@@ -262,7 +259,7 @@ impl<W: Written> Input for New<W> {
 }
 
 impl<W: Written> Input for Changed<W> {
-    const NAME: Option<&'static str> = Some(W::NAME);
+    const NAME: &'static str = W::NAME;
 
     fn schema() -> MetaSchema {
         envelope::<W>(true)
@@ -282,7 +279,7 @@ impl<W: Written> Input for Changed<W> {
 }
 
 impl<I: Input> Input for Maybe<I> {
-    const NAME: Option<&'static str> = I::NAME;
+    const NAME: &'static str = I::NAME;
     const REQUIRED: bool = false;
 
     fn schema() -> MetaSchema {
@@ -300,16 +297,43 @@ impl<I: Input> Input for Maybe<I> {
 }
 
 impl Input for Nothing {
-    const NAME: Option<&'static str> = None;
+    const NAME: &'static str = "Nothing";
     const REQUIRED: bool = false;
 
     fn schema() -> MetaSchema {
-        open_object()
+        let about = "There is nothing to say: leave the body out, send an empty object, or name the resource.";
+        let word = || inline(MetaSchema::new("string"));
+        let resource = object(vec![("type", word()), ("id", word())], &[]);
+        let properties = vec![("data", inline(resource))];
+        MetaSchema { description: Some(about), ..object(properties, &[]) }
     }
 
-    fn read(_: &[u8], _: Option<&str>) -> Result<Self, Failure> {
-        Ok(Self)
+    fn read(body: &[u8], _: Option<&str>) -> Result<Self, Failure> {
+        if body.trim_ascii().is_empty() {
+            return Ok(Self);
+        }
+        let members: Map<String, Value> = json(body)?;
+        let names_resource = |data: &Value| {
+            let names = |(name, it): (&String, &Value)| {
+                matches!(name.as_str(), "type" | "id") && it.is_string()
+            };
+            data.as_object().is_some_and(|it| it.iter().all(names))
+        };
+        // Clients of JSON:API wrap whatever they send.
+        let mut others = members.iter().filter(|(name, it)| *name != "data" || !names_resource(it));
+        match others.next() {
+            None => Ok(Self),
+            Some((name, _)) => {
+                let detail = "nothing is read here; leave the body out, send an empty object, or name the resource by its `type` and `id`";
+                Err(Failure::new(Code::Invalid, detail).at(member(name)))
+            }
+        }
     }
+}
+
+/// Where the member `name` of a body stands, as a JSON pointer.
+fn member(name: &str) -> String {
+    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
 /// The shape of `{ data: { type, id?, attributes, relationships? } }`.

@@ -291,7 +291,7 @@ macro_rules! takes_body {
         }
 
         fn request_meta() -> Option<MetaRequest> {
-            body::request_meta::<$body>()
+            Some(body::request_meta::<$body>())
         }
     };
 }

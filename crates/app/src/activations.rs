@@ -147,8 +147,9 @@ impl Activations {
         accept_streams(&new.streams)?;
         let split = definition.manifest.config_schema.split(new.config)?;
         let id = WorkspaceConnectorId::from_uuid(self.world.uuid());
-        let has_grant = self.sources.grant_of(id, connector.entry.authorization_flow).await?;
-        let readiness = readiness(definition, has_grant, &split)?;
+        let flow = connector.entry.authorization_flow;
+        let has_grant = self.sources.grant_of(id, flow).await?;
+        let readiness = readiness(definition, flow, has_grant, &split)?;
 
         let SplitConfig { public, secrets } = split;
         let now = self.world.now();
@@ -328,7 +329,8 @@ impl Activations {
                 let connector = self.connector(call, activation.connector_id).await?;
                 let flow = connector.entry.authorization_flow;
                 let has_grant = self.sources.grant_of(activation.id, flow).await?;
-                let readiness = readiness(definition, has_grant, &settings.open(activation)?)?;
+                let split = settings.open(activation)?;
+                let readiness = readiness(definition, flow, has_grant, &split)?;
                 activation.apply(Event::Resumed(readiness))?;
             }
         }

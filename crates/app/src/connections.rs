@@ -68,7 +68,7 @@ impl Connections for RunConnections {
             }
         })?;
         let definition = definition.clone();
-        let environment = self.sources.lend(&activation);
+        let environment = self.sources.lend(&activation).await.map_err(SyncError::Source)?;
         let filter = self.filter(&activation).await?;
         Ok(Connection { activation, definition, settings, environment, filter })
     }

@@ -1,10 +1,12 @@
 //! OAuth grants: given by people, refreshed without loss, taken back when they are not needed any more.
 
+mod clients;
 mod connecting;
 mod disconnecting;
 mod error;
 #[cfg(test)]
 pub(crate) mod fake;
+mod insisting;
 mod installing;
 mod keeping;
 mod memory;
@@ -19,7 +21,7 @@ pub use connecting::{
 };
 pub use disconnecting::Disconnector;
 pub use error::TokenError;
-pub(crate) use error::reconnect;
+pub(crate) use error::{authorize_with, reconnect};
 pub use installing::{InstallError, Installing};
 pub use keeping::Keeper;
 pub use refreshing::{Attempt, Refresher, Token, Urge};

@@ -138,7 +138,8 @@ impl Keys {
         Ok(keys)
     }
 
-    /// Has everything sealed anew under the current key. While that goes on, the rotation at work is answered.
+    /// Has everything sealed anew under the current key. While that goes on, the rotation at work is answered. Where nothing is
+    /// sealed otherwise, it is over at once.
     #[tracing::instrument(skip_all, err(level = "debug"))]
     pub async fn rotate(&self, call: &Call) -> Result<KeyRotation, KeysError> {
         call.caller.require(Permission::OrgAdmin)?;
@@ -146,13 +147,17 @@ impl Keys {
         let mut others = self.store.census().await.map_err(KeysError::rotating)?;
         others.retain(|it| it.key != Some(to_key));
         let from_keys: BTreeSet<_> = others.iter().filter_map(|it| it.key).collect();
-        let total = others.iter().map(|it| it.count).sum();
+        let total: u64 = others.iter().map(|it| it.count).sum();
         let id = KeyRotationId::from_uuid(self.world.uuid());
-        let details = json!({ "to_key": to_key, "from_keys": from_keys, "total": total });
+        let act = if total == 0 {
+            Act { action: Action::KeysRotationUnneeded, details: json!({ "to_key": to_key }) }
+        } else {
+            let details = json!({ "to_key": to_key, "from_keys": from_keys, "total": total });
+            Act { action: Action::KeysRotated, details }
+        };
         let organization = call.caller.organization;
         let rotation =
             KeyRotation::new(id, organization, to_key, (from_keys, total), self.world.now());
-        let act = Act { action: Action::KeysRotated, details };
         let receipt = self.records.receipt(call, act, &rotation);
         let started = self.rotations.start(&rotation, &receipt).await;
         let started = started.map_err(KeysError::rotating)?;

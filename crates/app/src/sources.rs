@@ -3,23 +3,35 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use http::{HeaderValue, Method, StatusCode, header::AUTHORIZATION};
+use http::{Method, StatusCode};
 use linkspan_domain::{
-    AuthorizationFlow, Caller, Condition, Denied, Direction, Permission, Secret, StreamName,
-    StreamSpec, WorkspaceConnector, WorkspaceConnectorId, WorkspaceId, ports::OutboundRequest,
+    AuthorizationFlow, Caller, Condition, Connector, Denied, Direction, Permission, Platform,
+    Secret, StreamName, StreamSpec, WorkspaceConnector, WorkspaceConnectorId, WorkspaceId,
+    ports::Store,
 };
-use linkspan_sdk::{Definition, Discovered, Environment, Failure, Pushed, TokenSource};
+use linkspan_sdk::{
+    Definition, Discovered, Environment, Failure, Http, Pushed, TokenRefusal, TokenSource,
+};
 use serde_json::Value;
 use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
-use crate::{AccessTokens, ActivationSettings, SettingsError, TokenError, grants::reconnect};
+use crate::{
+    AccessTokens, ActivationSettings, SettingsError, TokenError,
+    grants::{authorize_with, reconnect},
+};
 
 /// Asks connected systems, each time for no longer than a caller waits.
 pub struct Sources {
     settings: Arc<ActivationSettings>,
     environment: Environment,
-    tokens: Option<AccessTokens>,
+    grants: Option<Grants>,
+}
+
+/// What connectors say of authorizing, and what came of it.
+struct Grants {
+    tokens: AccessTokens,
+    connectors: Arc<dyn Store<Connector>>,
 }
 
 /// The tokens of one activation.
@@ -32,6 +44,27 @@ struct TokensOf {
 impl TokenSource for TokensOf {
     async fn bearer(&self) -> Result<Secret<String>, Failure> {
         Ok(self.tokens.ensure_fresh(self.activation).await?)
+    }
+
+    async fn another(&self, refused: &Secret<String>) -> Result<Secret<String>, Failure> {
+        Ok(self.tokens.another(self.activation, refused).await?)
+    }
+
+    fn refused(&self, host: &str, refusal: TokenRefusal) -> Failure {
+        let id = &self.activation;
+        Failure::NeedReconnect(match refusal {
+            TokenRefusal::Invalid => {
+                format!("{host} does not accept the token of the grant; {}", reconnect(id))
+            }
+            TokenRefusal::InsufficientScope { scope: Some(scope) } => format!(
+                "{host} asks for the scope `{scope}`, which the grant does not have; {}",
+                authorize_with(id, &scope)
+            ),
+            TokenRefusal::InsufficientScope { scope: None } => format!(
+                "{host} asks for more than the grant allows, and does not say for which scope; ask its provider which, and {}",
+                reconnect(id)
+            ),
+        })
     }
 }
 
@@ -59,30 +92,27 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 impl Sources {
     /// Asks by way of `environment`.
     pub const fn new(settings: Arc<ActivationSettings>, environment: Environment) -> Self {
-        Self { settings, environment, tokens: None }
+        Self { settings, environment, grants: None }
     }
 
-    /// Lends activations the tokens of their grants, too.
+    /// Lends activations the tokens of their grants, too, where `connectors` say that they need one.
     #[must_use]
-    pub fn with_tokens(self, tokens: AccessTokens) -> Self {
-        Self { tokens: Some(tokens), ..self }
+    pub fn with_grants(self, tokens: AccessTokens, connectors: Arc<dyn Store<Connector>>) -> Self {
+        Self { grants: Some(Grants { tokens, connectors }), ..self }
     }
 
     pub(crate) fn settings(&self) -> &ActivationSettings {
         &self.settings
     }
 
-    /// Tries settings in `workspace`, to read or to write. A failure is an answer here, not an error.
+    /// Tries settings by way of `environment`. A failure is an answer here, not an error.
     pub(crate) async fn check(
         &self,
-        workspace: WorkspaceId,
-        direction: Direction,
         definition: &Definition,
         settings: Value,
+        environment: Environment,
     ) -> Checked {
         let start = Instant::now();
-        // No activation: settings that are only being tried keep no connections.
-        let environment = Environment { direction, ..self.lend_to(workspace) };
         let checking = definition.check(settings, environment);
         let answer = timeout(PATIENCE, checking).await.unwrap_or_else(|_| Err(too_slow()));
         let latency = start.elapsed();
@@ -106,9 +136,9 @@ impl Sources {
         id: WorkspaceConnectorId,
         flow: AuthorizationFlow,
     ) -> Result<HasGrant, TokenError> {
-        let has_grant = match &self.tokens {
+        let has_grant = match &self.grants {
             _ if !flow.needs_grant() => true,
-            Some(tokens) => tokens.is_connected(id).await?,
+            Some(grants) => grants.tokens.is_connected(id).await?,
             None => false,
         };
         Ok(if has_grant { HasGrant::Connected } else { HasGrant::NotConnected })
@@ -121,26 +151,16 @@ impl Sources {
         test_url: Option<Url>,
     ) -> Result<(), Failure> {
         let Some(tokens) = self.tokens_of(activation.id) else { return Ok(()) };
-        let token = tokens.bearer().await?;
-        let Some(url) = test_url else { return Ok(()) };
-        let host = url.host_str().unwrap_or_default().to_owned();
-        let mut request = OutboundRequest::new(Method::GET, url);
-        let bearer = HeaderValue::try_from(format!("Bearer {}", token.expose()));
-        let mut bearer = bearer.map_err(|_| Failure::Unauthorized)?;
-        bearer.set_sensitive(true);
-        request.headers.insert(AUTHORIZATION, bearer);
-        let answer = timeout(PATIENCE, self.environment.outbound.send(request)).await;
-        let answer = answer.map_err(|_| too_slow())?;
-        let answer = answer.map_err(|error| Failure::unavailable(host.clone(), error))?;
+        let Some(url) = test_url else { return tokens.bearer().await.map(drop) };
+        let Environment { outbound, limits, .. } = &self.environment;
+        let http = Http::new(Arc::clone(outbound), limits.exchange);
+        let trying = http.exchange_with(&*tokens, || Ok(http.request(Method::GET, url.clone())));
+        let answer = timeout(PATIENCE, trying).await.unwrap_or_else(|_| Err(too_slow()))?;
+        let host = url.host_str().unwrap_or_default();
         match answer.status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                Err(Failure::NeedReconnect(format!(
-                    "{host} does not accept the token of the grant; {}",
-                    reconnect(&activation.id)
-                )))
-            }
+            StatusCode::FORBIDDEN => Err(tokens.refused(host, TokenRefusal::Invalid)),
             status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
-                Err(Failure::Unavailable { system: host, source: None })
+                Err(Failure::Unavailable { system: host.to_owned(), source: None })
             }
             _ => Ok(()),
         }
@@ -153,7 +173,8 @@ impl Sources {
         patience: Duration,
     ) -> Result<Result<Discovered, Failure>, SettingsError> {
         let (definition, settings) = self.settings.of(activation)?;
-        let discovering = definition.discover(settings, self.lend(activation));
+        let discovering =
+            async { definition.discover(settings, self.lend(activation).await?).await };
         let answer = timeout(patience, discovering).await.unwrap_or_else(|_| Err(too_slow()));
         Ok(answer.map(|mut found| {
             found.streams.retain(|it| activation.shows(it.name.as_str()));
@@ -172,10 +193,8 @@ impl Sources {
     ) -> Option<Vec<StreamSpec>> {
         let (definition, settings) = self.settings.of(activation).ok()?;
         may_run(caller, definition).ok()?;
-        // No activation: what may not be kept keeps no connections.
-        let tokens = self.tokens_of(activation.id);
-        let environment = Environment { tokens, ..self.lend_to(activation.workspace_id) };
-        let asking = definition.discover(settings, environment);
+        let asking =
+            async { definition.discover(settings, self.lend_for_trial(activation).await?).await };
         Some(timeout_at(until, asking).await.ok()?.ok()?.streams)
     }
 
@@ -187,20 +206,57 @@ impl Sources {
         parts: Vec<Condition>,
     ) -> Result<Result<Vec<Pushed>, Failure>, SettingsError> {
         let (definition, settings) = self.settings.of(activation)?;
-        let asking = definition.push_down(settings, stream, parts, self.lend(activation));
+        let asking = async {
+            let environment = self.lend(activation).await?;
+            definition.push_down(settings, stream, parts, environment).await
+        };
         Ok(timeout(PATIENCE, asking).await.unwrap_or_else(|_| Err(too_slow())))
     }
 
     /// The environment, for one use by an activation.
-    pub(crate) fn lend(&self, activation: &WorkspaceConnector) -> Environment {
+    pub(crate) async fn lend(
+        &self,
+        activation: &WorkspaceConnector,
+    ) -> Result<Environment, Failure> {
         let lent = self.lend_to(activation.workspace_id);
-        let tokens = self.tokens_of(activation.id);
-        Environment { activation: Some(activation.id), tokens, ..lent }
+        Ok(Environment {
+            activation: Some(activation.id),
+            flow: self.flow_of(activation).await?,
+            tokens: self.tokens_of(activation.id),
+            ..lent
+        })
+    }
+
+    /// The same, for settings of an activation that are only being tried, or may not be kept: they keep no connections.
+    pub(crate) async fn lend_for_trial(
+        &self,
+        activation: &WorkspaceConnector,
+    ) -> Result<Environment, Failure> {
+        let direction = activation.direction();
+        Ok(Environment { activation: None, direction, ..self.lend(activation).await? })
+    }
+
+    /// The environment, to try settings of no activation, to read or to write, of a connector that authorizes by `flow`.
+    pub(crate) fn lend_for_draft(
+        &self,
+        workspace: WorkspaceId,
+        direction: Direction,
+        flow: AuthorizationFlow,
+    ) -> Environment {
+        Environment { direction, flow, ..self.lend_to(workspace) }
+    }
+
+    /// How the connector of an activation authorizes.
+    async fn flow_of(&self, activation: &WorkspaceConnector) -> Result<AuthorizationFlow, Failure> {
+        let Some(grants) = &self.grants else { return Ok(AuthorizationFlow::None) };
+        let found = grants.connectors.find(&Platform, activation.connector_id).await;
+        let found = found.map_err(|error| Failure::unavailable("the catalog", error))?;
+        Ok(found.map(|it| it.entry.authorization_flow).unwrap_or_default())
     }
 
     /// What the grant of an activation opens, if it has one.
     fn tokens_of(&self, activation: WorkspaceConnectorId) -> Option<Arc<dyn TokenSource>> {
-        let tokens = self.tokens.clone()?;
+        let tokens = self.grants.as_ref()?.tokens.clone();
         Some(Arc::new(TokensOf { tokens, activation }))
     }
 
@@ -220,3 +276,6 @@ pub(crate) fn may_run(caller: &Caller, definition: &Definition) -> Result<(), De
 fn too_slow() -> Failure {
     Failure::Unavailable { system: "the system".to_owned(), source: None }
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,7 +44,8 @@ const fn mend(status: Status) -> &'static str {
         Status::Suspended => "an admin has to set its status to enabled",
         Status::ToConfigure => "give it the settings and credentials that it lacks",
         Status::NeedReconnect => {
-            "give it new credentials, or, if those it has are good again, disable it and enable it"
+            "give it new credentials, or authorize it again (`linkspan authorize`, or POST …/authorize) where its connector needs a \
+             grant, or, if what it has is accepted again, test it (`linkspan check`, or POST …/test)"
         }
         _ => {
             "change the settings or the filter that the last run failed on, or test it (`linkspan check`, or POST …/test), or disable it and enable it"

@@ -136,8 +136,8 @@ pub enum CredentialEvent {
         at: OffsetDateTime,
         /// For how long it can be gone back to.
         overlap: Overlap,
-        /// What to go back to.
-        snapshot: CredentialSnapshot,
+        /// What to go back to. Without an overlap there is none to seal.
+        snapshot: Option<CredentialSnapshot>,
     },
     /// Its overlap is over, or somebody ended it.
     Revoked {
@@ -212,14 +212,18 @@ impl CredentialVersion {
         use CredentialEvent as E;
         use CredentialPhase as P;
         self.phase = match (event, &self.phase) {
-            (E::Superseded { at, overlap: Overlap(0), .. }, P::Active) => {
+            (E::Superseded { at, overlap, snapshot: Some(snapshot) }, P::Active)
+                if overlap != Overlap::NONE =>
+            {
+                P::Inactive {
+                    superseded_at: at,
+                    expires_at: at + Duration::seconds(overlap.0.into()),
+                    snapshot,
+                }
+            }
+            (E::Superseded { at, .. }, P::Active) => {
                 P::Revoked { superseded_at: at, revoked_at: at }
             }
-            (E::Superseded { at, overlap, snapshot }, P::Active) => P::Inactive {
-                superseded_at: at,
-                expires_at: at + Duration::seconds(overlap.0.into()),
-                snapshot,
-            },
             (E::Revoked { at }, P::Inactive { superseded_at, .. }) => {
                 P::Revoked { superseded_at: *superseded_at, revoked_at: at }
             }
@@ -364,7 +368,7 @@ mod tests {
 
     fn superseded(overlap: u32) -> CredentialEvent {
         let overlap = Overlap::try_from(overlap).unwrap();
-        CredentialEvent::Superseded { at: NOW, overlap, snapshot: snapshot() }
+        CredentialEvent::Superseded { at: NOW, overlap, snapshot: Some(snapshot()) }
     }
 
     fn phases() -> [CredentialPhase; 3] {
@@ -410,6 +414,14 @@ mod tests {
         assert_eq!(at(0), Ok(&snapshot()));
         assert_eq!(at(59), Ok(&snapshot()));
         assert_eq!(at(60).unwrap_err().state, CredentialState::Revoked);
+    }
+
+    #[test]
+    fn without_something_to_go_back_to_nothing_is_left() {
+        let mut it = version(CredentialPhase::Active);
+        let overlap = Overlap::default();
+        it.apply(CredentialEvent::Superseded { at: NOW, overlap, snapshot: None }).unwrap();
+        assert_eq!(it.phase, CredentialPhase::Revoked { superseded_at: NOW, revoked_at: NOW });
     }
 
     #[test]

@@ -89,9 +89,10 @@ pub use list::{
     PageSize, Position, Sort,
 };
 pub use oauth::{
-    AuthorizationServer, ClientAuthentication, ClientMetadata, ClientOrigin, Grant, GrantHolder,
-    HeldGrant, InvalidDocumentUrl, InvalidSealedForm, Issuer, IssuerCheck, JournaledReply,
-    OauthClient, PendingAuthorization, Redirected, Sealable, is_private_transport,
+    AuthorizationServer, Challenge, ClientAuthentication, ClientMetadata, ClientOrigin, Grant,
+    GrantHolder, HeldGrant, InvalidChallenge, InvalidDocumentUrl, InvalidSealedForm, Issuer,
+    IssuerCheck, JournaledReply, OauthClient, PendingAuthorization, Redirected, Sealable,
+    is_private_transport,
 };
 pub use permission::{Permission, Role};
 pub use person::Person;

@@ -1,5 +1,6 @@
 //! OAuth: the authorization servers of connected systems, and what they grant.
 
+mod challenge;
 mod client;
 mod client_metadata;
 mod grant;
@@ -7,6 +8,7 @@ mod pending;
 mod sealing;
 mod server;
 
+pub use challenge::{Challenge, InvalidChallenge};
 pub use client::{ClientAuthentication, ClientOrigin, OauthClient};
 pub use client_metadata::{ClientMetadata, InvalidDocumentUrl, is_private_transport};
 pub use grant::{Grant, GrantHolder, HeldGrant, JournaledReply};

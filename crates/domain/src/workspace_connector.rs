@@ -207,6 +207,13 @@ impl WorkspaceConnector {
         Ok(())
     }
 
+    /// Its grant is gone, and with it what it could do. One that is switched off stays so: it is asked for a grant when it is
+    /// switched on.
+    pub fn lose_grant(&mut self) {
+        let _ = self.apply(Event::GrantRevoked);
+        self.installed_capabilities = None;
+    }
+
     /// The streams that it pushes into its system, each with where its records come from. None for an activation that
     /// brings records in.
     pub fn pushes(&self) -> impl Iterator<Item = (&StreamName, &StreamSource)> {

@@ -52,9 +52,10 @@ pub(crate) enum AdminKeyError {
     Random(#[source] VaultError),
 }
 
-const FILE: &str = "admin.key";
-
 impl AdminKey {
+    /// The file in the data directory that keeps it.
+    pub(crate) const FILE: &str = "admin.key";
+
     /// The key that is given, else the one kept in `data_dir`, else a new one.
     pub(crate) fn find(
         given: Option<&Secret<String>>,
@@ -62,7 +63,7 @@ impl AdminKey {
     ) -> Result<Self, AdminKeyError> {
         match Self::kept(given, data_dir)? {
             Some(found) => Ok(found),
-            None => make(data_dir.join(FILE)),
+            None => make(data_dir.join(Self::FILE)),
         }
     }
 
@@ -74,7 +75,7 @@ impl AdminKey {
         if let Some(key) = given {
             return Ok(Some(Self { key: key.clone(), origin: Origin::Given }));
         }
-        let path = data_dir.join(FILE);
+        let path = data_dir.join(Self::FILE);
         Ok(read(&path)?.map(|key| Self { key, origin: Origin::Kept(path) }))
     }
 }
@@ -124,14 +125,14 @@ mod tests {
         assert!(matches!(first.origin, Origin::Made(_)));
         assert!(matches!(kept.origin, Origin::Kept(_)));
         assert_eq!(first.key, kept.key);
-        let mode = fs::metadata(dir.path().join(FILE)).unwrap().permissions().mode();
+        let mode = fs::metadata(dir.path().join(AdminKey::FILE)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
 
     #[test]
     fn a_key_that_others_can_read_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join(FILE);
+        let path = dir.path().join(AdminKey::FILE);
         fs::write(&path, "lsk_x").unwrap();
         fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
         assert!(matches!(AdminKey::find(None, dir.path()), Err(AdminKeyError::Exposed { .. })));
@@ -142,6 +143,6 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let given = Secret::new("lsk_given".to_owned());
         assert_eq!(AdminKey::find(Some(&given), dir.path()).unwrap().origin, Origin::Given);
-        assert!(!dir.path().join(FILE).exists());
+        assert!(!dir.path().join(AdminKey::FILE).exists());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use linkspan_domain::ports::Outbound;
+use linkspan_domain::{OrganizationId, ports::Outbound};
 use linkspan_vault::{
     BearerTokens, IdentityProvider, InvalidProvider, InvalidTokenSecret, TokenKeys,
 };
@@ -29,20 +29,27 @@ pub(crate) enum BearerTokensError {
 }
 
 /// Our own keys, if the operator gave a secret.
-pub(crate) fn own_keys(settings: &Settings) -> Result<Option<Arc<TokenKeys>>, BearerTokensError> {
+///
+/// They sign in the name of the installation, which all who share its database know, whatever address each of them has.
+pub(crate) fn own_keys(
+    settings: &Settings,
+    installation: OrganizationId,
+) -> Result<Option<Arc<TokenKeys>>, BearerTokensError> {
     match (&settings.jwt_secret, &settings.jwt_secret_previous) {
         (Some(secret), previous) => {
             let keys = TokenKeys::new(secret, previous.as_ref(), settings.public_url());
-            keys.map(Arc::new).map(Some).map_err(BearerTokensError::Secret)
+            let keys = keys.map_err(BearerTokensError::Secret)?;
+            Ok(Some(Arc::new(keys.signing_as(format!("urn:uuid:{installation}")))))
         }
         (None, Some(_)) => Err(BearerTokensError::PreviousAlone),
         (None, None) => Ok(None),
     }
 }
 
-/// Everything that checks tokens. The keys of a provider come by way of `outbound`.
+/// Everything that checks tokens of `installation`. The keys of a provider come by way of `outbound`.
 pub(crate) fn open(
     settings: &Settings,
+    installation: OrganizationId,
     outbound: Arc<dyn Outbound>,
 ) -> Result<BearerTokens, BearerTokensError> {
     let audience = settings.oidc_audience.clone();
@@ -57,5 +64,5 @@ pub(crate) fn open(
         }
         None => None,
     };
-    Ok(BearerTokens { own: own_keys(settings)?, provider })
+    Ok(BearerTokens { own: own_keys(settings, installation)?, provider })
 }

@@ -3,7 +3,6 @@
 mod api;
 
 use std::{
-    error::Error,
     fs, io,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
@@ -12,17 +11,16 @@ use std::{
 
 use linkspan_api::{InvalidProxies, TrustedProxies};
 use linkspan_app::{
-    Access, AccessError, DuplicateConnectorType, IssuedToken, SeedError, SeedOutcome, Seeding,
-    Sessions, Tokens,
+    Access, AccessError, DuplicateConnectorType, SeedError, SeedOutcome, Seeding, Sessions,
 };
 use linkspan_domain::{
-    Call, CatalogEntry, Email, Secret, Workspace,
-    ports::{FileStore, Outbound, StoreError, TokenSigner},
+    Call, CatalogEntry, OrganizationId, Secret, Workspace,
+    ports::{FileStore, Outbound, StoreError},
 };
 use linkspan_egress::{ClientError, DatabaseHosts, EgressPolicy, GuardedClient, InvalidNetworks};
 use linkspan_engine::{InvalidModels, Models};
 use linkspan_files::FolderStore;
-use linkspan_persistence::{ConnectError, Database, MigrateError};
+use linkspan_persistence::{ConnectError, Database, MigrateError, SchemaState};
 use linkspan_sdk::{Environment, FileAccess, SourceLimits};
 use linkspan_vault::{BearerTokens, KeyringError};
 
@@ -56,6 +54,17 @@ pub(crate) enum FileReach {
     Operator,
 }
 
+/// Which platform is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Opening {
+    /// The one that is there, or else a new one.
+    OrNew,
+    /// The one that is there: a mistyped folder has nothing to look at or to change.
+    Existing,
+    /// The one that is there, as it is: nothing is written, and its schema is not brought up to date.
+    AsItIs,
+}
+
 /// Why the program cannot be put together. Each says what to do.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ComposeError {
@@ -67,8 +76,20 @@ pub(crate) enum ComposeError {
         "there is no platform in {folder}; choose its folder with --data-dir, or begin one with `linkspan quickstart` or `linkspan serve`"
     )]
     NoPlatform { folder: PathBuf },
-    #[error("there is no platform in the file of LINKSPAN_DATABASE_URL; check that setting")]
+    #[error(
+        "there is no platform in the database of LINKSPAN_DATABASE_URL; check that setting, or begin one there with `linkspan serve`"
+    )]
     NoDatabase,
+    #[error(
+        "there is no {file}, so this is not the folder of the platform, or it has not been started yet; choose its folder with \
+         --data-dir, set {setting} as its server has it, or start it with `linkspan serve`"
+    )]
+    NoKeyFile { file: PathBuf, setting: &'static str },
+    #[error(
+        "the schema of the database is {steps} steps behind this program, and a dry run changes nothing; bring it up to date with \
+         `linkspan migrate`, or run the Linkspan that was here"
+    )]
+    OldSchema { steps: usize },
     #[error("the database cannot be opened; check LINKSPAN_DATABASE_URL")]
     Database(#[source] ConnectError),
     #[error("the database cannot be brought to the newest schema")]
@@ -121,44 +142,69 @@ pub(crate) fn catalog() -> Result<Vec<CatalogEntry>, SeedError> {
 }
 
 /// The database, with the newest schema.
-pub(crate) async fn database(settings: &Settings) -> Result<Database, ComposeError> {
-    make_data_dir(&settings.data_dir)?;
+pub(crate) async fn database(
+    settings: &Settings,
+    opening: Opening,
+) -> Result<Database, ComposeError> {
     let url = settings.database_url();
-    let database = linkspan_persistence::connect(url.expose()).await;
-    let database = database.map_err(ComposeError::Database)?;
-    database.migrate().await.map_err(ComposeError::Migrate)?;
-    Ok(database)
+    if opening == Opening::OrNew {
+        make_data_dir(&settings.data_dir)?;
+        let database = linkspan_persistence::connect(url.expose()).await;
+        let database = database.map_err(ComposeError::Database)?;
+        database.migrate().await.map_err(ComposeError::Migrate)?;
+        return Ok(database);
+    }
+    let opened = linkspan_persistence::connect_existing(url.expose()).await;
+    let opened = opened.map_err(ComposeError::Database)?;
+    let database = opened.ok_or_else(|| no_platform(settings))?;
+    let ready = bring_up_to_date(settings, &database, opening).await;
+    if ready.is_err() {
+        database.close().await;
+    }
+    ready.map(|()| database)
 }
 
-/// Passes if there is a platform, and makes nothing where there is none: a mistyped folder has nothing to look at or to seal.
-pub(crate) async fn require_platform(settings: &Settings) -> Result<(), ComposeError> {
-    let url = settings.database_url();
-    let opened = linkspan_persistence::connect_existing(url.expose()).await;
-    let Some(database) = opened.map_err(ComposeError::Database)? else {
-        return Err(match settings.database_url {
-            Some(_) => ComposeError::NoDatabase,
-            None => ComposeError::NoPlatform { folder: settings.data_dir.clone() },
-        });
-    };
-    database.close().await;
-    Ok(())
+/// Sees to it that `database` has the newest schema, if `opening` lets it be changed.
+async fn bring_up_to_date(
+    settings: &Settings,
+    database: &Database,
+    opening: Opening,
+) -> Result<(), ComposeError> {
+    match database.schema().await.map_err(ComposeError::Migrate)? {
+        SchemaState::Newest => Ok(()),
+        SchemaState::Absent => Err(no_platform(settings)),
+        SchemaState::Behind(steps) if opening == Opening::AsItIs => {
+            Err(ComposeError::OldSchema { steps })
+        }
+        SchemaState::Behind(_) => database.migrate().await.map_err(ComposeError::Migrate),
+    }
+}
+
+fn no_platform(settings: &Settings) -> ComposeError {
+    match settings.database_url {
+        Some(_) => ComposeError::NoDatabase,
+        None => ComposeError::NoPlatform { folder: settings.data_dir.clone() },
+    }
 }
 
 impl Platform {
     /// Puts everything together, and brings database and catalog up to date.
-    pub(crate) async fn open(settings: &Settings, reach: FileReach) -> Result<Self, ComposeError> {
-        let workshop = Workshop::open(settings, reach).await?;
+    pub(crate) async fn open(
+        settings: &Settings,
+        reach: FileReach,
+        opening: Opening,
+    ) -> Result<Self, ComposeError> {
+        let workshop = Workshop::open(settings, reach, opening).await?;
         let (database, world) = (&workshop.database, || Arc::clone(&workshop.world));
         let files = FolderStore::open(&workshop.uploads)
             .map_err(|source| ComposeError::DataDir { path: workshop.uploads.clone(), source })?;
         let sessions = Arc::new(Sessions::default());
         let (store, keys) = (database.access(), database.api_keys());
-        let tokens = Arc::new(tokens(settings)?);
-        let access = Access::new(store, keys, tokens, Arc::clone(&sessions), world());
         let seeding = Seeding::new(database.connectors(), database.access(), world());
         let workspace = seeding.bootstrap().await.map_err(ComposeError::Seed)?;
-        let admin = AdminKey::find(settings.admin_key.as_ref(), &settings.data_dir);
-        let admin = admin.map_err(ComposeError::AdminKey)?;
+        let tokens = Arc::new(tokens(settings, workspace.organization_id)?);
+        let access = Access::new(store, keys, tokens, Arc::clone(&sessions), world());
+        let admin = admin_key(settings, opening)?;
         access.ensure_admin_key(&workspace, &admin.key).await.map_err(ComposeError::Access)?;
         let platform = Self {
             workshop,
@@ -195,28 +241,6 @@ impl Platform {
         })
     }
 
-    /// A call of the platform itself that sees every workspace.
-    pub(crate) async fn call_everywhere(&self) -> Result<Call, ComposeError> {
-        let mut call = self.call().await?;
-        let organization = self.workspace.organization_id;
-        let all = self.workshop.database.access().workspaces(organization).await;
-        let all = all.map_err(|error| ComposeError::Access(AccessError::Store(error)))?;
-        call.caller.visible.workspaces = all.iter().map(|it| it.id).collect();
-        Ok(call)
-    }
-
-    /// A token for the person with that mail address, as `signer` signs it.
-    pub(crate) async fn issue_token(
-        &self,
-        signer: Arc<dyn TokenSigner>,
-        email: &Email,
-        lasts: time::Duration,
-    ) -> Result<IssuedToken, Box<dyn Error>> {
-        let Workshop { database: db, world, .. } = &self.workshop;
-        let tokens = Tokens::new(db.access(), db.people(), signer, Arc::clone(world));
-        Ok(tokens.issue(&self.call().await?, email, lasts).await?)
-    }
-
     /// The key of the first admin.
     pub(crate) fn admin_key(&self) -> Secret<String> {
         self.admin.key.clone()
@@ -248,6 +272,17 @@ impl Platform {
     }
 }
 
+/// The key of the first admin. Only with a new platform one is made: it would take the place of the one that servers have.
+fn admin_key(settings: &Settings, opening: Opening) -> Result<AdminKey, ComposeError> {
+    let (given, folder) = (settings.admin_key.as_ref(), &settings.data_dir);
+    if opening == Opening::OrNew {
+        return AdminKey::find(given, folder).map_err(ComposeError::AdminKey);
+    }
+    let kept = AdminKey::kept(given, folder).map_err(ComposeError::AdminKey)?;
+    let file = folder.join(AdminKey::FILE);
+    kept.ok_or(ComposeError::NoKeyFile { file, setting: "LINKSPAN_ADMIN_KEY" })
+}
+
 /// Made for the owner alone: keys and the database live there.
 pub(crate) fn make_data_dir(path: &Path) -> Result<(), ComposeError> {
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
@@ -261,10 +296,13 @@ fn way_out(settings: &Settings) -> Result<(EgressPolicy, Arc<dyn Outbound>), Com
     Ok((policy, Arc::new(client)))
 }
 
-/// What checks tokens.
-pub(crate) fn tokens(settings: &Settings) -> Result<BearerTokens, ComposeError> {
+/// What checks tokens of `installation`.
+pub(crate) fn tokens(
+    settings: &Settings,
+    installation: OrganizationId,
+) -> Result<BearerTokens, ComposeError> {
     let (_, outbound) = way_out(settings)?;
-    bearer_tokens::open(settings, outbound).map_err(ComposeError::Tokens)
+    bearer_tokens::open(settings, installation, outbound).map_err(ComposeError::Tokens)
 }
 
 /// Whose word counts of whom they speak for.

@@ -7,24 +7,31 @@ use linkspan_persistence::Database;
 use linkspan_vault::{GivenKey, KeyCommand, KeyFile, KeyPolicy, KeySource, Keyring, KeyringError};
 
 use crate::{
-    compose::ComposeError,
+    compose::{ComposeError, Opening},
     settings::{CommandLine, Mode, Settings},
 };
 
-/// The keys that seal secrets. In development one is made where there is none, unless something is sealed with one that is lost.
+/// The keys that seal secrets. In development one is made for a new platform, unless something is sealed with one that is lost.
 pub(crate) async fn keyring(
     settings: &Settings,
     database: &Database,
+    opening: Opening,
 ) -> Result<Keyring, ComposeError> {
     let kept = kept_keyring(settings);
     let is_missing = matches!(kept, Err(ComposeError::Keyring(KeyringError::Missing)));
     if !is_missing || settings.mode == Mode::Production {
         return kept;
     }
-    if database.keys().census().await.map_err(ComposeError::Sealed)?.is_empty() {
-        return open_keyring(settings, KeyPolicy::CreateFile);
+    let file = settings.data_dir.join(Keyring::FILE);
+    if !database.keys().census().await.map_err(ComposeError::Sealed)?.is_empty() {
+        return Err(ComposeError::KeyLost { file });
     }
-    Err(ComposeError::KeyLost { file: settings.data_dir.join(Keyring::FILE) })
+    match opening {
+        Opening::OrNew => open_keyring(settings, KeyPolicy::CreateFile),
+        Opening::Existing | Opening::AsItIs => {
+            Err(ComposeError::NoKeyFile { file, setting: "LINKSPAN_MASTER_KEY" })
+        }
+    }
 }
 
 /// The keys that are there.

@@ -7,12 +7,12 @@ use std::{
 };
 
 use linkspan_app::{
-    ActivationSettings, ConnectorTypes, CredentialExpiry, KeyRotator, MeteredVault,
-    RotatorSettings, RunConnections, Sources,
+    ActivationSettings, ActivationStores, Activations, ConnectorTypes, CredentialExpiry,
+    KeyRotator, MeteredVault, RotatorSettings, RunConnections, Sources,
 };
 use linkspan_domain::{
-    SyncLogId,
-    ports::{RunQueue, World},
+    Call, SyncLogId,
+    ports::{RunQueue, StoreError, World},
 };
 use linkspan_engine::{
     Engine, EngineLimits, Models, RunEvent, Scheduler, Withdrawals, Worker, WorkerSettings,
@@ -28,7 +28,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    compose::{ComposeError, FileReach, database, environment, make_data_dir, models},
+    compose::{ComposeError, FileReach, Opening, database, environment, make_data_dir, models},
     keys::keyring,
     oauth::Oauth,
     registry,
@@ -72,14 +72,21 @@ const EVENTS: usize = 1_024;
 
 impl Workshop {
     /// Opens the database with the newest schema, and finds the connectors.
-    pub(crate) async fn open(settings: &Settings, reach: FileReach) -> Result<Self, ComposeError> {
-        let database = database(settings).await?;
+    pub(crate) async fn open(
+        settings: &Settings,
+        reach: FileReach,
+        opening: Opening,
+    ) -> Result<Self, ComposeError> {
+        let database = database(settings, opening).await?;
+        let vault = Arc::new(KeyringVault::new(keyring(settings, &database, opening).await?));
         let uploads = settings.data_dir.join("files");
-        make_data_dir(&uploads)?;
-        let environment = environment(settings, Some(&uploads), reach)?;
+        let is_changed = opening != Opening::AsItIs;
+        if is_changed {
+            make_data_dir(&uploads)?;
+        }
+        let environment = environment(settings, is_changed.then_some(&*uploads), reach)?;
         let types = Arc::new(registry::types().map_err(ComposeError::Types)?);
         let world: Arc<dyn World> = Arc::new(SystemWorld);
-        let vault = Arc::new(KeyringVault::new(keyring(settings, &database).await?));
         let vault = Arc::new(MeteredVault::new(vault, database.keys(), Arc::clone(&world)));
         let servers = Arc::new(WebAuthorizationServers::new(Arc::clone(&environment.outbound)));
         let oauth =
@@ -87,7 +94,7 @@ impl Workshop {
         let activation_settings =
             ActivationSettings::new(Arc::clone(&types), Arc::clone(&vault) as _);
         let sources = Sources::new(Arc::new(activation_settings), environment);
-        let sources = Arc::new(sources.with_tokens(oauth.tokens.clone()));
+        let sources = Arc::new(sources.with_grants(oauth.tokens.clone(), database.connectors()));
         Ok(Self {
             queue: database.run_queue(),
             database,
@@ -164,6 +171,32 @@ impl Workshop {
         let connecting = self.oauth.connecting(Arc::clone(&self.sources));
         let disconnector = self.oauth.disconnector();
         tokio::join!(connecting.run(stop), disconnector.run(stop));
+    }
+
+    /// The activations.
+    pub(crate) fn activations(&self) -> Activations {
+        let db = &self.database;
+        let stores = ActivationStores {
+            activations: db.workspace_connectors(),
+            connectors: db.connectors(),
+            people: db.people(),
+            tests: db.connection_tests(),
+            credentials: db.credential_versions(),
+            syncs: db.syncs(),
+        };
+        Activations::new(stores, Arc::clone(&self.sources), Arc::clone(&self.world))
+    }
+
+    /// A call of the platform itself that sees every workspace. None: there is no workspace yet.
+    pub(crate) async fn call_everywhere(&self) -> Result<Option<Call>, StoreError> {
+        let access = self.database.access();
+        let Some(organization) = access.organization().await? else { return Ok(None) };
+        let workspaces = access.workspaces(organization).await?;
+        let Some(first) = workspaces.first() else { return Ok(None) };
+        let trace_id = self.world.uuid().simple().to_string();
+        let mut call = Call::of_system(organization, first.id, trace_id);
+        call.caller.visible.workspaces = workspaces.iter().map(|it| it.id).collect();
+        Ok(Some(call))
     }
 
     /// The records that runs brought in.

@@ -2,12 +2,7 @@
 //!
 //! `cargo xtask suite mcp-auth` runs it. The suite appends the URL of its server, and says more in the environment.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    error::Error,
-    sync::Arc,
-    time::SystemTime,
-};
+use std::{collections::HashMap, error::Error, sync::Arc, time::SystemTime};
 
 use http::{Method, header::LOCATION};
 use linkspan_domain::{
@@ -18,7 +13,7 @@ use linkspan_domain::{
     },
 };
 use linkspan_egress::{EgressPolicy, GuardedClient};
-use linkspan_oauth::WebAuthorizationServers;
+use linkspan_oauth::{StepUp, WebAuthorizationServers};
 use rmcp::{
     ServiceError,
     model::{CallToolRequestParams, ProtocolVersion},
@@ -36,8 +31,6 @@ type Failure = Box<dyn Error>;
 const DOCUMENT: &str = "https://conformance-test.local/client-metadata.json";
 /// Where people would come back to. Nobody listens: the redirect is read, not followed.
 const BACK: &str = "http://127.0.0.1:7777/callback";
-/// So often we ask for more than we have, before we believe that we do not get it.
-const ATTEMPTS: usize = 3;
 
 /// What the suite says beside the URL.
 #[derive(Default, Deserialize)]
@@ -60,7 +53,7 @@ struct Visitor {
     by_itself: bool,
     context: Context,
     clients: HashMap<Issuer, OauthClient>,
-    asked_for: BTreeSet<String>,
+    step_up: StepUp,
     token: Option<Secret<String>>,
 }
 
@@ -71,16 +64,10 @@ async fn main() -> Result<(), Failure> {
         .map_err(|_other| "another TLS provider is installed")?;
     let resource = std::env::args().nth(1).ok_or("the URL of the server is missing")?;
     let mut visitor = Visitor::new(resource.parse()?)?;
-    for _ in 0..ATTEMPTS {
-        match visitor.visit().await? {
-            Visit::Done => return Ok(()),
-            Visit::Challenged(challenge) => visitor.authorize(challenge).await?,
-        }
+    while let Visit::Challenged(challenge) = visitor.visit().await? {
+        visitor.authorize(challenge).await?;
     }
-    match visitor.visit().await? {
-        Visit::Done => Ok(()),
-        Visit::Challenged(_) => Err("what was granted is never enough".into()),
-    }
+    Ok(())
 }
 
 /// What the suite says in the environment.
@@ -108,7 +95,7 @@ impl Visitor {
             by_itself: said("SCENARIO").is_some_and(|it| it.starts_with("auth/client-credentials")),
             context: context.unwrap_or_default(),
             clients: HashMap::new(),
-            asked_for: BTreeSet::new(),
+            step_up: StepUp::default(),
             token: None,
         })
     }
@@ -153,7 +140,7 @@ impl Visitor {
             challenge: Some(challenge),
         };
         let Discovery { server, resource, scopes } = self.oauth.discover(&target).await?;
-        self.asked_for.extend(scopes);
+        self.step_up.ask(scopes)?;
         let client = self.client(&server).await?;
         let token = if self.by_itself {
             self.token(&server, &client, TokenRight::ClientCredentials, resource.as_deref()).await?
@@ -175,7 +162,7 @@ impl Visitor {
             None if server.reads_client_documents => {
                 OauthClient::by_document(server, &DOCUMENT.parse()?)
             }
-            None => self.oauth.register(server, &BACK.parse()?, &self.asked_for).await?,
+            None => self.oauth.register(server, &BACK.parse()?, self.step_up.asked_for()).await?,
         };
         self.clients.insert(server.issuer.clone(), client.clone());
         Ok(client)
@@ -192,7 +179,7 @@ impl Visitor {
             client,
             redirect_uri: BACK.parse()?,
             resource,
-            scopes: self.asked_for.clone(),
+            scopes: self.step_up.asked_for().clone(),
             return_to: None,
         };
         let state = oauth2::CsrfToken::new_random().into_secret();
@@ -229,7 +216,7 @@ impl Visitor {
         by: TokenRight<'_>,
         resource: Option<&str>,
     ) -> Result<Secret<String>, Failure> {
-        let ask = TokenAsk { server, client, by, resource, scopes: &self.asked_for };
+        let ask = TokenAsk { server, client, by, resource, scopes: self.step_up.asked_for() };
         let reply = self.oauth.ask(&ask).await?;
         Ok(self.oauth.read(&ask, &reply, SystemTime::now().into())?.access_token)
     }

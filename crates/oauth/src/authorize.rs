@@ -1,9 +1,7 @@
 //! Sending a person to agree (RFC 6749 §4.1.1, RFC 7636).
 
-use std::collections::BTreeSet;
-
 use linkspan_domain::{
-    PendingAuthorization, Secret,
+    AuthorizationServer, PendingAuthorization, Secret,
     ports::{AuthorizationAsk, OauthError},
 };
 use oauth2::{
@@ -12,9 +10,6 @@ use oauth2::{
 use url::Url;
 
 use crate::{registration::comes_back_safely, wire::host};
-
-/// What lets a server hand out refresh tokens (OpenID Connect Core 1.0 §11).
-const OFFLINE: &str = "offline_access";
 
 /// Where the person goes, and what is remembered.
 pub(crate) fn begin(
@@ -30,7 +25,7 @@ pub(crate) fn begin(
         return Err(unsupported("PKCE with S256"));
     }
     comes_back_safely(&redirect_uri)?;
-    let scopes = with_offline_access(scopes, server.scopes.as_ref());
+    let scopes = server.with_offline_access(scopes);
     let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
     let requester = BasicClient::new(ClientId::new(client.client_id.clone()))
         .set_auth_uri(AuthUrl::from_url(endpoint))
@@ -42,7 +37,7 @@ pub(crate) fn begin(
     if let Some(resource) = &resource {
         request = request.add_extra_param("resource", resource.clone());
     }
-    if scopes.contains(OFFLINE) {
+    if scopes.contains(AuthorizationServer::OFFLINE_ACCESS) {
         // Without the person's consent a server passes over the scope (OpenID Connect Core 1.0 §11).
         request = request.add_extra_param("prompt", "consent");
     }
@@ -59,47 +54,4 @@ pub(crate) fn begin(
         url: Secret::new(url.to_string()),
     };
     Ok((url, pending))
-}
-
-/// `wanted`, with the scope for refresh tokens if the server `knows` it, and without if it does not. A server that does not say
-/// what it knows gets what is wanted, and where nothing is, its defaults stay.
-fn with_offline_access(
-    mut wanted: BTreeSet<String>,
-    knows: Option<&BTreeSet<String>>,
-) -> BTreeSet<String> {
-    match knows {
-        Some(scopes) if !scopes.contains(OFFLINE) => {
-            wanted.remove(OFFLINE);
-        }
-        Some(_) if !wanted.is_empty() => {
-            wanted.insert(OFFLINE.to_owned());
-        }
-        _ => {}
-    }
-    wanted
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn set(scopes: &str) -> BTreeSet<String> {
-        scopes.split_whitespace().map(str::to_owned).collect()
-    }
-
-    #[test]
-    fn offline_access_is_asked_for_only_if_it_is_advertised() {
-        let table = [
-            ("read", Some("read offline_access"), "read offline_access"),
-            ("read offline_access", Some("read"), "read"),
-            ("read", Some("read"), "read"),
-            ("read offline_access", None, "read offline_access"),
-            ("read", None, "read"),
-            ("", Some("read offline_access"), ""),
-        ];
-        for (wanted, knows, expected) in table {
-            let knows = knows.map(set);
-            assert_eq!(with_offline_access(set(wanted), knows.as_ref()), set(expected), "{wanted}");
-        }
-    }
 }

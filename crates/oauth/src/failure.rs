@@ -41,7 +41,7 @@ pub(crate) fn refusal(
         "invalid_grant" => OauthError::InvalidGrant { issuer, said },
         "invalid_client" => OauthError::InvalidClient { issuer, said },
         "temporarily_unavailable" | "server_error" | "slow_down" => {
-            OauthError::Busy { issuer, status, retry_after }
+            OauthError::Busy { issuer, status, code: Some(code.to_owned()), retry_after }
         }
         code => {
             let code = name(code, secrets).unwrap_or_else(|| format!("HTTP status {status}"));
@@ -77,9 +77,18 @@ mod tests {
             let failure = of(401, &json!({ "error": code }));
             assert!(matches!(failure, OauthError::InvalidClient { .. }), "{code}");
         }
-        for code in ["temporarily_unavailable", "server_error", "slow_down", "ratelimited"] {
-            let failure = of(400, &json!({ "error": code }));
-            assert!(matches!(failure, OauthError::Busy { retry_after: Some(7), .. }), "{code}");
+        for (said, code) in [
+            ("temporarily_unavailable", "temporarily_unavailable"),
+            ("server_error", "server_error"),
+            ("slow_down", "slow_down"),
+            ("ratelimited", "temporarily_unavailable"),
+        ] {
+            let failure = of(400, &json!({ "error": said }));
+            assert!(matches!(failure, OauthError::Busy { retry_after: Some(7), .. }), "{said}");
+            assert!(failure.is_transient(), "{said}");
+            assert_eq!(failure.code(), Some(code));
+            let told = format!("https://a.test is not up to it at the moment (HTTP 400: {code})");
+            assert_eq!(failure.to_string(), told);
         }
         // Something on the way may answer 401, too: a client is given up for no less than the word itself.
         assert!(matches!(of(401, &json!({})), OauthError::Refused { .. }));

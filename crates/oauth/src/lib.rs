@@ -7,10 +7,10 @@
 //! 4. Every request goes through `Outbound`, over https or to this very machine, with bounds of size and time, and follows no redirect.
 //! 5. What the token endpoint said can be kept before it is read.
 //! 6. Only `invalid_grant`, in its own words or a known dialect of them, ends a grant; servers that are busy say nothing about it.
-//! 7. Texts of servers are short when they are repeated, hold no control characters, and none of our secrets.
+//! 7. Who is let in with too little asks for more, with all that was asked for before, and not for ever.
+//! 8. Texts of servers are short when they are repeated, hold no control characters, and none of our secrets.
 
 mod authorize;
-mod challenge;
 mod discovery;
 mod failure;
 mod form;
@@ -18,6 +18,7 @@ mod metadata;
 mod protected_resource;
 mod registration;
 mod revocation;
+mod step_up;
 mod token;
 mod wire;
 mod words;
@@ -34,6 +35,8 @@ use linkspan_domain::{
 };
 use time::OffsetDateTime;
 use url::Url;
+
+pub use step_up::{NeverEnough, StepUp};
 
 use crate::wire::Wire;
 

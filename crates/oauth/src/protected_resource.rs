@@ -2,14 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use linkspan_domain::{Issuer, ports::OauthError};
+use linkspan_domain::{Challenge, Issuer, ports::OauthError};
 use serde::Deserialize;
 use url::Url;
 
-use crate::{
-    challenge::Challenge,
-    wire::{Wire, host},
-};
+use crate::wire::{Wire, host};
 
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 

@@ -218,6 +218,7 @@ impl Registered {
                 .client_secret_expires_at
                 .filter(|it| *it != 0)
                 .and_then(|it| OffsetDateTime::from_unix_timestamp(it).ok()),
+            redirect_uri: Some(redirect_uri.clone()),
             // The client is good without it.
             registration_uri: self.registration_client_uri.and_then(|it| endpoint(&it, host).ok()),
             registration_token: self.registration_access_token,

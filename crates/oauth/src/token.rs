@@ -92,7 +92,8 @@ pub(crate) fn read(
     let (status, retry_after) = (*status, *retry_after);
     let issuer = &ask.server.issuer;
     if is_busy(status) {
-        return Err(OauthError::Busy { issuer: issuer.clone(), status, retry_after });
+        let issuer = issuer.clone();
+        return Err(OauthError::Busy { issuer, status, code: None, retry_after });
     }
     let refused = !(200..300).contains(&status);
     // Some say 200 of a refusal.

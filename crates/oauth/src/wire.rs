@@ -145,8 +145,8 @@ impl Answered {
 
     /// What being busy means, said of `issuer`.
     pub(crate) fn busy(&self, issuer: &Issuer) -> OauthError {
-        let status = self.status.as_u16();
-        OauthError::Busy { issuer: issuer.clone(), status, retry_after: self.retry_after() }
+        let (issuer, status) = (issuer.clone(), self.status.as_u16());
+        OauthError::Busy { issuer, status, code: None, retry_after: self.retry_after() }
     }
 
     /// `Retry-After` in seconds, or as a date measured against the answer's own `Date` (RFC 9110 §10.2.3).

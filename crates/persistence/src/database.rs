@@ -22,7 +22,7 @@ use sea_orm::{
     SqlxSqliteConnector, TransactionOptions, TransactionTrait,
 };
 use sqlx::{
-    Connection, Executor, PgPool, SqlitePool,
+    ConnectOptions, Connection, Executor, PgPool, SqlitePool,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -162,6 +162,8 @@ async fn postgres(url: &str, sizes: PoolSizes) -> Result<Pools, ConnectError> {
     let options: PgConnectOptions = url.parse().map_err(unavailable)?;
     // Older PgBouncers refuse the start-up parameter. Since PostgreSQL 12 it says what is the default anyway.
     let options = options.extra_float_digits(None);
+    // A statement may carry its values: what is sealed has no place in a log.
+    let options = options.disable_statement_logging();
     let pool = PgPoolOptions::new()
         .max_connections(sizes.connections)
         .acquire_timeout(sizes.patience)

@@ -7,7 +7,7 @@ pub(crate) mod leftovers;
 use async_trait::async_trait;
 use linkspan_domain::{
     Fence, Issuer, OrganizationId, Receipt, WorkspaceConnector, WorkspaceConnectorId, WorkspaceId,
-    ports::{GrantStore, KeptGrant, Leftovers, NewGrant, Sealed, StoreError},
+    ports::{GrantStore, KeptGrant, LeftoverId, Leftovers, NewGrant, Owner, Sealed, StoreError},
 };
 use sea_orm::{QueryResult, TryGetable, Value};
 use time::OffsetDateTime;
@@ -18,7 +18,6 @@ use crate::{
     error::{corrupt, store_error},
     instant::{from_microseconds, microseconds},
     receipt,
-    session::Session,
     store::{stale_unless, update},
 };
 
@@ -33,23 +32,28 @@ impl SqlGrants {
     }
 }
 
+/// What a [`KeptGrant`] is made of.
+macro_rules! kept {
+    () => {
+        "workspace_connector_id, workspace_id, organization_id, issuer, held, previous, reply, \
+         expires_at, fence, leased_until, again_at, failures, refreshed_at"
+    };
+}
+
 /// The grant of an activation.
-const GRANT: &str = "\
-    SELECT g.workspace_connector_id, k.workspace_id, o.organization_id, g.issuer, g.held, \
-        g.previous, g.reply, g.expires_at, g.fence, g.leased_until, g.again_at, g.failures, \
-        g.refreshed_at \
-    FROM oauth_grants g \
-    JOIN workspace_connectors w ON w.workspace_connector_id = g.workspace_connector_id \
-    JOIN workspaces k ON k.pk = w.workspace_pk \
-    JOIN organizations o ON o.pk = k.organization_pk \
-    WHERE g.workspace_connector_id = $1";
+const GRANT: &str =
+    concat!("SELECT ", kept!(), " FROM oauth_grants WHERE workspace_connector_id = $1");
 
 /// Activation, issuer, grant, end, when due, when refreshed. The first fence is the time: those of grants that were removed
 /// stay below it.
 const CONNECT: &str = "\
-    INSERT INTO oauth_grants \
-        (workspace_connector_id, issuer, held, expires_at, next_at, fence, refreshed_at) \
-    VALUES ($1, $2, $3, $4, $5, $6, $6) \
+    INSERT INTO oauth_grants (workspace_connector_id, workspace_id, organization_id, issuer, \
+        held, expires_at, next_at, fence, refreshed_at) \
+    SELECT w.workspace_connector_id, k.workspace_id, o.organization_id, $2, $3, $4, $5, $6, $6 \
+    FROM workspace_connectors w \
+    JOIN workspaces k ON k.pk = w.workspace_pk \
+    JOIN organizations o ON o.pk = k.organization_pk \
+    WHERE w.workspace_connector_id = $1 \
     ON CONFLICT (workspace_connector_id) DO UPDATE SET issuer = excluded.issuer, \
         held = excluded.held, previous = NULL, reply = NULL, expires_at = excluded.expires_at, \
         next_at = excluded.next_at, holder = NULL, leased_until = NULL, again_at = NULL, \
@@ -57,21 +61,13 @@ const CONNECT: &str = "\
         fence = CASE WHEN oauth_grants.fence < excluded.fence THEN excluded.fence \
             ELSE oauth_grants.fence + 1 END";
 
-/// Activation, holder, now, until. Answers what [`GRANT`] does.
-const LEASE: &str = "\
-    UPDATE oauth_grants SET holder = $2, leased_until = $4, fence = fence + 1 \
-    WHERE workspace_connector_id = $1 AND (leased_until IS NULL OR leased_until <= $3) \
-    RETURNING workspace_connector_id, issuer, held, previous, reply, expires_at, fence, \
-        leased_until, again_at, failures, refreshed_at, \
-        (SELECT k.workspace_id FROM workspace_connectors w \
-            JOIN workspaces k ON k.pk = w.workspace_pk \
-            WHERE w.workspace_connector_id = oauth_grants.workspace_connector_id) \
-            AS workspace_id, \
-        (SELECT o.organization_id FROM workspace_connectors w \
-            JOIN workspaces k ON k.pk = w.workspace_pk \
-            JOIN organizations o ON o.pk = k.organization_pk \
-            WHERE w.workspace_connector_id = oauth_grants.workspace_connector_id) \
-            AS organization_id";
+/// Activation, holder, now, until.
+const LEASE: &str = concat!(
+    "UPDATE oauth_grants SET holder = $2, leased_until = $4, fence = fence + 1 \
+     WHERE workspace_connector_id = $1 AND (leased_until IS NULL OR leased_until <= $3) \
+     RETURNING ",
+    kept!()
+);
 
 /// What holds as long as nobody else took the lease: activation, fence.
 macro_rules! held {
@@ -109,16 +105,6 @@ const SHELVE: &str = held!(
 
 const LOSE: &str = held!("DELETE FROM oauth_grants");
 
-/// Has others wait until the session ends.
-const LOCK: &str = "UPDATE oauth_grants SET fence = fence WHERE workspace_connector_id = $1";
-
-/// Of an activation that stays deleted until the session ends.
-const LOCK_GONE: &str = "\
-    UPDATE workspace_connectors SET revision = revision \
-    WHERE workspace_connector_id = $1 AND deleted_at IS NOT NULL";
-
-const REMOVE: &str = "DELETE FROM oauth_grants WHERE workspace_connector_id = $1";
-
 /// Now, how many.
 const DUE: &str = "\
     SELECT g.workspace_connector_id FROM oauth_grants g \
@@ -126,12 +112,6 @@ const DUE: &str = "\
     WHERE g.next_at <= $1 AND (g.leased_until IS NULL OR g.leased_until <= $1) \
         AND w.deleted_at IS NULL \
     ORDER BY g.next_at, g.workspace_connector_id LIMIT $2";
-
-/// How many.
-const ABANDONED: &str = "\
-    SELECT g.workspace_connector_id FROM oauth_grants g \
-    JOIN workspace_connectors w ON w.workspace_connector_id = g.workspace_connector_id \
-    WHERE w.deleted_at IS NOT NULL LIMIT $1";
 
 #[async_trait]
 impl GrantStore for SqlGrants {
@@ -237,25 +217,33 @@ impl GrantStore for SqlGrants {
         session.commit().await
     }
 
-    async fn remove(&self, of: WorkspaceConnectorId) -> Result<Option<KeptGrant>, StoreError> {
-        let session = self.db.write().await?;
-        // As all who write both, the activation first. It may have been restored since it was looked up.
-        let is_gone = session.run(LOCK_GONE, vec![of.uuid().into()]).await? > 0;
-        if !is_gone || session.run(LOCK, vec![of.uuid().into()]).await? == 0 {
-            return Ok(None);
-        }
-        let removed = find(&session, of).await?;
-        session.run(REMOVE, vec![of.uuid().into()]).await?;
-        session.commit().await?;
-        Ok(removed)
-    }
-
     async fn abandoned(&self, limit: u64) -> Result<Vec<WorkspaceConnectorId>, StoreError> {
-        self.first(limit, ABANDONED, Vec::new()).await?.iter().map(named).collect()
+        self.first(limit, leftovers::ABANDONED, Vec::new()).await?.iter().map(named).collect()
     }
 
-    async fn take_left(&self) -> Result<Option<Leftovers>, StoreError> {
-        leftovers::take(&self.db).await
+    async fn set_aside(&self, of: WorkspaceConnectorId) -> Result<(), StoreError> {
+        leftovers::set_aside(&self.db, of).await
+    }
+
+    async fn leave(
+        &self,
+        owner: &Owner,
+        issuer: &Issuer,
+        grant: &Sealed,
+    ) -> Result<(), StoreError> {
+        leftovers::keep(&self.db, owner, issuer, grant).await
+    }
+
+    async fn take_left(
+        &self,
+        now: OffsetDateTime,
+        until: OffsetDateTime,
+    ) -> Result<Option<Leftovers>, StoreError> {
+        leftovers::take(&self.db, now, until).await
+    }
+
+    async fn told(&self, left: LeftoverId, receipt: Option<&Receipt>) -> Result<(), StoreError> {
+        leftovers::forget(&self.db, left, receipt).await
     }
 
     async fn due(
@@ -290,14 +278,6 @@ impl SqlGrants {
         values.splice(0..0, [of.uuid().into(), fence.0.into()]);
         stale_unless(self.db.apply(statement, values).await?)
     }
-}
-
-async fn find(
-    session: &Session,
-    of: WorkspaceConnectorId,
-) -> Result<Option<KeptGrant>, StoreError> {
-    let row = session.row(GRANT, vec![of.uuid().into()]).await?;
-    row.as_ref().map(kept).transpose()
 }
 
 fn kept(row: &QueryResult) -> Result<KeptGrant, StoreError> {

@@ -21,12 +21,28 @@ pub struct SealedRow {
     pub blob: Sealed,
 }
 
+/// How far the schema of a database is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SchemaState {
+    /// There is none: nothing of ours was ever in this database.
+    Absent,
+    /// It is so many steps behind this program.
+    Behind(usize),
+    /// It is the newest.
+    Newest,
+}
+
 impl Database {
-    /// How many steps its schema is behind this program. A schema that is ahead is an error.
-    pub async fn steps_behind(&self) -> Result<usize, MigrateError> {
+    /// How far its schema is. One that is ahead of this program is an error.
+    pub async fn schema(&self) -> Result<SchemaState, MigrateError> {
         let session = self.read().await.map_err(|error| MigrateError(Box::new(error)))?;
         let pending = Migrator::get_pending_migrations_read_only(&session).await;
-        pending.map(|it| it.len()).map_err(|error| MigrateError(Box::new(error)))
+        let pending = pending.map_err(|error| MigrateError(Box::new(error)))?.len();
+        Ok(match pending {
+            0 => SchemaState::Newest,
+            all if all == Migrator::migrations().len() => SchemaState::Absent,
+            some => SchemaState::Behind(some),
+        })
     }
 
     /// All that is sealed, of all workspaces. Of deleted activations as well: they can be restored until they are purged.

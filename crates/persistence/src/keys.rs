@@ -34,7 +34,7 @@ const BY_ID: &str = "(SELECT w.name FROM workspace_connectors w \
     WHERE w.workspace_connector_id = place.workspace_connector_id)";
 
 /// All columns that hold sealed blobs. What is missing here is not sealed anew when the master key is rotated.
-pub(crate) const PLACES: [Place; 9] = [
+pub(crate) const PLACES: [Place; 12] = [
     Place {
         table: "workspace_connectors",
         id: "workspace_connector_id",
@@ -49,9 +49,9 @@ pub(crate) const PLACES: [Place; 9] = [
         purpose: Purpose::Credentials,
         name: BY_PK,
     },
-    Place::of_grant("held"),
-    Place::of_grant("previous"),
-    Place::of_grant("reply"),
+    Place::of_grant("oauth_grants", "held", BY_ID),
+    Place::of_grant("oauth_grants", "previous", BY_ID),
+    Place::of_grant("oauth_grants", "reply", BY_ID),
     Place {
         table: "oauth_clients",
         id: "oauth_client_id",
@@ -66,18 +66,21 @@ pub(crate) const PLACES: [Place; 9] = [
         purpose: Purpose::Authorization,
         name: BY_ID,
     },
-    Place {
-        table: "oauth_leftovers",
-        id: "workspace_connector_id",
-        blob: "held",
-        purpose: Purpose::Grant,
-        name: OWN,
-    },
+    Place::of_grant("oauth_leftovers", "held", OWN),
     Place {
         table: "oauth_leftovers",
         id: "oauth_client_id",
         blob: "client",
         purpose: Purpose::ClientRegistration,
+        name: OWN,
+    },
+    Place::of_grant("oauth_leftovers", "previous", OWN),
+    Place::of_grant("oauth_leftovers", "reply", OWN),
+    Place {
+        table: "oauth_leftovers",
+        id: "authorization_id",
+        blob: "answer",
+        purpose: Purpose::Authorization,
         name: OWN,
     },
 ];
@@ -189,9 +192,8 @@ pub(crate) async fn reseal(session: &Session, blobs: &[Resealed]) -> Result<u64,
 }
 
 impl Place {
-    const fn of_grant(blob: &'static str) -> Self {
-        let (table, id) = ("oauth_grants", "workspace_connector_id");
-        Self { table, id, blob, purpose: Purpose::Grant, name: BY_ID }
+    const fn of_grant(table: &'static str, blob: &'static str, name: &'static str) -> Self {
+        Self { table, id: "workspace_connector_id", blob, purpose: Purpose::Grant, name }
     }
 
     /// All that is sealed there: identifier of the row, name of the activation, blob.

@@ -35,4 +35,4 @@ mod table;
 pub use asking::SearchTime;
 pub use database::{Database, PoolSizes, connect, connect_existing, connect_with};
 pub use error::{ConnectError, MigrateError};
-pub use inspection::SealedRow;
+pub use inspection::{SchemaState, SealedRow};

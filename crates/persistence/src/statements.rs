@@ -10,9 +10,8 @@ use crate::{
     session::{sqlite, storable_value},
 };
 
-/// On PostgreSQL each takes one round trip, where a [`Session`](crate::session::Session) with one statement takes four. The
-/// values stand in the statement itself: one that is prepared before it is run may be gone by then, behind PgBouncer in
-/// transaction mode.
+/// On PostgreSQL each takes one round trip, where a session with one statement takes four. The values stand in the statement
+/// itself: one that is prepared before it is run may be gone by then, behind PgBouncer in transaction mode.
 impl Database {
     /// The rows that `sql`, which only reads, finds with `values`.
     pub(crate) async fn select(

@@ -76,7 +76,7 @@ async fn misplaced(
     for field in fields.map(String::as_str).chain(["unknown_field"]) {
         let mut bad = settings.clone();
         bad[field] = json!([{ PLANTED: [PLANTED] }]);
-        let listed = format!("{:?}", definition.faults(&bad));
+        let listed = format!("{:?}", definition.faults(&bad, environment.flow));
         if listed.contains(&format!("\"{PLANTED}\"")) {
             faults.push(format!("the faults of `{field}` repeat its value"));
         }

@@ -1,6 +1,6 @@
 //! What the author of a connector type states and implements.
 
-use linkspan_domain::Category;
+use linkspan_domain::{AuthorizationFlow, Category};
 use schemars::JsonSchema;
 use semver::Version;
 use serde::{Serialize, de::DeserializeOwned};
@@ -59,6 +59,12 @@ pub trait ConnectorType: Sized + Send + Sync + 'static {
 
     /// Refuses settings whose fields fit one by one but not together, with [`Failure::setting`].
     fn accept(_: &Self::Settings) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// Refuses settings that say another way to authenticate than their connector, which authorizes by `flow`, with
+    /// [`Failure::setting`].
+    fn accept_flow(_: &Self::Settings, _flow: AuthorizationFlow) -> Result<(), Failure> {
         Ok(())
     }
 

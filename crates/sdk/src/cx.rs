@@ -2,7 +2,10 @@
 
 use std::{path::Path, sync::Arc};
 
-use linkspan_domain::{Direction, Secret};
+use linkspan_domain::{
+    AuthorizationFlow, Direction, Secret,
+    ports::{OutboundRequest, OutboundResponse},
+};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -32,6 +35,8 @@ pub struct Cx<T: ConnectorType> {
     pub pool_key: Option<PoolKey>,
     /// Whether records are to be read or written. Only a check needs to know.
     pub direction: Direction,
+    /// How the connector authorizes. Where that needs a grant, requests carry its token.
+    pub flow: AuthorizationFlow,
     /// What an OAuth grant opens.
     pub tokens: Option<Arc<dyn TokenSource>>,
     /// Cancelled when nobody waits for the result any more. Waiting at an `await` needs no look at
@@ -56,6 +61,7 @@ impl<T: ConnectorType> Cx<T> {
             paces,
             activation,
             direction,
+            flow,
             tokens,
             cancel,
         } = environment;
@@ -72,6 +78,7 @@ impl<T: ConnectorType> Cx<T> {
             limits,
             pool_key,
             direction,
+            flow,
             tokens,
             cancel,
         })
@@ -79,11 +86,22 @@ impl<T: ConnectorType> Cx<T> {
 
     /// An access token of the activation that works for a while yet.
     pub async fn bearer(&self) -> Result<Secret<String>, Failure> {
-        match &self.tokens {
-            Some(tokens) => tokens.bearer().await,
-            None => Err(Failure::NeedReconnect(
+        self.grant()?.bearer().await
+    }
+
+    /// Sends the request that `make` makes with the token of the activation's grant; see [`Http::exchange_with`].
+    pub async fn exchange_with_grant(
+        &self,
+        make: impl Fn() -> Result<OutboundRequest, Failure> + Send + Sync,
+    ) -> Result<OutboundResponse, Failure> {
+        self.http.exchange_with(self.grant()?, make).await
+    }
+
+    fn grant(&self) -> Result<&dyn TokenSource, Failure> {
+        self.tokens.as_deref().ok_or_else(|| {
+            Failure::NeedReconnect(
                 "these settings are of no activation that was authorized; activate the connector, and authorize it".to_owned(),
-            )),
-        }
+            )
+        })
     }
 }

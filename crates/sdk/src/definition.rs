@@ -9,8 +9,8 @@ use futures_util::{
     future::{BoxFuture, ready},
 };
 use linkspan_domain::{
-    Capability, Condition, ConnectorTypeKey, ConnectorTypeManifest, ExecutionModel, Place, Secrets,
-    SplitConfig, StreamName,
+    AuthorizationFlow, Capability, Condition, ConnectorTypeKey, ConnectorTypeManifest,
+    ExecutionModel, Place, Secrets, SplitConfig, StreamName,
 };
 use serde_json::Value;
 
@@ -124,7 +124,7 @@ pub struct Definition {
     system: ConnectorTypeKey,
 }
 
-type Accept = Arc<dyn Fn(&Value) -> Result<(), Failure> + Send + Sync>;
+type Accept = Arc<dyn Fn(&Value, AuthorizationFlow) -> Result<(), Failure> + Send + Sync>;
 type PlaceOf = Arc<dyn Fn(&Value) -> Option<Value> + Send + Sync>;
 
 impl Definition {
@@ -151,7 +151,10 @@ impl Definition {
             is_mock: T::IS_MOCK,
             execution_model: ExecutionModel::BuiltIn,
         };
-        let accept = |settings: &Value| accepted::<T>(settings.clone()).map(drop);
+        let accept = |settings: &Value, flow| {
+            let settings = accepted::<T>(settings.clone())?;
+            T::accept_flow(&settings, flow)
+        };
         let place = |settings: &Value| T::place(&accepted::<T>(settings.clone()).ok()?);
         Self {
             accept: Arc::new(accept),
@@ -171,7 +174,7 @@ impl Definition {
             parameters: Arc::new(parameters.collect()),
             manifest: Arc::new(manifest),
             runners: Arc::new(runners),
-            accept: Arc::new(|_| Ok(())),
+            accept: Arc::new(|_, _| Ok(())),
             place: Arc::new(|_| None),
         }
     }
@@ -184,11 +187,11 @@ impl Definition {
         Place::of(&self.system, parts)
     }
 
-    /// What is wrong with `settings`, without trying them. Empty when they fit.
-    pub fn faults(&self, settings: &Value) -> Vec<SettingsFault> {
+    /// What is wrong with `settings` of a connector that authorizes by `flow`, without trying them. Empty when they fit.
+    pub fn faults(&self, settings: &Value, flow: AuthorizationFlow) -> Vec<SettingsFault> {
         let faults = self.settings.faults(settings);
         if faults.is_empty() {
-            (self.accept)(settings).err().map(SettingsFault::from).into_iter().collect()
+            (self.accept)(settings, flow).err().map(SettingsFault::from).into_iter().collect()
         } else {
             faults
         }

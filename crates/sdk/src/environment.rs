@@ -2,14 +2,13 @@
 
 use std::{env::temp_dir, path::Path, sync::Arc};
 
-use async_trait::async_trait;
 use linkspan_domain::{
-    Direction, Secret, WorkspaceConnectorId,
+    AuthorizationFlow, Direction, WorkspaceConnectorId,
     ports::{Limits, Outbound},
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{Failure, FileAccess, HostGuard, Paces};
+use crate::{FileAccess, HostGuard, Paces, TokenSource};
 
 /// What the platform lends a connector for one use. Cheap to clone.
 #[derive(Clone)]
@@ -30,18 +29,12 @@ pub struct Environment {
     pub activation: Option<WorkspaceConnectorId>,
     /// Whether records are to be read or written there, which a check may look at.
     pub direction: Direction,
+    /// How the connector of the settings authorizes.
+    pub flow: AuthorizationFlow,
     /// What an OAuth grant opens, if the settings belong to an activation that may have one.
     pub tokens: Option<Arc<dyn TokenSource>>,
     /// Stops the use when cancelled.
     pub cancel: CancellationToken,
-}
-
-/// The OAuth grant of one activation.
-#[async_trait]
-pub trait TokenSource: Send + Sync {
-    /// An access token that works for a while yet. Ask before each request: it is refreshed in time, and asking costs nothing
-    /// until then. [`Failure::NeedReconnect`] if a person must authorize again.
-    async fn bearer(&self) -> Result<Secret<String>, Failure>;
 }
 
 /// What the operator allows one use to take.
@@ -81,6 +74,7 @@ impl Environment {
             paces: Paces::default(),
             activation: None,
             direction: Direction::Input,
+            flow: AuthorizationFlow::None,
             tokens: None,
             cancel: CancellationToken::new(),
         }

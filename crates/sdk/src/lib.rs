@@ -16,6 +16,7 @@ mod entity_store;
 mod environment;
 mod failure;
 mod files;
+mod grant;
 mod hosts;
 mod http;
 mod pace;
@@ -50,9 +51,10 @@ pub use entity_store::{
     ActiveMapping, EntityStore, Kept, MappedObject, MappedOutcome, MappedPage, MappedRecord,
     Reversal,
 };
-pub use environment::{Environment, SourceLimits, TokenSource};
+pub use environment::{Environment, SourceLimits};
 pub use failure::Failure;
 pub use files::{FileAccess, LocalFile};
+pub use grant::{TokenRefusal, TokenSource};
 pub use hosts::{HostGuard, OpenHosts, Permit};
 pub use http::Http;
 pub use pace::Paces;

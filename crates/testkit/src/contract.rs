@@ -19,6 +19,8 @@ pub use diagnostics::diagnostic_store;
 pub use grants::{answers_are_settled, authorization_store, grant_store, oauth_client_store};
 pub use idempotency::idempotency_store;
 pub use keys::{key_rotation_store, key_store};
-pub use leftovers::{connected, leftovers, taken};
+pub use leftovers::{
+    LeftBehind, ProviderStores, answers_are_given_up, connected, leftovers, taken,
+};
 pub use sealed_grants::{SealedStores, sealed_grants};
 pub use store::{Subject, store};

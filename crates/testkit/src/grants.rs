@@ -1,9 +1,10 @@
 //! Grants, clients and authorizations in memory, for tests that crash processes by the million.
 
 mod authorizations;
+mod leftovers;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -12,14 +13,15 @@ use linkspan_domain::{
     Fence, Issuer, ListQuery, OrganizationId, Page, Position, Receipt, Visible, WorkspaceConnector,
     WorkspaceConnectorId,
     ports::{
-        Change, GrantStore, KeptAuthorization, KeptGrant, Leftovers, NewGrant, OauthClientStore,
-        Sealed, Store, StoreError,
+        Change, GrantStore, KeptAuthorization, KeptGrant, Left, LeftoverId, Leftovers, NewGrant,
+        OauthClientStore, Owner, Sealed, Store, StoreError,
     },
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use authorizations::Stage;
+use leftovers::Heap;
 
 /// Keeps activations of one organization and their grants in memory.
 #[derive(Debug)]
@@ -30,7 +32,7 @@ pub struct MemoryGrants {
 
 #[derive(Debug, Default)]
 struct Kept {
-    left: Vec<Leftovers>,
+    left: Heap,
     activations: HashMap<WorkspaceConnectorId, WorkspaceConnector>,
     grants: HashMap<WorkspaceConnectorId, (KeptGrant, Option<OffsetDateTime>)>,
     clients: HashMap<(WorkspaceConnectorId, Issuer), Sealed>,
@@ -70,18 +72,37 @@ impl Kept {
     /// Removes `gone`, and leaves what it has with providers behind.
     fn purge(&mut self, gone: &WorkspaceConnector, organization_id: OrganizationId) {
         self.activations.remove(&gone.id);
-        let grant = self.grants.remove(&gone.id).map(|(it, _)| (it.issuer, it.grant));
+        let owner = Owner {
+            workspace_connector_id: gone.id,
+            workspace_id: gone.workspace_id,
+            organization_id,
+        };
+        self.leave_grants(owner);
+        self.authorizations.retain(|_, it| it.0.workspace_connector_id != gone.id);
         let clients = self.clients.extract_if(|(of, _), _| *of == gone.id);
-        let clients: Vec<_> = clients.map(|((_, issuer), client)| (issuer, client)).collect();
-        if grant.is_some() || !clients.is_empty() {
-            self.left.push(Leftovers {
-                workspace_connector_id: gone.id,
-                workspace_id: gone.workspace_id,
-                organization_id,
-                grant,
-                clients,
-            });
+        for ((_, issuer), client) in clients {
+            self.left.add(owner, Left::Client { issuer, client });
         }
+    }
+
+    /// Leaves the grant of `owner` behind, and what exchanges brought.
+    fn leave_grants(&mut self, owner: Owner) {
+        for (authorization, stage) in self.authorizations.values_mut() {
+            if authorization.owner() == owner
+                && let Some(grant) = stage.settle()
+            {
+                self.left.add(owner, Left::Answer { authorization_id: authorization.id, grant });
+            }
+        }
+        if let Some((kept, _)) = self.grants.remove(&owner.workspace_connector_id) {
+            let KeptGrant { issuer, grant: held, previous, reply, .. } = kept;
+            self.left.add(owner, Left::Grant { issuer, held, previous, reply });
+        }
+    }
+
+    /// Whether an activation is deleted, and can be restored.
+    fn is_deleted(&self, of: WorkspaceConnectorId) -> bool {
+        self.activations.get(&of).is_some_and(|it| it.deleted_at.is_some())
     }
 
     fn update(&mut self, changed: &WorkspaceConnector) -> Result<(), StoreError> {
@@ -247,24 +268,58 @@ impl GrantStore for MemoryGrants {
         Ok(())
     }
 
-    async fn remove(&self, of: WorkspaceConnectorId) -> Result<Option<KeptGrant>, StoreError> {
-        let mut kept = self.kept();
-        let is_gone = kept.activations.get(&of).is_none_or(|it| it.deleted_at.is_some());
-        Ok(if is_gone { kept.grants.remove(&of).map(|it| it.0) } else { None })
-    }
-
     async fn abandoned(&self, limit: u64) -> Result<Vec<WorkspaceConnectorId>, StoreError> {
         let kept = self.kept();
-        let is_gone = |it: &WorkspaceConnectorId| {
-            kept.activations.get(it).is_some_and(|it| it.deleted_at.is_some())
-        };
-        let gone = kept.grants.keys().copied().filter(is_gone);
+        // In an order that is the same in each run.
+        let answered = kept.authorizations.values().filter(|(_, stage)| stage.is_answered());
+        let answered = answered.map(|(it, _)| it.workspace_connector_id);
+        let all: BTreeSet<_> = kept.grants.keys().copied().chain(answered).collect();
+        let gone = all.into_iter().filter(|it| kept.is_deleted(*it));
         Ok(gone.take(usize::try_from(limit).unwrap_or(usize::MAX)).collect())
     }
 
-    async fn take_left(&self) -> Result<Option<Leftovers>, StoreError> {
-        let left = &mut self.kept().left;
-        Ok(if left.is_empty() { None } else { Some(left.remove(0)) })
+    async fn set_aside(&self, of: WorkspaceConnectorId) -> Result<(), StoreError> {
+        let mut kept = self.kept();
+        if let Some(gone) = kept.activations.get(&of).filter(|it| it.deleted_at.is_some()) {
+            let workspace_id = gone.workspace_id;
+            let organization_id = self.organization;
+            let had_grant = kept.grants.contains_key(&of);
+            kept.leave_grants(Owner { workspace_connector_id: of, workspace_id, organization_id });
+            if had_grant
+                && let Some(it) = kept.activations.get_mut(&of)
+                && it.installed_capabilities.take().is_some()
+            {
+                it.revision = it.revision.next();
+            }
+        }
+        Ok(())
+    }
+
+    async fn leave(
+        &self,
+        owner: &Owner,
+        issuer: &Issuer,
+        grant: &Sealed,
+    ) -> Result<(), StoreError> {
+        let (issuer, held) = (issuer.clone(), grant.clone());
+        let left = Left::Grant { issuer, held, previous: None, reply: None };
+        self.kept().left.add(*owner, left);
+        Ok(())
+    }
+
+    async fn take_left(
+        &self,
+        now: OffsetDateTime,
+        until: OffsetDateTime,
+    ) -> Result<Option<Leftovers>, StoreError> {
+        Ok(self.kept().left.take(now, until))
+    }
+
+    async fn told(&self, left: LeftoverId, receipt: Option<&Receipt>) -> Result<(), StoreError> {
+        let mut kept = self.kept();
+        kept.left.forget(left)?;
+        kept.receipts.extend(receipt.cloned());
+        Ok(())
     }
 
     async fn due(
@@ -307,17 +362,16 @@ impl OauthClientStore for MemoryGrants {
         of: WorkspaceConnectorId,
         issuer: &Issuer,
         client: &Sealed,
+        instead_of: Option<&Sealed>,
+        receipt: &Receipt,
     ) -> Result<(), StoreError> {
-        self.kept().clients.insert((of, issuer.clone()), client.clone());
-        Ok(())
-    }
-
-    async fn forget_client(
-        &self,
-        of: WorkspaceConnectorId,
-        issuer: &Issuer,
-    ) -> Result<(), StoreError> {
-        self.kept().clients.remove(&(of, issuer.clone()));
+        let mut kept = self.kept();
+        let slot = (of, issuer.clone());
+        if kept.clients.get(&slot) != instead_of {
+            return Err(StoreError::Stale);
+        }
+        kept.clients.insert(slot, client.clone());
+        kept.receipts.push(receipt.clone());
         Ok(())
     }
 }
@@ -422,7 +476,12 @@ mod tests {
         });
         store.add(third.clone());
         contract::answers_are_settled(&store, &store, &third, place.organization).await;
+        let store = MemoryGrants::of(place.organization);
+        let stores =
+            contract::ProviderStores { grants: &store, clients: &store, authorizations: &store };
+        store.add(third.clone());
+        contract::answers_are_given_up(stores, &third, place.organization).await;
         store.add(fourth.clone());
-        contract::leftovers(&store, &store, &store, &fourth, place.organization).await;
+        contract::leftovers(stores, &store, &fourth, place.organization).await;
     }
 }

@@ -108,6 +108,11 @@ impl<'a> Compact<'a> {
 }
 
 impl Registered {
+    /// Whether it says that it is from `issuer`.
+    pub(crate) fn is_from(&self, issuer: &str) -> bool {
+        self.iss == issuer
+    }
+
     /// Passes if the token is from `issuer` for `audience`, and holds at `now`. Answers when it stops to.
     pub(crate) fn accept(
         &self,
@@ -115,7 +120,7 @@ impl Registered {
         audience: &str,
         now: OffsetDateTime,
     ) -> Result<OffsetDateTime, TokenError> {
-        if self.iss != issuer {
+        if !self.is_from(issuer) {
             return Err(TokenError::Invalid("it is from another issuer"));
         }
         let is_ours = match &self.aud {

@@ -1,6 +1,6 @@
 //! Our own keys for tokens: HS256 over secrets of the operator.
 
-use std::{collections::BTreeSet, fmt};
+use std::{collections::BTreeSet, fmt, mem};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use linkspan_domain::{
@@ -20,7 +20,10 @@ use crate::jwt::{Compact, Registered};
 pub struct TokenKeys {
     current: TokenKey,
     previous: Vec<TokenKey>,
+    /// Who the tokens that are signed are from, and for.
     issuer: String,
+    /// Others whose tokens are taken.
+    others: Vec<String>,
 }
 
 struct TokenKey {
@@ -61,7 +64,15 @@ impl TokenKeys {
             current: TokenKey::new(secret.expose())?,
             previous: previous.map(TokenKey::new).collect::<Result<_, _>>()?,
             issuer,
+            others: Vec::new(),
         })
+    }
+
+    /// Signs as `issuer` from now on. Tokens of whom it was before are taken as well.
+    #[must_use]
+    pub fn signing_as(mut self, issuer: String) -> Self {
+        self.others.push(mem::replace(&mut self.issuer, issuer));
+        self
     }
 
     /// What `token` says, if one of these keys signed it and it holds at `now`.
@@ -76,7 +87,9 @@ impl TokenKeys {
             return Err(TokenError::Invalid("none of our keys signed it"));
         }
         let registered: Registered = token.claims()?;
-        let expires_at = registered.accept(&self.issuer, &self.issuer, now)?;
+        let mut issuers = std::iter::once(&self.issuer).chain(&self.others);
+        let issuer = issuers.find(|it| registered.is_from(it)).unwrap_or(&self.issuer);
+        let expires_at = registered.accept(issuer, issuer, now)?;
         let lifetime = registered.lifetime()?;
         let lifetime = lifetime.ok_or(TokenError::Invalid("it does not say when it was issued"))?;
         if lifetime > TokenGrant::LONGEST {

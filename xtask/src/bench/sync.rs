@@ -6,12 +6,12 @@ mod peers;
 use std::{fs, path::Path, process::Command, process::Stdio, time::Instant};
 
 use anyhow::{Context, Result, ensure};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
     bench::{
-        Figure,
+        Figure, Report,
         first_load::{
             CUSTOMERS,
             database::Database,
@@ -49,8 +49,6 @@ pub(crate) struct Setting<'s> {
     pub(crate) rows: u64,
     /// How often each way runs; the median counts.
     pub(crate) rounds: u32,
-    /// A file for the figures, as JSON.
-    pub(crate) report: Option<&'s Path>,
 }
 
 /// Everything that the runs need.
@@ -62,8 +60,8 @@ struct Bench<'s> {
     home: TempDir,
 }
 
-/// Runs each contest, `rounds` times in turn.
-pub(crate) fn measure(setting: &Setting<'_>) -> Result<Vec<Figure>> {
+/// Runs each contest, `rounds` times in turn, and reports what came of it.
+pub(crate) fn measure(setting: &Setting<'_>, report: &mut Report) -> Result<Vec<Figure>> {
     if process::find("psql").is_none() {
         debian::install("there is no psql", &["postgresql-client"])?;
     }
@@ -83,11 +81,7 @@ pub(crate) fn measure(setting: &Setting<'_>) -> Result<Vec<Figure>> {
     let contests = bench.contests()?;
     let lines: Vec<[String; 5]> = contests.iter().flat_map(Contest::rows).collect();
     table(["contest", "way", "seconds", "rows/s", "peak MB"], &lines);
-    if let Some(report) = setting.report {
-        let report_of: Vec<Value> = contests.iter().map(Contest::json).collect();
-        let text = serde_json::to_string_pretty(&json!({ "contests": report_of }))?;
-        fs::write(report, text).with_context(|| format!("cannot write {}", report.display()))?;
-    }
+    report.insert("contests".to_owned(), contests.iter().map(Contest::json).collect());
     Ok(contests.iter().flat_map(Contest::figures).collect())
 }
 

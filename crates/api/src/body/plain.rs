@@ -7,7 +7,7 @@ use poem_openapi::registry::MetaSchema;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Map, Value};
 
-use super::{Input, attributes, json, json::check_numbers};
+use super::{Input, attributes, json, json::check_numbers, member};
 use crate::{
     problem::Failure,
     schema::{inline, object, one_of},
@@ -35,7 +35,7 @@ pub(crate) trait PlainBody: DeserializeOwned + Send {
 }
 
 impl<B: PlainBody> Input for Plain<B> {
-    const NAME: Option<&'static str> = Some(B::NAME);
+    const NAME: &'static str = B::NAME;
 
     fn schema() -> MetaSchema {
         let data = vec![("type", inline(one_of(&[B::TYPE]))), ("attributes", inline(B::schema()))];
@@ -61,7 +61,7 @@ impl<B: PlainBody> Input for Plain<B> {
         let Some(data) = all.remove("data") else { return attributes(all, "").map(Self) };
         if let Some(name) = all.keys().next() {
             let detail = "there is no such member beside `data`";
-            return Err(Failure::new(Code::RequestMalformed, detail).at(format!("/{name}")));
+            return Err(Failure::new(Code::RequestMalformed, detail).at(member(name)));
         }
         let mut data: Map<String, Value> = match data {
             Value::Object(data) => data,

@@ -41,7 +41,8 @@ impl Keys {
     /// Rotate the master key
     ///
     /// Has everything sealed anew under the current key, while reads and writes go on: follow the rotation that is answered. While
-    /// one runs, it is answered and no other begins; where nothing is left to do, it is done at once. It outlives a crash.
+    /// one runs, it is answered and no other begins; where nothing is left to do, it is done at once, and the audit trail has
+    /// `keys.rotation_unneeded`. It outlives a crash. There is nothing to say in a body.
     #[oai(path = "/rotate", method = "post", operation_id = "rotate_keys")]
     async fn rotate(
         &self,

@@ -142,7 +142,7 @@ impl Operations {
     /// Test an activation
     ///
     /// With its settings, and whatever `config` changes about them for this test. That they do not work is an answer, not an
-    /// error.
+    /// error. An activation in `error` or `need_reconnect` is `enabled` again once they work as they are kept.
     #[oai(path = "/:id/test", method = "post", operation_id = "test_workspace_connector")]
     async fn test(
         &self,

@@ -47,6 +47,7 @@ fn probes(pinged: Database) -> Probes {
 
 /// The shop and CSV, without a way out.
 fn connectors(
+    db: &Database,
     home: &TempDir,
     tokens: impl FnOnce(Arc<dyn Vault>) -> AccessTokens,
 ) -> (Arc<ConnectorTypes>, Arc<Sources>, Arc<KeyringVault>, AccessTokens) {
@@ -61,7 +62,8 @@ fn connectors(
         files: FileAccess::none().with_uploads(&home.path().join("files")).unwrap(),
         ..Environment::new(Arc::new(NoWayOut), Arc::new(OpenHosts))
     };
-    let sources = Arc::new(Sources::new(settings, environment).with_tokens(grants.clone()));
+    let sources =
+        Arc::new(Sources::new(settings, environment).with_grants(grants.clone(), db.connectors()));
     (types, sources, vault, grants)
 }
 
@@ -158,7 +160,7 @@ pub(crate) fn app(
     let store: Arc<dyn FileStore> =
         Arc::new(FolderStore::open(&home.path().join("files")).unwrap());
     let grants = |vault| crate::provider::tokens(database, vault, world());
-    let (types, sources, vault, grants) = connectors(home, grants);
+    let (types, sources, vault, grants) = connectors(database, home, grants);
     let models = linkspan_engine::Models::parse(include_str!("../../../../seeds/models.json"));
     let models = Arc::new(models.unwrap());
     let sessions = Arc::new(Sessions::default());

@@ -26,6 +26,41 @@ async fn with_nothing_to_do_a_rotation_is_done_at_once() {
     assert_eq!(done.attributes()["counts"], counts);
     let place = done.header("location").to_owned();
     assert_eq!(admin.get(&place).await.expect(200).body["data"], done.body["data"]);
+    let trail = async |action: &str| {
+        let path = format!("/v1/audit-events?filter[action]={action}");
+        admin.get(&path).await.expect(200).body["meta"]["page"]["total"].clone()
+    };
+    assert_eq!(trail("keys.rotated").await, 0, "no key has changed");
+    assert_eq!(trail("keys.rotation_unneeded").await, 1);
+}
+
+#[tokio::test]
+async fn a_rotation_takes_no_body_and_says_so_of_one_that_means_something() {
+    let platform = Platform::start().await;
+    let admin = platform.admin();
+    let odd = [
+        (json!({ "to_key": "a1a1a1a1" }), "/to_key"),
+        (json!({ "data": { "type": "key_rotation", "attributes": { "to_key": "x" } } }), "/data"),
+        (json!({ "data": "key_rotation" }), "/data"),
+        (json!({ "a/b~c": true }), "/a~1b~0c"),
+    ];
+    for (body, pointer) in odd {
+        let error = admin.post("/v1/keys/rotate", body).await.refused(422, "resource.invalid");
+        assert_eq!(error["source"]["pointer"], pointer, "{error}");
+    }
+    for body in [json!([]), json!("now")] {
+        admin.post("/v1/keys/rotate", body).await.refused(400, "request.malformed");
+    }
+    let rotations = admin.get("/v1/key-rotations").await.expect(200);
+    assert_eq!(rotations.body["meta"]["page"]["total"], 0, "what is refused begins nothing");
+    rotate(&admin).await;
+    let named = json!({ "data": { "type": "key_rotation" } });
+    admin.post("/v1/keys/rotate", named).await.expect(202);
+    // What says nothing of the kind elsewhere takes no body either.
+    let id = admin.activation("one").await;
+    let disabled = format!("/v1/workspace-connectors/{id}/restore");
+    let error = admin.post(&disabled, json!({ "name": "two" })).await;
+    error.refused(422, "resource.invalid");
 }
 
 #[tokio::test]

@@ -108,6 +108,26 @@ async fn an_activation_without_a_grant_fails_its_test_and_is_not_switched_on() {
 }
 
 #[tokio::test]
+async fn a_test_that_passes_brings_back_what_was_refused_unless_there_is_no_grant() {
+    let platform = Platform::start().await;
+    let (admin, person) = (platform.admin(), platform.anybody());
+    let (connected, waiting) = (waiting(&admin, "books").await, waiting(&admin, "mail").await);
+    let state = authorize(&admin, &connected, json!({})).await;
+    person.get(&back(&state, "code=good")).await.expect(200);
+    // As if the systems had refused what their last runs came with.
+    platform.run("UPDATE workspace_connectors SET status = 'need_reconnect'").await;
+    for (id, ok, after) in [(&connected, true, "enabled"), (&waiting, false, "need_reconnect")] {
+        let test = admin.post(&format!("/v1/workspace-connectors/{id}/test"), json!({})).await;
+        assert_eq!(test.expect(200).body["ok"], ok);
+        assert_eq!(status(&admin, id).await, after);
+    }
+    let filter =
+        format!("filter[resource_id]={connected}&filter[action]=workspace_connector.updated");
+    let events = admin.get(&format!("/v1/audit-events?{filter}")).await.expect(200);
+    assert_eq!(events.body["data"][0]["attributes"]["details"]["changed"], json!(["status"]));
+}
+
+#[tokio::test]
 async fn whatever_comes_back_has_a_page() {
     let platform = Platform::start().await;
     let (admin, person) = (platform.admin(), platform.anybody());
@@ -247,6 +267,22 @@ async fn whoever_cancels_uses_the_link_up() {
 }
 
 #[tokio::test]
+async fn whoever_refuses_at_the_provider_has_a_way_back() {
+    let platform = Platform::start().await;
+    let (admin, person) = (platform.admin(), platform.anybody());
+    let id = waiting(&admin, "books").await;
+    let body = json!({ "redirect_url": "https://app.example/done", "state": "abc" });
+    let state = authorize(&admin, &id, body).await;
+    let page = person.get(&back(&state, "error=access_denied")).await.expect(403);
+    let way_back =
+        "https://app.example/done?state=abc&amp;error=access_denied\">Back to app.example";
+    assert!(page.text.contains(way_back), "{}", page.text);
+    let state = authorize(&admin, &id, json!({})).await;
+    let page = person.get(&back(&state, "error=access_denied")).await.expect(403);
+    assert!(!page.text.contains("Back to"), "nobody sent them: {}", page.text);
+}
+
+#[tokio::test]
 async fn a_link_that_does_not_work_shows_nothing() {
     let platform = Platform::start().await;
     let (admin, person) = (platform.admin(), platform.anybody());
@@ -312,7 +348,7 @@ async fn programs_that_look_at_a_link_use_nothing_up() {
     assert_eq!(status(&admin, &id).await, "enabled");
 }
 
-/// §3b line 19.
+/// Checklist 19.
 #[tokio::test]
 async fn the_document_about_us_is_its_own_name() {
     let platform = Platform::start().await;

@@ -138,8 +138,8 @@ fn body(operation: &Value, id: &str) -> Option<String> {
             let draft = json!({ "target_model": "people", "expression": "{}", "records": [] });
             return Some(draft.to_string());
         }
-        "CredentialRollback" | "NewAuthorization" | "TestOverrides" | "NewSync" | "RecordQuery"
-        | "SuggestMappings" => {
+        "CredentialRollback" | "NewAuthorization" | "Nothing" | "TestOverrides" | "NewSync"
+        | "RecordQuery" | "SuggestMappings" => {
             return Some("{}".to_owned());
         }
         _ => json!({}),

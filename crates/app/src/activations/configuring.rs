@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use linkspan_domain::{
-    Call, CredentialTest, CredentialVersion, Cursor, Event, Readiness, SplitConfig, Status,
-    StreamSettings, WorkspaceConnector, join_config, ports::Change,
+    AuthorizationFlow, Call, CredentialTest, CredentialVersion, Cursor, Event, Readiness,
+    SplitConfig, Status, StreamSettings, WorkspaceConnector, join_config, ports::Change,
 };
 use linkspan_sdk::{Definition, SettingsFault};
 use serde_json::{Map, Value};
@@ -65,7 +65,7 @@ impl Activations {
         let connector = self.connector(call, activation.connector_id).await?;
         let flow = connector.entry.authorization_flow;
         let has_grant = self.sources.grant_of(activation.id, flow).await?;
-        let readiness = readiness(definition, has_grant, &after)?;
+        let readiness = readiness(definition, flow, has_grant, &after)?;
         activation.secrets = settings.seal(activation.id, &after.secrets)?;
         activation.config = after.public;
         activation.connector_type_version = definition.manifest.version.clone();
@@ -127,13 +127,14 @@ fn is_synced_alike(one: &WorkspaceConnector, other: &WorkspaceConnector) -> bool
 /// Whether settings are complete. Settings that do not fit are refused; some that are missing are not.
 pub(super) fn readiness(
     definition: &Definition,
+    flow: AuthorizationFlow,
     has_grant: HasGrant,
     split: &SplitConfig,
 ) -> Result<Readiness, ActivationError> {
     let config = join_config(split.public.clone(), &split.secrets);
     // A fault in a place that is not there says that something is missing.
     let (wrong, missing): (Vec<SettingsFault>, Vec<SettingsFault>) = definition
-        .faults(&config)
+        .faults(&config, flow)
         .into_iter()
         .partition(|it| config.pointer(&it.pointer).is_some());
     if !wrong.is_empty() {
@@ -147,8 +148,12 @@ pub(super) fn readiness(
 }
 
 /// Whether settings that fit are complete, but for the grant.
-pub(crate) fn settings_are_complete(definition: &Definition, split: &SplitConfig) -> bool {
-    definition.faults(&join_config(split.public.clone(), &split.secrets)).is_empty()
+pub(crate) fn settings_are_complete(
+    definition: &Definition,
+    flow: AuthorizationFlow,
+    split: &SplitConfig,
+) -> bool {
+    definition.faults(&join_config(split.public.clone(), &split.secrets), flow).is_empty()
 }
 
 /// Refuses stream settings that contradict each other.
@@ -184,3 +189,6 @@ pub(super) fn accept_streams(streams: &[StreamSettings]) -> Result<(), RecordErr
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -76,7 +76,7 @@ impl Activations {
         let mut found = Vec::new();
         for mut it in self.records.list_whole(&call.caller, everything).await? {
             let (id, name) = (it.id, it.name.clone());
-            let (sealed, unknown) = self.seal_all(&mut it);
+            let (sealed, unknown) = self.seal_all(&mut it, encrypting);
             if !unknown.is_empty() {
                 let fate = Fate::Left(Hindrance::Unknown.to_string());
                 found.push(InTheClear { id, name: name.clone(), fields: unknown, fate });
@@ -102,8 +102,13 @@ impl Activations {
         Ok(found)
     }
 
-    /// Seals what is not sealed of `activation`, and answers where that was, and where else something looks like a secret.
-    fn seal_all(&self, activation: &mut WorkspaceConnector) -> (Sealed, Vec<String>) {
+    /// Seals what is not sealed of `activation`, unless that is only looked for. Answers where it is, and where else something
+    /// looks like a secret.
+    fn seal_all(
+        &self,
+        activation: &mut WorkspaceConnector,
+        encrypting: Encrypting,
+    ) -> (Sealed, Vec<String>) {
         let settings = self.sources.settings();
         let Ok(definition) = settings.definition(&activation.connector_type) else {
             // Nobody knows what is secret, and maybe nothing is.
@@ -112,7 +117,13 @@ impl Activations {
         let (stored, closed) = settings.open_if_possible(activation);
         match Known::of(&definition.manifest.config_schema, stored) {
             Ok(Known { split, unknown }) => {
-                let sealed = self.seal_known(activation, split, closed, &unknown);
+                let fields = in_the_clear(activation, &split, closed);
+                let sealed = match (fields, encrypting) {
+                    (Ok(fields), Encrypting::Now) if !fields.is_empty() => {
+                        self.seal_known(activation, split, fields, &unknown)
+                    }
+                    (fields, _) => fields,
+                };
                 (sealed, unknown.into_iter().map(|(pointer, _)| pointer).collect())
             }
             Err(error) => (Err((Vec::new(), Hindrance::Config(error))), Vec::new()),
@@ -123,19 +134,9 @@ impl Activations {
         &self,
         activation: &mut WorkspaceConnector,
         merged: SplitConfig,
-        closed: Option<SettingsError>,
+        fields: Vec<String>,
         unknown: &[(String, Value)],
     ) -> Sealed {
-        let before = Value::Object(activation.config.clone());
-        let mut fields: Vec<_> = merged.secrets.pointers().into_iter().collect();
-        fields.retain(|it| before.pointer(it).is_some_and(|it| !it.is_null()));
-        let masks = merged.secrets.masks();
-        match closed {
-            _ if fields.is_empty() => return Ok(fields),
-            Some(error) => return Err((fields, Hindrance::Settings(error))),
-            None if !masks.is_empty() => return Err((masks, Hindrance::Mask)),
-            None => {}
-        }
         match self.sources.settings().seal(activation.id, &merged.secrets) {
             Ok(sealed) => activation.secrets = sealed,
             Err(error) => return Err((fields, Hindrance::Settings(error))),
@@ -148,7 +149,25 @@ impl Activations {
     }
 }
 
-/// Where something was sealed, or why nothing was.
+/// Where secrets of `activation` stand in the clear that may be sealed with the others.
+fn in_the_clear(
+    activation: &WorkspaceConnector,
+    merged: &SplitConfig,
+    closed: Option<SettingsError>,
+) -> Sealed {
+    let before = Value::Object(activation.config.clone());
+    let mut fields: Vec<_> = merged.secrets.pointers().into_iter().collect();
+    fields.retain(|it| before.pointer(it).is_some_and(|it| !it.is_null()));
+    let masks = merged.secrets.masks();
+    match closed {
+        _ if fields.is_empty() => Ok(fields),
+        Some(error) => Err((fields, Hindrance::Settings(error))),
+        None if !masks.is_empty() => Err((masks, Hindrance::Mask)),
+        None => Ok(fields),
+    }
+}
+
+/// Where something is sealed or is to be, or why nothing is.
 type Sealed = Result<Vec<String>, (Vec<String>, Hindrance)>;
 
 /// Settings without what looks like a secret and is unknown to their schema.
@@ -186,3 +205,6 @@ fn replace(config: &mut Map<String, Value>, pointer: &str, value: Value) -> Opti
     }
     replaced
 }
+
+#[cfg(test)]
+mod tests;

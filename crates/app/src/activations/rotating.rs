@@ -134,8 +134,8 @@ impl Activations {
     ) -> Result<(), ActivationError> {
         let definition = self.sources.settings().definition(&activation.connector_type)?;
         may_run(&call.caller, definition)?;
-        let (workspace, direction) = (activation.workspace_id, activation.direction());
-        let checked = self.check(workspace, direction, definition, Ok(settings.clone())).await;
+        let environment = self.sources.lend_for_trial(activation).await?;
+        let checked = self.check(definition, Ok(settings.clone()), environment).await;
         if checked.ok { Ok(()) } else { Err(ActivationError::CheckFailed(checked.message)) }
     }
 

@@ -1,11 +1,11 @@
 //! Testing connections: whether settings work, kept as history.
 
 use linkspan_domain::{
-    Act, Action, Attribute, Call, Caller, ConfigError, ConnectionTest, ConnectionTestId, Direction,
-    Event, Filter, FilterTest, FilterValue, ListQuery, Page, SplitConfig, Status,
-    WorkspaceConnector, WorkspaceConnectorId, WorkspaceId, join_config,
+    Act, Action, Attribute, AuthorizationFlow, Call, Caller, ConfigError, ConnectionTest,
+    ConnectionTestId, Direction, Event, Filter, FilterTest, FilterValue, ListQuery, Page,
+    SplitConfig, WorkspaceConnector, WorkspaceConnectorId, join_config,
 };
-use linkspan_sdk::{Definition, Failure};
+use linkspan_sdk::{Definition, Environment, Failure};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
@@ -26,18 +26,19 @@ impl Activations {
         draft: Draft,
     ) -> Result<ConnectionTest, ActivationError> {
         call.caller.require(WorkspaceConnector::WRITE)?;
-        let (connector_type, direction) = match draft.of {
-            DraftOf::Type(key) => (key, Direction::Input),
+        let (connector_type, direction, flow) = match draft.of {
+            DraftOf::Type(key) => (key, Direction::Input, AuthorizationFlow::None),
             DraftOf::Connector(id) => {
                 let entry = self.connector(call, id).await?.entry;
-                (entry.connector_type, entry.direction)
+                (entry.connector_type, entry.direction, entry.authorization_flow)
             }
         };
         let definition = self.sources.settings().definition(&connector_type)?;
         may_run(&call.caller, definition)?;
         let split = definition.manifest.config_schema.split(draft.config);
         let workspace = call.caller.visible.workspace;
-        let checked = self.check(workspace, direction, definition, split).await;
+        let environment = self.sources.lend_for_draft(workspace, direction, flow);
+        let checked = self.check(definition, split, environment).await;
         Ok(self.keep_test(call, None, definition, checked).await?)
     }
 
@@ -56,13 +57,13 @@ impl Activations {
         let stored = settings.open(&activation)?;
         let is_as_kept = overrides.is_empty();
         let merged = definition.manifest.config_schema.merge(&stored, overrides);
-        let (workspace, direction) = (activation.workspace_id, activation.direction());
-        let mut checked = self.check(workspace, direction, definition, merged).await;
+        let environment = self.sources.lend_for_trial(&activation).await?;
+        let mut checked = self.check(definition, merged, environment).await;
         if checked.ok {
             checked = self.check_grant(call, &activation, checked).await?;
         }
-        if checked.ok && is_as_kept && activation.status == Status::Error {
-            self.mend(call, id).await?;
+        if checked.ok && is_as_kept {
+            self.mend(call, activation).await?;
         }
         Ok(self.keep_test(call, Some(id), definition, checked).await?)
     }
@@ -83,19 +84,27 @@ impl Activations {
         self.tests.list(caller, &query).await
     }
 
-    /// Whatever was wrong when the last run failed is not wrong any more.
-    async fn mend(&self, call: &Call, id: WorkspaceConnectorId) -> Result<(), ActivationError> {
+    /// Has `activation`, as it was when its check began, know that the check passed.
+    async fn mend(
+        &self,
+        call: &Call,
+        mut activation: WorkspaceConnector,
+    ) -> Result<(), ActivationError> {
+        let before = activation.status;
+        activation.apply(Event::Checked)?;
+        if activation.status == before {
+            return Ok(());
+        }
         // The claim of the call goes with the test.
         let call = Call { claim: None, ..call.clone() };
-        let mut activation = self.records.live(&call, id, None).await?;
-        // It may have gone another way meanwhile.
-        if activation.status == Status::Error && activation.apply(Event::Configured).is_ok() {
-            let mut changes = Changes::default();
-            changes.note("status");
-            self.sources.settings().refresh(&mut activation)?;
-            self.records.save(&call, activation, &changes).await?;
+        let mut changes = Changes::default();
+        changes.note("status");
+        self.sources.settings().refresh(&mut activation)?;
+        match self.records.save(&call, activation, &changes).await {
+            // It has gone another way meanwhile, as when its grant was lost.
+            Ok(_) | Err(RecordError::Stale { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
         }
-        Ok(())
     }
 
     /// Tries the grant of an activation whose connector needs one, after its settings were found to work.
@@ -129,15 +138,14 @@ impl Activations {
 
     pub(super) async fn check(
         &self,
-        workspace: WorkspaceId,
-        direction: Direction,
         definition: &Definition,
         split: Result<SplitConfig, ConfigError>,
+        environment: Environment,
     ) -> Checked {
         match split {
             Ok(SplitConfig { public, secrets }) => {
                 let config = join_config(public, &secrets);
-                self.sources.check(workspace, direction, definition, config).await
+                self.sources.check(definition, config, environment).await
             }
             Err(error) => Checked {
                 ok: false,
@@ -177,3 +185,6 @@ impl Activations {
         self.tests.append(call, test, act).await
     }
 }
+
+#[cfg(test)]
+mod tests;

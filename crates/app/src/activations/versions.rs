@@ -62,8 +62,11 @@ impl Activations {
             })
         });
         if let Some(mut version) = superseded {
-            let snapshot = self.sources.settings().snapshot(&version, before)?;
             let overlap = occasion.overlap;
+            let snapshot = match overlap {
+                Overlap::NONE => None,
+                _ => Some(self.sources.settings().snapshot(&version, before)?),
+            };
             version.apply(CredentialEvent::Superseded { at: now, overlap, snapshot })?;
             changes.push(if is_known { Change::Update(version) } else { Change::Insert(version) });
         }

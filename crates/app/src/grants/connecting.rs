@@ -15,7 +15,8 @@ use linkspan_domain::{
     GrantHolder, HeldGrant, OauthClient, Secret, WorkspaceConnector, WorkspaceConnectorId,
     ports::{
         AuthorizationAsk, AuthorizationServers, AuthorizationStore, Discovery, GrantStore,
-        KeptAuthorization, OauthClientStore, Purpose, Store, TokenAsk, TokenRight, Vault, World,
+        KeptAuthorization, OauthClientStore, Owner, Purpose, Store, TokenAsk, TokenRight, Vault,
+        World,
     },
 };
 use serde_json::json;
@@ -29,12 +30,13 @@ pub(crate) use target::token_test_url;
 pub use ticket::{Browser, Ticket};
 pub use visiting::{Declined, Invitation, Visiting};
 
-use super::{AccessTokens, safe::Safe};
+use super::{AccessTokens, clients::Clients, safe::Safe};
 use crate::{Mint, Records, Sources, activations::settings_are_complete, records::require_live};
 
 /// Connects activations to the providers that guard their systems.
 pub struct Connecting {
     stores: GrantStores,
+    clients: Clients,
     activations: Records<WorkspaceConnector>,
     activation_store: Arc<dyn Store<WorkspaceConnector>>,
     connectors: Records<Connector>,
@@ -172,13 +174,21 @@ impl Connecting {
         addresses: Addresses,
         world: Arc<dyn World>,
     ) -> Self {
+        let safe = Safe::new(vault);
+        let clients = Clients::new(
+            Arc::clone(&stores.clients),
+            Arc::clone(&servers),
+            safe.clone(),
+            Arc::clone(&world),
+        );
         Self {
             stores,
+            clients,
             activations: Records::new(Arc::clone(&activations), Arc::clone(&world)),
             activation_store: activations,
             connectors: Records::new(connectors, Arc::clone(&world)),
             servers,
-            safe: Safe::new(vault),
+            safe,
             sources,
             tokens,
             mint,
@@ -214,9 +224,11 @@ impl Connecting {
         let alone = target.is_client_alone();
         let found = self.servers.discover(&target.oauth).await.map_err(ConnectError::Server)?;
         let Discovery { server, resource, scopes: always } = found;
-        let scopes = self.scopes(id, &server, &always, &authorize.scopes).await?;
-        let given = authorize.client;
-        let client = self.client(id, &server, given, &redirect_uri, &scopes).await?;
+        let mut scopes = self.scopes(id, &server, &always, &authorize.scopes).await?;
+        if !alone {
+            scopes = server.with_offline_access(scopes);
+        }
+        let client = self.client(call, id, &server, &authorize, &redirect_uri, &scopes).await?;
         if alone {
             return self.connect_alone(call, activation, server, client, resource, &scopes).await;
         }
@@ -268,12 +280,27 @@ impl Connecting {
         let by = TokenRight::ClientCredentials;
         let resource = resource.as_deref();
         let ask = TokenAsk { server: &server, client: &client, by, resource, scopes };
-        let reply = self.servers.ask(&ask).await.map_err(ConnectError::Server)?;
+        let replied = self.servers.ask(&ask).await;
         let received_at = self.world.now();
-        let read = self.servers.read(&ask, &reply, received_at);
-        let grant = read.map_err(ConnectError::Server)?;
+        let granted = replied.and_then(|it| self.servers.read(&ask, &it, received_at));
+        let grant = match granted {
+            Ok(grant) => grant,
+            Err(error) => {
+                let details = json!({
+                    "issuer": server.issuer, "client_id": client.client_id,
+                    "reason": error.to_string(), "provider_error": error.code(),
+                });
+                self.note(call, activation.id, details).await;
+                return Err(ConnectError::Server(error));
+            }
+        };
         let held = HeldGrant { grant, server, client, holder: GrantHolder::Client };
-        self.keep(call, activation.id, &held, received_at, None).await?;
+        let owner = Owner {
+            workspace_connector_id: activation.id,
+            workspace_id: activation.workspace_id,
+            organization_id: call.caller.organization,
+        };
+        self.keep(call, owner, &held, received_at, None).await?;
         Ok(Authorized::Connected)
     }
 
@@ -297,7 +324,7 @@ impl Connecting {
     }
 
     /// Where the person goes in the end, with what goes with them.
-    fn return_to(&self, authorize: &Authorize) -> Result<Option<Url>, ConnectError> {
+    pub(super) fn return_to(&self, authorize: &Authorize) -> Result<Option<Url>, ConnectError> {
         let Some(url) = &authorize.return_to else { return Ok(None) };
         if !self.addresses.admits(url) {
             return Err(ConnectError::ReturnNotAllowed { host: host(url) });
@@ -320,10 +347,13 @@ impl Connecting {
     }
 
     /// Whether the settings of an activation are complete, but for the grant.
-    fn is_complete(&self, activation: &WorkspaceConnector) -> bool {
+    async fn is_complete(&self, call: &Call, activation: &WorkspaceConnector) -> bool {
         let settings = self.sources.settings();
         let Ok(definition) = settings.definition(&activation.connector_type) else { return false };
-        settings.open(activation).is_ok_and(|it| settings_are_complete(definition, &it))
+        let connector = self.connectors.find(&call.caller, activation.connector_id).await;
+        let Ok(Some(Connector { entry, .. })) = connector else { return false };
+        let flow = entry.authorization_flow;
+        settings.open(activation).is_ok_and(|it| settings_are_complete(definition, flow, &it))
     }
 }
 

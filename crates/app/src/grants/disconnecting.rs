@@ -1,16 +1,16 @@
-//! Taking grants back of activations that are disconnected or purged, and the clients that were registered for them: the provider
-//! is told (RFC 7009, RFC 7592), whatever it makes of it.
+//! Taking back what activations that are gone have with providers: grants, what was in flight, and the clients that were
+//! registered for them. The provider is told (RFC 7009, RFC 7592), whatever it makes of it.
 //!
 //! A grant that another takes the place of is not taken back; docs/adr/0018 says why.
 
-use std::{fmt::Display, sync::Arc};
+use std::sync::Arc;
 
 use linkspan_domain::{
-    Act, Action, AuditEventId, Call, HeldGrant, Issuer, OauthClient, OrganizationId,
-    WorkspaceConnector, WorkspaceConnectorId, WorkspaceId,
+    Act, Action, AuditEventId, Call, HeldGrant, Issuer, JournaledReply, OauthClient, Receipt,
+    Secret, WorkspaceConnector, WorkspaceConnectorId,
     ports::{
-        AuthorizationServers, AuthorizationStore, GrantStore, Leftovers, OauthError, Purpose,
-        Sealed, Store, StoreError, Vault, World,
+        AuthorizationServers, AuthorizationStore, GrantStore, Left, Leftover, Leftovers,
+        OauthError, Owner, Purpose, Sealed, Store, StoreError, Vault, World,
     },
 };
 use serde_json::json;
@@ -31,14 +31,6 @@ pub struct Disconnector {
     world: Arc<dyn World>,
 }
 
-/// An activation that is gone, and where it was.
-#[derive(Clone, Copy)]
-struct Gone {
-    id: WorkspaceConnectorId,
-    workspace: WorkspaceId,
-    organization: OrganizationId,
-}
-
 /// Why a provider was not told.
 #[derive(Debug, thiserror::Error)]
 enum Untold {
@@ -48,6 +40,9 @@ enum Untold {
     Server(#[from] OauthError),
 }
 
+/// A grant that was left, if it opens.
+type Opened = Result<HeldGrant, SafeError>;
+
 /// How often activations are looked for that are gone.
 const TICK: std::time::Duration = std::time::Duration::from_secs(15);
 
@@ -56,6 +51,12 @@ const BATCH: u64 = 100;
 
 /// How long authorizations are remembered after they ended.
 const REMEMBERED: Duration = Duration::days(1);
+
+/// How long whoever tells a provider has for it, and how soon one that is not up to it is told again.
+const LEASE: Duration = Duration::minutes(10);
+
+/// How often a provider that is not up to it is told: within an hour.
+const TRIES: u32 = 6;
 
 impl Disconnector {
     /// Revokes what `grants` keeps.
@@ -83,112 +84,195 @@ impl Disconnector {
         }
     }
 
-    /// Forgets authorizations that ended long ago, and revokes what belongs to activations that are gone. Begins with none once
-    /// there is a `shutdown`: what is begun is told and noted.
+    /// Forgets authorizations that ended long ago, and takes back what was left behind. Begins with nothing more once there is a
+    /// `shutdown`: what is begun is told and noted.
     pub async fn tidy(&self, shutdown: &CancellationToken) -> Result<(), StoreError> {
         self.authorizations.sweep(self.world.now(), REMEMBERED).await?;
         for id in self.grants.abandoned(BATCH).await? {
-            if shutdown.is_cancelled() {
-                return Ok(());
-            }
-            if let Some(removed) = self.grants.remove(id).await? {
-                let (workspace, organization) = (removed.workspace_id, removed.organization_id);
-                let gone = Gone { id, workspace, organization };
-                let held = self.open(id, &removed.grant);
-                self.revoke(gone, &removed.issuer, held.as_ref()).await?;
-            }
+            self.grants.set_aside(id).await?;
         }
         for _ in 0..BATCH {
             if shutdown.is_cancelled() {
                 return Ok(());
             }
-            let Some(left) = self.grants.take_left().await? else { break };
-            self.clear(&left).await?;
+            let now = self.world.now();
+            let Some(left) = self.grants.take_left(now, now + LEASE).await? else { break };
+            match Box::pin(self.clear(&left)).await {
+                // It took so long that somebody else did it.
+                Ok(()) | Err(StoreError::Stale) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }
 
-    /// Tells providers that nothing a purged activation had with them is needed any more: the grant first, since it takes the
-    /// client to revoke it.
+    /// Tells providers that nothing an activation left is needed any more: the clients last, since it takes them to take the
+    /// grants back. What is not told is taken up again when the lease is over, by whoever comes first.
     async fn clear(&self, left: &Leftovers) -> Result<(), StoreError> {
-        let id = left.workspace_connector_id;
-        let gone = Gone { id, workspace: left.workspace_id, organization: left.organization_id };
-        let mut clients = Vec::new();
-        for (issuer, sealed) in &left.clients {
-            let row = OauthClient::row(id, issuer);
-            match self.safe.open::<OauthClient>(Purpose::ClientRegistration, row, sealed) {
-                Ok(client) => clients.push(client),
-                Err(error) => self.note_client(gone, issuer, Err(error.into())).await?,
-            }
+        let replaced = self.replaced(left);
+        let is_client = |it: &&Leftover| matches!(it.left, Left::Client { .. });
+        let (clients, grants): (Vec<_>, Vec<_>) = left.things.iter().partition(is_client);
+        let mut are_told = true;
+        for thing in grants {
+            are_told &= self.take_back(left, thing).await?;
         }
-        if let Some((issuer, sealed)) = &left.grant {
-            let held = self.open(id, sealed);
-            self.revoke(gone, issuer, held.as_ref()).await?;
-            // Another client may have taken the place of this one since. As it is kept, a client is newer.
-            if let Ok(HeldGrant { client, .. }) = held
-                && !clients.iter().any(|it| is_same(it, &client))
-            {
-                clients.push(client);
-            }
+        if !are_told {
+            return Ok(());
         }
-        // Each activation registers a client of its own with a server: nobody else uses it.
-        for client in clients.iter().filter(|it| it.is_removable()) {
-            let told = self.servers.unregister(client).await.map_err(Untold::from);
-            self.note_client(gone, &client.issuer, told).await?;
+        for client in replaced {
+            let told = self.servers.unregister(&client).await.map_err(Untold::from);
+            let receipt = self.receipt(left.owner, removal(&client.issuer, told));
+            self.activations.write(&[], &receipt).await?;
+        }
+        for thing in clients {
+            self.remove(left, thing).await?;
         }
         Ok(())
     }
 
-    /// Tells the provider that a grant that is not kept any more is not needed: once, and what comes of it is in the audit trail.
-    async fn revoke(
-        &self,
-        gone: Gone,
-        issuer: &Issuer,
-        held: Result<&HeldGrant, &SafeError>,
-    ) -> Result<(), StoreError> {
-        let told = match held {
-            Ok(HeldGrant { grant, server, client, .. }) => {
-                self.servers.revoke(server, client, grant).await.map_err(Untold::from)
-            }
-            Err(error) => Err(error.clone().into()),
+    /// Tells the provider that a grant is not needed any more, with all that was kept of it. Answers whether that is done with.
+    async fn take_back(&self, left: &Leftovers, thing: &Leftover) -> Result<bool, StoreError> {
+        let grants = self.opened(left.owner.workspace_connector_id, &thing.left);
+        let issuer = match (&thing.left, grants.first()) {
+            (Left::Grant { issuer, .. } | Left::Client { issuer, .. }, _) => Some(issuer.clone()),
+            (Left::Answer { .. }, Some(Ok(held))) => Some(held.grant.issuer.clone()),
+            (Left::Answer { .. }, _) => None,
         };
-        self.note(gone, revocation(issuer, told)).await
+        let told = self.revoke(grants).await;
+        if is_put_off(left, &told) {
+            return Ok(false);
+        }
+        let actions = [Action::GrantRevoked, Action::GrantRevocationFailed];
+        let act = outcome(issuer.as_ref(), told, actions);
+        self.grants.told(thing.id, Some(&self.receipt(left.owner, act))).await?;
+        Ok(true)
     }
 
-    async fn note_client(
+    /// Has the provider revoke `grants`, newest first. What comes of the newest is what counts: those before it are mostly spent,
+    /// and a provider may say so.
+    async fn revoke(&self, grants: Vec<Opened>) -> Result<(), Untold> {
+        let mut revoked: Vec<Secret<String>> = Vec::new();
+        let mut newest = None;
+        for held in grants {
+            let told = match held {
+                Ok(HeldGrant { grant, server, client, .. }) => {
+                    let token = grant.refresh_token.as_ref().unwrap_or(&grant.access_token);
+                    if revoked.contains(token) {
+                        continue;
+                    }
+                    revoked.push(token.clone());
+                    self.servers.revoke(&server, &client, &grant).await.map_err(Untold::from)
+                }
+                Err(error) => Err(error.into()),
+            };
+            newest.get_or_insert(told);
+        }
+        newest.unwrap_or(Ok(()))
+    }
+
+    /// Has the provider remove a client that we registered. Each activation registers a client of its own with a server: nobody
+    /// else uses it.
+    async fn remove(&self, left: &Leftovers, thing: &Leftover) -> Result<(), StoreError> {
+        let Left::Client { issuer, client } = &thing.left else { return Ok(()) };
+        let told = match self.client(left.owner.workspace_connector_id, issuer, client) {
+            Ok(client) if !client.is_removable() => return self.grants.told(thing.id, None).await,
+            Ok(client) => self.servers.unregister(&client).await.map_err(Untold::from),
+            Err(error) => Err(error.into()),
+        };
+        if is_put_off(left, &told) {
+            return Ok(());
+        }
+        let receipt = self.receipt(left.owner, removal(issuer, told));
+        self.grants.told(thing.id, Some(&receipt)).await
+    }
+
+    /// Clients that we registered and that others took the places of: only grants know them. None as long as the activation can
+    /// be restored, which is as long as its own client is not left.
+    fn replaced(&self, left: &Leftovers) -> Vec<OauthClient> {
+        let of = left.owner.workspace_connector_id;
+        let clients: Vec<_> = left
+            .things
+            .iter()
+            .filter_map(|it| match &it.left {
+                Left::Client { issuer, client } => Some(self.client(of, issuer, client)),
+                Left::Answer { .. } | Left::Grant { .. } => None,
+            })
+            .collect();
+        let mut replaced: Vec<OauthClient> = Vec::new();
+        if clients.is_empty() {
+            return replaced;
+        }
+        let opened = left.things.iter().flat_map(|it| self.opened(of, &it.left));
+        for HeldGrant { client, .. } in opened.flatten().filter(|it| it.client.is_removable()) {
+            let mut known = clients.iter().flatten().chain(&replaced);
+            if !known.any(|it| is_same(it, &client)) {
+                replaced.push(client);
+            }
+        }
+        replaced
+    }
+
+    /// What there is of a grant, newest first.
+    fn opened(&self, of: WorkspaceConnectorId, left: &Left) -> Vec<Opened> {
+        match left {
+            Left::Answer { authorization_id, grant } => {
+                vec![self.safe.open(Purpose::Authorization, *authorization_id, grant)]
+            }
+            Left::Grant { held, previous, reply, .. } => {
+                let open = |it: &Sealed| self.safe.open(Purpose::Grant, of.uuid(), it);
+                let replied = reply.as_ref().and_then(|it| self.replied(of, it).transpose());
+                let before = previous.as_ref().map(open);
+                replied.into_iter().chain([open(held)]).chain(before).collect()
+            }
+            Left::Client { .. } => Vec::new(),
+        }
+    }
+
+    /// What the server granted in a reply that nobody came to read, if it did.
+    fn replied(
         &self,
-        gone: Gone,
-        issuer: &Issuer,
-        told: Result<(), Untold>,
-    ) -> Result<(), StoreError> {
-        let actions = [Action::ClientUnregistered, Action::ClientUnregistrationFailed];
-        self.note(gone, outcome(issuer, told, actions)).await
+        of: WorkspaceConnectorId,
+        reply: &Sealed,
+    ) -> Result<Option<HeldGrant>, SafeError> {
+        let reply: JournaledReply = self.safe.open(Purpose::Grant, of.uuid(), reply)?;
+        Ok(reply.granted(&*self.servers))
     }
 
-    async fn note(&self, gone: Gone, act: Act) -> Result<(), StoreError> {
+    fn client(
+        &self,
+        of: WorkspaceConnectorId,
+        issuer: &Issuer,
+        client: &Sealed,
+    ) -> Result<OauthClient, SafeError> {
+        self.safe.open(Purpose::ClientRegistration, OauthClient::row(of, issuer), client)
+    }
+
+    fn receipt(&self, owner: Owner, act: Act) -> Receipt {
         let call = Call::of_system(
-            gone.organization,
-            gone.workspace,
+            owner.organization_id,
+            owner.workspace_id,
             self.world.uuid().simple().to_string(),
         );
-        let event = AuditEventId::from_uuid(self.world.uuid());
+        let (of, event) =
+            (owner.workspace_connector_id, AuditEventId::from_uuid(self.world.uuid()));
         // By its identifier: it may be purged by now.
-        let receipt = call.receipt_of::<WorkspaceConnector>(act, gone.id, event, self.world.now());
-        self.activations.write(&[], &receipt).await
-    }
-
-    fn open(&self, of: WorkspaceConnectorId, grant: &Sealed) -> Result<HeldGrant, SafeError> {
-        self.safe.open(Purpose::Grant, of.uuid(), grant)
+        call.receipt_of::<WorkspaceConnector>(act, of, event, self.world.now())
     }
 }
 
-/// What the audit trail says of telling `issuer` that a grant is not needed any more.
-pub(super) fn revocation(issuer: &Issuer, told: Result<(), impl Display>) -> Act {
-    outcome(issuer, told, [Action::GrantRevoked, Action::GrantRevocationFailed])
+/// Whether a provider is told again later.
+fn is_put_off(left: &Leftovers, told: &Result<(), Untold>) -> bool {
+    matches!(told, Err(Untold::Server(error)) if error.is_transient() && left.tries < TRIES)
+}
+
+/// What the audit trail says of telling `issuer` that a client is not needed any more.
+fn removal(issuer: &Issuer, told: Result<(), Untold>) -> Act {
+    let actions = [Action::ClientUnregistered, Action::ClientUnregistrationFailed];
+    outcome(Some(issuer), told, actions)
 }
 
 /// The first of the actions where `issuer` was told, else the second.
-fn outcome(issuer: &Issuer, told: Result<(), impl Display>, [done, failed]: [Action; 2]) -> Act {
+fn outcome(issuer: Option<&Issuer>, told: Result<(), Untold>, [done, failed]: [Action; 2]) -> Act {
     let (action, reason) = match told {
         Ok(()) => (done, None),
         Err(error) => (failed, Some(error.to_string())),

@@ -7,6 +7,7 @@ use linkspan_domain::{
     ports::{OauthError, StoreError},
 };
 use linkspan_sdk::Failure;
+use serde_json::json;
 use time::OffsetDateTime;
 
 use super::safe::SafeError;
@@ -86,6 +87,25 @@ pub(crate) fn reconnect(id: &WorkspaceConnectorId) -> String {
     format!(
         "reconnect it: POST /v1/workspace-connectors/{id}/authorize answers a link, and so does `linkspan authorize`"
     )
+}
+
+/// What a person does about a grant that lacks `scope`: names with blanks between them.
+pub(crate) fn authorize_with(id: &WorkspaceConnectorId, scope: &str) -> String {
+    let scopes: Vec<&str> = scope.split_whitespace().collect();
+    let body = json!({ "scopes": scopes });
+    let command = if scopes.iter().all(|it| it.chars().all(means_nothing_to_shells)) {
+        format!(", and so does `linkspan authorize {id} --scope {}`", scopes.join(" --scope "))
+    } else {
+        String::new()
+    };
+    format!(
+        "authorize it with that: POST /v1/workspace-connectors/{id}/authorize with {body} answers a link{command}"
+    )
+}
+
+/// A system may name any scope, and people paste commands.
+fn means_nothing_to_shells(it: char) -> bool {
+    it.is_ascii_alphanumeric() || matches!(it, ':' | '.' | '/' | '_' | '-')
 }
 
 impl TokenError {

@@ -10,17 +10,21 @@ use linkspan_domain::{
     AuthorizationServer, ClientAuthentication, ClientOrigin, Grant, GrantHolder, HeldGrant, Issuer,
     OauthClient, PendingAuthorization, Secret, Status, WorkspaceConnector, WorkspaceConnectorId,
     ports::{
-        AuthorizationAsk, AuthorizationServers, Discovery, GrantStore, OauthError, OauthTarget,
-        OutboundError, Store, TokenAsk, TokenReply, TokenRight, World,
+        AuthorizationAsk, AuthorizationServers, Change, Discovery, GrantStore, OauthClientStore,
+        OauthError, OauthTarget, OutboundError, Sealed, Store, TokenAsk, TokenReply, TokenRight,
+        World,
     },
 };
 use linkspan_testkit::{MemoryGrants, fixtures::receipt};
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
+use tokio_util::sync::CancellationToken;
 use url::Url;
 use uuid::Uuid;
 
-use super::{AccessTokens, Addresses, Connecting, GrantStores, Refresher, safe::Safe};
+use super::{
+    AccessTokens, Addresses, Connecting, Disconnector, GrantStores, Refresher, safe::Safe,
+};
 use crate::fixtures::{NOW, activation, empty, id, key, organization, sources, vault};
 
 /// What the server says next.
@@ -42,9 +46,13 @@ pub(crate) enum Say {
 #[derive(Default)]
 pub(crate) struct Fake {
     pub(crate) says: Mutex<VecDeque<Say>>,
+    /// What it says to being told that a grant is not needed any more. Nothing is left: that it is well.
+    pub(crate) revokes: Mutex<VecDeque<Say>>,
     /// By what right, and by which client, tokens were asked for.
     pub(crate) asked: Mutex<Vec<(String, String)>>,
     pub(crate) registered: Mutex<u32>,
+    /// The scopes of each registration, and of each that was renewed.
+    pub(crate) told: Mutex<Vec<BTreeSet<String>>>,
     pub(crate) revoked: Mutex<Vec<String>>,
     pub(crate) unregistered: Mutex<Vec<String>>,
     pub(crate) server: Mutex<Option<AuthorizationServer>>,
@@ -57,8 +65,19 @@ impl Fake {
         Arc::new(Self { says: Mutex::new(says.into_iter().collect()), ..Self::default() })
     }
 
+    async fn take_time(&self) {
+        let takes = *self.takes.lock().unwrap();
+        if !takes.is_zero() {
+            tokio::time::sleep(takes).await;
+        }
+    }
+
     pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().iter().map(|it| it.0.clone()).collect()
+    }
+
+    pub(crate) fn told(&self) -> Vec<BTreeSet<String>> {
+        self.told.lock().unwrap().clone()
     }
 
     pub(crate) fn asked_by(&self) -> Vec<String> {
@@ -78,25 +97,38 @@ impl AuthorizationServers for Fake {
     async fn register(
         &self,
         server: &AuthorizationServer,
-        _: &Url,
-        _: &BTreeSet<String>,
+        redirect_uri: &Url,
+        scopes: &BTreeSet<String>,
     ) -> Result<OauthClient, OauthError> {
-        let mut registered = self.registered.lock().unwrap();
-        *registered += 1;
-        let issuer = server.issuer.clone();
-        Ok(OauthClient { issuer, client_id: format!("registered-{registered}"), ..client() })
+        self.told.lock().unwrap().push(scopes.clone());
+        let number = {
+            let mut registered = self.registered.lock().unwrap();
+            *registered += 1;
+            *registered
+        };
+        self.take_time().await;
+        Ok(OauthClient {
+            issuer: server.issuer.clone(),
+            client_id: format!("registered-{number}"),
+            registration_uri: Some("https://issuer.example/register/us".parse().unwrap()),
+            registration_token: Some(key("registration-token")),
+            redirect_uri: Some(redirect_uri.clone()),
+            ..client()
+        })
     }
 
     async fn renew(
         &self,
         client: &OauthClient,
-        _: &Url,
-        _: &BTreeSet<String>,
+        redirect_uri: &Url,
+        scopes: &BTreeSet<String>,
     ) -> Result<OauthClient, OauthError> {
+        self.told.lock().unwrap().push(scopes.clone());
         if client.client_id == "unknown" {
             return Err(OauthError::InvalidClient { issuer: client.issuer.clone(), said: None });
         }
-        Ok(OauthClient { secret_expires_at: None, ..client.clone() })
+        let redirect_uri = Some(redirect_uri.clone());
+        Ok(OauthClient { secret_expires_at: None, redirect_uri, ..client.clone() })
     }
 
     async fn unregister(&self, client: &OauthClient) -> Result<(), OauthError> {
@@ -138,10 +170,7 @@ impl AuthorizationServers for Fake {
             TokenRight::ClientCredentials => "client credentials".to_owned(),
         };
         self.asked.lock().unwrap().push((by, ask.client.client_id.clone()));
-        let takes = *self.takes.lock().unwrap();
-        if !takes.is_zero() {
-            tokio::time::sleep(takes).await;
-        }
+        self.take_time().await;
         let (status, body) = match self.says.lock().unwrap().pop_front() {
             Some(Say::Tokens(end)) => {
                 let (access, refresh) = (format!("access-{end}"), format!("refresh-{end}"));
@@ -151,13 +180,10 @@ impl AuthorizationServers for Fake {
             Some(Say::Error(error)) => (400, json!({ "error": error })),
             Some(Say::Busy(seconds)) => {
                 let issuer = ask.server.issuer.clone();
-                return Err(OauthError::Busy { issuer, status: 429, retry_after: Some(seconds) });
+                let (status, retry_after) = (429, Some(seconds));
+                return Err(OauthError::Busy { issuer, status, code: None, retry_after });
             }
-            Some(Say::NoAnswer) => {
-                let host = "issuer.example".to_owned();
-                let source = OutboundError::TimedOut { host: host.clone(), seconds: 30 };
-                return Err(OauthError::NoAnswer { host, source });
-            }
+            Some(Say::NoAnswer) => return Err(silent()),
             None => panic!("the server was asked once too often"),
         };
         Ok(TokenReply {
@@ -178,6 +204,10 @@ impl AuthorizationServers for Fake {
         match body["error"].as_str() {
             Some("invalid_grant") => return Err(OauthError::InvalidGrant { issuer, said: None }),
             Some("invalid_client") => return Err(OauthError::InvalidClient { issuer, said: None }),
+            Some("temporarily_unavailable") => {
+                let code = Some("temporarily_unavailable".to_owned());
+                return Err(OauthError::Busy { issuer, status: 400, code, retry_after: None });
+            }
             Some(code) => {
                 return Err(OauthError::Refused { issuer, code: code.to_owned(), said: None });
             }
@@ -201,13 +231,27 @@ impl AuthorizationServers for Fake {
     async fn revoke(
         &self,
         _: &AuthorizationServer,
-        _: &OauthClient,
+        client: &OauthClient,
         grant: &Grant,
     ) -> Result<(), OauthError> {
         let token = grant.refresh_token.as_ref().unwrap_or(&grant.access_token);
         self.revoked.lock().unwrap().push(token.expose().clone());
-        Ok(())
+        match self.revokes.lock().unwrap().pop_front() {
+            Some(Say::NoAnswer) => Err(silent()),
+            Some(Say::Error(code)) => {
+                let issuer = client.issuer.clone();
+                Err(OauthError::Refused { issuer, code: code.to_owned(), said: None })
+            }
+            _ => Ok(()),
+        }
     }
+}
+
+/// Nobody answered.
+fn silent() -> OauthError {
+    let host = "issuer.example".to_owned();
+    let source = OutboundError::TimedOut { host: host.clone(), seconds: 30 };
+    OauthError::NoAnswer { host, source }
 }
 
 pub(crate) fn server() -> AuthorizationServer {
@@ -233,6 +277,7 @@ pub(crate) fn client() -> OauthClient {
         client_secret: None,
         authentication: ClientAuthentication::None,
         secret_expires_at: None,
+        redirect_uri: None,
         registration_uri: None,
         registration_token: None,
     }
@@ -297,7 +342,7 @@ impl Bench {
     pub(crate) async fn with(held: HeldGrant, says: impl IntoIterator<Item = Say>) -> Self {
         let store = Arc::new(MemoryGrants::of(organization()));
         let of = id(30);
-        store.add(activation(|_| {}));
+        store.add(activation(|it| it.installed_capabilities = Some(json!({ "of": "it" }))));
         let bench = Self { store, fake: Fake::saying(says), clock: Clock::at(NOW), of };
         bench.connect(&held).await;
         bench
@@ -324,6 +369,47 @@ impl Bench {
     pub(crate) async fn activation(&self) -> WorkspaceConnector {
         let visible = linkspan_domain::Visible::only(crate::fixtures::own_workspace());
         Store::find(&*self.store, &visible, self.of).await.unwrap().unwrap()
+    }
+
+    pub(crate) async fn keep_client(
+        &self,
+        issuer: &Issuer,
+        client: &Sealed,
+        instead_of: Option<&Sealed>,
+    ) {
+        let kept = receipt(3, None);
+        self.store.keep_client(self.of, issuer, client, instead_of, &kept).await.unwrap();
+    }
+
+    pub(crate) async fn delete(&self) {
+        let mut activation = self.activation().await;
+        activation.deleted_at = Some(self.clock.now());
+        self.store.add(activation);
+    }
+
+    /// Deleted, and purged before anybody looked.
+    pub(crate) async fn purge(&self) {
+        self.delete().await;
+        let purge = [Change::Purge(self.activation().await)];
+        self.store.write(&purge, &receipt(2, None)).await.unwrap();
+    }
+
+    /// Tells the server what is not needed any more, once.
+    pub(crate) async fn tidy(&self) {
+        let disconnector = Disconnector::new(
+            Arc::clone(&self.store) as _,
+            Arc::clone(&self.store) as _,
+            Arc::clone(&self.store) as _,
+            Arc::clone(&self.fake) as _,
+            vault(),
+            Arc::clone(&self.clock) as _,
+        );
+        disconnector.tidy(&CancellationToken::new()).await.unwrap();
+    }
+
+    /// What the server was told is not needed any more.
+    pub(crate) fn revoked(&self) -> Vec<String> {
+        self.fake.revoked.lock().unwrap().clone()
     }
 
     pub(crate) async fn status(&self) -> Status {

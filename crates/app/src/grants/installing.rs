@@ -79,6 +79,8 @@ impl Installing {
             let resource = linkspan_domain::ResourceType::Connector;
             acting(RecordError::NotFound { resource, id: slug.escape_debug().to_string() })
         })?;
+        // Before anything is written.
+        self.connecting.return_to(&authorize)?;
         let activation = match self.activation(call, &connector).await? {
             Some(it) => it,
             None => self.activated(call, &connector).await?,

@@ -23,7 +23,7 @@ pub struct Keeper {
 }
 
 /// How often grants are looked at. They are due five minutes before they end.
-const TICK: Duration = Duration::from_secs(5);
+pub(super) const TICK: Duration = Duration::from_secs(5);
 
 /// How soon they are looked at again where there were more than were looked up.
 const BREATH: Duration = Duration::from_millis(50);

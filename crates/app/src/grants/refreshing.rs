@@ -6,7 +6,7 @@
 
 mod settling;
 
-use std::{ops::ControlFlow, sync::Arc, time::Duration as StdDuration};
+use std::{ops::ControlFlow, sync::Arc};
 
 use linkspan_domain::{
     HeldGrant, JournaledReply, Secret, WorkspaceConnector, WorkspaceConnectorId,
@@ -16,15 +16,14 @@ use linkspan_domain::{
     },
 };
 use time::{Duration, OffsetDateTime};
-use tokio::time::sleep;
 use url::Url;
 
-use super::{TokenError, safe::Safe};
+use super::{TokenError, clients::Clients, insisting::insist, safe::Safe};
 
 /// Refreshes grants, one attempt at a time. It waits for nobody: [`AccessTokens`](super::AccessTokens) does.
 pub struct Refresher {
     grants: Arc<dyn GrantStore>,
-    clients: Arc<dyn OauthClientStore>,
+    clients: Clients,
     activations: Arc<dyn Store<WorkspaceConnector>>,
     servers: Arc<dyn AuthorizationServers>,
     safe: Safe,
@@ -52,25 +51,24 @@ pub struct Token {
 
 /// Why an attempt is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Urge {
+pub enum Urge<'t> {
     /// Somebody uses the token.
     Use,
+    /// Somebody used this token, and its system did not take it.
+    Refused(&'t Secret<String>),
     /// The grant is not to die of idleness.
     KeepAlive,
 }
 
-/// How long a lease lasts: longer than asking, twice.
-const LEASE: Duration = Duration::seconds(90);
+/// How long a lease lasts: longer than asking, and not so long that whoever comes after one who died comes too late for a server
+/// that answers a spent token anew for a minute.
+const LEASE: Duration = Duration::seconds(40);
 
 /// How soon a grant that does not open is looked at again.
 const SHELVED: Duration = Duration::minutes(5);
 
 /// How long a token is used without a look at what other processes did meanwhile.
 const UNSEEN: Duration = Duration::seconds(10);
-
-/// How soon a reply is offered again to a store that did not answer, and at most how much later.
-const PAUSES: (StdDuration, StdDuration) =
-    (StdDuration::from_millis(50), StdDuration::from_secs(1));
 
 impl Refresher {
     /// Refreshes the grants that `grants` keeps. `redirect_uri` is ours, to register anew with.
@@ -84,6 +82,8 @@ impl Refresher {
         redirect_uri: Option<Url>,
     ) -> Self {
         let safe = Safe::new(vault);
+        let (asked, clock) = (Arc::clone(&servers), Arc::clone(&world));
+        let clients = Clients::new(clients, asked, safe.clone(), clock);
         Self { grants, clients, activations, servers, safe, world, redirect_uri }
     }
 
@@ -101,11 +101,11 @@ impl Refresher {
     pub async fn attempt(
         &self,
         of: WorkspaceConnectorId,
-        urge: Urge,
+        urge: Urge<'_>,
     ) -> Result<Attempt, TokenError> {
         let now = self.now();
         let held = match urge {
-            Urge::Use => match self.look(of, now).await? {
+            Urge::Use | Urge::Refused(_) => match self.look(of, urge, now).await? {
                 ControlFlow::Break(attempt) => return Ok(attempt),
                 ControlFlow::Continue(held) => held,
             },
@@ -114,7 +114,7 @@ impl Refresher {
         };
         let leased = self.grants.lease(of, self.world.uuid(), now, now + LEASE).await;
         if let Some(kept) = leased.map_err(|source| stored(of, source))? {
-            return Box::pin(self.refresh(&kept, urge)).await;
+            return self.refresh(&kept, urge).await;
         }
         match held.filter(|it| it.grant.works(now)) {
             Some(held) => Ok(Attempt::Token(working(held, now))),
@@ -126,17 +126,18 @@ impl Refresher {
     async fn look(
         &self,
         of: WorkspaceConnectorId,
+        urge: Urge<'_>,
         now: OffsetDateTime,
     ) -> Result<ControlFlow<Attempt, Option<HeldGrant>>, TokenError> {
         let found = self.grants.grant(of).await.map_err(|source| stored(of, source))?;
         let kept = found.ok_or(TokenError::NotConnected { id: of })?;
         let again_at = kept.again_at.filter(|it| now < *it);
         let held: HeldGrant = match self.open(of, &kept.grant) {
-            Ok(held) => held,
+            Ok(held) => seen(held, urge, now),
             Err(error) if again_at.is_some() => return Err(error),
             Err(_) => return Ok(ControlFlow::Continue(None)),
         };
-        if kept.reply.is_none() && !is_wanted(&kept, &held, Urge::Use, now) {
+        if kept.reply.is_none() && !is_wanted(&kept, &held, urge, now) {
             return Ok(ControlFlow::Break(Attempt::Token(fresh(&kept, held, now))));
         }
         match again_at {
@@ -151,18 +152,33 @@ impl Refresher {
 
     /// Refreshes a grant under a lease. What does not open is looked at again later, with all that is kept of it: among those
     /// that are due, it would be before the others.
-    async fn refresh(&self, kept: &KeptGrant, urge: Urge) -> Result<Attempt, TokenError> {
-        let done = self.refresh_opened(kept, urge).await;
-        if let Err(TokenError::Safe(_)) = done {
-            let id = kept.workspace_connector_id;
-            let shelved = self.grants.shelve(id, kept.fence, self.now() + SHELVED).await;
-            shelved.map_err(|source| stored(id, source))?;
+    async fn refresh(&self, kept: &KeptGrant, urge: Urge<'_>) -> Result<Attempt, TokenError> {
+        let error = match Box::pin(self.refresh_opened(kept, urge)).await {
+            Err(TokenError::Safe(error)) => error,
+            done => return done,
+        };
+        let (id, now) = (kept.workspace_connector_id, self.now());
+        tracing::warn!(
+            workspace_connector = %id, error = &error as &dyn std::error::Error,
+            "a token could not be refreshed"
+        );
+        match self.grants.shelve(id, kept.fence, now + SHELVED).await {
+            // Stale: the lease was given back before.
+            Ok(()) | Err(StoreError::Stale) => {}
+            Err(source) => return Err(stored(id, source)),
         }
-        done
+        match self.open(id, &kept.grant) {
+            Ok(held) => meanwhile(held, now, error.into()),
+            Err(_) => Err(error.into()),
+        }
     }
 
     /// Others may have been at it since it was looked at.
-    async fn refresh_opened(&self, kept: &KeptGrant, urge: Urge) -> Result<Attempt, TokenError> {
+    async fn refresh_opened(
+        &self,
+        kept: &KeptGrant,
+        urge: Urge<'_>,
+    ) -> Result<Attempt, TokenError> {
         let id = kept.workspace_connector_id;
         let held: HeldGrant = self.open(id, &kept.grant)?;
         if let Some(reply) = &kept.reply {
@@ -170,6 +186,7 @@ impl Refresher {
             return self.settle(kept, self.open(id, reply)?).await;
         }
         let now = self.now();
+        let held = seen(held, urge, now);
         let again_at = kept.again_at.filter(|it| now < *it);
         let is_wanted = is_wanted(kept, &held, urge, now);
         if is_wanted && again_at.is_none() {
@@ -189,18 +206,20 @@ impl Refresher {
     /// Asks the server once with `asked`, under the lease of `kept`, and goes on from what it says.
     async fn ask(&self, kept: &KeptGrant, asked: HeldGrant) -> Result<Attempt, TokenError> {
         let mut asked = match self.with_valid_client(kept, asked).await? {
-            Ok(asked) => asked,
-            Err(failed) => {
-                let (asked, error) = *failed;
-                return self.doubt(kept, asked, error).await;
-            }
+            Read::AskWith(asked) => *asked,
+            Read::Done(attempt) => return Ok(attempt),
         };
+        let mut is_journaled = kept.reply.is_some();
         loop {
             let Some(ask) = asked.ask() else {
                 return self.without_refresh_token(kept, asked).await;
             };
             if kept.leased_until.is_none_or(|until| until < self.now() + ASK_LASTS) {
                 // It took too long to get here: another may have the lease before there is an answer.
+                if is_journaled {
+                    // Whoever has it next goes on from what was said.
+                    return Ok(Attempt::Elsewhere);
+                }
                 let released = self.grants.release(kept.workspace_connector_id, kept.fence, None);
                 return match released.await {
                     Ok(()) | Err(StoreError::Stale) => Ok(Attempt::Elsewhere),
@@ -213,7 +232,10 @@ impl Refresher {
             };
             let received_at = self.now();
             let reply = JournaledReply { asked, reply, received_at };
-            self.journal(kept, &reply).await?;
+            if let Err(error) = self.journal(kept, &reply).await {
+                return self.overtaken(kept, reply, error).await;
+            }
+            is_journaled = true;
             match self.read(kept, reply).await? {
                 Read::Done(attempt) => return Ok(attempt),
                 Read::AskWith(next) => asked = *next,
@@ -229,24 +251,13 @@ impl Refresher {
         }
     }
 
-    /// Keeps what the server said. Nothing goes before this once it was said, so that a store that does not answer is waited for
-    /// as long as nobody else may ask.
+    /// Keeps what the server said. Nothing goes before this once it was said. A store that is away is waited for, also when the
+    /// lease is over: as long as it is away, nobody else has one.
     async fn journal(&self, kept: &KeptGrant, reply: &JournaledReply) -> Result<(), TokenError> {
         let id = kept.workspace_connector_id;
         let sealed = self.safe.seal(Purpose::Grant, id.uuid(), reply)?;
-        let (mut pause, longest) = PAUSES;
-        loop {
-            match self.grants.journal(id, kept.fence, &sealed).await {
-                Err(StoreError::Unavailable(_)) => {}
-                done => return done.map_err(|source| stored(id, source)),
-            }
-            if kept.leased_until.is_none_or(|until| until <= self.now() + pause) {
-                // Settling keeps it just as well, if the store is back by then.
-                return Ok(());
-            }
-            sleep(pause).await;
-            pause = (pause * 2).min(longest);
-        }
+        let journaled = insist(|| self.grants.journal(id, kept.fence, &sealed)).await;
+        journaled.map_err(|source| stored(id, source))
     }
 
     fn open<T: linkspan_domain::Sealable>(
@@ -266,9 +277,19 @@ enum Read {
     AskWith(Box<HeldGrant>),
 }
 
-fn is_wanted(kept: &KeptGrant, held: &HeldGrant, urge: Urge, now: OffsetDateTime) -> bool {
+/// `held` as `urge` has it: the time of a token that its system refuses is over, whatever the server said. That holds only where
+/// there is a way to another: one system may refuse what others take.
+fn seen(mut held: HeldGrant, urge: Urge<'_>, now: OffsetDateTime) -> HeldGrant {
+    let is_refused = matches!(urge, Urge::Refused(it) if *it == held.grant.access_token);
+    if is_refused && held.ask().is_some() {
+        held.grant.expires_at = Some(now);
+    }
+    held
+}
+
+fn is_wanted(kept: &KeptGrant, held: &HeldGrant, urge: Urge<'_>, now: OffsetDateTime) -> bool {
     match urge {
-        Urge::Use => !held.grant.is_fresh(kept.refreshed_at, now),
+        Urge::Use | Urge::Refused(_) => !held.grant.is_fresh(kept.refreshed_at, now),
         Urge::KeepAlive => held.due_at(kept.refreshed_at).is_some_and(|it| it <= now),
     }
 }

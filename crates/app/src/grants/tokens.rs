@@ -28,12 +28,21 @@ pub struct AccessTokens(Arc<Inner>);
 struct Inner {
     refresher: Refresher,
     memory: Memory,
-    flights: Mutex<HashMap<WorkspaceConnectorId, Flight>>,
+    flights: Mutex<HashMap<(WorkspaceConnectorId, Wanted), Flight>>,
     tasks: TaskTracker,
 }
 
 /// A refresh under way, for all who wait for it.
 type Flight = Shared<BoxFuture<'static, Result<Secret<String>, TokenError>>>;
+
+/// What a flight brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Wanted {
+    /// A token that works.
+    Any,
+    /// Another token than the one that its system refused.
+    Another,
+}
 
 /// How long somebody waits for another process: a lease runs out before.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -59,8 +68,19 @@ impl AccessTokens {
     ) -> Result<Secret<String>, TokenError> {
         match self.0.memory.find(of, self.0.refresher.now()) {
             Some(token) => Ok(token),
-            None => self.flight(of).await,
+            None => self.flight(of, None).await,
         }
+    }
+
+    /// A token of an activation in the place of `refused`, which its system does not take though its time is not over. It is the
+    /// same if there is no way to another.
+    pub async fn another(
+        &self,
+        of: WorkspaceConnectorId,
+        refused: &Secret<String>,
+    ) -> Result<Secret<String>, TokenError> {
+        self.0.memory.forget(of);
+        self.flight(of, Some(refused)).await
     }
 
     /// Refreshes the grant of an activation if it is due, and waits for nobody else who does.
@@ -103,15 +123,16 @@ impl AccessTokens {
         self.0.tasks.wait().await;
     }
 
-    fn flight(&self, of: WorkspaceConnectorId) -> Flight {
+    fn flight(&self, of: WorkspaceConnectorId, refused: Option<&Secret<String>>) -> Flight {
+        let of = (of, refused.map_or(Wanted::Any, |_| Wanted::Another));
         let mut flights = self.0.flights.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(flight) = flights.get(&of) {
             return flight.clone();
         }
-        let inner = Arc::clone(&self.0);
+        let (inner, refused) = (Arc::clone(&self.0), refused.cloned());
         let task = self.0.tasks.spawn(async move {
             let landing = Landing { inner, of };
-            landing.inner.fly(of).await
+            landing.inner.fly(of.0, refused.as_ref()).await
         });
         let flight = task.map(|it| it.unwrap_or(Err(TokenError::Interrupted))).boxed().shared();
         flights.insert(of, flight.clone());
@@ -122,7 +143,7 @@ impl AccessTokens {
 /// Takes a flight off the list when it ends, however it ends.
 struct Landing {
     inner: Arc<Inner>,
-    of: WorkspaceConnectorId,
+    of: (WorkspaceConnectorId, Wanted),
 }
 
 impl Drop for Landing {
@@ -134,10 +155,15 @@ impl Drop for Landing {
 
 impl Inner {
     /// Tries until there is a token, or a reason why there is none.
-    async fn fly(&self, of: WorkspaceConnectorId) -> Result<Secret<String>, TokenError> {
+    async fn fly(
+        &self,
+        of: WorkspaceConnectorId,
+        refused: Option<&Secret<String>>,
+    ) -> Result<Secret<String>, TokenError> {
+        let urge = refused.map_or(Urge::Use, Urge::Refused);
         let (until, (mut pause, longest)) = (Instant::now() + PATIENCE, PAUSES);
         loop {
-            match self.refresher.attempt(of, Urge::Use).await {
+            match self.refresher.attempt(of, urge).await {
                 Ok(Attempt::Token(token)) => {
                     let access = token.access.clone();
                     self.memory.keep(of, token);

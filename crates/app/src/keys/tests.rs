@@ -81,7 +81,11 @@ async fn a_rotation_is_of_what_other_keys_sealed_and_leaves_a_trace() {
 #[tokio::test]
 async fn with_nothing_to_do_a_rotation_is_done_at_once() {
     let mut rotations = MockRotations::new();
-    rotations.expect_start().returning(|it, _| Ok(it.clone()));
+    rotations.expect_start().returning(|it, receipt| {
+        assert_eq!(receipt.audit.action, "keys.rotation_unneeded");
+        assert_eq!(receipt.audit.details, json!({ "to_key": KEY }));
+        Ok(it.clone())
+    });
     let census = vec![counted(Some(KEY), 9)];
     let rotation = keys(rotations, census, Vec::new()).rotate(&call(Role::Admin)).await.unwrap();
     assert_eq!((rotation.status, rotation.counts.total), (KeyRotationStatus::Done, 0));

@@ -10,41 +10,33 @@ use std::{
 use linkspan_app::{Attempt, Refresher, TokenError, Urge};
 use linkspan_domain::{
     Sealable, Secret, Status, Visible, WorkspaceConnector, WorkspaceConnectorId,
-    ports::{GrantStore, NewGrant, SealContext, Store, Vault, World},
+    ports::{GrantStore, NewGrant, Store, Vault, World},
 };
 use linkspan_testkit::{
     MemoryGrants, Random,
-    fixtures::{Place, Specimen, id, receipt},
+    fixtures::{Specimen, receipt},
 };
 use time::{Duration, OffsetDateTime};
 
 use super::{
-    provider::{Model, Provider},
+    pace::{Pace, Steps, Whereabouts, enter},
+    provider::{Provider, Weight},
     report::Report,
-    stage::{Clock, Glass, Stepped, Steps, Whereabouts, enter},
+    store::Stepped,
+    story::{Deaths, Plan},
+    world::{Clock, Glass, context, place},
 };
 
-/// What to simulate.
-pub(crate) struct Plan {
-    pub(crate) model: Model,
-    pub(crate) unsurvivable: Unsurvivable,
-    pub(crate) refreshes: u64,
-    pub(crate) seed: u64,
-}
-
-/// Whether processes die between the server's commit and ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unsurvivable {
-    Occur,
-    Excluded,
-}
-
-const NODES: usize = 4;
+pub(crate) const NODES: usize = 4;
 const ACTIVATIONS: usize = 250;
+/// How long a step takes at most.
+const STEP: Duration = Duration::milliseconds(200);
 /// One poll in so many is the last of its node.
 const CRASH: usize = 500;
 /// The same at a step that nobody has died at yet: few come to some steps, and those are to be survived as well.
 const FIRST_CRASH: usize = 10;
+/// How soon the keeper of a node looks again at a grant that is due yet.
+const TICK: Duration = Duration::seconds(5);
 /// One poll in so many is followed by none for longer than a lease lasts.
 const STALL: usize = 5_000;
 
@@ -75,12 +67,11 @@ struct Stage {
 }
 
 /// How many refreshes there are between two words about how far it is.
-const WORD: u64 = 50_000;
+pub(crate) const WORD: u64 = 50_000;
 
 /// Plays `plan` to its end, and tells `progress` now and then how often was refreshed.
 pub(crate) fn play(plan: &Plan, mut progress: impl FnMut(u64)) -> Report {
-    let plan = Plan { ..*plan };
-    let mut stage = Stage::new(plan);
+    let mut stage = Stage::new(*plan);
     let mut next = WORD;
     loop {
         let refreshed = stage.provider.book.lock().unwrap().refreshed;
@@ -98,11 +89,12 @@ pub(crate) fn play(plan: &Plan, mut progress: impl FnMut(u64)) -> Report {
 impl Stage {
     fn new(plan: Plan) -> Self {
         let (clock, steps) = (Arc::new(Clock::new(plan.seed)), Steps::default());
-        let provider =
-            Arc::new(Provider::new(plan.model, steps.clone(), Arc::clone(&clock), plan.seed + 1));
-        let place = place();
-        let store = Arc::new(MemoryGrants::of(place.organization));
-        let stepped = Arc::new(Stepped { store: Arc::clone(&store), steps: steps.clone() });
+        let pace: Arc<dyn Pace> = Arc::new(steps.clone());
+        let provider = Arc::new(Provider::new(&plan, Arc::clone(&pace), Arc::clone(&clock)));
+        let all_at = place();
+        let store = Arc::new(MemoryGrants::of(all_at.organization));
+        let book = Arc::clone(&provider.book);
+        let stepped = Arc::new(Stepped { store: Arc::clone(&store), pace, book });
         let refresher = Arc::new(Refresher::new(
             Arc::clone(&stepped) as _,
             Arc::clone(&stepped) as _,
@@ -112,7 +104,7 @@ impl Stage {
             Arc::clone(&clock) as _,
             None,
         ));
-        let report = Report::of(plan.model, plan.seed);
+        let report = Report::of(&plan, NODES);
         let mut stage = Self {
             random: Random::from_seed(plan.seed + 2),
             plan,
@@ -130,7 +122,7 @@ impl Stage {
         };
         for number in 0..ACTIVATIONS {
             let of = u32::try_from(number).unwrap();
-            let mut activation = WorkspaceConnector::specimen(of, &place);
+            let mut activation = WorkspaceConnector::specimen(of, &all_at);
             (activation.status, activation.deleted_at) = (Status::Enabled, None);
             stage.store.add(activation.clone());
             stage.activations.push((activation, Vec::new()));
@@ -192,7 +184,8 @@ impl Stage {
             self.clock.advance(next - self.now());
             return;
         }
-        let pass = self.some(Duration::milliseconds(4));
+        // All run at a time: each comes a step further within a fifth of a second.
+        let pass = self.some(STEP) / i32::try_from(self.running.len()).unwrap();
         self.clock.advance(pass);
         let picked = self.random.below(self.running.len());
         let (task, agent, _) = self.running[picked];
@@ -200,8 +193,8 @@ impl Stage {
         if self.random.below(self.survivors(at)) == 0 {
             return self.crash(agent.node);
         }
-        let is_asking = at.step.starts_with("ask") || at.is_unsurvivable;
-        if self.random.below(STALL) == 0 && !is_asking {
+        let is_asking = at.step.starts_with("ask") || at.is_at_risk;
+        if self.random.below(STALL) == 0 && !is_asking && !self.is_spared(picked) {
             // All others go on meanwhile: to them it is as if time had passed for this one alone.
             self.report.stalls += 1;
             return self.stall(picked);
@@ -211,8 +204,8 @@ impl Stage {
 
     /// Of how many that are where `at` says one dies.
     fn survivors(&self, at: Whereabouts) -> usize {
-        let is_spared = at.is_unsurvivable && self.plan.unsurvivable == Unsurvivable::Excluded;
-        let is_known = at.step.is_empty() || self.report.died_at.contains_key(at.step);
+        let is_spared = at.is_at_risk && self.plan.deaths == Deaths::SparingAnswers;
+        let is_known = at.step.is_empty() || self.report.deaths(at.step) > 0;
         if is_spared || is_known { CRASH } else { FIRST_CRASH }
     }
 
@@ -239,8 +232,14 @@ impl Stage {
         let after = match done {
             Ok(Attempt::Token(token)) => {
                 self.check(agent.activation, &token.access);
-                // It looks again when the token is to be exchanged.
-                Duration::minutes(55) + self.some(Duration::seconds(20))
+                if token.until > self.now() {
+                    self.provider.recovered(self.family(agent.activation));
+                    // It looks again when the token is to be exchanged.
+                    Duration::minutes(55) + self.some(Duration::seconds(20))
+                } else {
+                    // It works yet, and is due.
+                    self.some(TICK)
+                }
             }
             Ok(Attempt::Elsewhere) | Err(TokenError::Elsewhere { .. }) => {
                 Duration::milliseconds(20) + self.some(Duration::SECOND)
@@ -262,30 +261,43 @@ impl Stage {
 
     /// The node dies with all that it is at, and comes back a while later.
     fn crash(&mut self, node: usize) {
-        let mine = |it: &(usize, Agent, Running)| it.1.node == node;
-        if self.plan.unsurvivable == Unsurvivable::Excluded {
-            // Those whose answer is on its way have it written down before the node dies.
-            let steps = self.steps.clone();
-            let at_risk = |it: &(usize, Agent, Running)| mine(it) && steps.of(it.0).is_unsurvivable;
-            while let Some(picked) = self.running.iter().position(at_risk) {
-                self.poll(picked);
-            }
+        // What is spared is done before.
+        let is_spared = |it: usize| self.running[it].1.node == node && self.is_spared(it);
+        if let Some(picked) = (0..self.running.len()).find(|it| is_spared(*it)) {
+            self.poll(picked);
+            return self.crash(node);
         }
         self.report.crashes += 1;
+        let mine = |it: &(usize, Agent, Running)| it.1.node == node;
         let (dead, alive): (Vec<_>, Vec<_>) = self.running.drain(..).partition(mine);
         self.running = alive;
         for (task, agent, running) in dead {
             let at = self.steps.of(task);
-            if !at.step.is_empty() {
-                *self.report.died_at.entry(at.step).or_default() += 1;
+            self.report.died(at.step);
+            if at.is_at_risk {
+                self.provider.lose_answer(self.family(agent.activation));
+                self.report.answers_died += 1;
             }
-            let is_unsurvivable = at.is_unsurvivable && self.plan.model == Model::Strict;
-            self.report.unsurvivable += u64::from(is_unsurvivable);
             drop(running);
             self.free.push(task);
             let after = Duration::SECOND + self.some(Duration::seconds(30));
             self.later(agent, after);
         }
+    }
+
+    /// Whether nothing is to befall the attempt that is `picked`.
+    fn is_spared(&self, picked: usize) -> bool {
+        let (task, agent, _) = &self.running[picked];
+        match self.plan.deaths {
+            Deaths::Anywhere => false,
+            Deaths::SparingAnswers => self.steps.of(*task).is_at_risk,
+            Deaths::OneAtATime => self.provider.is_spared(self.family(agent.activation)),
+        }
+    }
+
+    /// What the server calls the present grant of an activation.
+    fn family(&self, activation: usize) -> usize {
+        *self.activations[activation].1.last().unwrap()
     }
 
     /// One task stands still for longer than its lease, and goes on where it was.
@@ -303,8 +315,11 @@ impl Stage {
     }
 
     fn check(&mut self, activation: usize, token: &Secret<String>) {
-        let families = &self.activations[activation].1;
-        self.report.broken += u64::from(!self.provider.accepts(token, families));
+        match self.provider.weigh(token, &self.activations[activation].1) {
+            Weight::Good => {}
+            Weight::Revoked => self.report.outdated += 1,
+            Weight::Broken => self.report.broken += 1,
+        }
     }
 
     /// The grant of an activation is gone: whoever looks is told, and a person connects it again.
@@ -329,32 +344,36 @@ impl Stage {
     /// Every process that is left dies, the leases run out, and every grant is refreshed once more.
     fn close(mut self) -> Report {
         (0..NODES).for_each(|node| self.crash(node));
+        // Others come in time for what those have left.
+        while (0..ACTIVATIONS).any(|it| self.provider.is_spared(self.family(it))) {
+            self.step();
+            while !self.running.is_empty() {
+                self.poll(0);
+            }
+        }
         self.clock.advance(Duration::hours(2));
         for number in 0..ACTIVATIONS {
-            let of = self.activations[number].0.id;
-            let mut is_there = false;
-            for _ in 0..50 {
-                match self.carry_through(of) {
-                    Ok(Attempt::Token(token)) => {
-                        self.check(number, &token.access);
-                        is_there = true;
-                        break;
-                    }
-                    Err(TokenError::Lost { .. } | TokenError::NotConnected { .. }) => {
-                        self.lost(number);
-                    }
-                    _ => self.clock.advance(Duration::minutes(30)),
-                }
-            }
-            self.report.broken += u64::from(!is_there);
+            self.report.broken += u64::from(!self.is_kept(number));
         }
-        let book = self.provider.book.lock().unwrap();
-        self.report.refreshes = book.refreshed;
-        self.report.lost_replies = book.lost_replies;
-        self.report.failures = book.failures;
-        self.report.double_spent = book.double_spent;
-        drop(book);
+        self.report.read(&self.provider.book.lock().unwrap());
         self.report
+    }
+
+    /// Whether there is a token of an activation in the end, for whoever is patient.
+    fn is_kept(&mut self, number: usize) -> bool {
+        const LOOKS: usize = 2_000;
+        let of = self.activations[number].0.id;
+        for _ in 0..LOOKS {
+            match self.carry_through(of) {
+                Ok(Attempt::Token(token)) => {
+                    self.check(number, &token.access);
+                    return true;
+                }
+                Err(TokenError::Lost { .. } | TokenError::NotConnected { .. }) => self.lost(number),
+                _ => self.clock.advance(TICK),
+            }
+        }
+        false
     }
 
     fn carry_through(&self, of: WorkspaceConnectorId) -> Result<Attempt, TokenError> {
@@ -370,28 +389,10 @@ impl Stage {
 }
 
 /// What a future that waits for nothing comes to.
-fn now<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn now<T>(future: impl Future<Output = T>) -> T {
     let mut future = Box::pin(future);
     match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(done) => done,
         Poll::Pending => panic!("it waits"),
-    }
-}
-
-fn context() -> SealContext {
-    SealContext { purpose: linkspan_domain::ports::Purpose::Grant, row: uuid::Uuid::nil() }
-}
-
-fn place() -> Place {
-    Place {
-        organization: id(9_001),
-        stranger: id(9_002),
-        workspace: id(9_003),
-        lower_workspace: id(9_004),
-        foreign_workspace: id(9_005),
-        person: id(9_006),
-        connectors: vec![id(9_007)],
-        provider: id(9_008),
-        activation: id(9_009),
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use linkspan_domain::{
-    Category,
+    AuthorizationFlow, Category,
     ports::{OutboundBody, OutboundRequest},
 };
 use linkspan_sdk::{CheckOutcome, Command, CommandEntry, ConnectorType, Cx, Failure, command};
@@ -43,6 +43,10 @@ impl ConnectorType for Http {
         Ok(())
     }
 
+    fn accept_flow(settings: &Settings, flow: AuthorizationFlow) -> Result<(), Failure> {
+        settings.auth.accept(flow)
+    }
+
     async fn check(cx: &Cx<Self>) -> Result<CheckOutcome, Failure> {
         let Settings { base_url, auth, test_path } = &cx.settings;
         let url = match test_path {
@@ -50,9 +54,8 @@ impl ConnectorType for Http {
                 .ok_or_else(|| Failure::setting("test_path", "is not a path below `base_url`"))?,
             None => base_url.clone(),
         };
-        let mut request = cx.http.request(Method::GET, url);
-        auth.apply(&mut request.headers)?;
-        let response = cx.http.send(request).await?;
+        let make = || Ok(cx.http.request(Method::GET, url.clone()));
+        let response = linkspan_sdk::Http::successful(auth.exchange(cx, make).await?)?;
         Ok(CheckOutcome::ok(format!("answered with status {}", response.status.as_u16())))
     }
 }
@@ -125,7 +128,13 @@ impl Command for Request {
     const NAME: &'static str = "request";
 
     async fn run(self, cx: &Cx<Http>) -> Result<Response, Failure> {
-        let response = cx.http.exchange(self.prepare(cx)?).await?;
+        let Settings { base_url, auth, .. } = &cx.settings;
+        let make = || self.prepare(cx);
+        let response = if make()?.url.origin() == base_url.origin() {
+            auth.exchange(cx, make).await?
+        } else {
+            cx.http.exchange(make()?).await?
+        };
         let (status, headers) = (response.status.as_u16(), response.headers.clone());
         let body = response.bytes().await?;
         let is_json = headers
@@ -143,25 +152,23 @@ impl Command for Request {
 }
 
 impl Request {
-    fn prepare(self, cx: &Cx<Http>) -> Result<OutboundRequest, Failure> {
-        let Settings { base_url, auth, .. } = &cx.settings;
-        let url = match (&self.path, self.url) {
+    /// The request, without credentials.
+    fn prepare(&self, cx: &Cx<Http>) -> Result<OutboundRequest, Failure> {
+        let base_url = &cx.settings.base_url;
+        let url = match (&self.path, &self.url) {
             (Some(_), Some(_)) => return Err(parameter("url", "cannot be given beside `path`")),
             (Some(path), None) => below(base_url, path)
                 .ok_or_else(|| parameter("path", "does not lead to a place below `base_url`"))?,
-            (None, Some(url)) => url,
+            (None, Some(url)) => url.clone(),
             (None, None) => base_url.clone(),
         };
         let mut request = cx.http.request(self.method.into(), url);
         if !self.query.is_empty() {
             request.url.query_pairs_mut().extend_pairs(&self.query);
         }
-        if request.url.origin() == base_url.origin() {
-            auth.apply(&mut request.headers)?;
-        }
-        match self.body {
+        match &self.body {
             None | Some(Value::Null) => {}
-            Some(Value::String(text)) => request.body = OutboundBody::Bytes(text.into()),
+            Some(Value::String(text)) => request.body = OutboundBody::Bytes(text.clone().into()),
             Some(json) => {
                 request.body = OutboundBody::Bytes(json.to_string().into());
                 let value = HeaderValue::from_static("application/json");

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use http::Method;
-use linkspan_domain::{Category, Secret, StreamName};
+use linkspan_domain::{AuthorizationFlow, Category, Secret, StreamName};
 use linkspan_sdk::{
-    BatchSink, CheckOutcome, ConnectorType, Cx, Discovered, Failure, ReadRequest, Source,
+    BatchSink, CheckOutcome, ConnectorType, Cx, Discovered, Failure, Http, ReadRequest, Source,
     SourceEntry, source,
 };
 use schemars::JsonSchema;
@@ -47,6 +47,10 @@ impl ConnectorType for CsvUrl {
             return Err(Failure::setting("url", says));
         }
         settings.format.accept()
+    }
+
+    fn accept_flow(settings: &Settings, flow: AuthorizationFlow) -> Result<(), Failure> {
+        settings.auth.accept(flow)
     }
 
     fn place(settings: &Settings) -> Option<Value> {
@@ -129,11 +133,14 @@ const BEGINNING: usize = 512 * 1024;
 async fn fetch(cx: &Cx<CsvUrl>, extent: Extent) -> Result<Table, Failure> {
     let url = cx.settings.url()?;
     let (name, limit) = (cx.settings.name()?, cx.limits.download_bytes);
-    let mut request = cx.http.request(Method::GET, url);
-    cx.settings.auth.apply(&mut request.headers)?;
-    request.limits.body_bytes = limit;
-    request.limits.total = Duration::from_secs(cx.limits.download_secs);
-    let mut body = cx.http.send(request).await?.body;
+    let make = || {
+        let mut request = cx.http.request(Method::GET, url.clone());
+        request.limits.body_bytes = limit;
+        request.limits.total = Duration::from_secs(cx.limits.download_secs);
+        Ok(request)
+    };
+    let response = cx.settings.auth.exchange(cx, make).await?;
+    let mut body = Http::successful(response)?.body;
     let unwritable = |error| Failure::unavailable("the scratch folder", error);
     let folder = cx.scratch.clone();
     let file = tokio::task::spawn_blocking(move || tempfile::tempfile_in(folder));

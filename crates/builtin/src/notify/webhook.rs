@@ -8,7 +8,9 @@ use std::{
 use arrow_array::RecordBatch;
 use arrow_json::{ArrayWriter, WriterBuilder, writer::JsonArray};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use linkspan_domain::{Category, FieldKind, Secret, StreamName, ports::OutboundBody};
+use linkspan_domain::{
+    AuthorizationFlow, Category, FieldKind, Secret, StreamName, ports::OutboundBody,
+};
 use linkspan_sdk::{
     Change, CheckOutcome, Command, CommandEntry, ConnectorType, Cx, Failure, Http, Intake, Push,
     RecordVersion, Sink, SinkEntry, WriteMode, WriteRequest, command, field_kind, sink,
@@ -21,7 +23,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use url::Url;
 use uuid::Uuid;
 
-use crate::{fingerprint::Fingerprint, signature::SigningKey};
+use crate::{auth::Auth, fingerprint::Fingerprint, signature::SigningKey};
 
 pub(crate) struct Webhook;
 
@@ -49,9 +51,14 @@ impl ConnectorType for Webhook {
             return Err(Failure::setting("url", "must begin with http:// or https://"));
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(Failure::setting("url", "must not contain credentials"));
+            let says = "must not contain credentials; use the setting `auth` for them";
+            return Err(Failure::setting("url", says));
         }
         settings.keys().map(drop)
+    }
+
+    fn accept_flow(settings: &Settings, flow: AuthorizationFlow) -> Result<(), Failure> {
+        settings.auth.accept(flow)
     }
 
     fn place(settings: &Settings) -> Option<Value> {
@@ -59,9 +66,14 @@ impl ConnectorType for Webhook {
     }
 
     async fn check(cx: &Cx<Self>) -> Result<CheckOutcome, Failure> {
-        // Whatever it answers: only a message would tell more.
-        let request = cx.http.request(Method::HEAD, cx.settings.url.clone());
-        let status = cx.http.exchange(request).await?.status;
+        let Settings { url, auth, .. } = &cx.settings;
+        let make = || Ok(cx.http.request(Method::HEAD, url.clone()));
+        let status = auth.exchange(cx, make).await?.status;
+        let refuses = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+        if refuses && auth.is_given(cx) {
+            return Err(Failure::Unauthorized);
+        }
+        // Whatever else it answers: only a message would tell more.
         Ok(CheckOutcome::ok(format!("the receiver answers, with status {}", status.as_u16())))
     }
 }
@@ -76,6 +88,9 @@ impl ConnectorType for Webhook {
 ///
 /// A message that is answered with 400, 413, 415 or 422 is sent again in halves, until the record that is refused stands
 /// alone and is kept aside. Any other 4xx but 408 and 429 stops the push.
+///
+/// Where the connector authorizes by OAuth, each message carries the access token of the activation's grant. One that is
+/// answered with 401 is sent once more, with another token; if that is not taken either, the activation needs a reconnect.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
@@ -85,6 +100,9 @@ pub(crate) struct Settings {
     secret: Secret,
     /// The secret before that. While it is given, messages carry the signatures of both.
     previous_secret: Option<Secret>,
+    /// How requests are authenticated, beside the signature.
+    #[serde(default)]
+    auth: Auth,
     /// How many records one message has at most.
     #[serde(default = "one_hundred")]
     #[schemars(range(min = 1, max = 10_000))]
@@ -340,10 +358,14 @@ async fn attempt(
     body: &str,
     keys: &[SigningKey],
 ) -> Result<StatusCode, Failure> {
-    let mut request = cx.http.request(Method::POST, cx.settings.url.clone());
-    request.headers = headers(id, seconds(), body, keys)?;
-    request.body = OutboundBody::Bytes(body.to_owned().into());
-    let response = cx.http.exchange(request).await?;
+    let Settings { url, auth, .. } = &cx.settings;
+    let make = || {
+        let mut request = cx.http.request(Method::POST, url.clone());
+        request.headers = headers(id, seconds(), body, keys)?;
+        request.body = OutboundBody::Bytes(body.to_owned().into());
+        Ok(request)
+    };
+    let response = auth.exchange(cx, make).await?;
     let status = response.status;
     if REFUSING.contains(&status) {
         return Ok(status);

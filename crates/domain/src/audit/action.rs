@@ -55,7 +55,7 @@ pub enum Action {
     /// A person was sent to the provider, to agree.
     #[strum(to_string = "workspace_connector.authorization_begun")]
     AuthorizationBegun,
-    /// A person came back from the provider, or cancelled before they went there, and nothing came of it.
+    /// A person came back from the provider, or cancelled before they went there, or nobody had to agree, and nothing came of it.
     #[strum(to_string = "workspace_connector.authorization_failed")]
     AuthorizationFailed,
     /// A provider granted what was asked for.
@@ -70,6 +70,15 @@ pub enum Action {
     /// The provider could not be told that a grant is not needed any more.
     #[strum(to_string = "workspace_connector.grant_revocation_failed")]
     GrantRevocationFailed,
+    /// Somebody said which client we are to a provider.
+    #[strum(to_string = "workspace_connector.client_given")]
+    ClientGiven,
+    /// We registered with a provider for an activation.
+    #[strum(to_string = "workspace_connector.client_registered")]
+    ClientRegistered,
+    /// What we had registered with a provider for an activation was brought up to date there.
+    #[strum(to_string = "workspace_connector.client_renewed")]
+    ClientRenewed,
     /// What we had registered with a provider for an activation was removed there.
     #[strum(to_string = "workspace_connector.client_unregistered")]
     ClientUnregistered,
@@ -88,6 +97,9 @@ pub enum Action {
     /// All secrets began to be sealed under another master key.
     #[strum(to_string = "keys.rotated")]
     KeysRotated,
+    /// Somebody asked to rotate the master key, and nothing changed: everything is sealed under it already.
+    #[strum(to_string = "keys.rotation_unneeded")]
+    KeysRotationUnneeded,
     /// A mapping went back to an earlier wording.
     #[strum(to_string = "connector_mapping.reverted")]
     MappingReverted,

@@ -23,6 +23,8 @@ pub struct OauthClient {
     pub authentication: ClientAuthentication,
     /// When the secret runs out (RFC 7591 §3.2.1). None: never.
     pub secret_expires_at: Option<OffsetDateTime>,
+    /// Where people come back to, as we registered it. None: somebody else did.
+    pub redirect_uri: Option<Url>,
     /// Where the registration is read, changed and removed (RFC 7592).
     pub registration_uri: Option<Url>,
     /// What it takes to do so.
@@ -114,6 +116,7 @@ impl OauthClient {
             client_secret: None,
             authentication: ClientAuthentication::None,
             secret_expires_at: None,
+            redirect_uri: None,
             registration_uri: None,
             registration_token: None,
         }

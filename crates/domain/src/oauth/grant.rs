@@ -8,7 +8,7 @@ use time::{Duration, OffsetDateTime};
 use super::{AuthorizationServer, Issuer, OauthClient};
 use crate::{
     Secret,
-    ports::{TokenAsk, TokenReply, TokenRight},
+    ports::{AuthorizationServers, TokenAsk, TokenReply, TokenRight},
 };
 
 /// What an authorization server lets an activation do, and for how long.
@@ -113,6 +113,15 @@ impl HeldGrant {
             resource: self.grant.resource.as_deref(),
             scopes: &self.grant.scopes,
         })
+    }
+}
+
+impl JournaledReply {
+    /// What the server granted, if it did.
+    pub fn granted(self, servers: &dyn AuthorizationServers) -> Option<HeldGrant> {
+        let Self { asked, reply, received_at } = self;
+        let grant = servers.read(&asked.ask()?, &reply, received_at).ok()?;
+        Some(HeldGrant { grant, ..asked })
     }
 }
 

@@ -103,6 +103,8 @@ struct ClientForm {
     authentication: ClientAuthentication,
     #[serde(with = "time::serde::rfc3339::option")]
     secret_expires_at: Option<OffsetDateTime>,
+    #[serde(default)]
+    redirect_uri: Option<Url>,
     registration_uri: Option<Url>,
     #[serde(serialize_with = "optional_text")]
     registration_token: Option<Secret<String>>,

@@ -58,6 +58,25 @@ pub struct AuthorizationServer {
 }
 
 impl AuthorizationServer {
+    /// The scope for refresh tokens (OpenID Connect Core 1.0 §11).
+    pub const OFFLINE_ACCESS: &'static str = "offline_access";
+
+    /// `wanted`, with the scope for refresh tokens if the server knows it, and without if it does not. A server that does not say
+    /// what it knows gets what is wanted, and where nothing is, its defaults stay.
+    #[must_use]
+    pub fn with_offline_access(&self, mut wanted: BTreeSet<String>) -> BTreeSet<String> {
+        match &self.scopes {
+            Some(known) if !known.contains(Self::OFFLINE_ACCESS) => {
+                wanted.remove(Self::OFFLINE_ACCESS);
+            }
+            Some(_) if !wanted.is_empty() => {
+                wanted.insert(Self::OFFLINE_ACCESS.to_owned());
+            }
+            _ => {}
+        }
+        wanted
+    }
+
     /// How a client with this secret, or without one, says who it is here.
     pub fn authentication(&self, secret: Option<&Secret<String>>) -> ClientAuthentication {
         secret.and_then(|_| self.secret_authentication()).unwrap_or(ClientAuthentication::None)
@@ -77,29 +96,52 @@ impl AuthorizationServer {
 mod tests {
     use super::*;
 
+    fn server() -> AuthorizationServer {
+        AuthorizationServer {
+            issuer: Issuer::new("https://a.test".to_owned()),
+            authorization_endpoint: None,
+            token_endpoint: "https://a.test/token".parse().unwrap(),
+            registration_endpoint: None,
+            revocation_endpoint: None,
+            authentications: Vec::new(),
+            scopes: None,
+            challenge_methods: None,
+            sends_issuer: false,
+            reads_client_documents: false,
+        }
+    }
+
     #[test]
     fn a_secret_is_shown_in_the_safest_way_that_the_server_takes() {
-        use ClientAuthentication::{ClientSecretBasic, ClientSecretPost, None};
+        use ClientAuthentication::{ClientSecretBasic, ClientSecretPost, None as Nothing};
         let table = [
             (vec![], Some(ClientSecretBasic)),
-            (vec![None, ClientSecretPost, ClientSecretBasic], Some(ClientSecretBasic)),
-            (vec![None, ClientSecretPost], Some(ClientSecretPost)),
-            (vec![None], Option::None),
+            (vec![Nothing, ClientSecretPost, ClientSecretBasic], Some(ClientSecretBasic)),
+            (vec![Nothing, ClientSecretPost], Some(ClientSecretPost)),
+            (vec![Nothing], None),
         ];
         for (authentications, expected) in table {
-            let server = AuthorizationServer {
-                issuer: Issuer::new("https://a.test".to_owned()),
-                authorization_endpoint: Option::None,
-                token_endpoint: "https://a.test/token".parse().unwrap(),
-                registration_endpoint: Option::None,
-                revocation_endpoint: Option::None,
-                authentications,
-                scopes: Option::None,
-                challenge_methods: Option::None,
-                sends_issuer: false,
-                reads_client_documents: false,
-            };
+            let server = AuthorizationServer { authentications, ..server() };
             assert_eq!(server.secret_authentication(), expected);
+        }
+    }
+
+    #[test]
+    fn offline_access_is_asked_for_only_if_it_is_advertised() {
+        let set = |scopes: &str| -> BTreeSet<String> {
+            scopes.split_whitespace().map(str::to_owned).collect()
+        };
+        let table = [
+            ("read", Some("read offline_access"), "read offline_access"),
+            ("read offline_access", Some("read"), "read"),
+            ("read", Some("read"), "read"),
+            ("read offline_access", None, "read offline_access"),
+            ("read", None, "read"),
+            ("", Some("read offline_access"), ""),
+        ];
+        for (wanted, known, expected) in table {
+            let server = AuthorizationServer { scopes: known.map(set), ..server() };
+            assert_eq!(server.with_offline_access(set(wanted)), set(expected), "{wanted}");
         }
     }
 }

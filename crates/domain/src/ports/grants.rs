@@ -20,7 +20,9 @@ use crate::{
 /// - [`connect`](Self::connect) and [`lose`](Self::lose) of an activation that was written since it was read are
 ///   [`StoreError::Stale`], and change nothing.
 /// - What an activation has with providers is left behind when it is purged, by itself, with its connector or with its
-///   workspace, in the same transaction. [`take_left`](Self::take_left) answers it to one caller, ever.
+///   workspace, in the same transaction: its grant with all that is kept of it, what exchanges for it brought, and its clients.
+/// - [`take_left`](Self::take_left) answers what was left to one caller at a time, and to the next once that one's time has run
+///   out, until [`told`](Self::told) forgets it. So a provider may be told twice, and is never forgotten.
 /// - Each method is one transaction.
 #[async_trait]
 pub trait GrantStore: Send + Sync {
@@ -81,14 +83,28 @@ pub trait GrantStore: Send + Sync {
         receipt: &Receipt,
     ) -> Result<(), StoreError>;
 
-    /// Removes the grant of an activation that is deleted, and of no other. Answers it, for revocation.
-    async fn remove(&self, of: WorkspaceConnectorId) -> Result<Option<KeptGrant>, StoreError>;
-
-    /// Up to `limit` deleted activations that have a grant yet.
+    /// Up to `limit` deleted activations that have a grant yet, or what an exchange brought.
     async fn abandoned(&self, limit: u64) -> Result<Vec<WorkspaceConnectorId>, StoreError>;
 
-    /// Takes what one of the purged activations left behind with providers, that of the longest gone first.
-    async fn take_left(&self) -> Result<Option<Leftovers>, StoreError>;
+    /// Leaves behind what an activation that is deleted, and no other, has of these, and forgets what it says that its grant
+    /// could do. Its clients stay: it can be restored.
+    async fn set_aside(&self, of: WorkspaceConnectorId) -> Result<(), StoreError>;
+
+    /// Leaves a grant behind that its activation is not there for any more. `grant`: a [`HeldGrant`](crate::HeldGrant), sealed
+    /// for the activation.
+    async fn leave(&self, owner: &Owner, issuer: &Issuer, grant: &Sealed)
+    -> Result<(), StoreError>;
+
+    /// Takes what one activation left behind with providers and nobody has at `now`, until `until`: what waits longest first.
+    async fn take_left(
+        &self,
+        now: OffsetDateTime,
+        until: OffsetDateTime,
+    ) -> Result<Option<Leftovers>, StoreError>;
+
+    /// Forgets one thing that was left, with what the audit trail says of it, if anything. [`StoreError::Stale`] if somebody
+    /// else did.
+    async fn told(&self, left: LeftoverId, receipt: Option<&Receipt>) -> Result<(), StoreError>;
 
     /// Up to `limit` live activations whose grant is due at `now`, not put off and held by nobody, most urgent first.
     async fn due(
@@ -146,19 +162,91 @@ pub struct NewGrant {
     pub refreshed_at: OffsetDateTime,
 }
 
-/// What a purged activation left behind with providers.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Leftovers {
-    /// Of which activation.
+/// Whose something is: an activation, which may be gone, and where it is or was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// Which activation.
     pub workspace_connector_id: WorkspaceConnectorId,
     /// In which workspace.
     pub workspace_id: WorkspaceId,
     /// In which organization.
     pub organization_id: OrganizationId,
-    /// The grant that it had yet, if any: by whom, and the [`HeldGrant`](crate::HeldGrant), sealed.
-    pub grant: Option<(Issuer, Sealed)>,
-    /// The clients that it had: with whom, and the [`OauthClient`](crate::OauthClient), sealed.
-    pub clients: Vec<(Issuer, Sealed)>,
+}
+
+/// What an activation left behind with providers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Leftovers {
+    /// Whose it was.
+    pub owner: Owner,
+    /// How often it was taken, this time included.
+    pub tries: u32,
+    /// What it is, in the order in which providers are told: what exchanges brought, grants, clients.
+    pub things: Vec<Leftover>,
+}
+
+/// One thing that was left behind with a provider.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Leftover {
+    /// Names it.
+    pub id: LeftoverId,
+    /// What it is.
+    pub left: Left,
+}
+
+/// Names one thing that was left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LeftoverId(pub i64);
+
+/// What is left behind with a provider.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Left {
+    /// What the exchange of an authorization brought.
+    Answer {
+        /// Of which one: it is sealed for that.
+        authorization_id: Uuid,
+        /// The [`HeldGrant`](crate::HeldGrant), sealed.
+        grant: Sealed,
+    },
+    /// A grant, with all that was kept of it.
+    Grant {
+        /// Who granted it.
+        issuer: Issuer,
+        /// The [`HeldGrant`](crate::HeldGrant), sealed.
+        held: Sealed,
+        /// The grant before, sealed.
+        previous: Option<Sealed>,
+        /// The [`JournaledReply`](crate::JournaledReply), sealed, that nobody came to read.
+        reply: Option<Sealed>,
+    },
+    /// A client.
+    Client {
+        /// With whom.
+        issuer: Issuer,
+        /// The [`OauthClient`](crate::OauthClient), sealed.
+        client: Sealed,
+    },
+}
+
+impl KeptGrant {
+    /// Whose it is.
+    pub const fn owner(&self) -> Owner {
+        Owner {
+            workspace_connector_id: self.workspace_connector_id,
+            workspace_id: self.workspace_id,
+            organization_id: self.organization_id,
+        }
+    }
+}
+
+impl KeptAuthorization {
+    /// Whose it is.
+    pub const fn owner(&self) -> Owner {
+        Owner {
+            workspace_connector_id: self.workspace_connector_id,
+            workspace_id: self.workspace_id,
+            organization_id: self.organization_id,
+        }
+    }
 }
 
 /// Keeps what we are to authorization servers: one client for each activation and issuer.
@@ -171,19 +259,15 @@ pub trait OauthClientStore: Send + Sync {
         issuer: &Issuer,
     ) -> Result<Option<Sealed>, StoreError>;
 
-    /// Keeps it in the place of any other.
+    /// Keeps it in the place of `instead_of`, which was found there. [`StoreError::Stale`] if something else is there by now: of
+    /// several who register at once, the first is kept.
     async fn keep_client(
         &self,
         of: WorkspaceConnectorId,
         issuer: &Issuer,
         client: &Sealed,
-    ) -> Result<(), StoreError>;
-
-    /// Forgets it.
-    async fn forget_client(
-        &self,
-        of: WorkspaceConnectorId,
-        issuer: &Issuer,
+        instead_of: Option<&Sealed>,
+        receipt: &Receipt,
     ) -> Result<(), StoreError>;
 }
 
@@ -194,7 +278,8 @@ pub trait OauthClientStore: Send + Sync {
 /// - [`take`](Self::take) answers the content to one caller only, ever, and only before it ends.
 /// - [`look`](Self::look) answers what `take` would, and takes nothing.
 /// - What was taken or has ended keeps its row, without the content, for a day, so that a person can be told what happened.
-/// - What an exchange brought is there until [`connect`](GrantStore::connect) keeps a grant of the activation, or the row goes.
+/// - What an exchange brought is there until [`connect`](GrantStore::connect) keeps a grant of the activation, or it is left
+///   behind: by [`give_up`](Self::give_up), or because the activation goes.
 #[async_trait]
 pub trait AuthorizationStore: Send + Sync {
     /// Keeps one.
@@ -221,7 +306,8 @@ pub trait AuthorizationStore: Send + Sync {
     /// Keeps what the exchange of the taken one `id` brought, until the activation is connected.
     async fn answered(&self, id: Uuid, grant: &Sealed) -> Result<(), StoreError>;
 
-    /// Up to `limit` that were taken by `until` and brought a grant that no activation was connected with, oldest first.
+    /// Up to `limit` of live activations that were taken by `until` and brought a grant that these were not connected with,
+    /// oldest first.
     async fn unsettled(
         &self,
         until: OffsetDateTime,
@@ -231,10 +317,10 @@ pub trait AuthorizationStore: Send + Sync {
     /// Whether what the exchange of `id` brought is still there.
     async fn is_unsettled(&self, id: Uuid) -> Result<bool, StoreError>;
 
-    /// Forgets what the exchange of `id` brought.
-    async fn forget_answer(&self, id: Uuid) -> Result<(), StoreError>;
+    /// Leaves behind what the exchange of `id` brought, if that is there yet: nobody could connect the activation with it.
+    async fn give_up(&self, id: Uuid) -> Result<(), StoreError>;
 
-    /// Forgets those that ended more than `after` ago. Answers how many.
+    /// Forgets those that ended more than `after` ago and hold nothing that an exchange brought. Answers how many.
     async fn sweep(&self, now: OffsetDateTime, after: Duration) -> Result<u64, StoreError>;
 }
 

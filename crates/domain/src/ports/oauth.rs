@@ -194,18 +194,20 @@ pub enum OauthError {
         /// In its own words.
         said: Option<String>,
     },
-    /// It is not up to it now (5xx, 429); the same request may succeed later.
-    #[error("{issuer} is not up to it at the moment (HTTP {status})")]
+    /// It is not up to it now (5xx, 429, or a code that says so); the same request may succeed later.
+    #[error("{issuer} is not up to it at the moment (HTTP {status}{})", in_words(code))]
     Busy {
         /// Who.
         issuer: Issuer,
         /// The status.
         status: u16,
+        /// The code of the error, where that says so: `temporarily_unavailable`.
+        code: Option<String>,
         /// How long it asks to be left alone, in seconds.
         retry_after: Option<u64>,
     },
     /// There was no answer. [`OutboundError`] says whether the request may have arrived.
-    #[error("the authorization server at {host} did not answer")]
+    #[error("the authorization server at {host} did not answer{}", refusal(source))]
     NoAnswer {
         /// The host.
         host: String,
@@ -238,6 +240,14 @@ fn in_words(text: &Option<String>) -> String {
     text.as_ref().map_or_else(String::new, |it| format!(": {it}"))
 }
 
+/// What an operator has to know of, as it does not pass.
+fn refusal(source: &OutboundError) -> String {
+    match source {
+        OutboundError::Refused { .. } => format!(": {source}"),
+        _ => String::new(),
+    }
+}
+
 impl OauthError {
     /// The code with which the server refused (RFC 6749 §5.2), if it did.
     pub fn code(&self) -> Option<&str> {
@@ -245,8 +255,8 @@ impl OauthError {
             Self::InvalidGrant { .. } => Some("invalid_grant"),
             Self::InvalidClient { .. } => Some("invalid_client"),
             Self::Refused { code, .. } => Some(code),
-            Self::Busy { .. }
-            | Self::NoAnswer { .. }
+            Self::Busy { code, .. } => code.as_deref(),
+            Self::NoAnswer { .. }
             | Self::Unsound { .. }
             | Self::Unsupported { .. }
             | Self::Unconfigured(_) => None,

@@ -33,7 +33,8 @@ pub enum Status {
     Processing,
     /// Failed in a way that trying again does not mend.
     Error,
-    /// The grant expired or was revoked: a person must authorize again.
+    /// The grant expired or was revoked, or the system refused the credentials: a person must authorize again, give others, or
+    /// see to it that they are accepted again.
     NeedReconnect,
     /// Paused by billing or an administrator.
     Suspended,
@@ -48,6 +49,8 @@ pub enum Event {
     Configured,
     /// Something changed about how it is synced: its streams, their settings, or the filter of its connector.
     Adjusted,
+    /// A check passed: its settings and credentials, and its grant where it needs one, are there and work.
+    Checked,
     /// Its credentials were taken away.
     Unconfigured,
     /// A run began.
@@ -124,6 +127,9 @@ impl Status {
             // What it failed for may be mended, as the next run tells. A grant is not mended so.
             (Event::Adjusted, S::Error) => S::Enabled,
             (Event::Adjusted, _) => self,
+            // Whatever was wrong, or refused, when the last run failed is not any more. The rest is not for a check to say.
+            (Event::Checked, S::Error | S::NeedReconnect) => S::Enabled,
+            (Event::Checked, _) => self,
             (
                 Event::Unconfigured,
                 S::Enabled | S::Degraded | S::Error | S::NeedReconnect | S::ToConfigure,
@@ -169,6 +175,7 @@ impl std::fmt::Display for Event {
         f.write_str(match self {
             Self::Configured => "new settings",
             Self::Adjusted => "another way to sync",
+            Self::Checked => "a check that passed",
             Self::Unconfigured => "the loss of its settings",
             Self::RunStarted => "a run",
             Self::RunEnded(..) => "the end of a run",
@@ -193,6 +200,7 @@ mod tests {
         let mut events = vec![
             Event::Configured,
             Event::Adjusted,
+            Event::Checked,
             Event::Unconfigured,
             Event::RunStarted,
             Event::GrantRevoked,
@@ -261,9 +269,13 @@ mod tests {
                         if event == Event::Adjusted && status != Status::Error {
                             prop_assert_eq!(next, status);
                         }
-                        // A refused grant needs a person: no run and no resumption covers it up.
+                        // A check says nothing of what is off, at work, degraded or not yet configured.
+                        if event == Event::Checked && !matches!(status, Status::Error | Status::NeedReconnect) {
+                            prop_assert_eq!(next, status);
+                        }
+                        // What was refused is not covered up by a run or a resumption.
                         if status == Status::NeedReconnect && next == Status::Enabled {
-                            prop_assert_eq!(event, Event::Configured);
+                            prop_assert!(matches!(event, Event::Configured | Event::Checked));
                         }
                         status = next;
                     }

@@ -32,7 +32,7 @@ impl Audit {
     /// Runs the command.
     pub(crate) async fn run(self, settings: &Settings, output: &Output) -> Result<(), Failed> {
         let Action::Verify { head } = self.action;
-        let session = Session::open_existing(settings).await?;
+        let session = Session::open(settings).await?;
         let verified = verify(session.client(), head, output).await;
         session.close().await;
         verified

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use backon::{ExponentialBuilder, Retryable};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::{
     activation::Activation,
     client::{Client, text},
-    exit::Failed,
+    exit::{Failed, Outlook},
     output::Output,
     session::Session,
 };
@@ -30,13 +31,16 @@ pub(crate) struct Authorize {
     /// Ask for this scope, too; repeat for more
     #[arg(long = "scope", value_name = "SCOPE")]
     scopes: Vec<String>,
-    /// Wait until somebody has agreed, or the link has expired
+    /// Wait until somebody has agreed, or the link has expired; a server may be away for two minutes meanwhile
     #[arg(long)]
     wait: bool,
 }
 
 /// How often to look whether somebody has agreed.
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// For how long a server may be away meanwhile.
+const AWAY: Duration = Duration::from_mins(2);
 
 /// How long a link works.
 const LASTS: Duration = Duration::from_mins(10);
@@ -69,13 +73,7 @@ impl Authorize {
             return Ok(());
         }
         output.say(&told);
-        let until = Instant::now() + LASTS;
-        while captured(client, &activation).await? == before {
-            if Instant::now() >= until {
-                return Err(Failed::source("nobody agreed in time; ask for another link"));
-            }
-            sleep(AGAIN).await;
-        }
+        wait(client, &activation, &before).await?;
         output
             .answer(|| format!("{} is connected.", activation.name), &json!({ "connected": true }));
         Ok(())
@@ -93,8 +91,102 @@ impl Authorize {
     }
 }
 
+/// Waits until an activation has another grant than `before`. A server that is away for a moment, as while it is replaced, is
+/// waited for as well.
+async fn wait(client: &Client, activation: &Activation, before: &Value) -> Result<(), Failed> {
+    let until = Instant::now() + LASTS;
+    let again = ExponentialBuilder::default()
+        .with_min_delay(AGAIN)
+        .with_max_delay(AWAY / 8)
+        .without_max_times()
+        .with_total_delay(Some(AWAY));
+    loop {
+        let asked = (|| captured(client, activation)).retry(again);
+        let now = asked.when(|failed: &Failed| failed.outlook == Outlook::Passing).await;
+        let now = now.map_err(|failed| given_up(failed, activation))?;
+        // One that is gone is not another.
+        if now != *before && !now.is_null() {
+            return Ok(());
+        }
+        if Instant::now() >= until {
+            return Err(Failed::source("nobody agreed in time; ask for another link"));
+        }
+        sleep(AGAIN).await;
+    }
+}
+
+/// What to say where it cannot be seen any more whether somebody has agreed.
+fn given_up(failed: Failed, activation: &Activation) -> Failed {
+    if failed.outlook == Outlook::Lasting {
+        return failed;
+    }
+    let (message, name) = (&failed.message, &activation.name);
+    let message = format!(
+        "not waiting any longer: {message}. The link goes on to work; linkspan check \"{name}\" finds out whether somebody has agreed"
+    );
+    Failed { message, ..failed }
+}
+
 /// When a grant was last given to an activation.
 async fn captured(client: &Client, activation: &Activation) -> Result<Value, Failed> {
     let seen = activation.see(client).await?;
     Ok(seen.thing["attributes"]["installed_capabilities"]["captured_at"].clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use linkspan_domain::Secret;
+    use linkspan_testkit::{Answer, Answers};
+
+    use super::*;
+
+    fn captured_at(at: &Value) -> Answer {
+        let attributes = json!({ "installed_capabilities": { "captured_at": at } });
+        Answer::of(200, json!({ "data": { "attributes": attributes } }).to_string())
+    }
+
+    /// Waits with a server that gives these answers, and for how long that was.
+    async fn waited(answers: Vec<Answer>) -> (Result<(), Failed>, Duration) {
+        let answers = Arc::new(Answers::sequence(answers));
+        let url = "http://linkspan.test/".parse().unwrap();
+        let client = Client::new(url, Secret::new("lsk_x".to_owned()), answers);
+        let activation = Activation { id: "1".to_owned(), name: "notes".to_owned() };
+        let began = Instant::now();
+        let waited = wait(&client, &activation, &json!("before")).await;
+        (waited, began.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_is_away_for_a_moment_is_waited_for() {
+        let busy = r#"{"errors":[{"code":"platform.unavailable","meta":{"retryable":true}}]}"#;
+        let answers = vec![
+            captured_at(&json!("before")),
+            Answer::Unreachable,
+            Answer::of(502, "<html>"),
+            Answer::of(503, busy),
+            captured_at(&Value::Null),
+            captured_at(&json!("now")),
+        ];
+        let (waited, _) = waited(answers).await;
+        assert!(waited.is_ok(), "{waited:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_stays_away_is_told_with_what_goes_on() {
+        let (waited, lasted) = waited(vec![Answer::Unreachable]).await;
+        let failed = waited.unwrap_err();
+        assert!(failed.message.contains("could not be reached"), "{failed:?}");
+        assert!(failed.message.contains("linkspan check \"notes\""), "{failed:?}");
+        assert!((AWAY / 2..AWAY + AGAIN).contains(&lasted), "{lasted:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_will_not_pass_is_not_waited_for() {
+        let gone = r#"{"errors":[{"code":"resource.not_found","meta":{"retryable":false}}]}"#;
+        let (waited, lasted) = waited(vec![Answer::of(404, gone)]).await;
+        assert_eq!(waited.unwrap_err().code.as_deref(), Some("resource.not_found"));
+        assert_eq!(lasted, Duration::ZERO);
+    }
 }

@@ -17,7 +17,7 @@ use url::Url;
 
 pub(crate) use events::{Event, Events};
 
-use super::exit::{Exit, Failed};
+use super::exit::{Exit, Failed, Outlook};
 
 /// How long an upload may take: as long as servers wait for one.
 const UPLOAD_LASTS: Duration = Duration::from_mins(10);
@@ -199,10 +199,12 @@ impl Client {
             return Ok(Value::Null);
         }
         let document: Value = serde_json::from_slice(&bytes).map_err(|_| {
-            Failed::usage(format!(
+            let says = format!(
                 "{} does not answer as a Linkspan server does ({status}); check LINKSPAN_URL",
                 self.base
-            ))
+            );
+            // A proxy says so while the server behind it is away.
+            if status.is_server_error() { Failed::away(says) } else { Failed::usage(says) }
         })?;
         if status.is_success() { Ok(document) } else { Err(refused(&document)) }
     }
@@ -224,7 +226,13 @@ impl Client {
 }
 
 fn unreachable_server(error: &OutboundError) -> Failed {
-    Failed::usage(format!("the Linkspan server: {error}"))
+    let says = format!("the Linkspan server: {error}");
+    match error {
+        OutboundError::Unreachable { .. }
+        | OutboundError::TimedOut { .. }
+        | OutboundError::Broken { .. } => Failed::away(says),
+        _ => Failed::usage(says),
+    }
 }
 
 /// The text of an attribute; nothing where it has none.
@@ -250,7 +258,11 @@ fn refused(document: &Value) -> Failed {
         error["source"]["pointer"].as_str().or_else(|| error["source"]["parameter"].as_str());
     let place = place.map(|it| format!(" (at {it})")).unwrap_or_default();
     let message = format!("{said}{place} [{code}]");
-    Failed { exit, message, code: Some(code.to_owned()) }
+    let outlook = match error["meta"]["retryable"] {
+        Value::Bool(true) => Outlook::Passing,
+        _ => Outlook::Lasting,
+    };
+    Failed { exit, message, code: Some(code.to_owned()), outlook }
 }
 
 #[cfg(test)]
@@ -275,5 +287,18 @@ mod tests {
         let failed =
             refused(&json!({ "errors": [{ "code": "source.unavailable", "title": "x" }] }));
         assert_eq!(failed.exit, Exit::Source);
+        assert_eq!(failed.outlook, Outlook::Lasting);
+    }
+
+    #[test]
+    fn what_may_work_in_a_while_is_told_from_what_will_not() {
+        let busy = refused(&json!({ "errors": [{
+            "code": "platform.unavailable", "title": "x", "meta": { "retryable": true },
+        }] }));
+        assert_eq!(busy.outlook, Outlook::Passing);
+        let slow = OutboundError::TimedOut { host: "h".to_owned(), seconds: 1 };
+        assert_eq!(unreachable_server(&slow).outlook, Outlook::Passing);
+        let wrong = OutboundError::InvalidUrl("x");
+        assert_eq!(unreachable_server(&wrong).outlook, Outlook::Lasting);
     }
 }

@@ -40,7 +40,7 @@ pub(crate) struct Connect {
 impl Connect {
     /// Runs the command.
     pub(crate) async fn run(self, settings: &Settings, output: &Output) -> Result<(), Failed> {
-        let session = Session::open(settings).await?;
+        let session = Session::open_or_new(settings).await?;
         let made = self.connect(&session).await;
         let lacks = match &made {
             Ok((made, _)) => Activation::lacks(session.client(), &made["data"]).await,

@@ -6,10 +6,14 @@ use std::{
     os::unix::fs::PermissionsExt,
 };
 
-use linkspan_domain::ports::{KeyUsage, Vault, VaultError};
-use linkspan_persistence::SealedRow;
+use linkspan_domain::{
+    OrganizationId,
+    ports::{KeyUsage, Vault, VaultError},
+};
+use linkspan_persistence::{SchemaState, SealedRow};
 use linkspan_vault::{Keyring, KeyringError, KeyringVault};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::{
     exit::Failed,
@@ -205,7 +209,9 @@ fn admin_key(settings: &Settings) -> Finding {
 /// Who else comes in, and whether their addresses are known.
 fn callers(settings: &Settings) -> Finding {
     const WHAT: &str = "callers";
-    let tokens = compose::proxies(settings).and_then(|_| compose::tokens(settings));
+    // Whether they can be used is the same for all installations.
+    let any = OrganizationId::from_uuid(Uuid::nil());
+    let tokens = compose::proxies(settings).and_then(|_| compose::tokens(settings, any));
     match tokens.map(|it| (it.own.is_some(), it.provider.is_some())) {
         Err(error) => Finding::wrong(WHAT, Failed::setup(&error).message),
         Ok((false, false)) => Finding::ok(WHAT, "API keys"),
@@ -260,7 +266,7 @@ async fn database(settings: &Settings, keys: &Keys) -> Vec<Finding> {
         }
         Err(error) => return vec![Finding::wrong(WHAT, Failed::setup(&error).message)],
     };
-    let (schema, sealed) = (database.steps_behind().await, database.sealed().await);
+    let (schema, sealed) = (database.schema().await, database.sealed().await);
     let usage = database.keys().usage().await;
     database.close().await;
     match (schema, sealed) {
@@ -268,13 +274,19 @@ async fn database(settings: &Settings, keys: &Keys) -> Vec<Finding> {
             let says = Failed::setup(&error).message;
             vec![Finding::wrong(WHAT, format!("{says}; run the newest Linkspan that was here"))]
         }
-        (Ok(0), Err(error)) => vec![Finding::wrong(WHAT, Failed::setup(&error).message)],
-        (Ok(0), Ok(sealed)) => {
+        (Ok(SchemaState::Absent), _) => {
+            let says = "answers, and has no platform yet; one is made at the first start";
+            vec![Finding::note(WHAT, says)]
+        }
+        (Ok(SchemaState::Newest), Err(error)) => {
+            vec![Finding::wrong(WHAT, Failed::setup(&error).message)]
+        }
+        (Ok(SchemaState::Newest), Ok(sealed)) => {
             let answers = Finding::ok(WHAT, "answers, with the newest schema");
             let worn = usage.ok().and_then(|it| worn(&it, keys));
             [answers].into_iter().chain(secrets(settings, &sealed, keys)).chain(worn).collect()
         }
-        (Ok(steps), sealed) => {
+        (Ok(SchemaState::Behind(steps)), sealed) => {
             let behind = format!(
                 "its schema is {steps} steps behind; the next start brings it up to date, or run linkspan migrate"
             );

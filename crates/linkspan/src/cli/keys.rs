@@ -44,7 +44,7 @@ const NAMED: usize = 10;
 impl Keys {
     /// Runs the command.
     pub(crate) async fn run(self, settings: &Settings, output: &Output) -> Result<(), Failed> {
-        let session = Session::open_existing(settings).await?;
+        let session = Session::open(settings).await?;
         let done = match self.action {
             Action::Status => status(session.client(), output).await,
             Action::Rotate => rotate(session.client(), output).await,
@@ -105,6 +105,9 @@ async fn rotate(client: &Client, output: &Output) -> Result<(), Failed> {
     let count = |kind: &str| thousands(counts[kind].as_u64().unwrap_or_default());
     let human = || {
         let (rotated, key) = (count("rotated"), text(&attributes["to_key"]));
+        if counts["total"] == 0 {
+            return format!("There is nothing to do: all secrets are sealed under {key}.");
+        }
         let (skipped, failed) = (count("skipped"), count("failed"));
         format!(
             "{rotated} secrets are sealed anew under {key}; {skipped} were written by others meanwhile; {failed} failed."

@@ -3,7 +3,10 @@
 use serde_json::json;
 
 use super::{exit::Failed, output::Output};
-use crate::{compose, settings::Settings};
+use crate::{
+    compose::{self, Opening},
+    settings::Settings,
+};
 
 /// Bring the database to the newest schema
 ///
@@ -14,7 +17,8 @@ pub(crate) struct Migrate {}
 impl Migrate {
     /// Runs the command.
     pub(crate) async fn run(self, settings: &Settings, output: &Output) -> Result<(), Failed> {
-        let database = compose::database(settings).await.map_err(|error| Failed::setup(&error))?;
+        let database = compose::database(settings, Opening::OrNew).await;
+        let database = database.map_err(|error| Failed::setup(&error))?;
         database.close().await;
         output.answer(|| "The database has the newest schema.".to_owned(), &json!({ "ok": true }));
         Ok(())

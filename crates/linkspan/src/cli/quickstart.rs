@@ -15,7 +15,7 @@ use super::{
     sync::Sync,
 };
 use crate::{
-    compose::{FileReach, Platform},
+    compose::{FileReach, Opening, Platform},
     role::Roles,
     server::{Listener, Server, ServerError, Work},
     settings::Settings,
@@ -62,8 +62,8 @@ impl Quickstart {
     pub(crate) async fn run(self, settings: &Settings, output: &Output) -> Result<(), Failed> {
         let began = Instant::now();
         let listener = self.listener(settings).await.map_err(|error| Failed::setup(&error))?;
-        let platform =
-            Platform::open(settings, FileReach::Roots).await.map_err(|it| Failed::setup(&it))?;
+        let platform = Platform::open(settings, FileReach::Roots, Opening::OrNew).await;
+        let platform = platform.map_err(|it| Failed::setup(&it))?;
         write_samples(&platform.own_files()).map_err(|error| Failed::setup(&error))?;
         let welcome = platform.welcome();
         let key = platform.admin_key();

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Instant};
 
 use arrow_array::RecordBatch;
 use futures_util::TryStreamExt;
-use linkspan_domain::{Cursor, CursorType, StreamSpec};
+use linkspan_domain::{AuthorizationFlow, Cursor, CursorType, StreamSpec};
 use linkspan_sdk::{
     CursorSpec, Definition, Discovered, Environment, Failure, Loss, ReadMode, ReadRequest, Unfit,
 };
@@ -208,7 +208,7 @@ fn definition(key: &str) -> Result<Definition, Failed> {
 /// `config`, if it fits the type.
 fn fitting(definition: &Definition, config: Map<String, Value>) -> Result<Value, Failed> {
     let config = Value::Object(config);
-    match definition.faults(&config).first() {
+    match definition.faults(&config, AuthorizationFlow::None).first() {
         None => Ok(config),
         Some(fault) => Err(Failed::usage(format!("settings: {} {}", fault.pointer, fault.message))),
     }
@@ -262,5 +262,5 @@ fn failed(failure: &Failure) -> Failed {
         | Failure::Cancelled
         | Failure::TakenOver => Exit::Source,
     };
-    Failed { exit, message: failure.to_string(), code: None }
+    Failed { exit, ..Failed::usage(failure) }
 }

@@ -11,8 +11,9 @@ use super::{
     output::{Output, table},
 };
 use crate::{
-    compose::{self, FileReach, Platform},
+    compose::{FileReach, Opening},
     settings::Settings,
+    workshop::Workshop,
 };
 
 /// Seal secrets that an import past the API left in the clear
@@ -31,7 +32,7 @@ enum Action {
     ///
     /// It works on the database itself, so give it the settings that the server has.
     Encrypt {
-        /// Only say what would be sealed
+        /// Only say what would be sealed: nothing is written, not even a newer schema
         #[arg(long)]
         dry_run: bool,
     },
@@ -47,12 +48,11 @@ impl Secrets {
                 "this works on the database itself; unset LINKSPAN_URL, and run it with the settings of the server",
             ));
         }
-        let there = compose::require_platform(settings).await;
-        there.map_err(|error| Failed::setup(&error))?;
-        let platform = Platform::open(settings, FileReach::Operator).await;
-        let platform = platform.map_err(|error| Failed::setup(&error))?;
-        let found = encrypt(&platform, encrypting).await;
-        platform.close().await;
+        let opening = if dry_run { Opening::AsItIs } else { Opening::Existing };
+        let workshop = Workshop::open(settings, FileReach::Operator, opening).await;
+        let workshop = workshop.map_err(|error| Failed::setup(&error))?;
+        let found = encrypt(&workshop, encrypting).await;
+        workshop.close().await;
         tell(&found?, encrypting, output)
     }
 }
@@ -65,11 +65,16 @@ struct Found {
     unsealed: Vec<SealedRow>,
 }
 
-async fn encrypt(platform: &Platform, encrypting: Encrypting) -> Result<Found, Failed> {
-    let call = platform.call_everywhere().await.map_err(|error| Failed::setup(&error))?;
-    let found = platform.activations().encrypt(&call, encrypting).await;
-    let activations = found.map_err(|error| Failed::internal(&error))?;
-    let sealed = platform.workshop.database.sealed().await;
+async fn encrypt(workshop: &Workshop, encrypting: Encrypting) -> Result<Found, Failed> {
+    let call = workshop.call_everywhere().await.map_err(|error| Failed::internal(&error))?;
+    let activations = match call {
+        Some(call) => {
+            let found = workshop.activations().encrypt(&call, encrypting).await;
+            found.map_err(|error| Failed::internal(&error))?
+        }
+        None => Vec::new(),
+    };
+    let sealed = workshop.database.sealed().await;
     let mut unsealed = sealed.map_err(|error| Failed::internal(&error))?;
     unsealed.retain(|it| it.blob.key_id().is_err());
     Ok(Found { activations, unsealed })

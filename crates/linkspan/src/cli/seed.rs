@@ -14,7 +14,7 @@ use super::{
     output::{Output, table},
 };
 use crate::{
-    compose::{self, FileReach, Platform},
+    compose::{self, FileReach, Opening, Platform},
     settings::Settings,
 };
 
@@ -45,8 +45,8 @@ impl Seed {
             );
             return Ok(());
         }
-        let platform =
-            Platform::open(settings, FileReach::Roots).await.map_err(|it| Failed::setup(&it))?;
+        let platform = Platform::open(settings, FileReach::Roots, Opening::OrNew).await;
+        let platform = platform.map_err(|it| Failed::setup(&it))?;
         let seeded = platform.seed(entries).await.map_err(|it| Failed::internal(&it));
         platform.close().await;
         let SeedOutcome { inserted, updated, unchanged, kept } = seeded?;

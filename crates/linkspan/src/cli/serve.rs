@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{exit::Failed, output::Output};
 use crate::{
-    compose::{FileReach, Platform},
+    compose::{FileReach, Opening, Platform},
     role::{Role, Roles},
     server::{Listener, Server, Work, work_alone},
     settings::Settings,
@@ -36,8 +36,8 @@ pub(super) async fn run_as(
     if roles.has(Role::Api) {
         return listen(roles, settings, output).await;
     }
-    let workshop =
-        Workshop::open(settings, FileReach::Roots).await.map_err(|it| Failed::setup(&it))?;
+    let workshop = Workshop::open(settings, FileReach::Roots, Opening::OrNew).await;
+    let workshop = workshop.map_err(|it| Failed::setup(&it))?;
     let machine = json!({ "roles": roles.to_string() });
     output.answer(|| format!("Linkspan works as {roles}"), &machine);
     work_alone(&workshop, roles, settings).await.map_err(|error| Failed::internal(&error))
@@ -45,8 +45,8 @@ pub(super) async fn run_as(
 
 async fn listen(roles: &Roles, settings: &Settings, output: &Output) -> Result<(), Failed> {
     let listener = Listener::bind(settings.listen).await.map_err(|it| Failed::setup(&it))?;
-    let platform =
-        Platform::open(settings, FileReach::Roots).await.map_err(|it| Failed::setup(&it))?;
+    let platform = Platform::open(settings, FileReach::Roots, Opening::OrNew).await;
+    let platform = platform.map_err(|it| Failed::setup(&it))?;
     if let Some(welcome) = platform.welcome() {
         output.say(&welcome);
     }

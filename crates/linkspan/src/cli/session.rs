@@ -8,7 +8,7 @@ use url::Url;
 
 use super::{client::Client, exit::Failed};
 use crate::{
-    compose::{self, FileReach, Platform},
+    compose::{FileReach, Opening, Platform},
     server::{Listener, Server, Work},
     settings::Settings,
 };
@@ -20,23 +20,23 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// The server at `LINKSPAN_URL`, or one of our own over the embedded database.
+    /// The server at `LINKSPAN_URL`, or one of our own over the embedded database, which has to be there: none is made.
     ///
     /// Either way a command speaks to the API, so there is one way in.
     pub(crate) async fn open(settings: &Settings) -> Result<Self, Failed> {
-        match Self::remote(settings)? {
-            Some(client) => Ok(Self { client, embedded: None }),
-            None => Self::embedded(settings).await,
-        }
+        Self::of_settings(settings, Opening::Existing).await
     }
 
-    /// As [`Session::open`], where only a platform that is there already makes sense: none is made.
-    pub(crate) async fn open_existing(settings: &Settings) -> Result<Self, Failed> {
-        if Self::remote(settings)?.is_none() {
-            let there = compose::require_platform(settings).await;
-            there.map_err(|error| Failed::setup(&error))?;
+    /// As [`Session::open`], but over a new database where there is none yet.
+    pub(crate) async fn open_or_new(settings: &Settings) -> Result<Self, Failed> {
+        Self::of_settings(settings, Opening::OrNew).await
+    }
+
+    async fn of_settings(settings: &Settings, opening: Opening) -> Result<Self, Failed> {
+        match Self::remote(settings)? {
+            Some(client) => Ok(Self { client, embedded: None }),
+            None => Self::embedded(settings, opening).await,
         }
-        Self::open(settings).await
     }
 
     /// The server at `LINKSPAN_URL`, if that is where commands go.
@@ -48,11 +48,11 @@ impl Session {
         }
     }
 
-    async fn embedded(settings: &Settings) -> Result<Self, Failed> {
+    async fn embedded(settings: &Settings, opening: Opening) -> Result<Self, Failed> {
         // The person at the command line reads files of their own.
         let here = SocketAddr::from(([127, 0, 0, 1], 0));
         let listener = Listener::bind(here).await.map_err(|error| Failed::setup(&error))?;
-        let platform = Platform::open(settings, FileReach::Operator).await;
+        let platform = Platform::open(settings, FileReach::Operator, opening).await;
         let platform = platform.map_err(|error| Failed::setup(&error))?;
         let key = platform.admin_key();
         Self::of(Server::start(settings, platform, listener, Work::Asked), key)

@@ -1,5 +1,8 @@
 //! `linkspan token`: a token that stands for a person.
 
+use std::sync::Arc;
+
+use linkspan_app::{IssuedToken, Tokens};
 use linkspan_domain::Email;
 use serde_json::json;
 use time::{Duration, format_description::well_known::Rfc3339};
@@ -10,14 +13,15 @@ use super::{
 };
 use crate::{
     bearer_tokens,
-    compose::{FileReach, Platform},
+    compose::{FileReach, Opening},
     settings::Settings,
+    workshop::Workshop,
 };
 
 /// Issue a token that stands for a person
 ///
 /// It is signed with LINKSPAN_JWT_SECRET, may be used for all that the person may do, and is printed this once. It needs the
-/// database, not a running server.
+/// database, not a running server. Every server with that secret and that database takes it, whatever its address.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Token {
     /// The mail address of the person
@@ -31,15 +35,11 @@ pub(crate) struct Token {
 impl Token {
     /// Runs the command.
     pub(crate) async fn run(self, settings: &Settings, output: &Output) -> Result<(), Failed> {
-        let keys = bearer_tokens::own_keys(settings).map_err(|it| Failed::setup(&it))?;
-        let keys = keys.ok_or_else(|| {
-            Failed::usage("there is no key to sign tokens with; set LINKSPAN_JWT_SECRET to the output of `openssl rand -base64 48`")
-        })?;
-        let platform = Platform::open(settings, FileReach::Roots).await;
-        let platform = platform.map_err(|error| Failed::setup(&error))?;
-        let issued = platform.issue_token(keys, &self.person, self.lasts).await;
-        platform.close().await;
-        let issued = issued.map_err(|error| Failed::setup(&*error))?;
+        let workshop = Workshop::open(settings, FileReach::Roots, Opening::Existing).await;
+        let workshop = workshop.map_err(|error| Failed::setup(&error))?;
+        let issued = self.issue(settings, &workshop).await;
+        workshop.close().await;
+        let issued = issued?;
         let until = issued.expires_at.format(&Rfc3339).unwrap_or_default();
         let machine = json!({
             "token": issued.token.expose(),
@@ -49,6 +49,22 @@ impl Token {
         note(&format!("it stands for {} until {until}", issued.person.name));
         output.answer(|| issued.token.expose().clone(), &machine);
         Ok(())
+    }
+
+    async fn issue(&self, settings: &Settings, workshop: &Workshop) -> Result<IssuedToken, Failed> {
+        let call = workshop.call_everywhere().await.map_err(|error| Failed::internal(&error))?;
+        let call = call.ok_or_else(|| {
+            Failed::usage("nobody is on the platform yet; start it with `linkspan serve`")
+        })?;
+        let signer = bearer_tokens::own_keys(settings, call.caller.organization);
+        let signer = signer.map_err(|error| Failed::setup(&error))?;
+        let signer = signer.ok_or_else(|| {
+            Failed::usage("there is no key to sign tokens with; set LINKSPAN_JWT_SECRET as the servers have it, or everywhere to the output of `openssl rand -base64 48`")
+        })?;
+        let (db, world) = (&workshop.database, Arc::clone(&workshop.world));
+        let tokens = Tokens::new(db.access(), db.people(), signer, world);
+        let issued = tokens.issue(&call, &self.person, self.lasts).await;
+        issued.map_err(|error| Failed::setup(&error))
     }
 }
 

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use linkspan_api::{Limits, Probes};
 use linkspan_app::{
-    ActivationStores, Activations, ApiKeys, Audit, Bootstrap, Catalog, Data, Diagnostics, Entities,
-    Files, FilterPlans, Filters, Idempotency, Keys, MappingStores, Mappings, People,
-    ProviderConnectors, Providers, RunWatch, Schedules, Sessions, Sources, Streams, SyncTargets,
-    Syncs, TargetModels, Workspaces,
+    ApiKeys, Audit, Bootstrap, Catalog, Data, Diagnostics, Entities, Files, FilterPlans, Filters,
+    Idempotency, Keys, MappingStores, Mappings, People, ProviderConnectors, Providers, RunWatch,
+    Schedules, Sessions, Sources, Streams, SyncTargets, Syncs, TargetModels, Workspaces,
 };
 use linkspan_domain::ports::World;
 use tokio_util::sync::CancellationToken;
@@ -25,7 +24,7 @@ impl Platform {
     ) -> linkspan_api::App {
         let db = &self.workshop.database;
         let (activations, filters, schedules) =
-            (self.activations(), self.filters(), self.schedules());
+            (Arc::new(self.workshop.activations()), self.filters(), self.schedules());
         let connecting = Arc::new(self.workshop.oauth.connecting(self.sources()));
         let installing = Arc::new(self.workshop.oauth.installing(&connecting, &activations));
         let visiting = Arc::new(self.workshop.oauth.visiting(&connecting));
@@ -79,20 +78,6 @@ impl Platform {
 
     fn sessions(&self) -> Arc<Sessions> {
         Arc::clone(&self.sessions)
-    }
-
-    /// The activations.
-    pub(crate) fn activations(&self) -> Arc<Activations> {
-        let db = &self.workshop.database;
-        let stores = ActivationStores {
-            activations: db.workspace_connectors(),
-            connectors: db.connectors(),
-            people: db.people(),
-            tests: db.connection_tests(),
-            credentials: db.credential_versions(),
-            syncs: db.syncs(),
-        };
-        Arc::new(Activations::new(stores, self.sources(), self.world()))
     }
 
     fn api_keys(&self) -> Arc<ApiKeys> {

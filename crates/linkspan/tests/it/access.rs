@@ -123,10 +123,10 @@ async fn tampering_with_the_audit_trail_is_found_on_postgres() {
 
 #[tokio::test]
 async fn a_token_of_the_command_line_opens_the_api_in_the_name_of_its_person() {
-    let program = Program::new()
-        .with("LINKSPAN_JWT_SECRET", "a secret that only these tests know")
-        .with("LINKSPAN_PUBLIC_URL", "https://linkspan.test");
+    let program = Program::new().with("LINKSPAN_JWT_SECRET", "a secret that only these tests know");
     let served = program.serve();
+    // A server has the address that it listens on, or the one that its settings say; a command here knows neither.
+    let program = program.with("LINKSPAN_PUBLIC_URL", "https://linkspan.test");
     let mut admin = Api::new(&served.address);
     let new = json!({ "data": { "type": "person", "attributes": {
         "name": "Ada", "email": "ada@example.com", "role": "admin",
@@ -157,6 +157,45 @@ async fn a_token_of_the_command_line_opens_the_api_in_the_name_of_its_person() {
     assert_eq!(nobody.code, 2, "{}", nobody.stderr);
     let too_long = program.run(&["token", "--person", "ada@example.com", "--for", "2d"]);
     assert_eq!(too_long.code, 2, "{}", too_long.stderr);
+    assert_eq!(served.stop(), 0);
+}
+
+#[tokio::test]
+async fn the_history_of_secrets_says_who_put_them_to_use() {
+    let program = Program::new()
+        .with("LINKSPAN_JWT_SECRET", "a secret that only these tests know")
+        .with("PASSWORD", "hunter2");
+    let connect = ["connect", "postgresql", "--name", "crm", "--set", "host=127.0.0.1"];
+    let rest = ["--set", "database=x", "--set", "username=u", "--set-env", "password=PASSWORD"];
+    program.json(&[&connect[..], &rest].concat());
+    let served = program.serve();
+    let mut admin = Api::new(&served.address);
+    let workspace = admin.send("GET", "/v1/workspaces", None).await["data"][0]["id"].clone();
+    let new = json!({ "data": { "type": "person", "attributes": {
+        "name": "Ada", "email": "ada@example.com", "role": "designer", "workspaces": [workspace],
+    } } });
+    let made = admin.send("POST", "/v1/people", Some(new)).await;
+    let token = program.json(&["token", "--person", "ada@example.com"])["token"].clone();
+    let hers = Program::bare()
+        .with("LINKSPAN_URL", &format!("http://{}", served.address))
+        .with("LINKSPAN_API_KEY", token.as_str().unwrap())
+        .with("PASSWORD", "hunter3");
+    hers.json(&["activations", "set", "crm", "--set-env", "password=PASSWORD"]);
+
+    let history = ["activations", "history", "crm"];
+    let by = |program: &Program| -> Vec<Value> {
+        let said = program.json(&history);
+        let versions = said["versions"].as_array().unwrap().iter();
+        versions.map(|it| json!([it["number"], it["actor_type"], it["actor_name"]])).collect()
+    };
+    let both = [json!([2, "person", "Ada"]), json!([1, "api_key", "Platform admin"])];
+    assert_eq!(by(&program), both);
+    let table = program.run(&history).stdout;
+    assert!(table.contains("Ada") && table.contains("key Platform admin"), "{table}");
+    // Keys are for admins to see.
+    assert_eq!(by(&hers)[1], json!([1, "api_key", null]));
+    let actor = hers.json(&history)["versions"][0]["actor_id"].clone();
+    assert_eq!(actor, made["data"]["id"]);
     assert_eq!(served.stop(), 0);
 }
 

@@ -155,6 +155,7 @@ fn a_source_that_refuses_has_an_exit_code_of_its_own() {
 #[test]
 fn bad_input_is_answered_with_what_to_do() {
     let program = program();
+    program.json(&["seed"]);
     for (arguments, says) in [
         (&["sync", "nobody"][..], "no activation called `nobody`"),
         (&["connect", "no_such_type"], "no connector `no_such_type`"),

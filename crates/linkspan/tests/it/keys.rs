@@ -2,6 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
+use linkspan_testkit::TestPostgres;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
 
@@ -51,6 +52,8 @@ fn a_key_is_rotated_from_the_command_line() {
     assert_eq!(rotated, json!({ "total": 1, "rotated": 1, "skipped": 0, "failed": 0 }));
     let again = program.json(&["keys", "rotate"]);
     assert_eq!(again, json!({ "total": 0, "rotated": 0, "skipped": 0, "failed": 0 }));
+    let human = program.run(&["keys", "rotate"]).stdout;
+    assert!(human.contains("There is nothing to do"), "{human}");
     assert_eq!(status(&program), [("current".to_owned(), 1, 1), ("previous".to_owned(), 0, 1)]);
     let human = program.run(&["keys", "status"]).stdout;
     assert!(human.contains("no longer needed"), "{human}");
@@ -59,6 +62,22 @@ fn a_key_is_rotated_from_the_command_line() {
     assert_eq!(status(&program), [("current".to_owned(), 1, 1)], "the old key is gone for good");
     let doctor = program.run(&["doctor"]);
     assert_eq!(doctor.code, 0, "{}", doctor.stdout);
+}
+
+#[test]
+fn secrets_that_are_not_kept_are_not_sealed_once_more() {
+    let program = installation();
+    let sealed = || status(&program)[0].2;
+    assert_eq!(sealed(), 1);
+    let force = |password: &str, seconds: &str| {
+        let password = format!("password={password}");
+        let rotate = ["activations", "rotate", "crm", "--force-save", "--set", &password];
+        program.json(&[&rotate[..], &["--overlap-secs", seconds]].concat());
+    };
+    force("second-planted", "0");
+    assert_eq!(sealed(), 2, "the new ones, and not those that are wiped");
+    force("third-planted", "60");
+    assert_eq!(sealed(), 4, "the new ones, and those that can be gone back to");
 }
 
 #[test]
@@ -110,13 +129,24 @@ fn what_is_deleted_keeps_its_secrets_until_it_is_purged() {
 
 #[test]
 fn a_mistyped_folder_is_told_and_nothing_is_made_there() {
-    let program = Program::bare();
+    let program =
+        Program::bare().with("LINKSPAN_JWT_SECRET", "a secret that only these tests know");
     for offline in [
-        &["audit", "verify"][..],
+        &["activations", "list"][..],
+        &["activations", "set", "crm", "--set", "host=db"],
+        &["activations", "history", "crm"],
+        &["audit", "verify"],
+        &["authorize", "crm"],
+        &["check", "crm"],
+        &["discover", "crm"],
         &["keys", "status"],
         &["keys", "rotate"],
+        &["runs", "list"],
+        &["runs", "cancel", "crm"],
         &["secrets", "encrypt"],
         &["secrets", "encrypt", "--dry-run"],
+        &["sync", "crm"],
+        &["token", "--person", "ada@example.com"],
     ] {
         let ran = program.run(&[offline, &["--data-dir", "typo"]].concat());
         assert_eq!(ran.code, 2, "{offline:?}: {}", ran.stdout);
@@ -133,6 +163,46 @@ fn a_mistyped_folder_is_told_and_nothing_is_made_there() {
     assert_eq!(ran.code, 2, "{}", ran.stdout);
     assert!(ran.stderr.contains("LINKSPAN_DATABASE_URL"), "{}", ran.stderr);
     assert_eq!(fs::read_dir(program.path()).unwrap().count(), 0, "nothing was made");
+}
+
+#[test]
+fn a_command_in_another_folder_makes_no_keys_there_and_replaces_none() {
+    let program = Program::bare();
+    program.json(&["connect", "csv", "--name", "sales", "--set", "path=sales.csv"]);
+    let program = program.with("LINKSPAN_DATABASE_URL", "sqlite://linkspan-data/linkspan.db");
+    let list = ["activations", "list", "--data-dir", "typo"];
+    let ran = program.run(&list);
+    assert_eq!(ran.code, 2, "{}", ran.stdout);
+    let says = "there is no typo/master.key";
+    assert!(ran.stderr.contains(says) && ran.stderr.contains("--data-dir"), "{}", ran.stderr);
+    let key = fs::read_to_string(program.path().join("linkspan-data/master.key")).unwrap();
+    let program = program.with("LINKSPAN_MASTER_KEY", key.trim());
+    let ran = program.run(&list);
+    assert!(ran.code == 2 && ran.stderr.contains("there is no typo/admin.key"), "{}", ran.stderr);
+    assert!(!program.path().join("typo/admin.key").exists());
+    assert_eq!(program.json(&["activations", "list"])["activations"][0]["name"], "sales");
+}
+
+#[tokio::test]
+async fn a_database_of_others_is_no_platform_and_stays_as_it_is() {
+    let database = TestPostgres::create().await;
+    let program = Program::new()
+        .with("LINKSPAN_MASTER_KEY", &key(1))
+        .with("LINKSPAN_DATABASE_URL", &database.url());
+    for offline in [&["activations", "list"][..], &["secrets", "encrypt"]] {
+        let ran = program.run(offline);
+        assert_eq!(ran.code, 2, "{}", ran.stdout);
+        let says = "there is no platform in the database of LINKSPAN_DATABASE_URL";
+        assert!(ran.stderr.contains(says), "{}", ran.stderr);
+    }
+    let doctor = program.run(&["doctor", "--json"]).last_line();
+    assert!(doctor.to_string().contains("has no platform yet"), "{doctor}");
+    let mut connection = database.connect().await;
+    let tables = "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'";
+    let tables: i64 = sqlx::query_scalar(tables).fetch_one(&mut connection).await.unwrap();
+    assert_eq!(tables, 0);
+    drop(connection);
+    database.remove().await;
 }
 
 #[test]
@@ -198,4 +268,35 @@ async fn secrets_that_an_import_left_in_the_clear_are_sealed() {
     let remote =
         program.with("LINKSPAN_URL", "http://127.0.0.1:1").with("LINKSPAN_API_KEY", ADMIN_KEY);
     assert_eq!(remote.run(&["secrets", "encrypt"]).code, 2);
+}
+
+#[tokio::test]
+async fn a_dry_run_writes_nothing_and_leaves_an_older_schema_as_it_is() {
+    let program = installation();
+    let config = json!({ "host": "h", "database": "x", "username": "u", "password": PLANTED });
+    let import = format!(
+        "UPDATE workspace_connectors SET config = '{config}', secrets = NULL, secret_pointers = NULL \
+         WHERE name = 'crm' RETURNING name"
+    );
+    sqlite(&program, &import).await;
+    let data = program.path().join("linkspan-data");
+    let bytes = || fs::read(data.join("linkspan.db")).unwrap();
+    let dry = ["secrets", "encrypt", "--dry-run"];
+    let before = bytes();
+    assert_eq!(program.json(&dry)["found"], 1);
+    assert!(bytes() == before, "not a byte of the database is another");
+
+    // It can be done again.
+    let older =
+        "DELETE FROM seaql_migrations WHERE version = 'm0027_oauth_owners' RETURNING version";
+    assert_eq!(sqlite(&program, older).await.len(), 1);
+    let before = bytes();
+    let refused = program.run(&dry);
+    assert_eq!(refused.code, 2, "{}", refused.stdout);
+    let says = "1 steps behind this program, and a dry run changes nothing";
+    assert!(refused.stderr.contains(says), "{}", refused.stderr);
+    assert!(refused.stderr.contains("linkspan migrate"), "{}", refused.stderr);
+    assert!(bytes() == before, "not a byte of the database is another");
+    assert_eq!(program.json(&["secrets", "encrypt"])["found"], 1);
+    assert_eq!(program.json(&dry)["found"], 0);
 }

@@ -3,8 +3,10 @@
 
 mod access;
 mod activations;
+mod authorize;
 mod cli;
 mod doctor;
+mod grants;
 mod keys;
 mod kill;
 mod kill_pushes;

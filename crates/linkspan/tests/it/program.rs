@@ -23,6 +23,9 @@ pub(crate) struct Ran {
     pub(crate) stderr: String,
 }
 
+/// Any free port.
+const ANYWHERE: &str = "127.0.0.1:0";
+
 /// A key for tests.
 pub(crate) const ADMIN_KEY: &str = "lsk_admin_0123456789abcdefghijklmnopqrstuvwxyz";
 
@@ -65,16 +68,21 @@ impl Program {
 
     /// Starts the server, and waits until it says where it listens. It logs all there is.
     pub(crate) fn serve(&self) -> Served {
-        self.listen(&["--log", "trace,h2=info,hyper=info"])
+        self.listen(ANYWHERE, &["--log", "trace,h2=info,hyper=info"])
+    }
+
+    /// As [`serve`](Self::serve), at `address`.
+    pub(crate) fn serve_at(&self, address: &str) -> Served {
+        self.listen(address, &[])
     }
 
     /// Starts a server that does what `roles` say, and waits until it says where it listens.
     pub(crate) fn serve_as(&self, roles: &str) -> Served {
-        self.listen(&["--role", roles])
+        self.listen(ANYWHERE, &["--role", roles])
     }
 
-    fn listen(&self, arguments: &[&str]) -> Served {
-        let arguments = [&["serve", "--listen", "127.0.0.1:0"], arguments].concat();
+    fn listen(&self, address: &str, arguments: &[&str]) -> Served {
+        let arguments = [&["serve", "--listen", address], arguments].concat();
         let (child, said) = self.start(&arguments, "serve.log");
         Served { child, address: said["listen"].as_str().unwrap().to_owned() }
     }

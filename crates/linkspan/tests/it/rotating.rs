@@ -154,3 +154,24 @@ async fn a_password_can_be_forced_and_wiped_when_its_overlap_is_over() {
     assert!(nothing.code == 2 && nothing.stderr.contains("--set-env"), "{}", nothing.stderr);
     stage.remove().await;
 }
+
+#[tokio::test]
+async fn a_password_that_is_accepted_again_is_found_out_by_a_check() {
+    let stage = Stage::new().await;
+    let table = format!("CREATE TABLE {}.orders (id int PRIMARY KEY)", stage.database.name());
+    stage.run(table).await;
+    let status = || stage.program.json(&["activations", "show", "crm"])["status"].clone();
+    stage.takes(SECOND).await;
+    assert_ne!(stage.program.run(&["sync", "crm"]).code, 0);
+    assert_eq!(status(), "need_reconnect");
+    let refused = stage.program.run(&["sync", "crm"]);
+    assert!(refused.stderr.contains("linkspan check"), "{}", refused.stderr);
+    assert!(!stage.works());
+    assert_eq!(status(), "need_reconnect");
+
+    stage.takes(FIRST).await;
+    assert!(stage.works());
+    assert_eq!(status(), "enabled");
+    assert_eq!(stage.program.json(&["sync", "crm"])["status"], "success");
+    stage.remove().await;
+}

@@ -119,7 +119,7 @@ async fn a_busy_server_is_busy_and_not_without_metadata() {
     assert!(matches!(failure, OauthError::Unsupported { .. }));
 }
 
-/// §3b line 5.
+/// Checklist 5.
 #[tokio::test]
 async fn metadata_of_another_issuer_is_refused_and_texts_are_not_normalized() {
     for issuer in
@@ -132,7 +132,7 @@ async fn metadata_of_another_issuer_is_refused_and_texts_are_not_normalized() {
     }
 }
 
-/// §3b line 6.
+/// Checklist 6.
 #[tokio::test]
 async fn metadata_of_another_resource_is_refused() {
     for resource in ["https://evil.test/mcp", "https://files.test", "https://files.test/mcp/x"] {
@@ -144,7 +144,7 @@ async fn metadata_of_another_resource_is_refused() {
     }
 }
 
-/// §3b line 1.
+/// Checklist 1.
 #[tokio::test]
 async fn a_guard_that_is_silent_about_pkce_is_refused() {
     let site = guarded();

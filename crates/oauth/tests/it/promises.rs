@@ -4,7 +4,8 @@
 //! code: metadata of another issuer or resource, `WWW-Authenticate` by grammar, the three ways to say who we are, refusals,
 //! registrations, revocation, and in the domain the client metadata document and `iss`.
 //!
-//! A test that keeps a line of the project's checklist for OAuth clients says which, wherever it is: `§3b line 4`.
+//! A test that keeps a line of the checklist for OAuth clients says which, wherever it is: `Checklist 4`. All are listed in
+//! docs/oauth-checklist.md.
 //!
 //! What this crate cannot keep, because it knows no store, no person and no activation:
 //!
@@ -13,7 +14,6 @@
 //! - clients are kept by issuer, and a change of the issuer makes a new one.
 //! - one refresh at a time over all processes; the new refresh token is kept before its access token is used, the old one
 //!   until the new one is proven; `invalid_grant` asks for a person, a busy server does not.
-//! - scopes are stepped up with a limit of attempts.
 //! - `invalid_client` registers once more, once.
 //! - tokens are revoked when an activation is disconnected, and that is audited.
 
@@ -39,7 +39,7 @@ fn knowing(methods: Option<BTreeSet<String>>) -> AuthorizationAsk {
     AuthorizationAsk { server, ..authorization() }
 }
 
-/// §3b line 1.
+/// Checklist 1.
 #[test]
 fn s256_goes_with_every_authorization_and_plain_with_none() {
     for methods in [None, Some(set(&["S256"])), Some(set(&["plain", "S256"]))] {
@@ -110,7 +110,7 @@ fn all_that_the_exchange_needs_is_remembered() {
     assert_eq!(pending, expected);
 }
 
-/// §3b line 4.
+/// Checklist 4.
 #[test]
 fn a_redirect_comes_from_the_issuer_that_was_asked_letter_by_letter() {
     let table = [
@@ -131,7 +131,7 @@ fn a_redirect_comes_from_the_issuer_that_was_asked_letter_by_letter() {
     }
 }
 
-/// §3b line 7.
+/// Checklist 7.
 #[tokio::test]
 async fn the_resource_is_named_to_authorize_for_tokens_and_to_refresh() {
     let site = Arc::new(Site::default());
@@ -157,7 +157,7 @@ async fn the_resource_is_named_to_authorize_for_tokens_and_to_refresh() {
     }
 }
 
-/// §3b line 17.
+/// Checklist 17.
 #[test]
 fn offline_access_is_asked_for_with_consent_where_it_is_advertised() {
     let knows = |scopes: &[&str]| {
@@ -175,7 +175,7 @@ fn offline_access_is_asked_for_with_consent_where_it_is_advertised() {
     assert_eq!(parameter(&url, "scope"), None);
 }
 
-/// §3b line 18.
+/// Checklist 18.
 #[tokio::test]
 async fn no_request_follows_a_redirect_and_each_has_bounds() {
     let site = guarded();

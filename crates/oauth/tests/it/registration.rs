@@ -43,7 +43,7 @@ async fn kept() -> OauthClient {
     register(&site(201, &registered()), &server()).await.unwrap()
 }
 
-/// §3b line 10.
+/// Checklist 10, 22.
 #[tokio::test]
 async fn a_registration_says_what_we_are_and_the_client_what_the_server_made_of_it() {
     let site = site(201, &registered());
@@ -67,6 +67,7 @@ async fn a_registration_says_what_we_are_and_the_client_what_the_server_made_of_
         client_secret: Some(secret("s-1")),
         authentication: ClientAuthentication::ClientSecretBasic,
         secret_expires_at: Some(datetime!(2030-03-17 17:46:40 UTC)),
+        redirect_uri: Some(url(BACK)),
         registration_uri: Some(url(UPKEEP)),
         registration_token: Some(secret("r-1")),
     };
@@ -74,7 +75,7 @@ async fn a_registration_says_what_we_are_and_the_client_what_the_server_made_of_
     assert_eq!(client.issuer.as_str(), ISSUER);
 }
 
-/// §3b line 15.
+/// Checklist 15.
 #[tokio::test]
 async fn the_way_to_say_who_we_are_comes_from_the_metadata_and_then_from_the_answer() {
     use ClientAuthentication::{ClientSecretBasic, ClientSecretPost, None};

@@ -66,7 +66,7 @@ async fn a_reply_is_answered_as_it_came_and_is_read_later() {
     assert!(matches!(failure, OauthError::Busy { status: 503, retry_after: Some(30), .. }));
 }
 
-/// §3b line 14.
+/// Checklist 14.
 #[test]
 fn a_grant_holds_what_was_granted_and_not_what_was_asked_for() {
     let mut body = granted();
@@ -117,7 +117,7 @@ fn a_lifetime_is_a_number_however_it_is_written() {
     }
 }
 
-/// §3b line 14.
+/// Checklist 14.
 #[test]
 fn only_a_bearer_token_is_a_token() {
     for (token_type, fits) in [
@@ -248,7 +248,7 @@ async fn the_code_goes_with_its_verifier_its_redirect_uri_and_its_resource() {
     assert_eq!(seen.url.query(), None);
 }
 
-/// §3b line 15.
+/// Checklist 15.
 #[tokio::test]
 async fn a_client_says_who_it_is_in_its_own_way_and_in_no_other() {
     let token = secret("rt-1");

@@ -12,7 +12,7 @@ use sea_orm::QueryResult;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use super::{SqlGrants, get};
+use super::{SqlGrants, get, leftovers};
 use crate::{
     instant::{from_microseconds, microseconds},
     receipt,
@@ -54,7 +54,7 @@ const EMPTY_ALL: &str = "\
 const ANSWER: &str = "\
     UPDATE authorizations SET content = $2 WHERE authorization_id = $1 AND taken_at IS NOT NULL";
 
-/// Taken by when, how many. A partial index has them.
+/// Taken by when, how many, of live activations. A partial index has them.
 const UNSETTLED: &str = "\
     SELECT a.authorization_id, a.workspace_connector_id, k.workspace_id, o.organization_id, \
         a.content, a.taken_at \
@@ -62,12 +62,15 @@ const UNSETTLED: &str = "\
     JOIN workspace_connectors w ON w.workspace_connector_id = a.workspace_connector_id \
     JOIN workspaces k ON k.pk = w.workspace_pk \
     JOIN organizations o ON o.pk = k.organization_pk \
-    WHERE a.taken_at <= $1 AND a.content IS NOT NULL \
+    WHERE a.taken_at <= $1 AND a.content IS NOT NULL AND w.deleted_at IS NULL \
     ORDER BY a.taken_at, a.authorization_id LIMIT $2";
 
 const IS_UNSETTLED: &str = "\
     SELECT 1 FROM authorizations \
     WHERE authorization_id = $1 AND taken_at IS NOT NULL AND content IS NOT NULL";
+
+/// Has others wait until the session ends.
+const LOCK: &str = "UPDATE authorizations SET taken_at = taken_at WHERE authorization_id = $1";
 
 const FORGET_ANSWER: &str = "\
     UPDATE authorizations SET content = NULL WHERE authorization_id = $1 AND taken_at IS NOT NULL";
@@ -77,7 +80,7 @@ pub(super) const FORGET_ANSWERS: &str = "\
     UPDATE authorizations SET content = NULL \
     WHERE workspace_connector_id = $1 AND taken_at IS NOT NULL AND content IS NOT NULL";
 
-const SWEEP: &str = "DELETE FROM authorizations WHERE expires_at <= $1";
+const SWEEP: &str = "DELETE FROM authorizations WHERE expires_at <= $1 AND content IS NULL";
 
 #[async_trait]
 impl AuthorizationStore for SqlGrants {
@@ -162,8 +165,11 @@ impl AuthorizationStore for SqlGrants {
         Ok(session.row(IS_UNSETTLED, vec![id.into()]).await?.is_some())
     }
 
-    async fn forget_answer(&self, id: Uuid) -> Result<(), StoreError> {
+    async fn give_up(&self, id: Uuid) -> Result<(), StoreError> {
         let session = self.db.write().await?;
+        // Of several who do so, the others find nothing.
+        session.run(LOCK, vec![id.into()]).await?;
+        leftovers::leave_answer(&session, id).await?;
         session.run(FORGET_ANSWER, vec![id.into()]).await?;
         session.commit().await
     }

@@ -2,21 +2,24 @@
 
 use async_trait::async_trait;
 use linkspan_domain::{
-    Issuer, OauthClient, WorkspaceConnectorId,
+    Issuer, OauthClient, Receipt, WorkspaceConnectorId,
     ports::{OauthClientStore, Sealed, StoreError},
 };
+use sea_orm::Value;
 
 use super::{SqlGrants, get};
+use crate::{receipt, store::stale_unless};
 
 const FIND: &str = "SELECT client FROM oauth_clients WHERE oauth_client_id = $1";
 
-/// Identifier, activation, issuer, client.
+/// Identifier, client, activation, issuer.
 const KEEP: &str = "\
-    INSERT INTO oauth_clients (oauth_client_id, workspace_connector_id, issuer, client) \
-    VALUES ($1, $2, $3, $4) \
-    ON CONFLICT (oauth_client_id) DO UPDATE SET client = excluded.client";
+    INSERT INTO oauth_clients (oauth_client_id, client, workspace_connector_id, issuer) \
+    VALUES ($1, $2, $3, $4) ON CONFLICT (oauth_client_id) DO NOTHING";
 
-const FORGET: &str = "DELETE FROM oauth_clients WHERE oauth_client_id = $1";
+/// Identifier, client, what it takes the place of.
+const REPLACE: &str =
+    "UPDATE oauth_clients SET client = $2 WHERE oauth_client_id = $1 AND client = $3";
 
 #[async_trait]
 impl OauthClientStore for SqlGrants {
@@ -35,25 +38,21 @@ impl OauthClientStore for SqlGrants {
         of: WorkspaceConnectorId,
         issuer: &Issuer,
         client: &Sealed,
+        instead_of: Option<&Sealed>,
+        receipt: &Receipt,
     ) -> Result<(), StoreError> {
         let session = self.db.write().await?;
-        let values = vec![
-            OauthClient::row(of, issuer).into(),
-            of.uuid().into(),
-            issuer.as_str().into(),
-            client.as_bytes().into(),
-        ];
-        session.run(KEEP, values).await?;
-        session.commit().await
-    }
-
-    async fn forget_client(
-        &self,
-        of: WorkspaceConnectorId,
-        issuer: &Issuer,
-    ) -> Result<(), StoreError> {
-        let session = self.db.write().await?;
-        session.run(FORGET, vec![OauthClient::row(of, issuer).into()]).await?;
+        let mut values: Vec<Value> =
+            vec![OauthClient::row(of, issuer).into(), client.as_bytes().into()];
+        let statement = if let Some(before) = instead_of {
+            values.push(before.as_bytes().into());
+            REPLACE
+        } else {
+            values.extend([of.uuid().into(), issuer.as_str().into()]);
+            KEEP
+        };
+        stale_unless(session.run(statement, values).await?)?;
+        receipt::keep(&session, receipt).await?;
         session.commit().await
     }
 }

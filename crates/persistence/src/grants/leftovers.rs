@@ -1,13 +1,17 @@
-//! What purged activations left behind with providers.
+//! What activations that are gone left behind with providers.
 
 use linkspan_domain::{
-    ConnectorId, Issuer, OrganizationId, WorkspaceConnectorId, WorkspaceId,
-    ports::{Leftovers, Sealed, StoreError},
+    ConnectorId, Issuer, OrganizationId, Receipt, WorkspaceConnectorId, WorkspaceId,
+    ports::{Left, Leftover, LeftoverId, Leftovers, Owner, Sealed, StoreError},
 };
-use sea_orm::Value;
+use sea_orm::{QueryResult, Value};
+use time::OffsetDateTime;
+use uuid::Uuid;
 
-use super::get;
-use crate::{Database, session::Session};
+use super::{authorizations::FORGET_ANSWERS, get};
+use crate::{
+    Database, error::corrupt, instant::microseconds, receipt, session::Session, store::stale_unless,
+};
 
 /// What is purged, and its activations with it.
 #[derive(Clone, Copy)]
@@ -40,19 +44,32 @@ impl Purged {
     }
 }
 
-/// Leaves the grants and clients of the activations that go behind.
+/// Leaves all behind that the activations that go have with providers.
 pub(crate) async fn leave(session: &Session, purged: Purged) -> Result<(), StoreError> {
     let gone = purged.condition();
-    let statements = [
-        // As all who write both, the activation first. Whoever is about to refresh a grant is waited for, and changes nothing
-        // afterwards.
-        format!("UPDATE workspace_connectors AS w SET revision = revision WHERE {gone}"),
+    // As all who write both, the activation first.
+    let lock = format!("UPDATE workspace_connectors AS w SET revision = revision WHERE {gone}");
+    session.run_of(lock, vec![purged.value()]).await?;
+    leave_grants(session, purged).await?;
+    session.run_of(left(&CLIENTS, gone), vec![purged.value()]).await?;
+    Ok(())
+}
+
+/// Leaves grants behind, and what exchanges brought. Whoever is about to write these is waited for, and changes nothing
+/// afterwards, as long as this session takes them away from where they were.
+async fn leave_grants(session: &Session, purged: Purged) -> Result<(), StoreError> {
+    let gone = purged.condition();
+    let lock = |table: &str, same: &str| {
         format!(
-            "UPDATE oauth_grants SET fence = fence WHERE workspace_connector_id IN \
+            "UPDATE {table} SET {same} = {same} WHERE workspace_connector_id IN \
              (SELECT w.workspace_connector_id FROM workspace_connectors w WHERE {gone})"
-        ),
-        left("issuer, held", "oauth_grants", gone),
-        left("issuer, oauth_client_id, client", "oauth_clients", gone),
+        )
+    };
+    let statements = [
+        lock("oauth_grants", "fence"),
+        lock("authorizations", "taken_at"),
+        left(&ANSWERS, gone),
+        left(&GRANTS, gone),
     ];
     for statement in statements {
         session.run_of(statement, vec![purged.value()]).await?;
@@ -60,48 +77,213 @@ pub(crate) async fn leave(session: &Session, purged: Purged) -> Result<(), Store
     Ok(())
 }
 
-/// Copies `columns` of `table` for the activations that are `gone`.
-fn left(columns: &str, table: &str, gone: &str) -> String {
+/// Rows of a table `g` that are left behind: which, and what of them goes where.
+struct Leaving {
+    table: &'static str,
+    condition: &'static str,
+    from: &'static str,
+    to: &'static str,
+}
+
+const GRANTS: Leaving = Leaving {
+    table: "oauth_grants",
+    condition: "1 = 1",
+    from: "g.issuer, g.held, g.previous, g.reply",
+    to: "issuer, held, previous, reply",
+};
+
+const ANSWERS: Leaving = Leaving {
+    table: "authorizations",
+    condition: "g.taken_at IS NOT NULL AND g.content IS NOT NULL",
+    from: "g.authorization_id, g.content",
+    to: "authorization_id, answer",
+};
+
+const CLIENTS: Leaving = Leaving {
+    table: "oauth_clients",
+    condition: "1 = 1",
+    from: "g.issuer, g.oauth_client_id, g.client",
+    to: "issuer, oauth_client_id, client",
+};
+
+/// Copies what is left of the activations that are `gone`.
+fn left(Leaving { table, condition, from, to }: &Leaving, gone: &str) -> String {
     format!(
         "INSERT INTO oauth_leftovers \
-            (workspace_connector_id, workspace_id, organization_id, name, {columns}) \
-         SELECT w.workspace_connector_id, k.workspace_id, o.organization_id, w.name, {columns} \
+            (workspace_connector_id, workspace_id, organization_id, name, {to}) \
+         SELECT w.workspace_connector_id, k.workspace_id, o.organization_id, w.name, {from} \
          FROM {table} g \
          JOIN workspace_connectors w ON w.workspace_connector_id = g.workspace_connector_id \
          JOIN workspaces k ON k.pk = w.workspace_pk \
          JOIN organizations o ON o.pk = k.organization_pk \
-         WHERE {gone}"
+         WHERE {condition} AND {gone}"
     )
 }
 
+/// How many.
+pub(super) const ABANDONED: &str = "\
+    SELECT g.workspace_connector_id FROM oauth_grants g \
+    JOIN workspace_connectors w ON w.workspace_connector_id = g.workspace_connector_id \
+    WHERE w.deleted_at IS NOT NULL \
+    UNION \
+    SELECT a.workspace_connector_id FROM authorizations a \
+    JOIN workspace_connectors w ON w.workspace_connector_id = a.workspace_connector_id \
+    WHERE w.deleted_at IS NOT NULL AND a.taken_at IS NOT NULL AND a.content IS NOT NULL \
+    LIMIT $1";
+
+/// Of an activation that stays deleted until the session ends.
+const LOCK_GONE: &str = "\
+    UPDATE workspace_connectors SET revision = revision \
+    WHERE workspace_connector_id = $1 AND deleted_at IS NOT NULL";
+
+const REMOVE: &str = "DELETE FROM oauth_grants WHERE workspace_connector_id = $1";
+
+/// What a grant could do is gone with it.
+const FORGET_CAPABILITIES: &str = "\
+    UPDATE workspace_connectors SET installed_capabilities = NULL, revision = revision + 1 \
+    WHERE workspace_connector_id = $1 AND installed_capabilities IS NOT NULL";
+
+/// Leaves the grant of a deleted activation behind, and what exchanges for it brought.
+pub(super) async fn set_aside(db: &Database, of: WorkspaceConnectorId) -> Result<(), StoreError> {
+    let session = db.write().await?;
+    // As all who write both, the activation first. It may have been restored since it was looked up.
+    if session.run(LOCK_GONE, vec![of.uuid().into()]).await? == 0 {
+        return Ok(());
+    }
+    leave_grants(&session, Purged::Activation(of)).await?;
+    if session.run(REMOVE, vec![of.uuid().into()]).await? > 0 {
+        session.run(FORGET_CAPABILITIES, vec![of.uuid().into()]).await?;
+    }
+    session.run(FORGET_ANSWERS, vec![of.uuid().into()]).await?;
+    session.commit().await
+}
+
+/// Identifier of the authorization.
+const LEAVE_ANSWER: &str = "\
+    INSERT INTO oauth_leftovers \
+        (workspace_connector_id, workspace_id, organization_id, name, authorization_id, answer) \
+    SELECT w.workspace_connector_id, k.workspace_id, o.organization_id, w.name, \
+        a.authorization_id, a.content \
+    FROM authorizations a \
+    JOIN workspace_connectors w ON w.workspace_connector_id = a.workspace_connector_id \
+    JOIN workspaces k ON k.pk = w.workspace_pk \
+    JOIN organizations o ON o.pk = k.organization_pk \
+    WHERE a.authorization_id = $1 AND a.taken_at IS NOT NULL AND a.content IS NOT NULL";
+
+/// Leaves behind what the exchange of `authorization` brought, which this session takes away from there.
+pub(super) async fn leave_answer(session: &Session, authorization: Uuid) -> Result<(), StoreError> {
+    session.run(LEAVE_ANSWER, vec![authorization.into()]).await.map(|_| ())
+}
+
+/// Activation, workspace, organization, what to call an activation that is purged, issuer, grant.
+const KEEP: &str = "\
+    INSERT INTO oauth_leftovers \
+        (workspace_connector_id, workspace_id, organization_id, name, issuer, held) \
+    VALUES ($1, $2, $3, COALESCE( \
+        (SELECT w.name FROM workspace_connectors w WHERE w.workspace_connector_id = $1), $4), \
+        $5, $6)";
+
+/// Leaves a grant behind that no activation has.
+pub(super) async fn keep(
+    db: &Database,
+    owner: &Owner,
+    issuer: &Issuer,
+    grant: &Sealed,
+) -> Result<(), StoreError> {
+    let session = db.write().await?;
+    let values = vec![
+        owner.workspace_connector_id.uuid().into(),
+        owner.workspace_id.uuid().into(),
+        owner.organization_id.uuid().into(),
+        owner.workspace_connector_id.to_string().into(),
+        issuer.as_str().into(),
+        grant.as_bytes().into(),
+    ];
+    session.run(KEEP, values).await?;
+    session.commit().await
+}
+
+/// Now, until when. All of one activation or nothing: as long as somebody has its grant, its client is needed.
 const TAKE: &str = "\
-    DELETE FROM oauth_leftovers WHERE workspace_connector_id = \
-        (SELECT workspace_connector_id FROM oauth_leftovers ORDER BY pk LIMIT 1) \
-    RETURNING workspace_connector_id, workspace_id, organization_id, issuer, held, client";
+    UPDATE oauth_leftovers SET again_at = $2, tries = tries + 1 \
+    WHERE workspace_connector_id = \
+        (SELECT due.workspace_connector_id FROM oauth_leftovers due \
+         WHERE due.again_at <= $1 AND NOT EXISTS \
+            (SELECT 1 FROM oauth_leftovers held \
+             WHERE held.workspace_connector_id = due.workspace_connector_id \
+                AND held.again_at > $1) \
+         ORDER BY due.again_at, due.pk LIMIT 1) AND again_at <= $1 \
+    RETURNING pk, workspace_connector_id, workspace_id, organization_id, issuer, held, previous, \
+        reply, authorization_id, answer, client, tries";
 
 /// What one activation left. Of several who take the same, the others get nothing this time.
-pub(super) async fn take(db: &Database) -> Result<Option<Leftovers>, StoreError> {
+pub(super) async fn take(
+    db: &Database,
+    now: OffsetDateTime,
+    until: OffsetDateTime,
+) -> Result<Option<Leftovers>, StoreError> {
     let session = db.write().await?;
-    let rows = session.rows(TAKE, Vec::new()).await?;
+    let rows = session.rows(TAKE, vec![microseconds(now).into(), microseconds(until).into()]);
+    let rows = rows.await?;
     session.commit().await?;
     let Some(first) = rows.first() else { return Ok(None) };
-    let mut left = Leftovers {
-        workspace_connector_id: WorkspaceConnectorId::from_uuid(get(
-            first,
-            "workspace_connector_id",
-        )?),
+    let of = get(first, "workspace_connector_id")?;
+    let owner = Owner {
+        workspace_connector_id: WorkspaceConnectorId::from_uuid(of),
         workspace_id: WorkspaceId::from_uuid(get(first, "workspace_id")?),
         organization_id: OrganizationId::from_uuid(get(first, "organization_id")?),
-        grant: None,
-        clients: Vec::new(),
     };
+    let mut left = Leftovers { owner, tries: 0, things: Vec::with_capacity(rows.len()) };
     for row in &rows {
-        let issuer = Issuer::new(get(row, "issuer")?);
-        if let Some(held) = get::<Option<_>>(row, "held")? {
-            left.grant = Some((issuer, Sealed::from_bytes(held)));
-        } else {
-            left.clients.push((issuer, Sealed::from_bytes(get(row, "client")?)));
-        }
+        let tries: i64 = get(row, "tries")?;
+        left.tries = left.tries.max(u32::try_from(tries).map_err(corrupt)?);
+        left.things.push(thing(row)?);
     }
+    left.things.sort_by_key(|it| (turn(&it.left), it.id));
     Ok(Some(left))
+}
+
+fn thing(row: &QueryResult) -> Result<Leftover, StoreError> {
+    let issuer = || get(row, "issuer").map(Issuer::new);
+    let left = match (sealed(row, "answer")?, sealed(row, "held")?, sealed(row, "client")?) {
+        (Some(grant), ..) => {
+            Left::Answer { authorization_id: get(row, "authorization_id")?, grant }
+        }
+        (_, Some(held), _) => {
+            let (previous, reply) = (sealed(row, "previous")?, sealed(row, "reply")?);
+            Left::Grant { issuer: issuer()?, held, previous, reply }
+        }
+        (.., Some(client)) => Left::Client { issuer: issuer()?, client },
+        _ => return Err(corrupt("nothing was left")),
+    };
+    Ok(Leftover { id: LeftoverId(get(row, "pk")?), left })
+}
+
+fn sealed(row: &QueryResult, name: &str) -> Result<Option<Sealed>, StoreError> {
+    Ok(get::<Option<_>>(row, name)?.map(Sealed::from_bytes))
+}
+
+/// In which order providers are told.
+const fn turn(left: &Left) -> u8 {
+    match left {
+        Left::Answer { .. } => 0,
+        Left::Grant { .. } => 1,
+        Left::Client { .. } => 2,
+    }
+}
+
+const FORGET: &str = "DELETE FROM oauth_leftovers WHERE pk = $1";
+
+/// Forgets one thing that was left.
+pub(super) async fn forget(
+    db: &Database,
+    LeftoverId(pk): LeftoverId,
+    receipt: Option<&Receipt>,
+) -> Result<(), StoreError> {
+    let session = db.write().await?;
+    stale_unless(session.run(FORGET, vec![pk.into()]).await?)?;
+    if let Some(receipt) = receipt {
+        receipt::keep(&session, receipt).await?;
+    }
+    session.commit().await
 }

@@ -33,7 +33,9 @@ impl<T: ConnectorType> Clone for Opener<T> {
 
 impl<T: ConnectorType> Opener<T> {
     fn open(&self, settings: Value, environment: Environment) -> Result<Cx<T>, Failure> {
-        Cx::open(accepted::<T>, settings, environment, Arc::clone(&self.0))
+        let cx = Cx::open(accepted::<T>, settings, environment, Arc::clone(&self.0))?;
+        T::accept_flow(&cx.settings, cx.flow)?;
+        Ok(cx)
     }
 }
 

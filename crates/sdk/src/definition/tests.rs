@@ -12,7 +12,7 @@ use arrow_array::{Int64Array, RecordBatch};
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use linkspan_domain::{
-    Category, FieldKind, StreamField, StreamSpec,
+    AuthorizationFlow, Category, FieldKind, StreamField, StreamSpec,
     ports::{Outbound, OutboundError, OutboundRequest, OutboundResponse},
 };
 use schemars::JsonSchema;
@@ -76,6 +76,13 @@ impl ConnectorType for Counter {
             return Err(Failure::setting("upto", "must not be negative"));
         }
         Ok(())
+    }
+
+    fn accept_flow(_: &Settings, flow: AuthorizationFlow) -> Result<(), Failure> {
+        match flow {
+            AuthorizationFlow::Wsse => Err(Failure::setting("username", "is required")),
+            _ => Ok(()),
+        }
     }
 
     async fn check(cx: &Cx<Self>) -> Result<CheckOutcome, Failure> {
@@ -242,10 +249,20 @@ async fn a_command_takes_what_fits_and_nothing_else() {
 fn faults_are_listed_without_trying_the_settings() {
     let counter = Definition::of::<Counter>();
     let faults = |settings| {
-        let faults = counter.faults(&settings).into_iter();
+        let faults = counter.faults(&settings, AuthorizationFlow::None).into_iter();
         faults.map(|it| format!("{} {}", it.pointer, it.message)).collect::<Vec<_>>()
     };
     assert_eq!(faults(json!({ "upto": 1 })), [""; 0]);
     assert_eq!(faults(json!({ "upto": -1 })), ["/upto must not be negative"]);
     assert_eq!(faults(json!({ "x": 1 })), ["/upto is required", "/x is not a known field"]);
+}
+
+#[tokio::test]
+async fn settings_that_do_not_go_with_how_the_connector_authorizes_are_faults_and_do_not_run() {
+    let (counter, settings) = (Definition::of::<Counter>(), json!({ "upto": 1 }));
+    let faults = counter.faults(&settings, AuthorizationFlow::Wsse);
+    assert_eq!(faults[0].pointer, "/username");
+    let environment = Environment { flow: AuthorizationFlow::Wsse, ..environment() };
+    let failure = counter.check(settings, environment).await.unwrap_err();
+    assert_eq!(failure.to_string(), "settings: `username` is required");
 }

@@ -76,7 +76,9 @@ fn superseded(version: &CredentialVersion) -> CredentialVersion {
     let snapshot = CredentialSnapshot { config: Map::new(), secrets };
     let overlap = Overlap::try_from(OVERLAP_SECS).unwrap();
     let mut version = version.clone();
-    version.apply(CredentialEvent::Superseded { at: EPOCH, overlap, snapshot }).unwrap();
+    version
+        .apply(CredentialEvent::Superseded { at: EPOCH, overlap, snapshot: Some(snapshot) })
+        .unwrap();
     version
 }
 

@@ -10,6 +10,7 @@ use linkspan_domain::{
         KeptGrant, NewGrant, OauthClientStore, Sealed, Store, StoreError, TakenAuthorization,
     },
 };
+use serde_json::json;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
@@ -86,6 +87,7 @@ impl Bench<'_> {
     async fn connect(&self, like: &WorkspaceConnector, grant: &NewGrant, number: u32) {
         let mut activation = self.activation(like).await;
         activation.status = Status::Enabled;
+        activation.installed_capabilities = Some(json!({ "granted_scopes": ["read"] }));
         self.store.connect(grant, &activation, &receipt(number, None)).await.unwrap();
     }
 
@@ -207,7 +209,7 @@ impl Bench<'_> {
     async fn a_lost_grant_is_gone_with_its_status(&self, of: WorkspaceConnectorId) {
         let held = self.lease(of, 30).await.unwrap();
         let mut activation = self.by_id(of).await;
-        activation.apply(Event::GrantRevoked).unwrap();
+        activation.lose_grant();
         let stale =
             WorkspaceConnector { revision: activation.revision.next(), ..activation.clone() };
         let refused = self.store.lose(held.fence, &stale, &receipt(5_020, None)).await;
@@ -215,23 +217,27 @@ impl Bench<'_> {
         assert!(self.store.grant(of).await.unwrap().is_some());
         self.store.lose(held.fence, &activation, &receipt(5_021, None)).await.unwrap();
         assert_eq!(self.store.grant(of).await.unwrap(), None);
-        assert_eq!(self.activation(&activation).await.status, Status::NeedReconnect);
-        assert_eq!(self.store.remove(of).await.unwrap(), None);
+        let lost = self.activation(&activation).await;
+        assert_eq!((lost.status, lost.installed_capabilities), (Status::NeedReconnect, None));
         let again = self.store.lose(held.fence, &activation, &receipt(5_022, None)).await;
         assert!(matches!(again, Err(StoreError::Stale)), "{again:?}");
 
         let mut back = self.activation(&activation).await;
         back.apply(Event::Configured).unwrap();
+        back.installed_capabilities = Some(json!({ "granted_scopes": ["write"] }));
         self.store.connect(&new(of, "back", 31), &back, &receipt(5_023, None)).await.unwrap();
     }
 
     async fn fences_grow_beyond_removed_grants(&self, of: WorkspaceConnectorId) {
         let activation = self.by_id(of).await;
         let held = self.lease(of, 40).await.unwrap();
-        assert_eq!(self.store.remove(of).await.unwrap(), None, "it is not deleted");
         self.delete(&activation, Some(at(40)), 5_031).await;
-        let removed = self.store.remove(of).await.unwrap().unwrap();
-        assert_eq!((&removed.grant, removed.fence), (&sealed("back"), held.fence));
+        let deleted = self.activation(&activation).await;
+        assert!(deleted.installed_capabilities.is_some(), "it may be restored with its grant");
+        self.store.set_aside(of).await.unwrap();
+        let unable = self.activation(&activation).await;
+        assert_eq!(unable.installed_capabilities, None, "what a grant could do goes with it");
+        assert_ne!(unable.revision, deleted.revision);
         assert_eq!(self.store.grant(of).await.unwrap(), None);
         self.delete(&activation, None, 5_032).await;
         self.connect(&activation, &new(of, "next", 41), 5_030).await;
@@ -272,7 +278,7 @@ impl Bench<'_> {
         self.delete(second, Some(at(100)), 5_042).await;
         assert_eq!(due(999_999, 9).await, []);
         assert_eq!(self.store.abandoned(9).await.unwrap(), [second.id]);
-        self.store.remove(second.id).await.unwrap();
+        self.store.set_aside(second.id).await.unwrap();
         assert_eq!(self.store.abandoned(9).await.unwrap(), []);
     }
 }
@@ -288,18 +294,36 @@ pub async fn oauth_client_store(
 ) {
     let other = Issuer::new("https://issuer.example/ü".to_owned());
     let find = async |of, issuer: &Issuer| store.client(of, issuer).await.unwrap();
+    let keep = async |of, issuer: &Issuer, text: &str, instead_of: Option<&str>, number| {
+        let (client, instead_of) = (sealed(text), instead_of.map(sealed));
+        let receipt = receipt(number, None);
+        store.keep_client(of, issuer, &client, instead_of.as_ref(), &receipt).await
+    };
     assert_eq!(find(first, &issuer()).await, None);
-    store.keep_client(first, &issuer(), &sealed("1")).await.unwrap();
-    store.keep_client(first, &other, &sealed("2")).await.unwrap();
-    store.keep_client(second, &issuer(), &sealed("3")).await.unwrap();
-    store.keep_client(first, &issuer(), &sealed("4")).await.unwrap();
+    keep(first, &issuer(), "1", None, 5_400).await.unwrap();
+    keep(first, &other, "2", None, 5_401).await.unwrap();
+    for overtaken in [
+        keep(first, &issuer(), "stale", None, 5_402).await,
+        keep(first, &issuer(), "stale", Some("0"), 5_402).await,
+        keep(second, &issuer(), "stale", Some("1"), 5_402).await,
+    ] {
+        assert!(matches!(overtaken, Err(StoreError::Stale)), "{overtaken:?}");
+    }
+    assert_eq!(find(first, &issuer()).await, Some(sealed("1")));
+    keep(first, &issuer(), "4", Some("1"), 5_402).await.unwrap();
     assert_eq!(find(first, &issuer()).await, Some(sealed("4")));
     assert_eq!(find(first, &other).await, Some(sealed("2")), "each issuer has its own");
-    assert_eq!(find(second, &issuer()).await, Some(sealed("3")), "each activation has its own");
-    store.forget_client(first, &issuer()).await.unwrap();
-    store.forget_client(first, &issuer()).await.unwrap();
-    assert_eq!(find(first, &issuer()).await, None);
-    assert_eq!(find(first, &other).await, Some(sealed("2")));
+    assert_eq!(find(second, &issuer()).await, None, "each activation has its own");
+
+    let texts: Vec<_> = (0..8).map(|it| format!("5{it}")).collect();
+    let all = texts.iter().zip(5_410..);
+    let done = join_all(all.map(async |(text, number)| {
+        let kept = keep(second, &issuer(), text, None, number).await;
+        kept.ok().map(|()| sealed(text))
+    }));
+    let kept: Vec<_> = done.await.into_iter().flatten().collect();
+    assert_eq!(kept.len(), 1, "of several who register at once, the first is kept");
+    assert_eq!(find(second, &issuer()).await.as_ref(), kept.first());
 }
 
 /// Checks that a grant which is kept in `grants` settles what exchanges for `of` brought, which is kept and has no grant yet.
@@ -393,14 +417,16 @@ pub async fn authorization_store(
     };
     assert_eq!(store.sweep(at(15), Duration::minutes(10)).await.unwrap(), 0);
     assert_eq!(store.unsettled(at(9), 10).await.unwrap(), [answer], "it outlives its end");
+    let swept = store.sweep(at(20), Duration::minutes(10)).await.unwrap();
+    assert_eq!(swept, 2, "and is not forgotten without a word");
     assert_eq!(store.unsettled(at(9), 0).await.unwrap(), []);
     assert_eq!(take(1, 9).await, TakenAuthorization::Used);
     assert_eq!(store.unsettled(at(9), 10).await.unwrap().len(), 1, "coming back takes nothing");
-    store.forget_answer(Uuid::from_u128(1)).await.unwrap();
+    store.give_up(Uuid::from_u128(1)).await.unwrap();
     assert_eq!(store.unsettled(at(9), 10).await.unwrap(), []);
     assert!(!store.is_unsettled(Uuid::from_u128(1)).await.unwrap());
 
     assert_eq!(store.sweep(at(19), Duration::minutes(10)).await.unwrap(), 0);
-    assert_eq!(store.sweep(at(20), Duration::minutes(10)).await.unwrap(), 3);
+    assert_eq!(store.sweep(at(20), Duration::minutes(10)).await.unwrap(), 1);
     assert_eq!(take(1, 9).await, TakenAuthorization::Unknown);
 }

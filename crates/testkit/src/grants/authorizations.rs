@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use linkspan_domain::{
     KeyHash, Receipt,
     ports::{
-        AnsweredAuthorization, AuthorizationStore, KeptAuthorization, Sealed, StoreError,
+        AnsweredAuthorization, AuthorizationStore, KeptAuthorization, Left, Sealed, StoreError,
         TakenAuthorization,
     },
 };
@@ -72,7 +72,7 @@ impl AuthorizationStore for MemoryGrants {
     ) -> Result<Vec<AnsweredAuthorization>, StoreError> {
         let kept = self.kept();
         let mut unsettled: Vec<_> = kept.authorizations.values().filter_map(answer).collect();
-        unsettled.retain(|it| it.taken_at <= until);
+        unsettled.retain(|it| it.taken_at <= until && !kept.is_deleted(it.workspace_connector_id));
         unsettled.sort_by_key(|it| it.taken_at);
         unsettled.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         Ok(unsettled)
@@ -81,12 +81,15 @@ impl AuthorizationStore for MemoryGrants {
     async fn is_unsettled(&self, id: Uuid) -> Result<bool, StoreError> {
         let kept = self.kept();
         let found = kept.authorizations.get(&id);
-        Ok(found.is_some_and(|(_, stage)| matches!(stage, Stage::Answered(..))))
+        Ok(found.is_some_and(|(_, stage)| stage.is_answered()))
     }
 
-    async fn forget_answer(&self, id: Uuid) -> Result<(), StoreError> {
-        if let Some((_, stage)) = self.kept().authorizations.get_mut(&id) {
-            stage.settle();
+    async fn give_up(&self, id: Uuid) -> Result<(), StoreError> {
+        let kept = &mut *self.kept();
+        if let Some((authorization, stage)) = kept.authorizations.get_mut(&id)
+            && let Some(grant) = stage.settle()
+        {
+            kept.left.add(authorization.owner(), Left::Answer { authorization_id: id, grant });
         }
         Ok(())
     }
@@ -109,16 +112,23 @@ impl AuthorizationStore for MemoryGrants {
     async fn sweep(&self, now: OffsetDateTime, after: Duration) -> Result<u64, StoreError> {
         let mut kept = self.kept();
         let before = kept.authorizations.len();
-        kept.authorizations.retain(|_, it| it.0.expires_at + after > now);
+        kept.authorizations
+            .retain(|_, (it, stage)| it.expires_at + after > now || stage.is_answered());
         Ok((before - kept.authorizations.len()) as u64)
     }
 }
 
 impl Stage {
-    /// Nobody needs what it brought any more.
-    pub(super) fn settle(&mut self) {
-        if let Self::Answered(at, _) = self {
-            *self = Self::Taken(*at);
+    pub(super) const fn is_answered(&self) -> bool {
+        matches!(self, Self::Answered(..))
+    }
+
+    /// Nobody needs what it brought any more, which is answered.
+    pub(super) fn settle(&mut self) -> Option<Sealed> {
+        let Self::Answered(at, _) = *self else { return None };
+        match std::mem::replace(self, Self::Taken(at)) {
+            Self::Answered(_, grant) => Some(grant),
+            Self::Waiting | Self::Taken(_) => None,
         }
     }
 }

@@ -112,6 +112,29 @@ async fn a_secret_that_was_replaced_checks_as_long_as_it_is_listed() {
 }
 
 #[tokio::test]
+async fn tokens_of_an_earlier_name_are_taken_but_not_for_another_audience() {
+    let keys = TokenKeys::new(&secret(SECRET), None, "https://linkspan".to_owned()).unwrap();
+    let keys = Arc::new(keys.signing_as("urn:uuid:7".to_owned()));
+    let tokens = BearerTokens { own: Some(Arc::clone(&keys)), provider: None };
+    let signed = keys.sign(&grant(Duration::HOUR)).unwrap();
+    assert!(verify(&tokens, signed.expose(), NOW).await.is_ok());
+    let elsewhere = verify(&own(SECRET, None), signed.expose(), NOW).await;
+    assert_eq!(elsewhere.unwrap_err(), "it is from another issuer");
+    let said = async |issuer: &str, audience: &str| {
+        let mut claims = claims();
+        (claims["iss"], claims["aud"]) = (json!(issuer), json!(audience));
+        let token = forged(SECRET.as_bytes(), &json!({ "alg": "HS256" }), &claims);
+        verify(&tokens, &token, NOW).await.map(drop)
+    };
+    assert_eq!(said("https://linkspan", "https://linkspan").await, Ok(()));
+    assert_eq!(said("urn:uuid:7", "urn:uuid:7").await, Ok(()));
+    let mixed = said("urn:uuid:7", "https://linkspan").await;
+    assert_eq!(mixed, Err("it is for another audience".to_owned()));
+    let stranger = said("urn:uuid:8", "urn:uuid:8").await;
+    assert_eq!(stranger, Err("it is from another issuer".to_owned()));
+}
+
+#[tokio::test]
 async fn a_token_may_be_for_less_than_its_person_may_do() {
     let mut narrow = claims();
     let workspace = WorkspaceId::from_uuid(Uuid::from_u128(3));

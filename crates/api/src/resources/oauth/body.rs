@@ -63,6 +63,14 @@ impl PlainBody for AuthorizeBody {
 /// The most bytes that may go with a person: they are part of a URL.
 const LONGEST_STATE: usize = 2_000;
 
+/// The most bytes of a client's name or secret, of all scopes, and of an address: they are part of a URL, and of the audit trail.
+const LONGEST: usize = 2_000;
+
+/// Whether `text` can be the name of a client (RFC 6749 appendix A.1).
+fn is_client_id(text: &str) -> bool {
+    text.len() <= LONGEST && text.chars().all(|it| matches!(it, ' '..='~'))
+}
+
 /// Whether `text` can be a scope (RFC 6749 §3.3).
 fn is_scope(text: &str) -> bool {
     let fits = |it: char| matches!(it, '!'..='~') && !matches!(it, '"' | '\\');
@@ -83,6 +91,25 @@ impl AuthorizeBody {
         };
         let refused =
             |detail: &'static str, at: &str| Err(Failure::new(Code::Invalid, detail).at(at));
+        if client.as_ref().is_some_and(|it| !is_client_id(&it.id)) {
+            let detail =
+                "the name of a client is up to 2,000 characters of ASCII, and none that controls";
+            return refused(detail, "/data/attributes/client_id");
+        }
+        let secret = client.as_ref().and_then(|it| it.secret.as_ref());
+        if secret.is_some_and(|it| it.expose().len() > LONGEST) {
+            return refused(
+                "the secret is longer than 2,000 bytes",
+                "/data/attributes/client_secret",
+            );
+        }
+        if scopes.iter().map(|it| it.len() + 1).sum::<usize>() > LONGEST {
+            return refused("the scopes are longer than 2,000 bytes", "/data/attributes/scopes");
+        }
+        if return_to.as_ref().is_some_and(|it| it.as_str().len() > LONGEST) {
+            let detail = "the address is longer than 2,000 bytes";
+            return refused(detail, "/data/attributes/redirect_url");
+        }
         if !scopes.iter().all(|it| is_scope(it)) {
             let detail = "a scope is a word of ASCII without blanks, quotes and backslashes";
             return refused(detail, "/data/attributes/scopes");

@@ -11,7 +11,7 @@ use time::macros::format_description;
 
 use super::{
     cookie,
-    pages::{Forms, Page, escape, page_meta},
+    pages::{Forms, Page, escape, page_meta, way_back},
 };
 use crate::answer::text_header;
 
@@ -32,10 +32,7 @@ impl InvitationPage {
     /// Nothing was connected, as the person wanted.
     pub(super) fn declined(declined: &Declined) -> Self {
         let name = escape(declined.name.as_str());
-        let back = declined.return_to.as_ref().map_or_else(String::new, |url| {
-            let host = url.host_str().unwrap_or_default();
-            format!("<p><a href=\"{}\">Back to {}</a></p>", escape(url.as_str()), escape(host))
-        });
+        let back = way_back(declined.return_to.as_ref());
         let body = format!(
             "<p role=\"status\">You cancelled. Nothing was connected, and the link does not work any more. \
              To connect {name} after all, ask for a new one.</p>{back}"

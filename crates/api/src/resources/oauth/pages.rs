@@ -12,6 +12,7 @@ use poem_openapi::{
     registry::{MetaMediaType, MetaResponse, MetaResponses, Registry},
 };
 use sha2::{Digest, Sha256};
+use url::Url;
 
 use crate::schema::{Schema, inline};
 
@@ -82,7 +83,7 @@ impl Page {
         }
         let name = connected.name.as_str();
         let text = format!("{name} is connected. You can close this page.");
-        Self::of(StatusCode::OK, "Connected", &text, None)
+        Self::of(StatusCode::OK, "Connected", &text, "")
     }
 
     /// Nothing was connected, and why.
@@ -97,15 +98,19 @@ impl Page {
             }
             _ => what_to_do.to_owned(),
         };
-        Self::of(status, title, &text, Some(trace_id))
+        let back = match error {
+            ReturnError::Refused { return_to, .. } => way_back(return_to.as_deref()),
+            _ => String::new(),
+        };
+        let rest = format!("{back}<p><small>Request {}</small></p>", escape(trace_id));
+        Self::of(status, title, &text, &rest)
     }
 
-    fn of(status: StatusCode, title: &str, text: &str, trace_id: Option<&str>) -> Self {
+    /// A page that says `text` and then `rest`, which is HTML.
+    fn of(status: StatusCode, title: &str, text: &str, rest: &str) -> Self {
         let text = escape(text);
-        let trace = trace_id
-            .map_or_else(String::new, |it| format!("<p><small>Request {}</small></p>", escape(it)));
         let body = format!(
-            "<p role=\"status\">{text}</p>{trace}<p><a href=\"{DOCS}\">What this platform offers</a></p>"
+            "<p role=\"status\">{text}</p>{rest}<p><a href=\"{DOCS}\">What this platform offers</a></p>"
         );
         Self::with(status, title, &body, Forms::Nowhere)
     }
@@ -189,6 +194,14 @@ const fn told(error: &ReturnError) -> (StatusCode, &'static str, &'static str) {
             "It is our fault. Whoever runs this platform finds it in the log.",
         ),
     }
+}
+
+/// A link to where the person came from, if that is known.
+pub(super) fn way_back(return_to: Option<&Url>) -> String {
+    return_to.map_or_else(String::new, |url| {
+        let host = url.host_str().unwrap_or_default();
+        format!("<p><a href=\"{}\">Back to {}</a></p>", escape(url.as_str()), escape(host))
+    })
 }
 
 /// Of a text from elsewhere, as much as is read.
@@ -279,19 +292,25 @@ mod tests {
     #[tokio::test]
     async fn what_a_provider_says_is_shown_and_never_run() {
         let description = Some("<script>alert(1)</script> \"&' \u{7}".to_owned());
-        let error = ReturnError::Refused { error: "access_denied".to_owned(), description };
+        let there = "https://app.example/done?a=%22&error=access_denied".parse().unwrap();
+        let return_to = Some(Box::new(there));
+        let error =
+            ReturnError::Refused { error: "access_denied".to_owned(), description, return_to };
         let (status, policy, body) = shown(error).await;
         assert_eq!(status, StatusCode::FORBIDDEN);
         assert!(body.contains("&lt;script&gt;alert(1)&lt;/script&gt; &quot;&amp;&#39;"), "{body}");
         assert!(!body.contains("<script") && !policy.contains("script-src"), "{body}");
         assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
         assert!(body.contains("<html lang=\"en\">") && body.contains("<title>Not connected"));
+        let back =
+            "href=\"https://app.example/done?a=%22&amp;error=access_denied\">Back to app.example";
+        assert!(body.contains(back), "{body}");
     }
 
     #[test]
     fn the_way_to_the_documentation_is_right_wherever_the_platform_is() {
         for root in ["https://linkspan.example/", "https://linkspan.example/base/"] {
-            let root: url::Url = root.parse().unwrap();
+            let root: Url = root.parse().unwrap();
             let page = root.join("v1/oauth/callback?state=x").unwrap();
             assert_eq!(page.join(DOCS).unwrap(), root.join("docs").unwrap());
         }

@@ -23,7 +23,7 @@ pub(super) struct BootstrapBody {
 const PLACE: &str = "/data/attributes/schedule";
 
 impl Input for BootstrapBody {
-    const NAME: Option<&'static str> = Some("BootstrapWorkspaceConnector");
+    const NAME: &'static str = "BootstrapWorkspaceConnector";
 
     fn schema() -> MetaSchema {
         let mut schema = New::<NewActivationBody>::schema();

@@ -3,80 +3,71 @@
 
 use std::collections::BTreeSet;
 
-use linkspan_domain::{AuthorizationServer, OauthClient, WorkspaceConnectorId, ports::Purpose};
+use linkspan_domain::{AuthorizationServer, Call, OauthClient, WorkspaceConnectorId};
 use url::Url;
 
-use super::{ConnectError, Connecting, GivenClient};
-use crate::grants::SafeError;
+use super::{Authorize, ConnectError, Connecting, GivenClient};
+use crate::grants::{
+    SafeError,
+    clients::{ClientError, Registration},
+};
 
 impl Connecting {
-    /// What we are to `server`, for the activation `id`.
+    /// What we are to `server`, for the activation `of`.
     pub(super) async fn client(
         &self,
-        id: WorkspaceConnectorId,
+        call: &Call,
+        of: WorkspaceConnectorId,
         server: &AuthorizationServer,
-        given: Option<GivenClient>,
+        authorize: &Authorize,
         redirect_uri: &Url,
         scopes: &BTreeSet<String>,
     ) -> Result<OauthClient, ConnectError> {
-        if let Some(GivenClient { id: client_id, secret }) = given {
-            let client = OauthClient::preregistered(server, client_id, secret);
-            self.keep_client(id, &client).await?;
+        if let Some(GivenClient { id: client_id, secret }) = &authorize.client {
+            let client = OauthClient::preregistered(server, client_id.clone(), secret.clone());
+            self.clients.give(call, of, &client).await?;
             return Ok(client);
         }
-        let kept = self.kept_client(id, server).await?;
+        let found = self.clients.find(of, &server.issuer).await?;
+        let kept = match &found.client {
+            // Connecting anew is what makes up for a key that is lost.
+            Err(SafeError::KeyUnknown { key_id, .. }) => {
+                tracing::warn!(workspace_connector = %of, %key_id, "a client of a lost key is replaced");
+                None
+            }
+            opened => opened.clone()?,
+        };
+        let by = Registration { call, of, redirect_uri, scopes };
         if let Some(kept) = kept.as_ref().filter(|it| it.is_valid(self.world.now())) {
-            return Ok(kept.clone());
+            // The address of this platform may be another one since.
+            let comes_back = kept.redirect_uri.as_ref().is_none_or(|it| it == redirect_uri);
+            let is_renewable = kept.registration_uri.is_some();
+            if comes_back && (authorize.scopes.is_empty() || !is_renewable) {
+                return Ok(kept.clone());
+            }
+            if comes_back {
+                return match self.clients.renew(&by, &found, kept).await {
+                    // Some servers hold a client to the scopes that it was registered for. One that does not renew it may not be one.
+                    Err(ClientError::Server(_)) => Ok(kept.clone()),
+                    done => Ok(done?),
+                };
+            }
         }
         if let Some(document) = self.addresses.client_document()
             && server.reads_client_documents
         {
             return Ok(OauthClient::by_document(server, &document));
         }
-        let renewed = match kept.filter(|it| it.registration_uri.is_some()) {
-            Some(kept) => self.servers.renew(&kept, redirect_uri, scopes).await.ok(),
-            None => None,
-        };
-        let client = match renewed {
-            Some(client) => client,
-            None if server.registration_endpoint.is_none() => {
-                return Err(ConnectError::NoClient { issuer: server.issuer.clone() });
+        if let Some(kept) = kept.filter(|it| it.registration_uri.is_some()) {
+            match self.clients.renew(&by, &found, &kept).await {
+                // The server does not know it any more, or renews nothing.
+                Err(ClientError::Server(_)) => {}
+                done => return Ok(done?),
             }
-            None => {
-                let registered = self.servers.register(server, redirect_uri, scopes).await;
-                registered.map_err(ConnectError::Server)?
-            }
-        };
-        self.keep_client(id, &client).await?;
-        Ok(client)
-    }
-
-    async fn kept_client(
-        &self,
-        id: WorkspaceConnectorId,
-        server: &AuthorizationServer,
-    ) -> Result<Option<OauthClient>, ConnectError> {
-        let found = self.stores.clients.client(id, &server.issuer).await;
-        let Some(sealed) = found.map_err(ConnectError::Store)? else { return Ok(None) };
-        let row = OauthClient::row(id, &server.issuer);
-        match self.safe.open(Purpose::ClientRegistration, row, &sealed) {
-            // Connecting anew is what makes up for a key that is lost.
-            Err(SafeError::KeyUnknown { key_id, .. }) => {
-                tracing::warn!(workspace_connector = %id, %key_id, "a client of a lost key is replaced");
-                Ok(None)
-            }
-            opened => Ok(Some(opened?)),
         }
-    }
-
-    async fn keep_client(
-        &self,
-        id: WorkspaceConnectorId,
-        client: &OauthClient,
-    ) -> Result<(), ConnectError> {
-        let row = OauthClient::row(id, &client.issuer);
-        let sealed = self.safe.seal(Purpose::ClientRegistration, row, client)?;
-        let kept = self.stores.clients.keep_client(id, &client.issuer, &sealed).await;
-        kept.map_err(ConnectError::Store)
+        if server.registration_endpoint.is_none() {
+            return Err(ConnectError::NoClient { issuer: server.issuer.clone() });
+        }
+        Ok(self.clients.register(&by, &found, server).await?)
     }
 }

@@ -5,9 +5,14 @@ use linkspan_domain::{
     ports::{OauthError, StoreError, VaultError},
 };
 use serde_json::{Value, json};
+use url::Url;
 use uuid::Uuid;
 
-use crate::{RecordError, grants::safe::SafeError, records::store_code};
+use crate::{
+    RecordError,
+    grants::{clients::ClientError, safe::SafeError},
+    records::store_code,
+};
 
 /// Why nobody can be sent to a provider.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +90,16 @@ impl From<Denied> for ConnectError {
     }
 }
 
+impl From<ClientError> for ConnectError {
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::Server(error) => Self::Server(error),
+            ClientError::Store(error) => Self::Store(error),
+            ClientError::Safe(error) => Self::Safe(error),
+        }
+    }
+}
+
 impl Problem for ConnectError {
     fn code(&self) -> Code {
         match self {
@@ -139,6 +154,8 @@ pub enum ReturnError {
         error: String,
         /// What the provider says about it.
         description: Option<String>,
+        /// Where the person came from, which is told.
+        return_to: Option<Box<Url>>,
     },
     /// The redirect carries neither a code nor an error.
     #[error("the provider sent neither a code nor an error")]

@@ -3,7 +3,7 @@
 use std::time::Duration as Pause;
 
 use linkspan_domain::{
-    AuditEventId, Call, Code, HeldGrant, Problem, WorkspaceConnector,
+    Call, Code, HeldGrant, Problem,
     ports::{AnsweredAuthorization, Purpose, StoreError},
 };
 use time::Duration;
@@ -11,13 +11,15 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::{ConnectError, Connecting};
-use crate::grants::disconnecting::revocation;
 
 /// How often they are looked for.
 const TICK: Pause = Pause::from_secs(15);
 
 /// How long whoever took an authorization may be at it yet: they ask for 30 seconds at most.
 const AT_WORK: Duration = Duration::minutes(1);
+
+/// How long the key of what does not open is waited for.
+const PATIENCE: Duration = Duration::days(1);
 
 /// How many are looked up at once.
 const BATCH: u64 = 100;
@@ -38,16 +40,21 @@ impl Connecting {
 
     /// Goes on from those that nobody is at.
     pub(super) async fn resume(&self) -> Result<(), StoreError> {
-        let until = self.world.now() - AT_WORK;
-        for answered in self.stores.authorizations.unsettled(until, BATCH).await? {
+        let now = self.world.now();
+        for answered in self.stores.authorizations.unsettled(now - AT_WORK, BATCH).await? {
             let id = answered.workspace_connector_id;
-            match self.go_on(&answered).await {
+            let error = match self.go_on(&answered).await {
                 // Somebody else was at the activation: the next look shows what is left to do.
-                Ok(()) | Err(ConnectError::Store(StoreError::Stale)) => {}
-                Err(error) => tracing::warn!(
-                    workspace_connector = %id, error = &error as &dyn std::error::Error,
-                    "an interrupted authorization could not be gone on from"
-                ),
+                Ok(()) | Err(ConnectError::Store(StoreError::Stale)) => continue,
+                Err(error) => error,
+            };
+            tracing::warn!(
+                workspace_connector = %id, error = &error as &dyn std::error::Error,
+                "an interrupted authorization could not be gone on from"
+            );
+            if matches!(error, ConnectError::Safe(_)) && answered.taken_at + PATIENCE <= now {
+                // Nobody brought the key. Others wait behind it.
+                self.stores.authorizations.give_up(answered.id).await?;
             }
         }
         Ok(())
@@ -63,31 +70,13 @@ impl Connecting {
         );
         let activation = match self.activations.live(&call, of, None).await {
             Ok(activation) => activation,
-            Err(gone) if gone.code() == Code::NotFound => {
-                return self.give_back(&call, answered, &held).await;
-            }
+            // It is gone, and its grant is taken back: see `disconnecting`.
+            Err(gone) if gone.code() == Code::NotFound => return Ok(()),
             Err(error) => return Err(error.into()),
         };
         if !self.is_settled(Some(id)).await? {
             self.connect(&call, activation, &held, taken_at).await?;
         }
         Ok(())
-    }
-
-    /// The activation is gone: what was granted for it is taken back, best effort, and the audit trail says so.
-    async fn give_back(
-        &self,
-        call: &Call,
-        answered: &AnsweredAuthorization,
-        held: &HeldGrant,
-    ) -> Result<(), ConnectError> {
-        let AnsweredAuthorization { id, workspace_connector_id: of, .. } = *answered;
-        let told = self.servers.revoke(&held.server, &held.client, &held.grant).await;
-        let act = revocation(&held.grant.issuer, told);
-        let event = AuditEventId::from_uuid(self.world.uuid());
-        let receipt = call.receipt_of::<WorkspaceConnector>(act, of, event, self.world.now());
-        let noted = self.activation_store.write(&[], &receipt).await;
-        noted.map_err(ConnectError::Store)?;
-        self.stores.authorizations.forget_answer(id).await.map_err(ConnectError::Store)
     }
 }

@@ -3,11 +3,14 @@
 use std::{panic::resume_unwind, sync::Arc, time::Duration};
 
 use linkspan_domain::{
-    Act, Action, Call, Caller, Event, GrantHolder, HeldGrant, KeyHash, Name, PendingAuthorization,
-    Redirected, Secret, Visible, WorkspaceConnector, WorkspaceConnectorId,
-    ports::{KeptAuthorization, Purpose, StoreError, TakenAuthorization, TokenAsk, TokenRight},
+    Act, Action, Call, Caller, Code, Event, GrantHolder, HeldGrant, KeyHash, Name,
+    PendingAuthorization, Problem, Redirected, Secret, Visible, WorkspaceConnector,
+    WorkspaceConnectorId,
+    ports::{
+        KeptAuthorization, Owner, Purpose, StoreError, TakenAuthorization, TokenAsk, TokenRight,
+    },
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tokio::time::sleep;
 use tracing::Instrument;
@@ -15,7 +18,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::{Browser, ConnectError, Connecting, ReturnError, ticket};
-use crate::{RecordError, records::not_found};
+use crate::{RecordError, grants::insisting::insist, records::not_found};
 
 /// What a person brought back with them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,7 +88,7 @@ impl Connecting {
         let done = self.exchange(&call, &kept, &pending, iss.as_deref(), redirected).await;
         if let Err(error) = &done {
             error.log(kept.workspace_connector_id);
-            self.note(&call, &kept, error.details(kept.id)).await;
+            self.note(&call, kept.workspace_connector_id, error.details(kept.id)).await;
         }
         let WorkspaceConnector { id, name, .. } = done?;
         Ok(Connected { id, name, return_to: pending.return_to })
@@ -127,7 +130,8 @@ impl Connecting {
         let code = match redirected {
             Some(Redirected::Agreed { code }) => code,
             Some(Redirected::Refused { error, description }) => {
-                return Err(ReturnError::Refused { error, description });
+                let return_to = told_of(&error, pending).map(Box::new);
+                return Err(ReturnError::Refused { error, description, return_to });
             }
             None => return Err(ReturnError::Malformed),
         };
@@ -148,7 +152,7 @@ impl Connecting {
             holder: GrantHolder::Person,
         };
         let journaled = self.journal(kept, &held).await;
-        Ok(self.keep(call, kept.workspace_connector_id, &held, received_at, journaled).await?)
+        Ok(self.keep(call, kept.owner(), &held, received_at, journaled).await?)
     }
 
     /// Keeps what the exchange brought before anything else can fail: another process goes on from it if this one dies.
@@ -156,7 +160,8 @@ impl Connecting {
     pub(super) async fn journal(&self, kept: &KeptAuthorization, held: &HeldGrant) -> Option<Uuid> {
         let journaled = async {
             let sealed = self.safe.seal(Purpose::Authorization, kept.id, held)?;
-            let answered = self.stores.authorizations.answered(kept.id, &sealed).await;
+            let authorizations = &self.stores.authorizations;
+            let answered = insist(|| authorizations.answered(kept.id, &sealed)).await;
             answered.map_err(ConnectError::Store)
         };
         match journaled.await {
@@ -173,8 +178,39 @@ impl Connecting {
         }
     }
 
-    /// Keeps a new grant, whoever else writes the activation meanwhile. `journaled`: the authorization that it is kept with.
+    /// Keeps a new grant, whoever else writes the activation meanwhile. `journaled`: the authorization that it is kept with. If
+    /// the activation is gone by now, it is left to be taken back.
     pub(super) async fn keep(
+        &self,
+        call: &Call,
+        owner: Owner,
+        held: &HeldGrant,
+        received_at: OffsetDateTime,
+        journaled: Option<Uuid>,
+    ) -> Result<WorkspaceConnector, ConnectError> {
+        let id = owner.workspace_connector_id;
+        let kept = self.write(call, id, held, received_at, journaled).await;
+        if let Err(gone) = &kept
+            && gone.code() == Code::NotFound
+            && journaled.is_none()
+            && let Err(error) = self.leave(&owner, held).await
+        {
+            tracing::warn!(
+                workspace_connector = %id, error = &error as &dyn std::error::Error,
+                "what was granted for an activation that is gone could not be left to be taken back"
+            );
+        }
+        kept
+    }
+
+    async fn leave(&self, owner: &Owner, held: &HeldGrant) -> Result<(), ConnectError> {
+        let row = owner.workspace_connector_id.uuid();
+        let sealed = self.safe.seal(Purpose::Grant, row, held)?;
+        let left = self.stores.grants.leave(owner, &held.grant.issuer, &sealed).await;
+        left.map_err(ConnectError::Store)
+    }
+
+    async fn write(
         &self,
         call: &Call,
         id: WorkspaceConnectorId,
@@ -219,12 +255,15 @@ impl Connecting {
     ) -> Result<WorkspaceConnector, ConnectError> {
         let (id, now) = (activation.id, self.world.now());
         let grant = self.safe.new_grant(id, held, received_at)?;
-        if self.is_complete(&activation) {
+        if self.is_complete(call, &activation).await {
             // No status stands in the way of a grant; a pause outlives it.
             let _ = activation.apply(Event::Configured);
         }
         let granted: Vec<_> = held.grant.scopes.iter().collect();
-        note_scopes(&mut activation, json!(granted), received_at.format(&Rfc3339).ok().as_deref());
+        // What the grant can do: the scopes that were granted, not those that were asked for.
+        activation.installed_capabilities = Some(json!({
+            "granted_scopes": granted, "captured_at": received_at.format(&Rfc3339).ok(),
+        }));
         activation.updated_at = now;
         self.safe.refresh(&mut activation)?;
         let client = &held.client.client_id;
@@ -239,12 +278,13 @@ impl Connecting {
     }
 
     /// Has the audit trail know that nothing came of it.
-    pub(super) async fn note(&self, call: &Call, kept: &KeptAuthorization, details: Value) {
-        let id = kept.workspace_connector_id;
+    pub(super) async fn note(&self, call: &Call, id: WorkspaceConnectorId, details: Value) {
         let act = Act { action: Action::AuthorizationFailed, details };
+        // Whoever tries again with the same claim is not answered with a failure.
+        let call = Call { claim: None, ..call.clone() };
         let noted = async {
-            let activation = self.activations.live(call, id, None).await?;
-            let receipt = self.receipt(call, act, &activation);
+            let activation = self.activations.live(&call, id, None).await?;
+            let receipt = self.receipt(&call, act, &activation);
             let written = self.activation_store.write(&[], &receipt).await;
             written.map_err(RecordError::reading(linkspan_domain::ResourceType::WorkspaceConnector))
         };
@@ -257,18 +297,14 @@ impl Connecting {
     }
 }
 
+/// Where the person came from, which is told of `error`.
+pub(super) fn told_of(error: &str, pending: &PendingAuthorization) -> Option<Url> {
+    let mut url = pending.return_to.clone()?;
+    url.query_pairs_mut().append_pair("error", error);
+    Some(url)
+}
+
 /// Whoever has an authorization acts for us, in the workspace that it is for.
 pub(super) fn caller_of(kept: &KeptAuthorization) -> Caller {
     Caller::system(kept.organization_id, Visible::only(kept.workspace_id))
-}
-
-/// What the grant can do: the scopes that were granted, not those that were asked for.
-fn note_scopes(activation: &mut WorkspaceConnector, granted: Value, at: Option<&str>) {
-    let mut capabilities = match activation.installed_capabilities.take() {
-        Some(Value::Object(known)) => known,
-        _ => Map::new(),
-    };
-    capabilities.insert("granted_scopes".to_owned(), granted);
-    capabilities.insert("captured_at".to_owned(), json!(at));
-    activation.installed_capabilities = Some(Value::Object(capabilities));
 }

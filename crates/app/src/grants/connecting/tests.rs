@@ -1,21 +1,17 @@
 //! People who are sent to a provider, and what they bring back.
 
+mod resuming;
+
 use linkspan_domain::{
     AuthConfig, AuthorizationFlow, OauthConfig, OauthGrantType, Problem, Redirected, Role, Status,
-    ports::TakenAuthorization,
 };
-
-use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::{
     fixtures::{
         KEY, LOST_KEY, OLD_KEY, call, connector, keep, key, sealed_with, sources, under, vault,
     },
-    grants::{
-        Disconnector,
-        fake::{Bench, Say, held, server},
-    },
+    grants::fake::{Bench, Say, held, server},
 };
 
 /// A connector that authorizes as `change` says, and somebody who connects its activation.
@@ -124,7 +120,7 @@ async fn a_pause_outlives_a_new_grant() {
     }
 }
 
-/// §3b line 2: the state is used once, and not for long.
+/// Checklist 2: the state is used once, and not for long.
 #[tokio::test]
 async fn a_state_is_good_once_and_for_ten_minutes() {
     let desk = Desk::new([Say::Tokens("9")]).await;
@@ -154,57 +150,7 @@ async fn an_exchange_goes_on_to_its_end_though_the_person_leaves() {
     assert_eq!(desk.bench.last_act(), "workspace_connector.connected", "a shutdown waits for it");
 }
 
-/// An authorization that was taken and answered by a process that died then.
-async fn interrupted() -> Desk {
-    let desk = Desk::new([]).await;
-    desk.asked(Authorize::default()).await;
-    let (store, now) = (&desk.bench.store, desk.bench.clock.now());
-    let kept_under = ticket::kept_under(&key("the-state"), None).unwrap();
-    let taken = store.take(&kept_under, now).await.unwrap();
-    let TakenAuthorization::Taken(kept) = taken else { panic!("{taken:?}") };
-    desk.connecting.journal(&kept, &held("9", now)).await;
-    desk
-}
-
-#[tokio::test]
-async fn what_an_exchange_brought_is_connected_though_its_process_dies() {
-    let desk = interrupted().await;
-    desk.connecting.resume().await.unwrap();
-    assert_ne!(desk.bench.last_act(), "workspace_connector.connected", "somebody may be at it");
-    desk.bench.clock.pass(Duration::minutes(2));
-    desk.connecting.resume().await.unwrap();
-    assert_eq!(desk.bench.last_act(), "workspace_connector.connected");
-    let token = AccessTokens::new(desk.bench.refresher()).ensure_fresh(desk.bench.of).await;
-    assert_eq!(token.unwrap().expose(), "access-9");
-    let done = desk.bench.store.receipts().len();
-    desk.connecting.resume().await.unwrap();
-    assert_eq!(desk.bench.store.receipts().len(), done, "once");
-}
-
-#[tokio::test]
-async fn a_later_connection_is_not_undone_by_what_an_earlier_one_left() {
-    let desk = interrupted().await;
-    desk.bench.clock.pass(Duration::minutes(2));
-    desk.bench.connect(&held("later", desk.bench.clock.now())).await;
-    desk.connecting.resume().await.unwrap();
-    let token = AccessTokens::new(desk.bench.refresher()).ensure_fresh(desk.bench.of).await;
-    assert_eq!(token.unwrap().expose(), "access-later");
-}
-
-#[tokio::test]
-async fn what_was_granted_for_an_activation_that_is_gone_is_given_back() {
-    let desk = interrupted().await;
-    let mut activation = desk.bench.activation().await;
-    activation.deleted_at = Some(desk.bench.clock.now());
-    desk.bench.store.add(activation);
-    desk.bench.clock.pass(Duration::minutes(2));
-    for _ in 0..2 {
-        desk.connecting.resume().await.unwrap();
-        assert_eq!(*desk.bench.fake.revoked.lock().unwrap(), ["refresh-9"]);
-    }
-}
-
-/// §3b line 3: what was remembered is compared and forgotten before any token is asked for.
+/// Checklist 3: what was remembered is compared and forgotten before any token is asked for.
 #[tokio::test]
 async fn nothing_is_asked_for_when_another_issuer_answers() {
     for iss in [Some("https://issuer.example/"), Some("https://evil.example"), None] {
@@ -221,19 +167,20 @@ async fn nothing_is_asked_for_when_another_issuer_answers() {
 #[tokio::test]
 async fn whoever_refuses_is_heard_and_changes_nothing() {
     let desk = Desk::new([]).await;
-    desk.asked(Authorize::default()).await;
-    let refused = Redirected::Refused {
-        error: "access_denied".to_owned(),
-        description: Some("<b>no</b>".to_owned()),
-    };
+    let return_to = Some("https://app.example/done?a=1".parse().unwrap());
+    desk.asked(Authorize { return_to, ..Authorize::default() }).await;
+    let refused = Redirected::refused("access_denied", Some("<b>no</b>"));
     let error = desk.back("the-state", ISSUER, Some(refused)).await.unwrap_err();
     assert_eq!(error.to_string(), "the provider says: <b>no</b>");
+    let ReturnError::Refused { return_to, .. } = error else { panic!("{error:?}") };
+    let there = "https://app.example/done?a=1&error=access_denied";
+    assert_eq!(return_to.unwrap().as_str(), there, "whoever sent them is told");
     assert_eq!(desk.bench.status().await, Status::Enabled);
     let token = AccessTokens::new(desk.bench.refresher()).ensure_fresh(desk.bench.of).await;
     assert_eq!(token.unwrap().expose(), "access-0", "the grant that was there is there yet");
 }
 
-/// §3b line 8: clients are kept by issuer, and another server never sees them.
+/// Checklist 8: clients are kept by issuer, and another server never sees them.
 #[tokio::test]
 async fn another_server_gets_another_client() {
     let desk = Desk::new([]).await;
@@ -251,15 +198,96 @@ async fn another_server_gets_another_client() {
     assert_eq!(parameter(&url, "client_id"), "registered-1", "and is there when it comes back");
 }
 
+/// Some servers hold a client to the scopes that it was registered for (RFC 7591 §2).
+#[tokio::test]
+async fn a_client_is_registered_for_what_it_asks_for_and_anew_when_that_is_more() {
+    let desk = Desk::new([]).await;
+    let scopes = Some(BTreeSet::from(["read".to_owned(), "offline_access".to_owned()]));
+    *desk.bench.fake.server.lock().unwrap() = Some(AuthorizationServer { scopes, ..server() });
+    desk.asked(Authorize::default()).await;
+    assert!(desk.bench.fake.told().last().unwrap().contains("offline_access"));
+    desk.asked(Authorize::default()).await;
+    assert_eq!(desk.bench.fake.told().len(), 1, "nothing more is wanted");
+    let scopes = BTreeSet::from(["write".to_owned()]);
+    let url = desk.asked(Authorize { scopes, ..Authorize::default() }).await;
+    assert!(desk.bench.fake.told().last().unwrap().contains("write"));
+    assert_eq!(parameter(&url, "client_id"), "registered-1", "it is the same client");
+}
+
+/// A platform moves, and providers send people only where they were told.
+#[tokio::test]
+async fn a_client_that_is_registered_with_another_address_is_brought_up_to_date() {
+    let desk = Desk::new([]).await;
+    desk.asked(Authorize::default()).await;
+    let client = async || {
+        let found = desk.connecting.clients.find(desk.bench.of, &server().issuer).await.unwrap();
+        found.client.unwrap().unwrap()
+    };
+    let registered = client().await;
+    let redirect_uri = Some("https://before.example/v1/oauth/callback".parse().unwrap());
+    let before = OauthClient { redirect_uri, ..registered.clone() };
+    desk.connecting.clients.give(&call(Role::Designer), desk.bench.of, &before).await.unwrap();
+    desk.asked(Authorize::default()).await;
+    assert_eq!(client().await, registered);
+}
+
 #[tokio::test]
 async fn a_client_of_a_lost_key_is_replaced() {
     let desk = Desk::new([]).await;
     desk.asked(Authorize::default()).await;
     let (store, of, issuer) = (&desk.bench.store, desk.bench.of, server().issuer);
     let kept = store.client(of, &issuer).await.unwrap().unwrap();
-    store.keep_client(of, &issuer, &under(LOST_KEY, &kept)).await.unwrap();
+    desk.bench.keep_client(&issuer, &under(LOST_KEY, &kept), Some(&kept)).await;
+    for _ in 0..2 {
+        let url = desk.asked(Authorize::default()).await;
+        assert_eq!(parameter(&url, "client_id"), "registered-2");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_who_register_at_once_the_first_is_kept_and_the_other_removed() {
+    let desk = Desk::new([]).await;
+    *desk.bench.fake.takes.lock().unwrap() = std::time::Duration::from_secs(1);
+    let ask = || desk.asked(Authorize::default());
+    let (one, other) = tokio::join!(ask(), ask());
+    let client = parameter(&one, "client_id");
+    assert_eq!(parameter(&other, "client_id"), client);
+    assert_eq!(*desk.bench.fake.registered.lock().unwrap(), 2);
+    let removed = desk.bench.fake.unregistered.lock().unwrap().clone();
+    assert!(removed.len() == 1 && removed[0] != client, "{removed:?}");
+    assert_eq!(parameter(&ask().await, "client_id"), client);
+    assert_eq!(acts(&desk, "workspace_connector.client_registered").len(), 1);
+}
+
+/// What the audit trail says of each `action`.
+fn acts(desk: &Desk, action: &str) -> Vec<serde_json::Value> {
+    let all = desk.bench.store.receipts().into_iter().map(|it| it.audit);
+    all.filter(|it| it.action == action).map(|it| it.details).collect()
+}
+
+#[tokio::test]
+async fn how_we_came_by_a_client_is_in_the_audit_trail() {
+    let desk = Desk::new([]).await;
+    desk.asked(Authorize::default()).await;
+    let registered = acts(&desk, "workspace_connector.client_registered");
+    let said = json!({ "issuer": "https://issuer.example", "client_id": "registered-1" });
+    assert_eq!(registered, [said]);
+
+    let (of, issuer, now) = (desk.bench.of, server().issuer, desk.bench.clock.now());
+    let found = desk.connecting.clients.find(of, &issuer).await.unwrap();
+    let client = OauthClient { secret_expires_at: Some(now), ..found.client.unwrap().unwrap() };
+    desk.connecting.clients.give(&call(Role::Designer), of, &client).await.unwrap();
     let url = desk.asked(Authorize::default()).await;
-    assert_eq!(parameter(&url, "client_id"), "registered-2");
+    assert_eq!(parameter(&url, "client_id"), "registered-1");
+    assert_eq!(acts(&desk, "workspace_connector.client_renewed").len(), 1);
+
+    for _ in 0..2 {
+        let given = GivenClient { id: "given".to_owned(), secret: Some(key("hunter2-secret")) };
+        desk.asked(Authorize { client: Some(given), ..Authorize::default() }).await;
+    }
+    let given = acts(&desk, "workspace_connector.client_given");
+    assert_eq!(given.len(), 2, "that of this test, and once for two of the same");
+    assert!(!format!("{given:?}").contains("hunter2"), "{given:?}");
 }
 
 #[tokio::test]
@@ -307,7 +335,7 @@ async fn a_server_that_registers_nobody_asks_for_a_client() {
     assert_eq!(error.pointer().as_deref(), Some("/data/attributes/client_id"));
 }
 
-/// §3b line 9: people are sent back to an address that is known before.
+/// Checklist 9: people are sent back to an address that is known before.
 #[tokio::test]
 async fn people_are_sent_only_where_an_operator_lets_them() {
     let desk = Desk::new([Say::Tokens("9")]).await;
@@ -334,7 +362,7 @@ async fn people_are_sent_only_where_an_operator_lets_them() {
     assert_eq!(connected.return_to.unwrap().as_str(), there);
 }
 
-/// §3b line 16: what was granted before is asked for with what is wanted beyond it.
+/// Checklist 16: what was granted before is asked for with what is wanted beyond it.
 #[tokio::test]
 async fn a_step_up_asks_for_what_was_granted_and_what_is_wanted() {
     let config = OauthConfig { scopes: vec!["profile".to_owned()], ..OauthConfig::default() };
@@ -354,7 +382,28 @@ async fn a_client_that_acts_for_itself_asks_nobody() {
     assert_eq!(desk.bench.last_act(), "workspace_connector.connected");
 }
 
-/// §3b line 13: no token, code or secret in what is shown or logged.
+#[tokio::test]
+async fn what_is_refused_to_a_client_that_acts_for_itself_is_in_the_audit_trail() {
+    let grant_type = OauthGrantType::ClientCredentials;
+    let config = OauthConfig { grant_type, ..OauthConfig::default() };
+    let says = [Say::Error("invalid_client"), Say::NoAnswer];
+    let desk = Desk::with(says, config, "https://linkspan.example").await;
+    for (code, reason) in [
+        (json!("invalid_client"), "https://issuer.example does not accept the client"),
+        (json!(null), "the authorization server at issuer.example did not answer"),
+    ] {
+        let refused = desk.authorize(Authorize::default()).await;
+        assert!(matches!(refused, Err(ConnectError::Server(_))), "{refused:?}");
+        let failed = acts(&desk, "workspace_connector.authorization_failed").pop().unwrap();
+        let said = json!({
+            "issuer": "https://issuer.example", "client_id": "registered-1",
+            "reason": reason, "provider_error": code,
+        });
+        assert_eq!(failed, said);
+    }
+}
+
+/// Checklist 13: no token, code or secret in what is shown or logged.
 #[tokio::test]
 async fn nothing_that_was_asked_for_is_shown() {
     let desk = Desk::new([Say::Tokens("9")]).await;
@@ -373,31 +422,6 @@ async fn nothing_that_was_asked_for_is_shown() {
             assert!(!shown.contains(hidden), "{hidden} is in {shown}");
         }
     }
-}
-
-/// §3b line 20 (RFC 7009).
-#[tokio::test]
-async fn a_disconnected_activation_has_its_grant_revoked() {
-    let bench = Bench::new([]).await;
-    let disconnector = Disconnector::new(
-        Arc::clone(&bench.store) as _,
-        Arc::clone(&bench.store) as _,
-        Arc::clone(&bench.store) as _,
-        Arc::clone(&bench.fake) as _,
-        vault(),
-        Arc::clone(&bench.clock) as _,
-    );
-    disconnector.tidy(&CancellationToken::new()).await.unwrap();
-    assert!(bench.fake.revoked.lock().unwrap().is_empty(), "it is connected");
-    let mut activation = bench.activation().await;
-    activation.deleted_at = Some(bench.clock.now());
-    bench.store.add(activation);
-    disconnector.tidy(&CancellationToken::new()).await.unwrap();
-    assert_eq!(*bench.fake.revoked.lock().unwrap(), ["refresh-0"]);
-    assert_eq!(bench.last_act(), "workspace_connector.grant_revoked");
-    assert_eq!(bench.store.grant(bench.of).await.unwrap(), None);
-    disconnector.tidy(&CancellationToken::new()).await.unwrap();
-    assert_eq!(bench.fake.revoked.lock().unwrap().len(), 1, "once");
 }
 
 #[tokio::test]

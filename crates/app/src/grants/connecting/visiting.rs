@@ -10,7 +10,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 use url::Url;
 
-use super::{Browser, ConnectError, Connecting, ReturnError, Ticket};
+use super::{Browser, ConnectError, Connecting, ReturnError, Ticket, returning::told_of};
 use crate::{Records, grants::SafeError};
 
 /// Receives people who were sent a link to connect something.
@@ -88,13 +88,9 @@ impl Visiting {
         let call = Call { caller: super::caller_of(&kept), ip_address, trace_id, claim: None };
         let reason = "the person cancelled before they went there";
         let details = json!({ "authorization_id": kept.id, "reason": reason });
-        connecting.note(&call, &kept, details).await;
+        connecting.note(&call, kept.workspace_connector_id, details).await;
         let (name, ..) = self.names(&kept).await?;
-        let return_to = pending.return_to.map(|mut it| {
-            it.query_pairs_mut().append_pair("error", "access_denied");
-            it
-        });
-        Ok(Declined { name, return_to })
+        Ok(Declined { name, return_to: told_of("access_denied", &pending) })
     }
 
     /// What people call the activation, its connector and its workspace.

@@ -1,27 +1,19 @@
 //! What providers are told of activations that are gone.
 
 use linkspan_domain::{
-    ClientOrigin, Sealable, Secret,
-    ports::{Change, OauthClientStore, SealContext},
+    ClientOrigin, Sealable,
+    ports::{OauthClientStore, SealContext, TokenReply},
 };
-use linkspan_testkit::fixtures::receipt;
+use uuid::Uuid;
 
 use super::*;
 use crate::{
     fixtures::{LOST_KEY, NOW, under, vault},
-    grants::fake::{Bench, client, held},
+    grants::{
+        Urge,
+        fake::{Bench, Say, client, held},
+    },
 };
-
-fn disconnector(bench: &Bench) -> Disconnector {
-    Disconnector::new(
-        Arc::clone(&bench.store) as _,
-        Arc::clone(&bench.store) as _,
-        Arc::clone(&bench.store) as _,
-        Arc::clone(&bench.fake) as _,
-        vault(),
-        Arc::clone(&bench.clock) as _,
-    )
-}
 
 /// A client that we registered, and may remove again.
 fn registered(name: &str) -> OauthClient {
@@ -44,24 +36,8 @@ async fn keep(bench: &Bench, client: &OauthClient) {
     let row = OauthClient::row(bench.of, &client.issuer);
     let context = SealContext { purpose: Purpose::ClientRegistration, row };
     let sealed = vault().seal(context, client.to_bytes().unwrap().expose()).unwrap();
-    bench.store.keep_client(bench.of, &client.issuer, &sealed).await.unwrap();
-}
-
-async fn delete(bench: &Bench) {
-    let mut activation = bench.activation().await;
-    activation.deleted_at = Some(bench.clock.now());
-    bench.store.add(activation);
-}
-
-/// Deleted, and purged before anybody looked.
-async fn purge(bench: &Bench) {
-    delete(bench).await;
-    let purge = [Change::Purge(bench.activation().await)];
-    bench.store.write(&purge, &receipt(2, None)).await.unwrap();
-}
-
-fn revoked(bench: &Bench) -> Vec<String> {
-    bench.fake.revoked.lock().unwrap().clone()
+    let before = bench.store.client(bench.of, &client.issuer).await.unwrap();
+    bench.keep_client(&client.issuer, &sealed, before.as_ref()).await;
 }
 
 fn unregistered(bench: &Bench) -> Vec<String> {
@@ -78,33 +54,147 @@ fn trail(bench: &Bench) -> Vec<(String, serde_json::Value)> {
 #[tokio::test]
 async fn a_grant_is_revoked_though_its_activation_is_purged_at_once() {
     let bench = Bench::new([]).await;
-    purge(&bench).await;
-    disconnector(&bench).tidy(&CancellationToken::new()).await.unwrap();
-    assert_eq!(revoked(&bench), ["refresh-0"]);
+    bench.purge().await;
+    bench.tidy().await;
+    assert_eq!(bench.revoked(), ["refresh-0"]);
     assert_eq!(trail(&bench), [("workspace_connector.grant_revoked".to_owned(), json!(null))]);
-    disconnector(&bench).tidy(&CancellationToken::new()).await.unwrap();
-    assert_eq!(revoked(&bench).len(), 1, "once");
+    bench.tidy().await;
+    assert_eq!(bench.revoked().len(), 1, "once");
+}
+
+/// Checklist 20 (RFC 7009).
+#[tokio::test]
+async fn a_disconnected_activation_has_its_grant_revoked() {
+    let bench = Bench::new([]).await;
+    bench.tidy().await;
+    assert!(bench.revoked().is_empty(), "it is connected");
+    bench.delete().await;
+    bench.tidy().await;
+    assert_eq!(bench.revoked(), ["refresh-0"]);
+    assert_eq!(bench.last_act(), "workspace_connector.grant_revoked");
+    assert_eq!(bench.store.grant(bench.of).await.unwrap(), None);
+    bench.tidy().await;
+    assert_eq!(bench.revoked().len(), 1, "once");
+}
+
+/// An activation whose grant was refreshed once, and is being refreshed by somebody who got `body` and died.
+async fn in_flight(body: &str) -> Bench {
+    let bench = Bench::new([Say::Tokens("1")]).await;
+    bench.clock.pass(Duration::minutes(56));
+    bench.refresher().attempt(bench.of, Urge::Use).await.unwrap();
+    let now = bench.clock.now();
+    let until = now + Duration::SECOND;
+    let leased = bench.store.lease(bench.of, Uuid::from_u128(1), now, until).await.unwrap();
+    let body = Secret::new(body.as_bytes().to_vec());
+    let reply = TokenReply { status: 200, body, retry_after: None };
+    let reply = JournaledReply { asked: held("1", now), reply, received_at: now };
+    let sealed = Safe::new(vault()).seal(Purpose::Grant, bench.of.uuid(), &reply).unwrap();
+    bench.store.journal(bench.of, leased.unwrap().fence, &sealed).await.unwrap();
+    bench
+}
+
+#[tokio::test]
+async fn what_is_in_flight_is_revoked_too_the_newest_first() {
+    let tokens = r#"{ "access_token": "access-2", "refresh_token": "refresh-2" }"#;
+    for is_purged in [true, false] {
+        let bench = in_flight(tokens).await;
+        if is_purged {
+            bench.purge().await;
+        } else {
+            bench.delete().await;
+        }
+        bench.tidy().await;
+        assert_eq!(bench.revoked(), ["refresh-2", "refresh-1", "refresh-0"]);
+        assert_eq!(trail(&bench), [("workspace_connector.grant_revoked".to_owned(), json!(null))]);
+    }
+    let bench = in_flight(r#"{ "error": "invalid_grant" }"#).await;
+    bench.purge().await;
+    bench.tidy().await;
+    assert_eq!(bench.revoked(), ["refresh-1", "refresh-0"], "nothing was granted");
+    let bench = in_flight(r#"{ "access_token": "access-2" }"#).await;
+    bench.purge().await;
+    bench.tidy().await;
+    assert_eq!(bench.revoked(), ["refresh-1", "refresh-0"], "each token once");
+}
+
+#[tokio::test]
+async fn what_comes_of_the_newest_grant_is_what_the_audit_trail_says() {
+    let tokens = r#"{ "access_token": "access-2", "refresh_token": "refresh-2" }"#;
+    let refusal = json!("https://issuer.example refused: invalid_token");
+    let well = Say::Tokens("");
+    for (says, action, reason) in [
+        ([well.clone(), Say::Error("invalid_token")], "grant_revoked", json!(null)),
+        ([Say::Error("invalid_token"), well], "grant_revocation_failed", refusal),
+    ] {
+        let bench = in_flight(tokens).await;
+        bench.fake.revokes.lock().unwrap().extend(says);
+        bench.purge().await;
+        bench.tidy().await;
+        assert_eq!(trail(&bench), [(format!("workspace_connector.{action}"), reason)]);
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_does_not_answer_is_told_again_for_an_hour() {
+    let bench = connected_as(&registered("us")).await;
+    bench.fake.revokes.lock().unwrap().extend([Say::NoAnswer, Say::NoAnswer]);
+    bench.purge().await;
+    bench.tidy().await;
+    assert_eq!((trail(&bench), unregistered(&bench).len()), (vec![], 0), "the client waits, too");
+    bench.tidy().await;
+    assert_eq!(bench.revoked().len(), 1, "it is left alone");
+    for _ in 0..2 {
+        bench.clock.pass(LEASE);
+        bench.tidy().await;
+    }
+    assert_eq!((bench.revoked().len(), unregistered(&bench).len()), (3, 1));
+    assert_eq!(trail(&bench).len(), 2);
+
+    let bench = Bench::new([]).await;
+    bench.fake.revokes.lock().unwrap().extend(vec![Say::NoAnswer; 9]);
+    bench.purge().await;
+    for _ in 0..9 {
+        bench.tidy().await;
+        bench.clock.pass(LEASE);
+    }
+    assert_eq!(bench.revoked().len(), 6);
+    let (action, reason) = trail(&bench).pop().unwrap();
+    assert_eq!(action, "workspace_connector.grant_revocation_failed");
+    assert!(reason.as_str().unwrap().contains("did not answer"), "{reason}");
+}
+
+#[tokio::test]
+async fn whoever_dies_while_a_provider_is_told_leaves_it_to_the_next() {
+    let bench = Bench::new([]).await;
+    bench.purge().await;
+    let now = bench.clock.now();
+    assert!(bench.store.take_left(now, now + LEASE).await.unwrap().is_some());
+    bench.tidy().await;
+    assert!(bench.revoked().is_empty(), "somebody is at it");
+    bench.clock.pass(LEASE);
+    bench.tidy().await;
+    assert_eq!(bench.revoked(), ["refresh-0"]);
 }
 
 #[tokio::test]
 async fn what_we_registered_is_removed_when_its_activation_is_purged_and_no_sooner() {
     let bench = connected_as(&registered("us")).await;
-    delete(&bench).await;
-    disconnector(&bench).tidy(&CancellationToken::new()).await.unwrap();
-    assert_eq!((revoked(&bench).len(), unregistered(&bench).len()), (1, 0), "it can be restored");
-    purge(&bench).await;
-    disconnector(&bench).tidy(&CancellationToken::new()).await.unwrap();
+    bench.delete().await;
+    bench.tidy().await;
+    assert_eq!((bench.revoked().len(), unregistered(&bench).len()), (1, 0), "it can be restored");
+    bench.purge().await;
+    bench.tidy().await;
     assert_eq!(unregistered(&bench), ["us"]);
     assert_eq!(bench.last_act(), "workspace_connector.client_unregistered");
-    disconnector(&bench).tidy(&CancellationToken::new()).await.unwrap();
-    assert_eq!((revoked(&bench).len(), unregistered(&bench).len()), (1, 1), "once");
+    bench.tidy().await;
+    assert_eq!((bench.revoked().len(), unregistered(&bench).len()), (1, 1), "once");
 }
 
 #[tokio::test]
 async fn a_grant_is_revoked_before_its_client_is_removed_and_a_refusal_is_told() {
     let bench = connected_as(&registered("unknown")).await;
-    purge(&bench).await;
-    disconnector(&bench).tidy(&CancellationToken::new()).await.unwrap();
+    bench.purge().await;
+    bench.tidy().await;
     let refusal = json!("https://issuer.example does not accept the client");
     let expected = [
         ("workspace_connector.grant_revoked".to_owned(), json!(null)),
@@ -118,8 +208,8 @@ async fn what_somebody_else_registered_is_left_alone() {
     let theirs = OauthClient { origin: ClientOrigin::Preregistered, ..registered("theirs") };
     for client in [theirs, OauthClient { registration_token: None, ..registered("us") }] {
         let bench = connected_as(&client).await;
-        purge(&bench).await;
-        disconnector(&bench).tidy(&CancellationToken::new()).await.unwrap();
+        bench.purge().await;
+        bench.tidy().await;
         assert!(unregistered(&bench).is_empty(), "{client:?}");
         assert_eq!(trail(&bench).len(), 1, "it is no failure");
     }
@@ -129,9 +219,9 @@ async fn what_somebody_else_registered_is_left_alone() {
 async fn a_client_that_was_replaced_is_removed_with_the_one_that_took_its_place() {
     let bench = connected_as(&registered("first")).await;
     keep(&bench, &registered("second")).await;
-    purge(&bench).await;
-    disconnector(&bench).tidy(&CancellationToken::new()).await.unwrap();
-    assert_eq!(unregistered(&bench), ["second", "first"]);
+    bench.purge().await;
+    bench.tidy().await;
+    assert_eq!(unregistered(&bench), ["first", "second"]);
 }
 
 #[tokio::test]
@@ -139,10 +229,10 @@ async fn what_does_not_open_any_more_is_told_of_in_the_audit_trail() {
     let bench = connected_as(&registered("us")).await;
     let issuer = client().issuer;
     let kept = bench.store.client(bench.of, &issuer).await.unwrap().unwrap();
-    bench.store.keep_client(bench.of, &issuer, &under(LOST_KEY, &kept)).await.unwrap();
-    purge(&bench).await;
-    disconnector(&bench).tidy(&CancellationToken::new()).await.unwrap();
-    let (action, reason) = trail(&bench).swap_remove(0);
+    bench.keep_client(&issuer, &under(LOST_KEY, &kept), Some(&kept)).await;
+    bench.purge().await;
+    bench.tidy().await;
+    let (action, reason) = trail(&bench).pop().unwrap();
     assert_eq!(action, "workspace_connector.client_unregistration_failed");
     assert!(reason.as_str().unwrap().contains(&LOST_KEY.to_string()), "{reason}");
     assert_eq!(unregistered(&bench), ["us"], "the grant knows it, too");

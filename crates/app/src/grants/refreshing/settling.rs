@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use linkspan_domain::{
-    Act, Action, AuditEventId, Call, ClientOrigin, Event, HeldGrant, JournaledReply, OauthClient,
+    Act, Action, AuditEventId, Call, ClientOrigin, HeldGrant, JournaledReply, OauthClient,
     ports::{KeptGrant, OauthError, Purpose, StoreError},
 };
 use serde_json::json;
 
-use super::{Attempt, Read, Refresher, fresh, meanwhile, pause, stored, working};
-use crate::grants::TokenError;
+use super::{Attempt, Read, Refresher, SHELVED, fresh, meanwhile, pause, stored, working};
+use crate::grants::{
+    TokenError,
+    clients::{ClientError, Registration},
+};
 
 /// How often the loss of a grant is written before it is left to others, who write the activation all the time.
 const WRITINGS: usize = 5;
@@ -106,91 +109,89 @@ impl Refresher {
         if self.is_by_another_client(kept, &asked)? {
             return self.doubt(kept, asked, error).await.map(Read::Done);
         }
-        match self.registered_anew(kept, &asked).await? {
+        match self.another_client(kept, &asked, None).await {
             Ok(client) => Ok(Read::AskWith(Box::new(HeldGrant { client, ..asked }))),
-            Err(error) if error.is_transient() => {
-                self.put_off(kept, asked, error).await.map(Read::Done)
+            Err(ClientError::Server(failure)) if !failure.is_transient() => {
+                self.doubt(kept, asked, error).await.map(Read::Done)
             }
-            Err(_) => self.lose(kept, Some(error)).await.map(Read::Done),
+            Err(failure) => self.without_client(kept, asked, failure).await.map(Read::Done),
         }
     }
 
-    /// `asked`, with a client whose secret has not run out: renewed (RFC 7592 §2.2), else registered anew (RFC 7591 §3.2.1).
+    /// `asked`, with a client whose secret has not run out.
     pub(super) async fn with_valid_client(
         &self,
         kept: &KeptGrant,
         asked: HeldGrant,
-    ) -> Result<Result<HeldGrant, Box<(HeldGrant, OauthError)>>, TokenError> {
+    ) -> Result<Read, TokenError> {
         if asked.client.is_valid(self.now()) || asked.client.origin != ClientOrigin::Dynamic {
-            return Ok(Ok(asked));
+            return Ok(Read::AskWith(Box::new(asked)));
         }
-        let renewed = match self.kept_client(kept, &asked).await? {
-            Some(client) => Ok(client),
-            None => match self.renewed(&asked).await {
-                Some(Ok(client)) => {
-                    self.keep_client(kept, &client).await?;
-                    Ok(client)
-                }
-                Some(Err(error)) if error.is_transient() => Err(error),
+        let renewable = asked.client.registration_uri.as_ref().map(|_| &asked.client);
+        match self.another_client(kept, &asked, renewable).await {
+            Ok(client) => Ok(Read::AskWith(Box::new(HeldGrant { client, ..asked }))),
+            Err(ClientError::Server(error)) => self.doubt(kept, asked, error).await.map(Read::Done),
+            Err(failure) => self.without_client(kept, asked, failure).await.map(Read::Done),
+        }
+    }
+
+    /// Another client than the one that was asked with: the one that is kept by now, if it works, else `renewable`, renewed (RFC
+    /// 7592 §2.2), else one that is registered anew (RFC 7591 §3.2.1).
+    async fn another_client(
+        &self,
+        kept: &KeptGrant,
+        asked: &HeldGrant,
+        renewable: Option<&OauthClient>,
+    ) -> Result<OauthClient, ClientError> {
+        let (of, now) = (kept.workspace_connector_id, self.now());
+        let found = self.clients.find(of, &asked.client.issuer).await?;
+        if let Some(other) = found.client.clone()?
+            && other != asked.client
+            && other.is_valid(now)
+        {
+            return Ok(other);
+        }
+        let nowhere = OauthError::Unconfigured("there is no public address of this platform");
+        let redirect_uri = self.redirect_uri.as_ref().ok_or(nowhere)?;
+        let call = self.call(kept);
+        let scopes = asked.server.with_offline_access(asked.grant.scopes.clone());
+        let by = Registration { call: &call, of, redirect_uri, scopes: &scopes };
+        if let Some(client) = renewable {
+            match self.clients.renew(&by, &found, client).await {
                 // There is no renewing it, or the server does not know it any more.
-                Some(Err(_)) | None => self.registered_anew(kept, &asked).await?,
-            },
-        };
-        Ok(match renewed {
-            Ok(client) => Ok(HeldGrant { client, ..asked }),
-            Err(error) => Err(Box::new((asked, error))),
-        })
+                Err(ClientError::Server(error)) if !error.is_transient() => {}
+                done => return done,
+            }
+        }
+        self.clients.register(&by, &found, &asked.server).await
     }
 
-    /// What came of renewing the client of `asked`. None: it was not registered in such a way.
-    async fn renewed(&self, asked: &HeldGrant) -> Option<Result<OauthClient, OauthError>> {
-        let client = &asked.client;
-        let redirect_uri = client.registration_uri.as_ref().and(self.redirect_uri.as_ref())?;
-        Some(self.servers.renew(client, redirect_uri, &asked.grant.scopes).await)
-    }
-
-    async fn registered_anew(
+    /// There is no other client for now. One that does not open waits for its key, or for somebody who connects anew.
+    async fn without_client(
         &self,
         kept: &KeptGrant,
-        asked: &HeldGrant,
-    ) -> Result<Result<OauthClient, OauthError>, TokenError> {
-        if let Some(client) = self.kept_client(kept, asked).await? {
-            return Ok(Ok(client));
-        }
-        let Some(redirect_uri) = &self.redirect_uri else {
-            return Ok(Err(OauthError::Unconfigured(
-                "there is no public address of this platform",
-            )));
+        asked: HeldGrant,
+        failure: ClientError,
+    ) -> Result<Attempt, TokenError> {
+        let (id, now) = (kept.workspace_connector_id, self.now());
+        let error = match failure {
+            ClientError::Server(error) => return self.put_off(kept, asked, error).await,
+            ClientError::Store(source) => return Err(stored(id, source)),
+            ClientError::Safe(error) => error,
         };
-        let registered =
-            self.servers.register(&asked.server, redirect_uri, &asked.grant.scopes).await;
-        if let Ok(client) = &registered {
-            self.keep_client(kept, client).await?;
-        }
-        Ok(registered)
+        tracing::warn!(
+            workspace_connector = %id, error = &error as &dyn std::error::Error,
+            "a grant could not be refreshed"
+        );
+        let released = self.grants.release(id, kept.fence, Some(now + SHELVED)).await;
+        released.map_err(|source| stored(id, source))?;
+        meanwhile(asked, now, error.into())
     }
 
-    /// The client that is kept, if it is another than the one that was asked with, and works.
-    async fn kept_client(
-        &self,
-        kept: &KeptGrant,
-        asked: &HeldGrant,
-    ) -> Result<Option<OauthClient>, TokenError> {
-        let id = kept.workspace_connector_id;
-        let found = self.clients.client(id, &asked.client.issuer).await;
-        let Some(sealed) = found.map_err(|source| stored(id, source))? else { return Ok(None) };
-        let row = OauthClient::row(id, &asked.client.issuer);
-        let client: OauthClient = self.safe.open(Purpose::ClientRegistration, row, &sealed)?;
-        let is_other = client != asked.client && client.issuer == asked.client.issuer;
-        Ok(Some(client).filter(|it| is_other && it.is_valid(self.now())))
-    }
-
-    async fn keep_client(&self, kept: &KeptGrant, client: &OauthClient) -> Result<(), TokenError> {
-        let id = kept.workspace_connector_id;
-        let row = OauthClient::row(id, &client.issuer);
-        let sealed = self.safe.seal(Purpose::ClientRegistration, row, client)?;
-        let done = self.clients.keep_client(id, &client.issuer, &sealed).await;
-        done.map_err(|source| stored(id, source))
+    /// A call of the platform itself, where the grant is.
+    fn call(&self, kept: &KeptGrant) -> Call {
+        let trace_id = self.world.uuid().simple().to_string();
+        Call::of_system(kept.organization_id, kept.workspace_id, trace_id)
     }
 
     /// Nothing can be asked for with this grant: it is used to its end, and then gone.
@@ -225,10 +226,33 @@ impl Refresher {
         released.map_err(|source| stored(id, source))?;
         let source = Arc::new(error);
         let error = match &*source {
-            OauthError::InvalidClient { .. } => TokenError::ClientRefused { id, source },
+            // We register anew where we registered; a person looks after any other client.
+            OauthError::InvalidClient { .. } if asked.client.origin != ClientOrigin::Dynamic => {
+                TokenError::ClientRefused { id, source }
+            }
             _ => TokenError::Server { id, again_at, source: Some(source) },
         };
         meanwhile(asked, now, error)
+    }
+
+    /// What the server said was not kept. If that is because the grant was taken away meanwhile, it is left to be taken back. If
+    /// there is another grant by now, it is not: that one might fall with it, see docs/adr/0018.
+    pub(super) async fn overtaken(
+        &self,
+        kept: &KeptGrant,
+        reply: JournaledReply,
+        error: TokenError,
+    ) -> Result<Attempt, TokenError> {
+        let id = kept.workspace_connector_id;
+        if matches!(error, TokenError::Elsewhere { .. })
+            && self.grants.grant(id).await.map_err(|source| stored(id, source))?.is_none()
+            && let Some(held) = reply.granted(&*self.servers)
+        {
+            let sealed = self.safe.seal(Purpose::Grant, id.uuid(), &held)?;
+            let left = self.grants.leave(&kept.owner(), &held.grant.issuer, &sealed).await;
+            left.map_err(|source| stored(id, source))?;
+        }
+        Err(error)
     }
 
     /// The grant is gone: the activation needs a person now, and the audit trail says why.
@@ -239,17 +263,12 @@ impl Refresher {
     ) -> Result<Attempt, TokenError> {
         let id = kept.workspace_connector_id;
         let error = error.map(Arc::new);
-        let call = Call::of_system(
-            kept.organization_id,
-            kept.workspace_id,
-            self.world.uuid().simple().to_string(),
-        );
+        let call = self.call(kept);
         for _ in 0..WRITINGS {
             let found = self.activations.find(&call.caller.visible, id).await;
             let found = found.map_err(|source| stored(id, source))?;
             let mut activation = found.ok_or(TokenError::NotConnected { id })?;
-            // One that is switched off or deleted stays so: it is asked for its grant when it is switched on.
-            let _ = activation.apply(Event::GrantRevoked);
+            activation.lose_grant();
             let now = self.now();
             activation.updated_at = now;
             self.safe.refresh(&mut activation)?;

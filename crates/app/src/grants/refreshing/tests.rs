@@ -10,7 +10,7 @@ use time::Duration;
 
 use super::*;
 use crate::{
-    fixtures::{KEY, LOST_KEY, NOW, OLD_KEY, sealed_with, under},
+    fixtures::{KEY, LOST_KEY, NOW, OLD_KEY, sealed_with, under, vault},
     grants::fake::{Bench, Say, client, held},
 };
 
@@ -40,7 +40,7 @@ async fn a_token_is_used_until_five_minutes_before_it_ends() {
     assert_eq!(attempt(&bench).await.unwrap(), "access-1");
 }
 
-/// §3b line 11: the new refresh token is durable before the access token is used, and the old one is kept until then.
+/// Checklist 11: the new refresh token is durable before the access token is used, and the old one is kept until then.
 #[tokio::test]
 async fn the_new_refresh_token_is_kept_before_its_access_token_is_handed_out() {
     let bench = Bench::new([Say::Tokens("1")]).await;
@@ -53,7 +53,7 @@ async fn the_new_refresh_token_is_kept_before_its_access_token_is_handed_out() {
     assert_eq!((after.previous, after.reply), (Some(before), None));
 }
 
-/// §3b line 12 (RFC 6749 §6).
+/// Checklist 12 (RFC 6749 §6).
 #[tokio::test]
 async fn a_reply_without_a_refresh_token_keeps_the_old_one() {
     let bench = Bench::new([Say::AccessOnly("1"), Say::Tokens("2")]).await;
@@ -64,7 +64,7 @@ async fn a_reply_without_a_refresh_token_keeps_the_old_one() {
     assert_eq!(bench.fake.asked(), ["refresh-0", "refresh-0"]);
 }
 
-/// §3b line 11: `invalid_grant` needs a person.
+/// Checklist 11: `invalid_grant` needs a person.
 #[tokio::test]
 async fn a_refused_grant_needs_a_person_and_says_where() {
     let bench = Bench::new([Say::Error("invalid_grant")]).await;
@@ -73,7 +73,8 @@ async fn a_refused_grant_needs_a_person_and_says_where() {
     assert_eq!(error.code().to_string(), "workspace_connector.need_reconnect");
     let reconnect = format!("/v1/workspace-connectors/{}/authorize", bench.of);
     assert!(error.to_string().contains(&reconnect), "{error}");
-    assert_eq!(bench.status().await, Status::NeedReconnect);
+    let lost = bench.activation().await;
+    assert_eq!((lost.status, lost.installed_capabilities), (Status::NeedReconnect, None));
     assert_eq!(bench.last_act(), "workspace_connector.grant_lost");
     let again = attempt(&bench).await.unwrap_err();
     assert!(matches!(again, TokenError::NotConnected { .. }), "{again:?}");
@@ -103,7 +104,7 @@ async fn the_previous_token_is_tried_once_before_a_grant_is_given_up() {
     assert_eq!(bench.status().await, Status::NeedReconnect);
 }
 
-/// §3b line 11: time-outs and 5xx are tried again, and never need a person.
+/// Checklist 11: time-outs and 5xx are tried again, and never need a person.
 #[tokio::test]
 async fn a_server_that_is_busy_is_asked_again_later_and_changes_no_status() {
     let bench = Bench::new([Say::NoAnswer, Say::NoAnswer, Say::Busy(600), Say::Tokens("1")]).await;
@@ -136,21 +137,45 @@ async fn a_server_that_is_busy_is_asked_again_later_and_changes_no_status() {
 
 #[tokio::test]
 async fn a_refusal_that_says_nothing_of_the_grant_does_not_lose_it() {
-    let bench = Bench::new([Say::Error("temporarily_unavailable"), Say::Tokens("1")]).await;
-    bench.clock.pass(OVER);
-    assert!(attempt(&bench).await.is_err());
-    assert_eq!(bench.status().await, Status::Enabled);
-    bench.clock.pass(Duration::MINUTE);
-    assert_eq!(attempt(&bench).await.unwrap(), "access-1");
+    for code in ["temporarily_unavailable", "invalid_scope"] {
+        let bench = Bench::new([Say::Error(code), Say::Tokens("1")]).await;
+        bench.clock.pass(OVER);
+        let error = attempt(&bench).await.unwrap_err();
+        let TokenError::Server { source: Some(source), .. } = error else { panic!("{error:?}") };
+        assert_eq!(source.code(), Some(code));
+        assert_eq!(bench.status().await, Status::Enabled);
+        bench.clock.pass(Duration::MINUTE);
+        assert_eq!(attempt(&bench).await.unwrap(), "access-1");
+    }
 }
 
-/// §3b line 22, as far as it is refreshed: a dynamic client registers once more.
+/// Checklist 22: where the server forgot a dynamic client, it registers once more.
 #[tokio::test]
 async fn a_forgotten_client_registers_once_more() {
     let bench = Bench::new([Say::Error("invalid_client"), Say::Tokens("1")]).await;
     bench.clock.pass(OVER);
     assert_eq!(attempt(&bench).await.unwrap(), "access-1");
     assert_eq!(bench.fake.asked_by(), ["first", "registered-1"]);
+    assert_eq!(bench.last_act(), "workspace_connector.client_registered");
+}
+
+#[tokio::test]
+async fn a_client_of_a_lost_key_waits_for_its_key_or_for_another_grant() {
+    let bench = Bench::new([Say::Error("invalid_client"), Say::Error("invalid_client")]).await;
+    let (issuer, row) = (client().issuer, OauthClient::row(bench.of, &client().issuer));
+    let sealed = Safe::new(vault()).seal(Purpose::ClientRegistration, row, &client()).unwrap();
+    bench.keep_client(&issuer, &under(LOST_KEY, &sealed), None).await;
+    bench.clock.pass(NEARLY_OVER);
+    assert_eq!(attempt(&bench).await.unwrap(), "access-0", "it works yet");
+    let put_off = kept(&bench).await;
+    assert_eq!(put_off.again_at, Some(bench.clock.now() + SHELVED));
+    assert_eq!((put_off.leased_until, put_off.reply), (None, None), "others may have it");
+    bench.clock.pass(SHELVED);
+    let error = attempt(&bench).await.unwrap_err();
+    assert_eq!(error.code().to_string(), "secrets.key_unknown");
+    assert!(error.to_string().contains(&LOST_KEY.to_string()), "{error}");
+    assert_eq!(bench.status().await, Status::Enabled);
+    assert_eq!(*bench.fake.registered.lock().unwrap(), 0, "nothing takes its place unseen");
 }
 
 #[tokio::test]
@@ -190,7 +215,7 @@ async fn a_client_that_a_person_registered_is_theirs_to_mend() {
     assert_eq!(attempt(&bench).await.unwrap(), "access-1", "the grant was not thrown away");
 }
 
-/// §3b line 8: what expired at this server is registered anew at this server.
+/// Checklist 8, 22: what expired at this server is registered anew at this server.
 #[tokio::test]
 async fn a_client_whose_secret_ran_out_is_replaced_before_it_is_used() {
     let mut grant = held("0", NOW);
@@ -201,7 +226,7 @@ async fn a_client_whose_secret_ran_out_is_replaced_before_it_is_used() {
     assert_eq!(bench.fake.asked_by(), ["registered-1"]);
 }
 
-/// §3b line 22: a server that has forgotten the client does not renew it (RFC 7592 §2.2).
+/// Checklist 22: a server that has forgotten the client does not renew it (RFC 7592 §2.2).
 #[tokio::test]
 async fn a_client_that_is_not_renewed_registers_once_more() {
     let mut grant = held("0", NOW);
@@ -215,6 +240,21 @@ async fn a_client_that_is_not_renewed_registers_once_more() {
     bench.clock.pass(OVER);
     assert_eq!(attempt(&bench).await.unwrap(), "access-1");
     assert_eq!(bench.fake.asked_by(), ["registered-1"]);
+}
+
+#[tokio::test]
+async fn a_client_that_is_renewed_is_told_of_and_used() {
+    let mut grant = held("0", NOW);
+    grant.client = OauthClient {
+        secret_expires_at: Some(NOW + Duration::MINUTE),
+        registration_uri: Some("https://issuer.example/register/us".parse().unwrap()),
+        ..client()
+    };
+    let bench = Bench::with(grant, [Say::Tokens("1")]).await;
+    bench.clock.pass(OVER);
+    assert_eq!(attempt(&bench).await.unwrap(), "access-1");
+    assert_eq!(bench.fake.asked_by(), ["first"]);
+    assert_eq!(bench.last_act(), "workspace_connector.client_renewed");
 }
 
 #[tokio::test]
@@ -259,12 +299,80 @@ async fn a_reply_of_a_lost_key_is_kept_and_holds_nobody_up() {
     bench.store.journal(bench.of, leased.unwrap().fence, &reply).await.unwrap();
     bench.clock.pass(LEASE);
 
+    assert_eq!(attempt(&bench).await.unwrap(), "access-0", "it works yet");
+    let shelved = kept(&bench).await;
+    assert_eq!((&shelved.reply, shelved.leased_until), (&Some(reply), None));
+    assert_eq!(shelved.again_at, Some(bench.clock.now() + SHELVED));
+    bench.clock.pass(SHELVED);
     let error = attempt(&bench).await.unwrap_err();
     assert_eq!(error.code().to_string(), "secrets.key_unknown");
-    let shelved = kept(&bench).await;
-    assert_eq!((shelved.reply, shelved.leased_until), (Some(reply), None));
-    assert_eq!(shelved.again_at, Some(bench.clock.now() + SHELVED));
-    assert_eq!(attempt(&bench).await.unwrap(), "access-0", "it works yet");
+    assert_eq!(kept(&bench).await.reply, shelved.reply);
+}
+
+/// What the server says to somebody who has the lease no more.
+async fn said_too_late(meanwhile: impl AsyncFnOnce(&Bench)) -> Bench {
+    let bench = Bench::new([Say::Tokens("1")]).await;
+    bench.clock.pass(NEARLY_OVER);
+    *bench.fake.takes.lock().unwrap() = std::time::Duration::from_secs(20);
+    let (said, ()) = tokio::join!(attempt(&bench), async {
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        meanwhile(&bench).await;
+    });
+    assert!(matches!(said, Err(TokenError::Elsewhere { .. })), "{said:?}");
+    bench.tidy().await;
+    bench
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_granted_after_the_grant_was_taken_away_is_taken_back() {
+    let bench = said_too_late(async |bench| {
+        bench.delete().await;
+        bench.tidy().await;
+    })
+    .await;
+    assert_eq!(bench.revoked(), ["refresh-0", "refresh-1"]);
+    let bench = said_too_late(async |bench| bench.purge().await).await;
+    assert_eq!(bench.revoked(), ["refresh-0", "refresh-1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_granted_after_another_grant_came_is_left_alone() {
+    let bench = said_too_late(async |bench| bench.connect(&held("5", NOW)).await).await;
+    assert!(bench.revoked().is_empty(), "that one might fall with it");
+    assert_eq!(attempt(&bench).await.unwrap(), "access-5");
+}
+
+#[tokio::test]
+async fn a_second_question_that_comes_too_late_for_its_lease_is_asked_under_the_next() {
+    let bench = Bench::new([Say::Tokens("1"), Say::Tokens("0b")]).await;
+    bench.clock.pass(NEARLY_OVER);
+    attempt(&bench).await.unwrap();
+    bench.clock.pass(OVER);
+    let now = bench.clock.now();
+    let leased = bench.store.lease(bench.of, bench.clock.uuid(), now, now + LEASE).await.unwrap();
+    let leased = leased.unwrap();
+    bench.clock.pass(LEASE - ASK_LASTS + Duration::SECOND);
+    let reply = linkspan_domain::ports::TokenReply {
+        status: 400,
+        body: Secret::new(br#"{"error":"invalid_grant"}"#.to_vec()),
+        retry_after: None,
+    };
+    let reply = JournaledReply { asked: held("1", now), reply, received_at: bench.clock.now() };
+    bench.refresher().journal(&leased, &reply).await.unwrap();
+    let leased = kept(&bench).await;
+    let late = bench.refresher().refresh(&leased, Urge::Use).await.unwrap();
+    assert_eq!((late, kept(&bench).await), (Attempt::Elsewhere, leased), "it is all there");
+    bench.clock.pass(ASK_LASTS);
+    assert_eq!(attempt(&bench).await.unwrap(), "access-0b");
+    assert_eq!(bench.fake.asked(), ["refresh-0", "refresh-0"], "refused once");
+}
+
+#[test]
+fn a_lease_ends_while_many_servers_yet_take_the_token_that_was_just_rotated_out() {
+    const GRACE: Duration = Duration::seconds(60);
+    let looked_at = Duration::try_from(crate::grants::keeping::TICK).unwrap();
+    assert!(LEASE + looked_at + Duration::seconds(10) < GRACE);
+    assert!(LEASE > ASK_LASTS + Duration::seconds(5), "there is time to come to it");
 }
 
 #[tokio::test]

@@ -2,14 +2,18 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use arrow_array::{ArrayRef, Int64Array};
+use async_trait::async_trait;
 use linkspan_domain::{Fence, StreamField, StreamSpec, SyncLogId, WorkspaceConnectorId};
 use linkspan_sdk::{
-    ChangeKind, Definition, Environment, HeldRun, OpenHosts, Push, Refusal, arrow_schema,
-    conformance,
+    ChangeKind, Definition, Environment, HeldRun, OpenHosts, Push, Refusal, TokenRefusal,
+    TokenSource, arrow_schema, conformance,
 };
 use linkspan_testkit::{Answer, Answers, SeenRequest};
 
@@ -265,4 +269,101 @@ async fn while_a_secret_is_rotated_receivers_with_either_are_content() {
     webhook.run_command("send", settings, parameters, environment(&answers)).await.unwrap();
     let seen = answers.seen();
     assert!(is_signed(&seen[0], next) && is_signed(&seen[0], SECRET));
+}
+
+/// A grant whose tokens end in how often another was asked for.
+#[derive(Default)]
+struct Tokens(AtomicU32);
+
+#[async_trait]
+impl TokenSource for Tokens {
+    async fn bearer(&self) -> Result<Secret, Failure> {
+        Ok(Secret::new(format!("t0ken-{}", self.0.load(Ordering::Relaxed))))
+    }
+
+    async fn another(&self, _: &Secret) -> Result<Secret, Failure> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        self.bearer().await
+    }
+
+    fn refused(&self, host: &str, refusal: TokenRefusal) -> Failure {
+        Failure::NeedReconnect(format!("{host}: {refusal:?}"))
+    }
+}
+
+/// Sends a message with a grant. Answers what came of it, and the credentials that went along.
+async fn send_granted(
+    answers: impl IntoIterator<Item = Answer>,
+) -> (Result<Value, Failure>, Vec<String>) {
+    let answers = Arc::new(Answers::sequence(answers));
+    let environment = Environment {
+        flow: AuthorizationFlow::Redirect,
+        tokens: Some(Arc::new(Tokens::default())),
+        ..environment(&answers)
+    };
+    let parameters = json!({ "event_type": "a", "data": 1 });
+    let webhook = Definition::of::<Webhook>();
+    let sent = webhook.run_command("send", settings(), parameters, environment).await;
+    assert!(answers.seen().iter().all(|it| is_signed(it, SECRET)), "as without a grant");
+    (sent, answers.seen().iter().map(|it| header(it, "authorization").to_owned()).collect())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_carries_the_token_of_the_grant_and_is_sent_with_another_once() {
+    let of = |status: u16| Answer::of(status, "");
+    let (sent, carried) = send_granted([of(503), of(401), of(200)]).await;
+    assert_eq!(sent.unwrap()["attempts"], 2, "one with another token is the same attempt");
+    assert_eq!(carried, ["Bearer t0ken-0", "Bearer t0ken-0", "Bearer t0ken-1"]);
+
+    let (sent, carried) = send_granted([of(401), of(401), of(200)]).await;
+    let failed = sent.unwrap_err();
+    assert_eq!(failed.code(), "source.need_reconnect");
+    assert_eq!(failed.to_string(), "hooks.example.com: Invalid");
+    assert_eq!(carried.len(), 2);
+
+    let lacks = r#"Bearer error="insufficient_scope", scope="orders:write""#;
+    let answer = of(403).with_header("www-authenticate", lacks);
+    let failed = send_granted([answer]).await.0.unwrap_err();
+    assert_eq!(failed.code(), "source.need_reconnect");
+    assert!(failed.to_string().contains("orders:write"), "{failed}");
+}
+
+#[tokio::test]
+async fn a_connector_that_needs_a_grant_sends_nothing_without_one() {
+    let answers = Arc::new(Answers::always(Answer::of(200, "")));
+    let environment = Environment { flow: AuthorizationFlow::OauthDcr, ..environment(&answers) };
+    let webhook = Definition::of::<Webhook>();
+    let failed = webhook.check(settings(), environment).await.unwrap_err();
+    assert_eq!(failed.code(), "source.need_reconnect");
+    assert!(answers.seen().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_is_sent_again_has_another_digest() {
+    let answers = Arc::new(Answers::sequence([Answer::of(503, ""), Answer::of(200, "")]));
+    let mut settings = settings();
+    settings["auth"] = json!({ "type": "wsse", "username": "customer001", "password": "s3cret" });
+    let environment = Environment { flow: AuthorizationFlow::Wsse, ..environment(&answers) };
+    let parameters = json!({ "event_type": "a", "data": 1 });
+    let webhook = Definition::of::<Webhook>();
+    webhook.run_command("send", settings, parameters, environment).await.unwrap();
+    let seen = answers.seen();
+    let digests: HashSet<_> = seen.iter().map(|it| header(it, "x-wsse")).collect();
+    assert_eq!((seen.len(), digests.len()), (2, 2));
+}
+
+#[tokio::test]
+async fn a_check_fails_where_the_credentials_are_refused_and_there_are_some() {
+    let check = async |settings: Value, status: u16| {
+        let answers = Arc::new(Answers::always(Answer::of(status, "")));
+        let checked = Definition::of::<Webhook>().check(settings, environment(&answers)).await;
+        checked.map_err(|it| it.code())
+    };
+    let mut with_key = settings();
+    with_key["auth"] = json!({ "type": "api_key", "header": "X-Key", "value": "s3cr3t" });
+    for status in [401, 403] {
+        assert!(check(settings(), status).await.is_ok(), "it may want a signature");
+        assert_eq!(check(with_key.clone(), status).await.unwrap_err(), "source.unauthorized");
+    }
+    assert!(check(with_key, 405).await.is_ok());
 }

@@ -1,5 +1,7 @@
 //! Rotating the credentials of activations, and going back to earlier ones.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -156,29 +158,62 @@ pub(super) async fn history(client: &Client, name: &str, output: &Output) -> Res
     let activation = Activation::find(client, name).await?;
     let path = format!("/v1/workspace-connectors/{}/secret-history", activation.id);
     let found = client.list(&path, &[("sort", "-number"), ("page[size]", "100")]).await?;
-    let rows = found.iter().map(|it| {
-        let it = &it["attributes"];
-        ["number", "state", "test_status", "created_at", "expires_at", "reason"].map(|name| {
-            match &it[name] {
-                Value::Null => String::new(),
-                Value::String(text) => text.clone(),
-                other => other.to_string(),
-            }
-        })
+    let mut versions = Vec::with_capacity(found.len());
+    let mut actors = Actors::default();
+    for it in found {
+        let mut said = it["attributes"].clone();
+        said["id"] = it["id"].clone();
+        said["actor_name"] = json!(actors.name(client, &said).await);
+        versions.push(said);
+    }
+    let rows = versions.iter().map(|it| {
+        let of = |name: &str| text(&it[name]);
+        [
+            it["number"].to_string(),
+            of("state"),
+            of("test_status"),
+            of("created_at"),
+            who(it),
+            of("expires_at"),
+            of("reason"),
+        ]
     });
-    let machine: Vec<_> = found
-        .iter()
-        .map(|it| {
-            let mut said = it["attributes"].clone();
-            said["id"] = it["id"].clone();
-            said
-        })
-        .collect();
-    output.answer(
-        || table(["version", "state", "test", "since", "kept until", "reason"], rows),
-        &json!({ "versions": machine }),
-    );
+    let header = ["version", "state", "test", "since", "by", "kept until", "reason"];
+    output.answer(|| table(header, rows), &json!({ "versions": versions }));
     Ok(())
+}
+
+/// What actors are called, as far as it was asked.
+#[derive(Default)]
+struct Actors(BTreeMap<String, Option<String>>);
+
+impl Actors {
+    /// The name of who put `version` to use. None: it is gone, or not for the caller to see.
+    async fn name(&mut self, client: &Client, version: &Value) -> Option<String> {
+        let kind = match version["actor_type"].as_str() {
+            Some("person") => "people",
+            Some("api_key") => "api-keys",
+            _ => return None,
+        };
+        let path = format!("/v1/{kind}/{}", text(&version["actor_id"]));
+        if !self.0.contains_key(&path) {
+            let found = client.find(&path).await.ok().flatten().unwrap_or_default();
+            let name = found["data"]["attributes"]["name"].as_str().map(str::to_owned);
+            self.0.insert(path.clone(), name);
+        }
+        self.0.get(&path).cloned().flatten()
+    }
+}
+
+/// Who put a version to use, for people.
+fn who(version: &Value) -> String {
+    let name = version["actor_name"].as_str().or_else(|| version["actor_id"].as_str());
+    let name = name.unwrap_or_default();
+    match version["actor_type"].as_str() {
+        Some("system") => "the platform".to_owned(),
+        Some("api_key") => format!("key {name}"),
+        _ => name.to_owned(),
+    }
 }
 
 /// Says how a version is now.
@@ -196,4 +231,20 @@ fn tell(activation: &Activation, version: &Value, output: &Output) {
         )
     };
     output.answer(human, &machine);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_has_no_name_any_more_is_told_by_identifier() {
+        let by = |kind: &str, name: Option<&str>| {
+            who(&json!({ "actor_type": kind, "actor_id": "01960000", "actor_name": name }))
+        };
+        assert_eq!(by("person", Some("Ada")), "Ada");
+        assert_eq!(by("person", None), "01960000");
+        assert_eq!(by("api_key", Some("CI")), "key CI");
+        assert_eq!(by("system", None), "the platform");
+    }
 }

@@ -4,33 +4,33 @@ use std::{iter::Peekable, str::Chars};
 
 /// One challenge of the header.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Challenge {
+pub struct Challenge {
     /// The scheme, as it was written; case does not matter.
-    pub(crate) scheme: String,
+    pub scheme: String,
     /// The token that stands in the place of parameters, with some schemes.
-    pub(crate) token: Option<String>,
+    pub token: Option<String>,
     /// The parameters, names in lower case.
-    pub(crate) parameters: Vec<(String, String)>,
+    pub parameters: Vec<(String, String)>,
 }
 
 /// The header breaks its grammar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the WWW-Authenticate header breaks the grammar of RFC 9110 §11.6.1")]
-pub(crate) struct InvalidChallenge;
+pub struct InvalidChallenge;
 
 impl Challenge {
     /// All challenges of `header`. Several header lines are one, joined by commas (RFC 9110 §5.3).
-    pub(crate) fn all(header: &str) -> Result<Vec<Self>, InvalidChallenge> {
+    pub fn all(header: &str) -> Result<Vec<Self>, InvalidChallenge> {
         Reader { rest: header.chars().peekable() }.challenges()
     }
 
     /// The value of a parameter.
-    pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
+    pub fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters.iter().find(|(it, _)| it == name).map(|(_, value)| value.as_str())
     }
 
     /// Whether it asks for the scheme `name`.
-    pub(crate) fn is(&self, name: &str) -> bool {
+    pub fn is(&self, name: &str) -> bool {
         self.scheme.eq_ignore_ascii_case(name)
     }
 }
@@ -194,7 +194,7 @@ mod tests {
         Challenge { token: Some(token.to_owned()), ..challenge(scheme, &[]) }
     }
 
-    /// §3b line 21.
+    /// Checklist 21.
     #[test]
     fn challenges_are_read_by_grammar_and_not_by_pattern() {
         let table = [

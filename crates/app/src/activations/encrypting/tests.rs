@@ -1,0 +1,83 @@
+//! Tests of sealing what an import left in the clear.
+
+use linkspan_domain::Role;
+
+use super::*;
+use crate::{
+    activations::tests::stage,
+    fixtures::{LOST_KEY, PLANTED, activation, call, connector, object, sealed_with},
+};
+
+/// An activation as an import past the API may leave it.
+fn in_the_clear(password: &str) -> WorkspaceConnector {
+    activation(|it| {
+        it.secrets = None;
+        it.config = object(json!({ "host": "shop", "password": password }));
+    })
+}
+
+#[tokio::test]
+async fn what_an_import_left_in_the_clear_is_sealed_once() {
+    let admin = call(Role::Admin);
+    let dry = stage(connector(|_| {}), vec![in_the_clear(PLANTED)]);
+    let found = dry.activations.encrypt(&admin, Encrypting::DryRun).await.unwrap();
+    assert_eq!(found[0].fields, ["/password"]);
+    assert_eq!(found[0].fate, Fate::WouldBeSealed);
+    assert!(dry.kept.is_untouched() && !format!("{found:?}").contains(PLANTED));
+
+    let stage = stage(connector(|_| {}), vec![in_the_clear(PLANTED)]);
+    let found = stage.activations.encrypt(&admin, Encrypting::Now).await.unwrap();
+    assert_eq!(found[0].fate, Fate::Sealed);
+    let (act, details) = stage.kept.act();
+    assert_eq!(act, "workspace_connector.secrets_sealed");
+    assert_eq!(details, json!({ "fields": ["/password"] }));
+    assert!(!format!("{:?}", stage.kept.written.lock().unwrap()).contains(PLANTED));
+}
+
+#[tokio::test]
+async fn what_only_looks_like_a_secret_keeps_no_secret_from_being_sealed() {
+    let mut stored = in_the_clear(PLANTED);
+    stored.config.insert("api_token".to_owned(), json!("odd"));
+    stored.config.insert("more".to_owned(), json!([{ "passphrase": { "of": "it" } }]));
+    let stage = stage(connector(|_| {}), vec![stored]);
+    let found = stage.activations.encrypt(&call(Role::Admin), Encrypting::Now).await.unwrap();
+    let [left, sealed] = &found[..] else { panic!("{found:?}") };
+    assert_eq!(left.fields, ["/api_token", "/more/0/passphrase"]);
+    assert!(matches!(left.fate, Fate::Left(_)), "{left:?}");
+    assert_eq!((&sealed.fields[..], &sealed.fate), (&["/password".to_owned()][..], &Fate::Sealed));
+    let written = format!("{:?}", stage.kept.written.lock().unwrap());
+    assert!(!written.contains(PLANTED), "{written}");
+    assert!(written.contains("odd") && written.contains("of"), "nothing is lost: {written}");
+}
+
+#[tokio::test]
+async fn what_is_sealed_or_cannot_be_is_left_alone() {
+    let found = async |stored| {
+        let stage = stage(connector(|_| {}), vec![stored]);
+        let found = stage.activations.encrypt(&call(Role::Admin), Encrypting::Now).await.unwrap();
+        assert!(stage.kept.is_untouched());
+        found.into_iter().map(|it| (it.fields, it.fate)).collect::<Vec<_>>()
+    };
+    assert_eq!(found(activation(|_| {})).await, []);
+    assert_eq!(found(activation(|it| sealed_with(LOST_KEY, it))).await, []);
+    assert_eq!(found(activation(|it| it.connector_type = "absent".parse().unwrap())).await, []);
+    for (stored, fields) in [
+        (in_the_clear("••••••••"), "/password"),
+        (
+            activation(|it| {
+                sealed_with(LOST_KEY, it);
+                it.config.insert("password".to_owned(), json!("x"));
+            }),
+            "/password",
+        ),
+        (
+            activation(|it| {
+                it.config.insert("api_token".to_owned(), json!("x"));
+            }),
+            "/api_token",
+        ),
+    ] {
+        let left = found(stored).await;
+        assert!(matches!(&left[..], [(at, Fate::Left(_))] if at == &[fields]), "{left:?}");
+    }
+}

@@ -1,0 +1,54 @@
+//! What activations that are gone left behind with providers, in memory.
+
+use linkspan_domain::ports::{Left, Leftover, LeftoverId, Leftovers, Owner, StoreError};
+use time::OffsetDateTime;
+
+/// All that was left.
+#[derive(Debug, Default)]
+pub(super) struct Heap {
+    kept: Vec<Kept>,
+    last: i64,
+}
+
+#[derive(Debug)]
+struct Kept {
+    owner: Owner,
+    thing: Leftover,
+    again_at: Option<OffsetDateTime>,
+    tries: u32,
+}
+
+impl Heap {
+    pub(super) fn add(&mut self, owner: Owner, left: Left) {
+        self.last += 1;
+        let thing = Leftover { id: LeftoverId(self.last), left };
+        self.kept.push(Kept { owner, thing, again_at: None, tries: 0 });
+    }
+
+    /// What waits longest, with all of the same owner: nothing of whom somebody has something.
+    pub(super) fn take(&mut self, now: OffsetDateTime, until: OffsetDateTime) -> Option<Leftovers> {
+        let is_due = |it: &Kept| it.again_at.is_none_or(|it| it <= now);
+        let is_free = |owner: Owner| self.kept.iter().filter(|it| it.owner == owner).all(is_due);
+        let due = self.kept.iter().filter(|it| is_due(it) && is_free(it.owner));
+        let owner = due.min_by_key(|it| (it.again_at, it.thing.id))?.owner;
+        let mut left = Leftovers { owner, tries: 0, things: Vec::new() };
+        for it in self.kept.iter_mut().filter(|it| it.owner == owner) {
+            it.again_at = Some(until);
+            it.tries += 1;
+            left.tries = left.tries.max(it.tries);
+            left.things.push(it.thing.clone());
+        }
+        left.things.sort_by_key(|it| match it.left {
+            Left::Answer { .. } => (0, it.id),
+            Left::Grant { .. } => (1, it.id),
+            Left::Client { .. } => (2, it.id),
+        });
+        Some(left)
+    }
+
+    pub(super) fn forget(&mut self, id: LeftoverId) -> Result<(), StoreError> {
+        let before = self.kept.len();
+        self.kept.retain(|it| it.thing.id != id);
+        if self.kept.len() < before { Ok(()) } else { Err(StoreError::Stale) }
+    }
+}
