@@ -5,10 +5,10 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
-    header::{ACCEPT, DATE, RETRY_AFTER, WWW_AUTHENTICATE},
+    header::{ACCEPT, DATE, RETRY_AFTER},
 };
 use linkspan_domain::{
-    Issuer, is_private_transport,
+    Challenge, Issuer, is_private_transport,
     ports::{
         ASK_LASTS, Limits, OauthError, Outbound, OutboundBody, OutboundRequest, OutboundResponse,
         Redirects,
@@ -81,10 +81,8 @@ impl Wire {
         let wanted = HeaderValue::from_static("application/json, text/event-stream");
         // Only the head is of interest, and the body of an event stream never ends.
         let response = self.head(url, Message::get(wanted)).await?;
-        let lines = response.headers.get_all(WWW_AUTHENTICATE).iter();
-        let lines: Vec<&str> = lines.filter_map(|it| it.to_str().ok()).collect();
-        let refused = response.status == StatusCode::UNAUTHORIZED && !lines.is_empty();
-        Ok(refused.then(|| lines.join(", ")))
+        let header = Challenge::header(&response.headers);
+        Ok(header.filter(|_| response.status == StatusCode::UNAUTHORIZED))
     }
 
     async fn exchange(&self, url: &Url, message: Message) -> Result<Answered, OauthError> {

@@ -128,16 +128,9 @@ impl GrantStore for SqlGrants {
     ) -> Result<(), StoreError> {
         let session = self.db.write().await?;
         update(&session, activation).await?;
-        let values = vec![
-            grant.workspace_connector_id.uuid().into(),
-            grant.issuer.as_str().into(),
-            grant.grant.as_bytes().into(),
-            grant.expires_at.map(microseconds).into(),
-            grant.due_at.map(microseconds).into(),
-            microseconds(grant.refreshed_at).into(),
-        ];
-        session.run(CONNECT, values).await?;
         let of = grant.workspace_connector_id.uuid();
+        let values = [of.into()].into_iter().chain(granted(grant)).collect();
+        session.run(CONNECT, values).await?;
         session.run(authorizations::FORGET_ANSWERS, vec![of.into()]).await?;
         receipt::keep(&session, receipt).await?;
         session.commit().await
@@ -169,13 +162,7 @@ impl GrantStore for SqlGrants {
     }
 
     async fn settle(&self, fence: Fence, grant: &NewGrant) -> Result<(), StoreError> {
-        let values = vec![
-            grant.issuer.as_str().into(),
-            grant.grant.as_bytes().into(),
-            grant.expires_at.map(microseconds).into(),
-            grant.due_at.map(microseconds).into(),
-            microseconds(grant.refreshed_at).into(),
-        ];
+        let values = granted(grant).into();
         self.under_lease(grant.workspace_connector_id, fence, SETTLE, values).await
     }
 
@@ -278,6 +265,17 @@ impl SqlGrants {
         values.splice(0..0, [of.uuid().into(), fence.0.into()]);
         stale_unless(self.db.apply(statement, values).await?)
     }
+}
+
+/// Issuer, grant, end, when due, when refreshed.
+fn granted(grant: &NewGrant) -> [Value; 5] {
+    [
+        grant.issuer.as_str().into(),
+        grant.grant.as_bytes().into(),
+        grant.expires_at.map(microseconds).into(),
+        grant.due_at.map(microseconds).into(),
+        microseconds(grant.refreshed_at).into(),
+    ]
 }
 
 fn kept(row: &QueryResult) -> Result<KeptGrant, StoreError> {

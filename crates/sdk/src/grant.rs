@@ -1,10 +1,7 @@
 //! Requests that carry the access token of an OAuth grant.
 
 use async_trait::async_trait;
-use http::{
-    HeaderMap, HeaderValue, StatusCode,
-    header::{AUTHORIZATION, WWW_AUTHENTICATE},
-};
+use http::{HeaderMap, HeaderValue, StatusCode, header::AUTHORIZATION};
 use linkspan_domain::{
     Challenge, Secret, is_private_transport, plain_words,
     ports::{OutboundRequest, OutboundResponse},
@@ -114,8 +111,8 @@ fn is_for_scope(challenge: &Challenge) -> bool {
 
 /// What the system answers to whoever may not enter. A header that breaks its grammar says nothing.
 fn challenges(headers: &HeaderMap) -> Vec<Challenge> {
-    let lines = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|it| it.to_str().ok());
-    Challenge::all(&lines.collect::<Vec<_>>().join(", ")).unwrap_or_default()
+    let header = Challenge::header(headers);
+    header.and_then(|it| Challenge::all(&it).ok()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -123,7 +120,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use futures_util::{StreamExt, stream};
-    use http::Method;
+    use http::{Method, header::WWW_AUTHENTICATE};
     use linkspan_domain::ports::{Limits, Outbound, OutboundError};
 
     use super::*;

@@ -2,6 +2,8 @@
 
 use std::{iter::Peekable, str::Chars};
 
+use http::{HeaderMap, header::WWW_AUTHENTICATE};
+
 /// One challenge of the header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Challenge {
@@ -19,7 +21,14 @@ pub struct Challenge {
 pub struct InvalidChallenge;
 
 impl Challenge {
-    /// All challenges of `header`. Several header lines are one, joined by commas (RFC 9110 §5.3).
+    /// The header of a response, if there is one. Several lines are one, joined by commas (RFC 9110 §5.3).
+    pub fn header(headers: &HeaderMap) -> Option<String> {
+        let lines = headers.get_all(WWW_AUTHENTICATE).iter();
+        let lines: Vec<&str> = lines.filter_map(|it| it.to_str().ok()).collect();
+        (!lines.is_empty()).then(|| lines.join(", "))
+    }
+
+    /// All challenges of `header`.
     pub fn all(header: &str) -> Result<Vec<Self>, InvalidChallenge> {
         Reader { rest: header.chars().peekable() }.challenges()
     }

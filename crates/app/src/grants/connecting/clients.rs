@@ -38,20 +38,19 @@ impl Connecting {
             opened => opened.clone()?,
         };
         let by = Registration { call, of, redirect_uri, scopes };
-        if let Some(kept) = kept.as_ref().filter(|it| it.is_valid(self.world.now())) {
-            // The address of this platform may be another one since.
-            let comes_back = kept.redirect_uri.as_ref().is_none_or(|it| it == redirect_uri);
-            let is_renewable = kept.registration_uri.is_some();
-            if comes_back && (authorize.scopes.is_empty() || !is_renewable) {
+        // The address of this platform may be another one since.
+        let comes_back =
+            |it: &OauthClient| it.redirect_uri.as_ref().is_none_or(|it| it == redirect_uri);
+        let is_current = |it: &&OauthClient| it.is_valid(self.world.now()) && comes_back(it);
+        if let Some(kept) = kept.as_ref().filter(is_current) {
+            if authorize.scopes.is_empty() || kept.registration_uri.is_none() {
                 return Ok(kept.clone());
             }
-            if comes_back {
-                return match self.clients.renew(&by, &found, kept).await {
-                    // Some servers hold a client to the scopes that it was registered for. One that does not renew it may not be one.
-                    Err(ClientError::Server(_)) => Ok(kept.clone()),
-                    done => Ok(done?),
-                };
-            }
+            return match self.clients.renew(&by, &found, kept).await {
+                // Some servers hold a client to the scopes that it was registered for. One that does not renew it may not be one.
+                Err(ClientError::Server(_)) => Ok(kept.clone()),
+                done => Ok(done?),
+            };
         }
         if let Some(document) = self.addresses.client_document()
             && server.reads_client_documents
