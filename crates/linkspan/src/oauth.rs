@@ -95,7 +95,6 @@ impl Oauth {
         Disconnector::new(
             self.database.grants(),
             self.database.authorizations(),
-            self.database.workspace_connectors(),
             Arc::clone(&self.servers),
             Arc::clone(&self.vault),
             Arc::clone(&self.world),

@@ -2,6 +2,7 @@
 
 mod body;
 mod cookie;
+mod departure;
 mod document;
 mod invitation;
 mod link;
@@ -10,7 +11,7 @@ mod pages;
 use std::sync::Arc;
 
 use http::{Method, StatusCode};
-use linkspan_app::{Authorize, Returned, Ticket};
+use linkspan_app::{Authorize, NotConnected, Returned, Ticket};
 use linkspan_domain::{Call, Code, Redirected, Secret, WorkspaceConnector, WorkspaceId};
 use poem::{Request, web::Data};
 use poem_openapi::{
@@ -22,6 +23,7 @@ use uuid::Uuid;
 
 use self::{
     body::AuthorizeBody,
+    departure::SentOn,
     document::Document,
     invitation::InvitationPage,
     link::{Known, Link},
@@ -44,9 +46,9 @@ pub(crate) struct Oauth;
 impl Oauth {
     /// Connect an activation
     ///
-    /// Answers a link to the provider, where a person agrees, and one to a page that says who asks for what first. They are
-    /// two ways to the same: one of them works, once, for ten minutes, whatever the status of the activation. Where nobody has
-    /// to agree, the activation is connected at once, and there is no link.
+    /// Answers a link that leads to the provider, where a person agrees, and one to a page that says who asks for what first.
+    /// They are two ways to the same: one of them works, once, for ten minutes, in the browser that opened it, whatever the
+    /// status of the activation. Where nobody has to agree, the activation is connected at once, and there is no link.
     #[oai(
         path = "/workspace-connectors/:id/authorize",
         method = "post",
@@ -95,6 +97,26 @@ impl Oauth {
         Link::to(installing.access(&call, id, &slug, authorize).await?)
     }
 
+    /// Go to a provider
+    ///
+    /// Where `url` of a link leads: sends the person on, and gives the browser a cookie that has to come back with it. The link
+    /// is not used up by that.
+    #[oai(path = "/oauth/start", method = "get", operation_id = "start_authorization")]
+    async fn start(
+        &self,
+        Data(context): Data<&Arc<Context>>,
+        request: &Request,
+        /// What the link was made with.
+        Query(ticket): Query<Option<String>>,
+    ) -> SentOn {
+        let addresses = context.app.connecting.addresses();
+        let browser = cookie::read(request.headers(), addresses);
+        match context.app.connecting.depart(&read(ticket), browser).await {
+            Ok(departure) => SentOn::to(&departure, addresses),
+            Err(error) => SentOn::failed(&error, &context.trace_id),
+        }
+    }
+
     /// See who asks
     ///
     /// The page that a person opens who was sent a link. It says who asks for what, leads to the provider, and gives the
@@ -136,8 +158,7 @@ impl Oauth {
 
     /// Come back from a provider
     ///
-    /// Where providers send people. Answers a page, or sends them on to where they came from. Whoever left by the page of
-    /// `connect_url` has to come back in the same browser.
+    /// Where providers send people, in the browser that they left in. Answers a page, or sends them on to where they came from.
     #[oai(path = "/oauth/callback", method = "get", operation_id = "complete_authorization")]
     #[expect(clippy::too_many_arguments, reason = "one for each parameter of RFC 6749 §4.1.2")]
     async fn callback(
@@ -171,7 +192,9 @@ impl Oauth {
         let returned = Returned { state, browser, iss, redirected };
         match connecting.complete(returned, ip_address, context.trace_id.clone()).await {
             Ok(connected) => Page::connected(&connected),
-            Err(error) => Page::failed(&error, &context.trace_id),
+            Err(NotConnected { error, return_to }) => {
+                Page::failed(&error, return_to.as_ref(), &context.trace_id)
+            }
         }
     }
 

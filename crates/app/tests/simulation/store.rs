@@ -7,9 +7,9 @@ use linkspan_domain::{
     Fence, HeldGrant, Issuer, KeyHash, ListQuery, Page, Receipt, Sealable, Visible,
     WorkspaceConnector, WorkspaceConnectorId,
     ports::{
-        AnsweredAuthorization, AuthorizationStore, Change, GrantStore, KeptAuthorization,
-        KeptGrant, LeftoverId, Leftovers, NewGrant, OauthClientStore, Owner, Sealed, Store,
-        StoreError, TakenAuthorization, Vault,
+        AnsweredAuthorization, AuthorizationStore, Change, GrantStore, InPlaceOf,
+        KeptAuthorization, KeptGrant, LeftoverId, Leftovers, NewGrant, OauthClientStore, Owner,
+        PutOff, Sealed, Store, StoreError, TakenAuthorization, Vault,
     },
 };
 use linkspan_testkit::MemoryGrants;
@@ -104,9 +104,9 @@ impl GrantStore for Stepped {
         &self,
         of: WorkspaceConnectorId,
         fence: Fence,
-        again_at: Option<OffsetDateTime>,
+        put_off: Option<PutOff>,
     ) -> Result<(), StoreError> {
-        stepped!(self, "release", self.store.release(of, fence, again_at))
+        stepped!(self, "release", self.store.release(of, fence, put_off))
     }
 
     async fn shelve(
@@ -233,10 +233,10 @@ impl OauthClientStore for Stepped {
         of: WorkspaceConnectorId,
         issuer: &Issuer,
         client: &Sealed,
-        instead_of: Option<&Sealed>,
+        in_place_of: InPlaceOf<'_>,
         receipt: &Receipt,
     ) -> Result<(), StoreError> {
-        let keeping = self.store.keep_client(of, issuer, client, instead_of, receipt);
+        let keeping = self.store.keep_client(of, issuer, client, in_place_of, receipt);
         stepped!(self, "keep client", keeping)
     }
 }

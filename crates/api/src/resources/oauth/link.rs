@@ -72,11 +72,11 @@ impl ApiResponse for Link {
             let properties = vec![
                 property::<Option<String>>(
                     "url",
-                    "Where a person agrees: the provider. It works once, in any browser. None: nobody has to.",
+                    "Where a person goes to agree: it leads to the provider. It works once, in the browser that opened it. None: nobody has to.",
                 ),
                 property::<Option<String>>(
                     "connect_url",
-                    "The same by way of a page that says who asks for what. Whoever leaves from there comes back in the same browser.",
+                    "The same by way of a page that says who asks for what.",
                 ),
                 property::<Option<OffsetDateTime>>("expires_at", "Until when it works."),
                 property::<bool>("connected", "Whether the activation is connected already."),
