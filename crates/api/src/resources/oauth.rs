@@ -18,7 +18,6 @@ use poem_openapi::{
     OpenApi,
     param::{Path, Query},
 };
-use url::Url;
 use uuid::Uuid;
 
 use self::{
@@ -26,15 +25,15 @@ use self::{
     departure::SentOn,
     document::Document,
     invitation::InvitationPage,
-    link::{Known, Link},
+    link::{Asking, Link},
     pages::{Forms, Page},
 };
 use super::Tag;
 use crate::{
+    answer::Passing,
     body::{Maybe, Plain},
     context::Context,
     problem::Failure,
-    query,
     request::Acting,
 };
 
@@ -48,7 +47,7 @@ impl Oauth {
     ///
     /// Answers a link that leads to the provider, where a person agrees, and one to a page that says who asks for what first.
     /// They are two ways to the same: one of them works, once, for ten minutes, in the browser that opened it, whatever the
-    /// status of the activation. Where nobody has to agree, the activation is connected at once, and there is no link.
+    /// status of the activation. Asked again, also with the same `Idempotency-Key`, there is another. Where nobody has to agree, the activation is connected at once, and there is no link.
     #[oai(
         path = "/workspace-connectors/:id/authorize",
         method = "post",
@@ -56,15 +55,15 @@ impl Oauth {
     )]
     async fn authorize(
         &self,
-        request: Acting<WorkspaceConnector, Link, Maybe<Plain<AuthorizeBody>>>,
-    ) -> Result<Link, Failure> {
-        let Acting { call, context, id, body: Maybe(body), .. } = request;
+        request: Acting<WorkspaceConnector, Passing<Link>, Maybe<Plain<AuthorizeBody>>>,
+    ) -> Result<Passing<Link>, Failure> {
+        let Acting { call, context, id, expected, body: Maybe(body), .. } = request;
         let authorize = body.map(|Plain(it)| it.read()).transpose()?.unwrap_or_default();
+        let authorize = Authorize { expected, ..authorize };
         // A link is not kept, so that it cannot be answered again: asked again, there is another.
         let call = Call { claim: None, ..call };
         let authorized = context.app.connecting.authorize(&call, id, authorize).await?;
-        context.release().await;
-        Link::to(authorized)
+        Ok(Passing::of(&context, Link::to(authorized)?).await)
     }
 
     /// Connect a connector of the catalog
@@ -78,23 +77,16 @@ impl Oauth {
     )]
     async fn access(
         &self,
-        known: Known,
+        asking: Asking,
         /// The workspace. It has to be the one that the call acts in.
         Path(id): Path<Uuid>,
         /// What the catalog calls the connector.
         Path(slug): Path<String>,
-        /// Where the person ends up.
-        Query(redirect_url): Query<Option<String>>,
-        /// What goes with them there.
-        Query(state): Query<Option<String>>,
     ) -> Result<Link, Failure> {
-        let Known { call, context } = known;
-        let return_to = redirect_url.map(|it| it.parse::<Url>()).transpose();
-        let return_to = return_to.map_err(|_| query::invalid("redirect_url", "is not a URL"))?;
-        let authorize = Authorize { return_to, state, ..Authorize::default() };
+        let Asking { call, context, authorize } = asking;
         let installing = &context.app.installing;
-        let id = WorkspaceId::from_uuid(id);
-        Link::to(installing.access(&call, id, &slug, authorize).await?)
+        let asked = installing.access(&call, WorkspaceId::from_uuid(id), &slug, authorize).await;
+        Link::to(asked.map_err(|error| Failure::from(error).in_query(&Asking::PARAMETERS))?)
     }
 
     /// Go to a provider

@@ -212,8 +212,22 @@ async fn a_person_ends_up_where_they_came_from() {
     let link = admin.get(&path).await.expect(200).body;
     let sent = Away::by(&platform, &link).await.back("code=good").await.expect(303);
     assert_eq!(sent.header("location"), "https://app.example/done?state=abc");
-    let elsewhere = path.replace("app.example", "evil.example");
-    admin.get(&elsewhere).await.refused(422, "oauth.return_not_allowed");
+    let asked = async |query: &str| {
+        let path = format!("/v1/workspaces/{}/connectors/books/access", platform.workspace.id);
+        admin.get(&format!("{path}?{query}")).await
+    };
+    let elsewhere = asked("redirect_url=https%3A%2F%2Fevil.example").await;
+    let refused = elsewhere.refused(422, "oauth.return_not_allowed");
+    assert_eq!(refused["source"]["parameter"], "redirect_url", "{refused}");
+    let long = format!("state={}", "x".repeat(2_001));
+    for (query, status, code) in [
+        ("redirect_url=nowhere", 400, "request.invalid_parameter"),
+        ("state=%00", 400, "request.invalid_parameter"),
+        ("color=red", 400, "request.invalid_parameter"),
+        (&long, 422, "resource.invalid"),
+    ] {
+        asked(query).await.refused(status, code);
+    }
     let all = admin.get("/v1/workspace-connectors").await.expect(200);
     assert_eq!(all.body["data"].as_array().unwrap().len(), 1, "the one that was there was taken");
 }
@@ -348,6 +362,18 @@ async fn all_who_ask_for_access_at_once_get_the_same_activation() {
     }
     let all = admin.get("/v1/workspace-connectors").await.expect(200);
     assert_eq!(all.body["data"].as_array().unwrap().len(), 1, "{}", all.text);
+}
+
+#[tokio::test]
+async fn whoever_asks_again_gets_another_link_unless_the_activation_changed_meanwhile() {
+    let platform = Platform::start().await;
+    let admin = platform.admin().with("Idempotency-Key", "once");
+    let id = waiting(&platform.admin(), "books").await;
+    let [one, other] = [linked(&admin, &id, json!({})).await, linked(&admin, &id, json!({})).await];
+    assert_ne!(one["url"], other["url"]);
+    let path = format!("/v1/workspace-connectors/{id}/authorize");
+    let stale = platform.admin().with("If-Match", "\"another\"");
+    stale.post(&path, json!({})).await.expect(412);
 }
 
 #[tokio::test]

@@ -12,7 +12,8 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use linkspan_domain::{
     Act, Action, AuditEventId, AuthorizationServer, Call, ClientMetadata, Connector, Grant,
-    GrantHolder, HeldGrant, OauthClient, Secret, WorkspaceConnector, WorkspaceConnectorId,
+    GrantHolder, HeldGrant, OauthClient, Revision, Secret, WorkspaceConnector,
+    WorkspaceConnectorId,
     ports::{
         AuthorizationAsk, AuthorizationServers, AuthorizationStore, Discovery, GrantStore,
         KeptAuthorization, OauthClientStore, Owner, Purpose, Store, TokenAsk, TokenRight, Vault,
@@ -79,6 +80,8 @@ pub struct Authorize {
     pub return_to: Option<Url>,
     /// What goes with them there.
     pub state: Option<String>,
+    /// The revision of the activation that the caller read.
+    pub expected: Option<Revision>,
 }
 
 /// A client that somebody registered with the provider.
@@ -216,7 +219,7 @@ impl Connecting {
         id: WorkspaceConnectorId,
         authorize: Authorize,
     ) -> Result<Authorized, ConnectError> {
-        let activation = self.activations.live(call, id, None).await?;
+        let activation = self.activations.live(call, id, authorize.expected).await?;
         let connector =
             require_live(&self.connectors, &call.caller, activation.connector_id, "connector")
                 .await?;

@@ -78,6 +78,11 @@ fn is_scope(text: &str) -> bool {
 }
 
 impl AuthorizeBody {
+    /// Nothing but where the person ends up, and with what.
+    pub(super) fn back_to(redirect_url: Option<Url>, state: Option<String>) -> Self {
+        Self { redirect_url, state, ..Self::default() }
+    }
+
     pub(super) fn read(self) -> Result<Authorize, Failure> {
         let Self { client_id, client_secret, scopes, redirect_url: return_to, state } = self;
         let client = match (client_id, client_secret) {
@@ -118,6 +123,6 @@ impl AuthorizeBody {
             let detail = "the state is longer than 2,000 bytes, which not every browser takes back";
             return refused(detail, "/data/attributes/state");
         }
-        Ok(Authorize { client, scopes, return_to, state })
+        Ok(Authorize { client, scopes, return_to, state, expected: None })
     }
 }
