@@ -487,9 +487,7 @@ impl Life {
                 // It is used, or nothing is left of it.
                 (true, true, Fate::Connected) | (false, false, _) => {}
                 (true, false, Fate::Unheard) => self.report.count("granted and never heard of"),
-                (true, false, Fate::Replaced | Fate::Answered) => {
-                    self.report.count("replaced by a later one");
-                }
+                (true, false, Fate::Replaced) => self.report.count("replaced by a later one"),
                 _ => self.report.broken += 1,
             }
         }

@@ -13,7 +13,7 @@ use linkspan_domain::{
     },
 };
 use linkspan_testkit::MemoryGrants;
-use time::{Duration, OffsetDateTime};
+use time::{Duration, OffsetDateTime, PrimitiveDateTime};
 use uuid::Uuid;
 
 use super::{
@@ -59,12 +59,13 @@ impl GrantStore for Stepped {
         receipt: &Receipt,
     ) -> Result<(), StoreError> {
         step(&*self.pace, "connect: before").await;
-        let replaced = self.store.grant(activation.id).await?;
+        let kept = self.store.grant(activation.id).await?.map(|it| it.grant);
+        let answered = self.store.unsettled(PrimitiveDateTime::MAX.assume_utc(), u64::MAX).await?;
+        let of_it = answered.into_iter().filter(|it| it.workspace_connector_id == activation.id);
+        let replaced: Vec<_> = kept.into_iter().chain(of_it.map(|it| it.grant)).collect();
         let done = self.store.connect(grant, activation, receipt).await;
         if done.is_ok() {
-            if let Some(it) = &replaced {
-                self.note(&it.grant, Fate::Replaced);
-            }
+            replaced.iter().for_each(|it| self.note(it, Fate::Replaced));
             self.note(&grant.grant, Fate::Connected);
         }
         step(&*self.pace, "connect: after").await;
