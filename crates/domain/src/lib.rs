@@ -118,7 +118,7 @@ pub use text::{Email, FileName, InvalidText, Name, ServiceId, Slug};
 pub use words::plain_words;
 pub use workspace::Workspace;
 pub use workspace_connector::{
-    Event, Health, InvalidRetention, LogLevel, Missing, Readiness, Retention, RetentionDays,
+    Event, Health, InvalidRetention, LogLevel, Missing, Proof, Readiness, Retention, RetentionDays,
     RunEnd, SchemaPolicy, SealedSecrets, Status, StreamSettings, StreamSource, UnexpectedEvent,
     WorkspaceConnector,
 };

@@ -108,6 +108,14 @@ async fn secrets_that_do_not_work_can_be_forced_and_mend_nothing() {
 }
 
 #[tokio::test]
+async fn secrets_that_a_system_says_nothing_of_are_not_said_to_have_passed() {
+    let stage = on("vague", Status::Enabled);
+    let version = rotate(&stage, rotation(json!({ "password": FRESH }))).await.unwrap();
+    assert_eq!(version.test_status, CredentialTest::Skipped);
+    assert_eq!(written(&stage).1.as_deref(), Some(FRESH));
+}
+
+#[tokio::test]
 async fn secrets_that_work_mend_what_was_broken() {
     for (before, after) in [
         (Status::NeedReconnect, Status::Enabled),
