@@ -8,7 +8,10 @@ use linkspan_domain::{
 };
 use serde_json::json;
 
-use super::{ActivationError, Activations, OnFailure, Rotation, Turnover, versions::Occasion};
+use super::{
+    ActivationError, Activations, OnFailure, Rotation, Turnover, configuring::require_fit,
+    versions::Occasion,
+};
 use crate::{
     RecordError,
     patch::Changes,
@@ -43,6 +46,8 @@ impl Activations {
         if merged.secrets == stored.secrets {
             return Err(ActivationError::SameSecrets);
         }
+        let connector = self.connector(call, activation.connector_id).await?;
+        require_fit(definition, connector.entry.authorization_flow, &merged)?;
         let test_status = match (self.try_out(call, &activation, &merged).await, on_failure) {
             (Ok(Proof::Credentials), _) => CredentialTest::Passed,
             (Ok(Proof::Reach), _) => CredentialTest::Skipped,

@@ -130,7 +130,7 @@ async fn secrets_that_work_mend_what_was_broken() {
 }
 
 #[tokio::test]
-async fn only_secrets_are_rotated_and_at_least_one() {
+async fn only_secrets_that_fit_are_rotated_and_at_least_one() {
     for (config, expected) in [
         (json!({}), "resource.invalid /data/attributes/config"),
         (json!({ "password": "••••••••" }), "resource.invalid /data/attributes/config"),
@@ -140,6 +140,14 @@ async fn only_secrets_are_rotated_and_at_least_one() {
             "resource.invalid /data/attributes/config/host",
         ),
         (json!({ "port": 1 }), "resource.invalid /data/attributes/config/port"),
+        (
+            json!({ "password": 5 }),
+            "workspace_connector.invalid_config /data/attributes/config/password",
+        ),
+        (
+            json!({ "password": null }),
+            "workspace_connector.invalid_config /data/attributes/config/password",
+        ),
         (
             json!({ "api_token": FRESH }),
             "workspace_connector.unknown_secret /data/attributes/config/api_token",
