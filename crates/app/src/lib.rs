@@ -42,8 +42,8 @@ mod workspaces;
 
 pub use access::{Access, AccessError, AdminKey, Sessions};
 pub use activations::{
-    ActivationError, ActivationPatch, ActivationStores, Activations, Draft, DraftOf, Encrypting,
-    Fate, InTheClear, NewActivation, OnFailure, Rotation, Switch, Turnover,
+    ActivationError, ActivationPatch, ActivationStores, Activations, Draft, DraftOf, Encrypted,
+    Encrypting, Fate, InTheClear, NewActivation, OnFailure, Rotation, Switch, Turnover,
 };
 pub use api_keys::{ApiKeys, ApiKeysError, Mint, NewApiKey};
 pub use audit::{Audit, AuditChain, AuditError, ChainFault, ChainFaultKind};

@@ -271,6 +271,33 @@ async fn secrets_that_an_import_left_in_the_clear_are_sealed() {
 }
 
 #[tokio::test]
+async fn an_activation_that_cannot_be_read_is_named_and_the_others_are_sealed() {
+    let program = installation();
+    program.json(&["connect", "csv", "--name", "sales", "--set", "path=sales.csv"]);
+    let import = format!(
+        "UPDATE workspace_connectors SET config = json_set(config, '$.connection_string', '{PLANTED}') \
+         WHERE name = 'crm' RETURNING name"
+    );
+    sqlite(&program, &import).await;
+    let torn = "UPDATE workspace_connectors SET connector_type_version = '?', created_at = \
+        '2000-01-01T00:00:00.000000Z' WHERE name = 'sales' RETURNING lower(hex(workspace_connector_id))";
+    let id = sqlite(&program, torn).await.remove(0);
+    let sealed = program.run(&["secrets", "encrypt", "--json"]);
+    let said = sealed.last_line();
+    assert_eq!((sealed.code, &said["found"]), (4, &json!(1)), "{}", sealed.stderr);
+    let unreadable = said["unreadable"].as_array().unwrap();
+    let named = unreadable[0]["id"].as_str().unwrap().replace('-', "");
+    assert_eq!((unreadable.len(), &named), (1, &id));
+    assert_eq!(unreadable[0]["type"], "workspace_connector");
+    assert!(sealed.stderr.contains("1 activations cannot be read"), "{}", sealed.stderr);
+    let human = program.run(&["secrets", "encrypt"]);
+    assert!(human.code == 4 && human.stdout.replace('-', "").contains(&id), "{}", human.stdout);
+
+    let states = "SELECT group_concat(number || state, ' ') FROM credential_versions";
+    assert_eq!(sqlite(&program, states).await, ["1inactive 2active"], "another set of secrets");
+}
+
+#[tokio::test]
 async fn a_dry_run_writes_nothing_and_leaves_an_older_schema_as_it_is() {
     let program = installation();
     let config = json!({ "host": "h", "database": "x", "username": "u", "password": PLANTED });
