@@ -1,9 +1,14 @@
 //! The commands, as a person or a script uses them.
 
-use std::fs;
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    process::{Command, Stdio},
+};
 
 use linkspan_testkit::TestPostgres;
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::program::Program;
 
@@ -31,6 +36,33 @@ fn quickstart_shows_a_catalog_activations_and_records_without_any_service() {
         again.stdout
     );
     assert!(!again.stdout.contains("a-token-that-is-sealed"));
+}
+
+#[test]
+fn what_quickstart_says_to_type_next_works_as_it_stands() {
+    let program = Program::bare();
+    let mut quickstart = program.command(&["quickstart", "--listen", "127.0.0.1:0"]);
+    let mut quickstart = quickstart.stdout(Stdio::piped()).spawn().unwrap();
+    let mut commands = Vec::new();
+    for line in BufReader::new(quickstart.stdout.take().unwrap()).lines() {
+        let line = line.unwrap();
+        if let Some(command) = line.strip_prefix("  ") {
+            commands.push(command.to_owned());
+        }
+        if line.ends_with("sync mine") {
+            break;
+        }
+    }
+    let elsewhere = TempDir::new().unwrap();
+    let mut shell = Command::new("sh");
+    let shell = shell.args(["-ec", &commands.join("\n")]).current_dir(elsewhere.path());
+    let ran = shell.output().unwrap();
+    quickstart.kill().unwrap();
+    quickstart.wait().unwrap();
+    let said = String::from_utf8(ran.stdout).unwrap();
+    assert!(ran.status.success(), "{commands:?}: {}", String::from_utf8_lossy(&ran.stderr));
+    assert!(commands.len() == 5 && said.contains("success in"), "{commands:?}: {said}");
+    assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0, "the platform is the server's");
 }
 
 #[test]
