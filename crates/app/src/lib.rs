@@ -48,7 +48,7 @@ pub use activations::{
 pub use api_keys::{ApiKeys, ApiKeysError, Mint, NewApiKey};
 pub use audit::{Audit, AuditChain, AuditError, ChainFault, ChainFaultKind};
 pub use bootstrap::{Bootstrap, BootstrapError};
-pub use catalog::Catalog;
+pub use catalog::{Catalog, accept_auth_config};
 pub use connections::RunConnections;
 pub use connector_types::{ConnectorTypes, DuplicateConnectorType};
 pub use credential_expiry::CredentialExpiry;

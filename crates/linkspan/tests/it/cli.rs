@@ -261,6 +261,35 @@ fn a_folder_without_entries_seeds_nothing_and_says_so() {
 }
 
 #[test]
+fn a_seed_by_which_nobody_could_be_authorized_is_named_by_a_check() {
+    let program = Program::bare();
+    let folder = program.path().join("seeds");
+    fs::create_dir(&folder).unwrap();
+    let check = ["seed", "seeds", "--check"];
+    let seed = |auth_config: &str| {
+        let entry = "name: Books\nprovider: well\ncategory_id: finance\nservice_id: books\n\
+            authorization_flow: oauth-manual\nconnector_type: webhook\nauth_config:\n  oauth_config:\n";
+        fs::write(folder.join("books.yaml"), format!("{entry}{auth_config}")).unwrap();
+    };
+    let endpoints = |host: &str| {
+        format!(
+            "    authorization_endpoint: https://{host}/authorize\n    token_endpoint: https://{host}/token\n"
+        )
+    };
+    seed(&endpoints("books.example"));
+    assert_eq!(program.json(&check)["connectors"], 1);
+    let no_setting = endpoints("{shop}.books.example");
+    for (bad, why) in [("    scopes: [read]\n", "token_endpoint"), (&no_setting, "{shop}")] {
+        seed(bad);
+        let refused = program.run(&check);
+        assert_eq!(refused.code, 2, "{}", refused.stdout);
+        let named = refused.stderr.contains("auth_config of books of well");
+        assert!(named && refused.stderr.contains(why), "{}", refused.stderr);
+    }
+    assert_eq!(program.run(&["seed", "--check"]).code, 0, "the catalog of this program");
+}
+
+#[test]
 fn a_stream_is_read_without_a_platform_into_each_format() {
     let program = program();
     let lines = program.run(&["read", "csv", "--set", "path=sales.csv"]);
