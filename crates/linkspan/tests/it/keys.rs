@@ -113,6 +113,20 @@ fn what_a_lost_key_sealed_is_refused_by_name_and_can_be_given_anew() {
 }
 
 #[test]
+fn whoever_follows_the_recipe_for_a_lost_key_is_rid_of_all_that_it_sealed() {
+    let program = installation();
+    let rotate = ["activations", "rotate", "crm", "--force-save", "--set", "password=second"];
+    program.json(&rotate);
+    let program = program.with("LINKSPAN_MASTER_KEY", &key(2));
+    let doctor = program.run(&["doctor", "--json"]).last_line().to_string();
+    assert!(doctor.contains("linkspan activations revoke"), "{doctor}");
+    program.json(&["activations", "set", "crm", "--set-env", "password=PASSWORD"]);
+    assert_eq!(program.run(&["doctor"]).code, 2, "what it could go back to is sealed under it");
+    program.json(&["activations", "revoke", "crm", "1"]);
+    assert_eq!(program.run(&["doctor"]).code, 0);
+}
+
+#[test]
 fn what_is_deleted_keeps_its_secrets_until_it_is_purged() {
     let program = installation().with("LINKSPAN_MASTER_KEY", &key(2));
     program.json(&["activations", "delete", "crm"]);

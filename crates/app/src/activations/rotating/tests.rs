@@ -197,7 +197,7 @@ async fn every_change_of_secrets_is_a_version_and_no_other_change_is() {
 }
 
 /// A stage whose activation has a password that is superseded once, and what it is superseded by in use.
-async fn rotated(overlap: u32) -> (Stage, CredentialVersion) {
+async fn rotated(overlap: i64) -> (Stage, CredentialVersion) {
     let first = on("shop", Status::Enabled);
     let turnover = Turnover { reason: None, overlap: Overlap::try_from(overlap).unwrap() };
     rotate(&first, Rotation { turnover, ..rotation(json!({ "password": FRESH })) }).await.unwrap();
