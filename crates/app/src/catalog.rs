@@ -40,7 +40,7 @@ impl Catalog {
     pub async fn create(&self, call: &Call, entry: CatalogEntry) -> Result<Connector, RecordError> {
         call.caller.require(Connector::WRITE)?;
         accept(&entry)?;
-        accept_auth_config(&self.types, &entry).map_err(refused_auth_config)?;
+        accept_auth_config(&self.types, &entry).map_err(|it| refused_auth_config(&it))?;
         let id = ConnectorId::from_uuid(self.world.uuid());
         self.records.insert(call, Connector::new(id, entry, self.world.now())).await
     }
@@ -63,7 +63,7 @@ impl Catalog {
             if authorizes_alike(&before, &connector.entry) {
                 return Ok(());
             }
-            accept_auth_config(&self.types, &connector.entry).map_err(refused_auth_config)
+            accept_auth_config(&self.types, &connector.entry).map_err(|it| refused_auth_config(&it))
         };
         self.records.update(call, id, expected, edit).await
     }
@@ -130,7 +130,7 @@ pub fn accept_auth_config(
     })
 }
 
-fn refused_auth_config(error: InvalidAuthConfig) -> RecordError {
+fn refused_auth_config(error: &InvalidAuthConfig) -> RecordError {
     RecordError::Invalid { attribute: "auth_config", reason: error.to_string() }
 }
 

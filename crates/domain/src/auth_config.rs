@@ -51,9 +51,9 @@ impl CatalogEntry {
             return Ok(());
         }
         let said = said.ok_or(InvalidAuthConfig::Missing(flow))?;
-        let example = |name: &str| match is_setting(name) {
-            true => Ok("example".to_owned()),
-            false => Err(InvalidAuthConfig::NoSuchSetting { name: name.to_owned() }),
+        let example = |name: &str| {
+            let known = is_setting(name).then(|| "example".to_owned());
+            known.ok_or_else(|| InvalidAuthConfig::NoSuchSetting { name: name.to_owned() })
         };
         said.clone().filled_with(&example)?.accept(flow)
     }
@@ -202,7 +202,7 @@ mod tests {
 
     use super::*;
 
-    fn entry(provider: &str, flow: &str, auth_config: Value) -> CatalogEntry {
+    fn entry(provider: &str, flow: &str, auth_config: &Value) -> CatalogEntry {
         let entry = json!({
             "name": "Books", "provider": provider, "category_id": "finance",
             "service_id": "books", "authorization_flow": flow, "auth_config": auth_config,
@@ -211,7 +211,7 @@ mod tests {
         serde_json::from_value(entry).unwrap()
     }
 
-    fn refused(flow: &str, auth_config: Value) -> Option<String> {
+    fn refused(flow: &str, auth_config: &Value) -> Option<String> {
         let accepted = entry("well", flow, auth_config).accept_auth_config(|it| it == "subdomain");
         accepted.err().map(|it| it.to_string())
     }
@@ -240,7 +240,7 @@ mod tests {
             ("none", &Value::Null),
             ("external-api-key", &json!({})),
         ] {
-            assert_eq!(refused(flow, said.clone()), None, "{flow} {said}");
+            assert_eq!(refused(flow, said), None, "{flow} {said}");
         }
     }
 
@@ -267,7 +267,7 @@ mod tests {
                 "its token_test_url",
             ),
         ] {
-            let refused = refused(flow, said.clone()).unwrap_or_default();
+            let refused = refused(flow, &said).unwrap_or_default();
             assert!(refused.contains(why), "{flow} {said}: {refused}");
         }
     }
@@ -275,10 +275,10 @@ mod tests {
     #[test]
     fn an_aggregator_need_not_say_where_people_agree() {
         let accepted = |flow, said| entry("chift", flow, said).accept_auth_config(|_| false);
-        assert_eq!(accepted("redirect", Value::Null), Ok(()));
-        assert!(accepted("oauth-manual", Value::Null).is_err());
+        assert_eq!(accepted("redirect", &Value::Null), Ok(()));
+        assert!(accepted("oauth-manual", &Value::Null).is_err());
         let wrong = json!({ "oauth_metadata_url": "http://a.example" });
-        assert!(accepted("redirect", wrong).is_err(), "but what it says has to work");
+        assert!(accepted("redirect", &wrong).is_err(), "but what it says has to work");
     }
 
     #[test]
