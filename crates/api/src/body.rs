@@ -10,7 +10,7 @@ use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSchema, Registry};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-pub(crate) use json::{patch, present};
+pub(crate) use json::{patch, present, written_instant};
 pub(crate) use plain::{Plain, PlainBody};
 
 use self::json::{attributes, check, check_numbers, json};

@@ -3,14 +3,14 @@
 use std::{
     net::{IpAddr, SocketAddr},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
 
 use http::{Method, header};
 use linkspan_app::AccessError;
-use linkspan_domain::{Call, Code, Secret};
+use linkspan_domain::{Call, Code, Secret, WorkspaceId};
 use metrics::counter;
 use poem::Request;
 
@@ -36,7 +36,12 @@ pub(crate) struct Context {
     claim: Mutex<Option<Call>>,
     /// Whether the attributes in the body stand there without an envelope.
     has_flat_body: AtomicBool,
+    /// Where its caller acts, once that is known.
+    workspace: OnceLock<WorkspaceId>,
 }
+
+/// The workspace to act in, as a caller names it, and the one that the call acted in, as the answer does.
+pub(crate) const WORKSPACE: &str = "linkspan-workspace";
 
 impl Context {
     pub(crate) fn new(
@@ -54,6 +59,7 @@ impl Context {
             method,
             claim: Mutex::new(None),
             has_flat_body: AtomicBool::new(false),
+            workspace: OnceLock::new(),
         }
     }
 
@@ -81,6 +87,11 @@ impl Context {
         *self.claim.lock().unwrap_or_else(PoisonError::into_inner) = Some(call);
     }
 
+    /// Where its caller acts, once that is known.
+    pub(crate) fn workspace(&self) -> Option<WorkspaceId> {
+        self.workspace.get().copied()
+    }
+
     /// Gives a claim back whose call failed.
     pub(crate) async fn release(&self) {
         let held = self.claim.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -101,10 +112,12 @@ impl Context {
             let detail = "send an API key or a token: `Authorization: Bearer …`";
             Failure::new(Code::Unauthenticated, detail).in_header("Authorization")
         })?;
-        let workspace = request.header("Linkspan-Workspace");
+        let workspace = request.header(WORKSPACE);
         let address = self.address(request);
         let caller = self.app.access.authenticate(&bearer, workspace, address).await;
         let caller = caller.map_err(refused)?;
+        // A request has one caller.
+        self.workspace.get_or_init(|| caller.visible.workspace);
         Ok(Call {
             caller,
             ip_address: address.map(|it| it.to_string()),

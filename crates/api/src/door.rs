@@ -16,7 +16,7 @@ use tracing::Instrument;
 
 use crate::{
     App,
-    context::Context,
+    context::{Context, WORKSPACE},
     etag,
     media_type::{Accepted, JSON, JSON_API},
     pages::Pages,
@@ -169,6 +169,10 @@ fn dress(mut response: Response, context: &Context) -> Response {
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&context.trace_id) {
         headers.insert(REQUEST_ID, id);
+    }
+    let workspace = context.workspace().map(|it| HeaderValue::try_from(it.to_string()));
+    if let Some(Ok(workspace)) = workspace {
+        headers.insert(WORKSPACE, workspace);
     }
     headers.insert(header::VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

@@ -52,7 +52,8 @@ Every `POST` of a caller with a key takes an `Idempotency-Key`: sent again withi
 is given again; where nothing is kept of an answer, as of links and dry runs, the request is worked on once more. Reads have strong `ETag`s, and writes take them in `If-Match`.
 
 A call acts in one workspace: the first that its key works in, or the one that the header `Linkspan-Workspace` names by \
-identifier or slug. It reads that workspace and all below it. What belongs to others is not there: 404.
+identifier or slug; the same header of the answer has its identifier. It reads that workspace and all below it. \
+What belongs to others is not there: 404.
 
 Answers carry `X-Request-Id`, the name of the request in the log and the audit trail: the trace of the client's \
 `traceparent`, else its own `X-Request-Id`, else a new one.";

@@ -51,7 +51,7 @@ pub enum AccessError {
     #[error("the API key or token is missing or does not work; ask an admin for a new one")]
     Unauthenticated,
     /// Too many that do not work came from the same address, or begin like this one.
-    #[error("too many keys that do not work came from there; try again in {seconds} s")]
+    #[error("too many keys or tokens that do not work came from there; try again in {seconds} s")]
     TooManyAttempts {
         /// How long to wait.
         seconds: u64,
@@ -59,8 +59,8 @@ pub enum AccessError {
     /// There is no such workspace, or the caller has no part in it.
     #[error("there is no such workspace")]
     WorkspaceNotFound,
-    /// None of the workspaces that the key is made for exists any more.
-    #[error("this key works in no workspace; ask an admin to give it one")]
+    /// None of the workspaces that the key or the token is made for exists any more, or its owner has a part in none of them.
+    #[error("this key or token works in no workspace; ask an admin to give it, or its owner, one")]
     NoWorkspace,
     /// The admin key could be guessed.
     #[error("the admin key needs at least 8 characters, without blanks")]

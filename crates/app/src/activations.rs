@@ -21,7 +21,7 @@ use linkspan_domain::{
 
 use linkspan_sdk::Discovered;
 
-pub use encrypting::{Encrypting, Fate, InTheClear};
+pub use encrypting::{Encrypted, Encrypting, Fate, InTheClear};
 pub use error::ActivationError;
 pub use input::{
     ActivationPatch, Draft, DraftOf, NewActivation, OnFailure, Rotation, Switch, Turnover,

@@ -3,25 +3,31 @@
 use std::sync::Arc;
 
 use linkspan_domain::{
-    Act, Action, Call, CatalogEntry, Connector, ConnectorId, Direction, Revision,
+    Act, Action, Call, CatalogEntry, Connector, ConnectorId, Direction, InvalidAuthConfig,
+    Revision,
     ports::{CatalogStore, World},
 };
 use serde_json::{Value, json};
 
-use crate::{RecordError, Records, Writable, patch::Changes, records::refused};
+use crate::{ConnectorTypes, RecordError, Records, Writable, patch::Changes, records::refused};
 
 /// The catalog: entries that workspaces activate. Readers of connectors read it, admins write it.
 pub struct Catalog {
     store: Arc<dyn CatalogStore>,
     records: Records<Connector>,
+    types: Arc<ConnectorTypes>,
     world: Arc<dyn World>,
 }
 
 impl Catalog {
-    /// The catalog that `store` keeps.
-    pub fn new(store: Arc<dyn CatalogStore>, world: Arc<dyn World>) -> Self {
+    /// The catalog that `store` keeps, of connectors that are of `types` or of others.
+    pub fn new(
+        store: Arc<dyn CatalogStore>,
+        types: Arc<ConnectorTypes>,
+        world: Arc<dyn World>,
+    ) -> Self {
         let records = Records::new(Arc::clone(&store) as _, Arc::clone(&world));
-        Self { store, records, world }
+        Self { store, records, types, world }
     }
 
     /// Its entries, for reading.
@@ -34,6 +40,7 @@ impl Catalog {
     pub async fn create(&self, call: &Call, entry: CatalogEntry) -> Result<Connector, RecordError> {
         call.caller.require(Connector::WRITE)?;
         accept(&entry)?;
+        accept_auth_config(&self.types, &entry).map_err(|it| refused_auth_config(&it))?;
         let id = ConnectorId::from_uuid(self.world.uuid());
         self.records.insert(call, Connector::new(id, entry, self.world.now())).await
     }
@@ -51,7 +58,12 @@ impl Catalog {
             let before = connector.entry.clone();
             edit(&mut connector.entry);
             note_changes(&before, &connector.entry, changes);
-            accept(&connector.entry)
+            accept(&connector.entry)?;
+            // What was written before there was a rule can be changed elsewhere.
+            if authorizes_alike(&before, &connector.entry) {
+                return Ok(());
+            }
+            accept_auth_config(&self.types, &connector.entry).map_err(|it| refused_auth_config(&it))
         };
         self.records.update(call, id, expected, edit).await
     }
@@ -106,6 +118,30 @@ fn accept(entry: &CatalogEntry) -> Result<(), RecordError> {
     Ok(())
 }
 
+/// Passes if activations of an entry can be authorized by what it says, as far as that can be told without asking anybody.
+/// What the settings of a type that is not among `types` are called nobody knows.
+pub fn accept_auth_config(
+    types: &ConnectorTypes,
+    entry: &CatalogEntry,
+) -> Result<(), InvalidAuthConfig> {
+    let definition = types.find(&entry.connector_type);
+    entry.accept_auth_config(|name| {
+        definition.is_none_or(|it| it.manifest.config_schema.is_public(name))
+    })
+}
+
+fn refused_auth_config(error: &InvalidAuthConfig) -> RecordError {
+    RecordError::Invalid { attribute: "auth_config", reason: error.to_string() }
+}
+
+/// Whether both say the same of authorizing.
+fn authorizes_alike(one: &CatalogEntry, other: &CatalogEntry) -> bool {
+    one.auth_config == other.auth_config
+        && one.authorization_flow == other.authorization_flow
+        && one.connector_type == other.connector_type
+        && one.provider == other.provider
+}
+
 /// The fields of an entry, as lists of attributes name them.
 const FIELDS: [&str; 20] = [
     "name",
@@ -143,7 +179,7 @@ mod tests {
     use linkspan_domain::{Availability, Role, TargetModel, ports::StoreError};
 
     use super::*;
-    use crate::fixtures::{MockCatalog, NOW, call, code, connector, id, world};
+    use crate::fixtures::{MockCatalog, NOW, call, code, connector, id, types, world};
 
     fn store() -> MockCatalog {
         let mut store = MockCatalog::new();
@@ -158,7 +194,7 @@ mod tests {
             assert_eq!(receipt.audit.details, json!({ "changed": ["status", "tags"] }));
             Ok(())
         });
-        let catalog = Catalog::new(Arc::new(store), world());
+        let catalog = Catalog::new(Arc::new(store), Arc::new(types()), world());
         let edit = |entry: &mut CatalogEntry| {
             entry.status = Availability::Maintenance;
             entry.tags.insert("new".to_owned());
@@ -187,8 +223,37 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_entry_by_which_nobody_can_be_authorized_is_not_written() {
+        use linkspan_domain::AuthorizationFlow::{OauthDcr, OauthManual};
+
+        let auth_config = |host: &str| {
+            serde_json::from_value(json!({ "oauth_metadata_url": format!("https://{host}/x") }))
+        };
+        let written = async |flow, host: Option<&str>| {
+            let mut store = store();
+            store.expect_write().returning(|_, _| Ok(()));
+            let catalog = Catalog::new(Arc::new(store), Arc::new(types()), world());
+            let edit = |entry: &mut CatalogEntry| {
+                entry.authorization_flow = flow;
+                entry.auth_config = host.map(|it| auth_config(it).unwrap());
+            };
+            let mut entry = connector(|_| {}).entry;
+            edit(&mut entry);
+            let made = code(catalog.create(&call(Role::Admin), entry).await);
+            assert_eq!(code(catalog.update(&call(Role::Admin), id(20), None, edit).await), made);
+            made
+        };
+        assert_eq!(written(OauthDcr, Some("{host}.example")).await, "ok");
+        assert_eq!(written(OauthDcr, None).await, "resource.invalid");
+        for (name, why) in [("{none}", "no setting"), ("{password}", "a secret")] {
+            let host = format!("{name}.example");
+            assert_eq!(written(OauthManual, Some(&host)).await, "resource.invalid", "{why}");
+        }
+    }
+
+    #[tokio::test]
     async fn an_output_fills_no_models() {
-        let catalog = Catalog::new(Arc::new(store()), world());
+        let catalog = Catalog::new(Arc::new(store()), Arc::new(types()), world());
         let mut entry = connector(|_| {}).entry;
         entry.direction = Direction::Output;
         entry.supported_target_models = [TargetModel::Invoice].into();
@@ -205,7 +270,7 @@ mod tests {
             })
             .times(1)
             .returning(|_, _| Ok(2));
-        let catalog = Catalog::new(Arc::new(store), world());
+        let catalog = Catalog::new(Arc::new(store), Arc::new(types()), world());
         assert_eq!(code(catalog.delete(&call(Role::Admin), id(20), None).await), "ok");
     }
 
@@ -213,7 +278,7 @@ mod tests {
     async fn a_service_that_is_there_already_is_taken() {
         let mut store = store();
         store.expect_write().returning(|_, _| Err(StoreError::Taken));
-        let catalog = Catalog::new(Arc::new(store), world());
+        let catalog = Catalog::new(Arc::new(store), Arc::new(types()), world());
         let entry = connector(|_| {}).entry;
         assert_eq!(code(catalog.create(&call(Role::Admin), entry).await), "resource.name_taken");
     }

@@ -92,7 +92,7 @@ mod tests {
     };
 
     /// The states of two versions once it was looked for those that are over, the first superseded with this overlap.
-    async fn after(overlap: u32) -> Vec<CredentialState> {
+    async fn after(overlap: i64) -> Vec<CredentialState> {
         let stage = stage(connector(|_| {}), vec![activation(|_| {})]);
         let rotation = Rotation {
             config: object(json!({ "password": "fresh-planted" })),

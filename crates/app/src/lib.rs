@@ -42,13 +42,13 @@ mod workspaces;
 
 pub use access::{Access, AccessError, AdminKey, Sessions};
 pub use activations::{
-    ActivationError, ActivationPatch, ActivationStores, Activations, Draft, DraftOf, Encrypting,
-    Fate, InTheClear, NewActivation, OnFailure, Rotation, Switch, Turnover,
+    ActivationError, ActivationPatch, ActivationStores, Activations, Draft, DraftOf, Encrypted,
+    Encrypting, Fate, InTheClear, NewActivation, OnFailure, Rotation, Switch, Turnover,
 };
 pub use api_keys::{ApiKeys, ApiKeysError, Mint, NewApiKey};
 pub use audit::{Audit, AuditChain, AuditError, ChainFault, ChainFaultKind};
 pub use bootstrap::{Bootstrap, BootstrapError};
-pub use catalog::Catalog;
+pub use catalog::{Catalog, accept_auth_config};
 pub use connections::RunConnections;
 pub use connector_types::{ConnectorTypes, DuplicateConnectorType};
 pub use credential_expiry::CredentialExpiry;

@@ -161,7 +161,7 @@ async fn catalog(call: &Call) -> Tried {
     let mut store = MockCatalog::new();
     store.expect_find().returning(|_, _| Ok(None));
     store.expect_write().returning(|_, _| Ok(()));
-    let catalog = Catalog::new(Arc::new(store), world());
+    let catalog = Catalog::new(Arc::new(store), Arc::new(types()), world());
     let seeding = Seeding::new(empty(), Arc::new(MockAccessStore::new()), world());
     let (types, caller, entry) = (types(), &call.caller, connector(|_| {}).entry);
     vec![

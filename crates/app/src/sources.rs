@@ -6,11 +6,12 @@ use async_trait::async_trait;
 use http::{Method, StatusCode};
 use linkspan_domain::{
     AuthorizationFlow, Caller, Condition, Connector, Denied, Direction, Permission, Platform,
-    Secret, StreamName, StreamSpec, WorkspaceConnector, WorkspaceConnectorId, WorkspaceId,
+    Proof, Secret, StreamName, StreamSpec, WorkspaceConnector, WorkspaceConnectorId, WorkspaceId,
     ports::Store,
 };
 use linkspan_sdk::{
-    Definition, Discovered, Environment, Failure, Http, Pushed, TokenRefusal, TokenSource,
+    CheckOutcome, Definition, Discovered, Environment, Failure, Http, Pushed, TokenRefusal,
+    TokenSource,
 };
 use serde_json::Value;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -96,7 +97,8 @@ pub(crate) enum HasGrant {
 /// What came of trying settings.
 #[derive(Debug)]
 pub(crate) struct Checked {
-    pub(crate) ok: bool,
+    /// What that showed. None where they do not work.
+    pub(crate) proof: Option<Proof>,
     pub(crate) latency: Duration,
     pub(crate) message: String,
     pub(crate) error: Option<String>,
@@ -133,7 +135,9 @@ impl Sources {
         let answer = timeout(PATIENCE, checking).await.unwrap_or_else(|_| Err(too_slow()));
         let latency = start.elapsed();
         match answer {
-            Ok(outcome) => Checked { ok: true, latency, message: outcome.message, error: None },
+            Ok(CheckOutcome { message, proof }) => {
+                Checked { proof: Some(proof), latency, message, error: None }
+            }
             Err(failure) => {
                 tracing::debug!(
                     error = &failure as &dyn std::error::Error,
@@ -141,7 +145,7 @@ impl Sources {
                     "settings do not work"
                 );
                 let error = Some(failure.code().to_owned());
-                Checked { ok: false, latency, message: failure.to_string(), error }
+                Checked { proof: None, latency, message: failure.to_string(), error }
             }
         }
     }
@@ -160,14 +164,14 @@ impl Sources {
         Ok(if has_grant { HasGrant::Connected } else { HasGrant::NotConnected })
     }
 
-    /// Tries the grant of an activation: a token is had, and `test_url` takes it.
+    /// Tries the grant of an activation: a token is had, and `test_url` takes it. Answers what that showed.
     pub(crate) async fn check_grant(
         &self,
         activation: &WorkspaceConnector,
         test_url: Option<Url>,
-    ) -> Result<(), Failure> {
-        let Some(tokens) = self.tokens_of(activation.id) else { return Ok(()) };
-        let Some(url) = test_url else { return tokens.bearer().await.map(drop) };
+    ) -> Result<Proof, Failure> {
+        let Some(tokens) = self.tokens_of(activation.id) else { return Ok(Proof::Reach) };
+        let Some(url) = test_url else { return tokens.bearer().await.map(|_| Proof::Reach) };
         let Environment { outbound, limits, .. } = &self.environment;
         let http = Http::new(Arc::clone(outbound), limits.exchange);
         let trying = http.exchange_with(&*tokens, || Ok(http.request(Method::GET, url.clone())));
@@ -178,7 +182,8 @@ impl Sources {
             status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
                 Err(Failure::Unavailable { system: host.to_owned(), source: None })
             }
-            _ => Ok(()),
+            status if status.is_success() => Ok(Proof::Credentials),
+            _ => Ok(Proof::Reach),
         }
     }
 

@@ -121,6 +121,15 @@ impl ConfigSchema {
         &self.secrets
     }
 
+    /// Whether `name` is a setting, and none of it is secret.
+    pub fn is_public(&self, name: &str) -> bool {
+        let below = pointer::child("", name);
+        let is_below = |it: &String| {
+            it.strip_prefix(&below).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        Nodes::of(&self.schema).property(name).is_named && !self.secrets.iter().any(is_below)
+    }
+
     /// Takes the secrets out of new settings.
     ///
     /// A secret that is `null` is not set, and stays as it is.

@@ -121,7 +121,7 @@ pub enum CredentialTest {
     Passed,
     /// They did not work, and somebody put them to use all the same.
     Failed,
-    /// Nobody tried them.
+    /// Nobody tried them, or the system did not tell whether it takes them.
     Skipped,
     /// They were in use before, worked again, and were gone back to.
     Rollback,
@@ -165,16 +165,16 @@ pub struct UnexpectedCredentialState {
 /// use linkspan_domain::Overlap;
 ///
 /// assert_eq!(u32::from(Overlap::default()), 604_800);
-/// assert!(Overlap::try_from(Overlap::MAX + 1).is_err());
+/// assert!(Overlap::try_from(i64::from(Overlap::MAX) + 1).is_err());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "u32", into = "u32")]
+#[serde(try_from = "i64", into = "u32")]
 pub struct Overlap(u32);
 
 /// The overlap is out of bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("credentials overlap for 0 to {max} seconds, not for {0}", max = Overlap::MAX)]
-pub struct InvalidOverlap(u32);
+#[error("must be a whole number of seconds from 0 to {}, which is 90 days", Overlap::MAX)]
+pub struct InvalidOverlap;
 
 impl Overlap {
     /// The most seconds: 90 days.
@@ -192,11 +192,13 @@ impl Default for Overlap {
     }
 }
 
-impl TryFrom<u32> for Overlap {
+/// Whatever whole number somebody writes, what is wrong with it is said in the same words.
+impl TryFrom<i64> for Overlap {
     type Error = InvalidOverlap;
 
-    fn try_from(seconds: u32) -> Result<Self, InvalidOverlap> {
-        if seconds <= Self::MAX { Ok(Self(seconds)) } else { Err(InvalidOverlap(seconds)) }
+    fn try_from(seconds: i64) -> Result<Self, InvalidOverlap> {
+        let seconds = u32::try_from(seconds).ok().filter(|it| *it <= Self::MAX);
+        seconds.map(Self).ok_or(InvalidOverlap)
     }
 }
 
@@ -366,7 +368,7 @@ mod tests {
         }
     }
 
-    fn superseded(overlap: u32) -> CredentialEvent {
+    fn superseded(overlap: i64) -> CredentialEvent {
         let overlap = Overlap::try_from(overlap).unwrap();
         CredentialEvent::Superseded { at: NOW, overlap, snapshot: Some(snapshot()) }
     }
@@ -426,15 +428,15 @@ mod tests {
 
     #[test]
     fn an_overlap_has_bounds() {
-        assert_eq!(u32::from(Overlap::try_from(Overlap::MAX).unwrap()), 7_776_000);
-        let error = Overlap::try_from(Overlap::MAX + 1).unwrap_err().to_string();
-        assert_eq!(error, "credentials overlap for 0 to 7776000 seconds, not for 7776001");
+        assert_eq!(u32::from(Overlap::try_from(i64::from(Overlap::MAX)).unwrap()), 7_776_000);
+        let error = Overlap::try_from(i64::from(Overlap::MAX) + 1).unwrap_err().to_string();
+        assert_eq!(error, "must be a whole number of seconds from 0 to 7776000, which is 90 days");
     }
 
     proptest! {
         /// Whatever happens in whatever order: the life of a version goes one way, and secrets are there in its middle alone.
         #[test]
-        fn a_life_goes_one_way(overlaps in prop::collection::vec(prop::option::of(0..=Overlap::MAX), 0..8)) {
+        fn a_life_goes_one_way(overlaps in prop::collection::vec(prop::option::of(0..=i64::from(Overlap::MAX)), 0..8)) {
             let mut it = version(CredentialPhase::Active);
             for overlap in overlaps {
                 let before = it.phase.state() as u8;

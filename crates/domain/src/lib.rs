@@ -4,6 +4,7 @@
 
 mod api_key;
 mod audit;
+mod auth_config;
 mod call;
 mod condition;
 mod config;
@@ -44,6 +45,7 @@ mod workspace_connector;
 
 pub use api_key::{ApiKey, KeyHash};
 pub use audit::{Action, ActorType, AuditEvent, ChainHash, ChainLink, InvalidChainHash};
+pub use auth_config::{InvalidAuthConfig, filled_in};
 pub use call::{Act, Actor, Call, Caller, Denied, IdempotencyClaim, IdempotencyReply, Receipt};
 pub use condition::{
     Cell, Condition, ConditionMismatch, Decimal, FieldPath, InvalidCondition, Pattern, Scalar,
@@ -118,7 +120,7 @@ pub use text::{Email, FileName, InvalidText, Name, ServiceId, Slug};
 pub use words::plain_words;
 pub use workspace::Workspace;
 pub use workspace_connector::{
-    Event, Health, InvalidRetention, LogLevel, Missing, Readiness, Retention, RetentionDays,
+    Event, Health, InvalidRetention, LogLevel, Missing, Proof, Readiness, Retention, RetentionDays,
     RunEnd, SchemaPolicy, SealedSecrets, Status, StreamSettings, StreamSource, UnexpectedEvent,
     WorkspaceConnector,
 };

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use strum::VariantNames;
 
 /// What a caller may do.
 #[derive(
@@ -15,7 +16,6 @@ use serde::{Deserialize, Serialize};
     Ord,
     Hash,
     Serialize,
-    Deserialize,
     strum::Display,
     strum::EnumString,
     strum::IntoStaticStr,
@@ -24,11 +24,11 @@ use serde::{Deserialize, Serialize};
 )]
 pub enum Permission {
     /// List, view, discover.
-    #[serde(rename = "connector:read", alias = "connector.read")]
+    #[serde(rename = "connector:read")]
     #[strum(to_string = "connector:read", serialize = "connector.read")]
     ConnectorRead,
     /// Create, change, delete, test, sync, execute.
-    #[serde(rename = "connector:manage", alias = "connector.manage", alias = "connector.edit")]
+    #[serde(rename = "connector:manage")]
     #[strum(
         to_string = "connector:manage",
         serialize = "connector.manage",
@@ -36,9 +36,18 @@ pub enum Permission {
     )]
     ConnectorManage,
     /// Everything: the catalog, workspaces, people, keys, the audit trail.
-    #[serde(rename = "org:admin", alias = "org.admin")]
+    #[serde(rename = "org:admin")]
     #[strum(to_string = "org:admin", serialize = "org.admin")]
     OrgAdmin,
+}
+
+/// Reads all spellings. What is none of them is told the ones to write.
+impl<'de> Deserialize<'de> for Permission {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let names = Self::VARIANTS.join(", ");
+        text.parse().map_err(|_| D::Error::custom(format!("must be one of {names}")))
+    }
 }
 
 /// What a person is in an organization.
@@ -100,5 +109,10 @@ mod tests {
             assert_eq!(serde_json::from_value::<Permission>(dotted.into()).unwrap(), permission);
         }
         assert_eq!(Permission::OrgAdmin.to_string(), "org:admin");
+        let refused = serde_json::from_value::<Permission>("connector:edit".into()).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "must be one of connector:read, connector:manage, org:admin"
+        );
     }
 }

@@ -3,6 +3,7 @@
 use std::{borrow::Borrow, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 macro_rules! texts {
     ($($(#[$doc:meta])+ $name:ident, $rule:expr, $says:literal;)+) => {$(
@@ -78,17 +79,18 @@ texts! {
     "1 to 200 characters without control characters or blanks at the ends";
     /// Short text that is safe in a URL: lower-case letters, digits, `-`, `_` and `.`, 1 to 100 characters.
     ///
+    /// Where a slug names a thing its identifier may stand, too, so that it is no UUID; and it is neither `.` nor `..`, which
+    /// lead elsewhere in a URL.
+    ///
     /// ```
     /// use linkspan_domain::Slug;
     /// assert!("google-drive".parse::<Slug>().is_ok());
     /// assert!("Google Drive".parse::<Slug>().is_err());
+    /// assert!("..".parse::<Slug>().is_err());
     /// ```
     Slug,
-    |text| {
-        (1..=100).contains(&text.len())
-            && text.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || b"-_.".contains(&it))
-    },
-    "1 to 100 lower-case letters, digits, dashes, underscores or dots";
+    |text| is_slug(text) && !matches!(text, "." | "..") && Uuid::parse_str(text).is_err(),
+    "1 to 100 lower-case letters, digits, dashes, underscores or dots, and neither `.` nor `..` nor a UUID";
     /// The name of a service within its provider: letters, digits, `-`, `_` and `.`, 1 to 100 characters.
     ///
     /// Unlike a [`Slug`] it may have capitals, since some providers name services so.
@@ -122,4 +124,36 @@ texts! {
             && !text.chars().any(|it| it.is_control() || matches!(it, '/' | '\\'))
     },
     "the plain name of a file: 1 to 200 bytes, no slash or backslash, no dot at the front, no control characters, no blanks at the ends";
+}
+
+impl Slug {
+    /// One that was kept before some were refused that name nothing.
+    pub fn stored(text: String) -> Result<Self, InvalidText> {
+        if is_slug(&text) { Ok(Self(text)) } else { text.try_into() }
+    }
+}
+
+fn is_slug(text: &str) -> bool {
+    let fits = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || b"-_.".contains(&it);
+    (1..=100).contains(&text.len()) && text.bytes().all(fits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slug_that_would_name_nothing_is_refused_and_read_where_it_is_kept() {
+        for odd in
+            [".", "..", "0190a000-0000-7000-8000-000000000001", "0190a000000070008000000000000001"]
+        {
+            let refused = odd.parse::<Slug>().unwrap_err().to_string();
+            assert!(refused.contains("nor a UUID"), "{refused}");
+            assert_eq!(Slug::stored(odd.to_owned()).unwrap().as_str(), odd);
+        }
+        assert!(Slug::stored("A B".to_owned()).is_err());
+        for fine in ["...", "0190a000", "a.b"] {
+            assert!(fine.parse::<Slug>().is_ok(), "{fine}");
+        }
+    }
 }

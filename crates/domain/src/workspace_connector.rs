@@ -12,7 +12,7 @@ use strum::VariantNames;
 use time::OffsetDateTime;
 
 pub use retention::{InvalidRetention, Missing, Retention, RetentionDays};
-pub use status::{Event, Health, Readiness, RunEnd, Status, UnexpectedEvent};
+pub use status::{Event, Health, Proof, Readiness, RunEnd, Status, UnexpectedEvent};
 
 use crate::{
     Attribute, ConnectorId, ConnectorTypeKey, CursorType, Direction, Name, PersonId, Resource,

@@ -15,6 +15,7 @@ mod keys;
 mod migrate;
 mod openapi;
 mod output;
+mod patience;
 mod progress;
 mod quickstart;
 mod read;

@@ -261,6 +261,17 @@ impl Platform {
         }
     }
 
+    /// The key of the first admin, as a shell gets at it.
+    pub(crate) fn key_in_shell(&self) -> String {
+        match &self.admin.origin {
+            Origin::Made(path) | Origin::Kept(path) => {
+                let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+                format!("\"$(cat {})\"", quoted(&path.to_string_lossy()))
+            }
+            Origin::Given => "\"$LINKSPAN_ADMIN_KEY\"".to_owned(),
+        }
+    }
+
     /// The folder of the files that the first workspace has to itself.
     pub(crate) fn own_files(&self) -> PathBuf {
         self.workshop.uploads.join(self.workspace.id.to_string())
@@ -270,6 +281,15 @@ impl Platform {
     pub(crate) async fn close(&self) {
         self.workshop.close().await;
     }
+}
+
+/// `word` as one word of a shell.
+pub(crate) fn quoted(word: &str) -> String {
+    let is_plain = |it: char| it.is_ascii_alphanumeric() || "/._-".contains(it);
+    if word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// The key of the first admin. Only with a new platform one is made: it would take the place of the one that servers have.

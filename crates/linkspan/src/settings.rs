@@ -8,7 +8,7 @@ use figment::{
 };
 use linkspan_domain::Secret;
 use linkspan_sdk::SourceLimits;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use url::Url;
 
 use crate::{
@@ -82,6 +82,18 @@ pub(crate) struct Settings {
     pub(crate) url: Option<Url>,
     /// The key to that server.
     pub(crate) api_key: Option<Secret<String>>,
+    /// The workspace that commands act in, by identifier or slug. Unset: the first that the key works in.
+    #[serde(deserialize_with = "word", default)]
+    pub(crate) workspace: Option<String>,
+}
+
+/// A word that may consist of digits, which the environment takes for a number.
+fn word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(match Option::<serde_json::Value>::deserialize(deserializer)? {
+        None => None,
+        Some(serde_json::Value::String(text)) => Some(text).filter(|it| !it.is_empty()),
+        Some(other) => Some(other.to_string()),
+    })
 }
 
 /// Where the program runs.
@@ -149,6 +161,10 @@ pub(crate) struct Flags {
     #[arg(long, global = true, value_name = "ADDRESS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     listen: Option<SocketAddr>,
+    /// The workspace to act in, by identifier or slug [default: the first that the key works in]
+    #[arg(long, global = true, value_name = "WORKSPACE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    workspace: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -232,7 +248,7 @@ impl Settings {
 }
 
 /// Every setting, as files and the environment call it.
-pub(crate) const NAMES: [&str; 31] = [
+pub(crate) const NAMES: [&str; 32] = [
     "admin_key",
     "api_key",
     "csv_url_bytes",
@@ -264,6 +280,7 @@ pub(crate) const NAMES: [&str; 31] = [
     "upload_bytes",
     "url",
     "worker_concurrency",
+    "workspace",
 ];
 
 /// What every variable of ours begins with.
@@ -371,6 +388,19 @@ mod tests {
                 Ok(())
             });
         }
+    }
+
+    #[test]
+    fn a_workspace_may_be_called_like_a_number() {
+        Jail::expect_with(|jail| {
+            for name in ["2024", "acme"] {
+                jail.set_env("LINKSPAN_WORKSPACE", name);
+                assert_eq!(read(&Flags::default()).unwrap().workspace.as_deref(), Some(name));
+            }
+            let flags = Flags { workspace: Some("7".to_owned()), ..Flags::default() };
+            assert_eq!(read(&flags).unwrap().workspace.as_deref(), Some("7"));
+            Ok(())
+        });
     }
 
     #[test]

@@ -164,7 +164,7 @@ async fn postgres(url: &str, sizes: PoolSizes) -> Result<Pools, ConnectError> {
     let options = options.extra_float_digits(None);
     // A statement may carry its values: what is sealed has no place in a log.
     let options = options.disable_statement_logging();
-    let pool = PgPoolOptions::new()
+    let pool = postgres_pool()
         .max_connections(sizes.connections)
         .acquire_timeout(sizes.patience)
         .test_before_acquire(false)
@@ -177,6 +177,17 @@ async fn postgres(url: &str, sizes: PoolSizes) -> Result<Pools, ConnectError> {
             })
         });
     pool.connect_with(options).await.map(Pools::Postgres).map_err(unavailable)
+}
+
+/// Pools whose connections read a backslash as what it is, whatever the server, the database or the role says: statements
+/// carry their values, and what is sealed is full of them. PgBouncer keeps this setting for each of its clients.
+fn postgres_pool() -> PgPoolOptions {
+    PgPoolOptions::new().after_connect(|connection, _| {
+        Box::pin(async move {
+            connection.execute("SET standard_conforming_strings = on").await?;
+            Ok(())
+        })
+    })
 }
 
 fn unavailable(error: sqlx::Error) -> ConnectError {
@@ -402,7 +413,7 @@ impl Database {
             Pools::Postgres(pool) => {
                 // A connection that is thrown away: the migrator names its statements.
                 let options = PgConnectOptions::clone(&pool.connect_options());
-                let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(options);
+                let pool = postgres_pool().max_connections(1).connect_lazy_with(options);
                 SqlxPostgresConnector::from_sqlx_postgres_pool(pool)
             }
         }

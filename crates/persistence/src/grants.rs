@@ -200,7 +200,6 @@ impl GrantStore for SqlGrants {
         receipt: &Receipt,
     ) -> Result<(), StoreError> {
         let session = self.db.write().await?;
-        // As all who write both, the activation first: otherwise two would wait for each other.
         update(&session, activation).await?;
         let values = vec![activation.id.uuid().into(), fence.0.into()];
         stale_unless(session.run(LOSE, values).await?)?;

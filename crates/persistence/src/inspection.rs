@@ -1,6 +1,9 @@
 //! Looking at a database without changing it.
 
-use linkspan_domain::ports::{SealContext, Sealed, StoreError};
+use linkspan_domain::{
+    WorkspaceConnectorId,
+    ports::{SealContext, Sealed, StoreError},
+};
 use linkspan_migration::{Migrator, MigratorTrait};
 use sea_orm::{DbErr, QueryResult};
 
@@ -45,6 +48,13 @@ impl Database {
         })
     }
 
+    /// All activations of all workspaces, deleted ones as well, whether this program can read them or not.
+    pub async fn activations(&self) -> Result<Vec<WorkspaceConnectorId>, StoreError> {
+        let session = self.read().await?;
+        let all = "SELECT workspace_connector_id FROM workspace_connectors ORDER BY pk";
+        session.rows(all, Vec::new()).await?.iter().map(named).collect()
+    }
+
     /// All that is sealed, of all workspaces. Of deleted activations as well: they can be restored until they are purged.
     pub async fn sealed(&self) -> Result<Vec<SealedRow>, StoreError> {
         let session = self.read().await?;
@@ -56,6 +66,10 @@ impl Database {
         }
         Ok(sealed)
     }
+}
+
+fn named(row: &QueryResult) -> Result<WorkspaceConnectorId, StoreError> {
+    row.try_get_by_index(0).map(WorkspaceConnectorId::from_uuid).map_err(store_error)
 }
 
 fn of(place: &Place, row: &QueryResult) -> Result<SealedRow, DbErr> {

@@ -19,7 +19,7 @@ use crate::{
 
 /// A column that holds sealed blobs. Each is bound to the public identifier of its row, and to the purpose.
 pub(crate) struct Place {
-    table: &'static str,
+    pub(crate) table: &'static str,
     id: &'static str,
     blob: &'static str,
     purpose: Purpose,
@@ -34,6 +34,9 @@ const BY_ID: &str = "(SELECT w.name FROM workspace_connectors w \
     WHERE w.workspace_connector_id = place.workspace_connector_id)";
 
 /// All columns that hold sealed blobs. What is missing here is not sealed anew when the master key is rotated.
+///
+/// Whoever writes rows of several of these tables takes them in this order, an activation first, so that no two wait for each
+/// other.
 pub(crate) const PLACES: [Place; 12] = [
     Place {
         table: "workspace_connectors",
@@ -53,17 +56,17 @@ pub(crate) const PLACES: [Place; 12] = [
     Place::of_grant("oauth_grants", "previous", BY_ID),
     Place::of_grant("oauth_grants", "reply", BY_ID),
     Place {
-        table: "oauth_clients",
-        id: "oauth_client_id",
-        blob: "client",
-        purpose: Purpose::ClientRegistration,
-        name: BY_ID,
-    },
-    Place {
         table: "authorizations",
         id: "authorization_id",
         blob: "content",
         purpose: Purpose::Authorization,
+        name: BY_ID,
+    },
+    Place {
+        table: "oauth_clients",
+        id: "oauth_client_id",
+        blob: "client",
+        purpose: Purpose::ClientRegistration,
         name: BY_ID,
     },
     Place::of_grant("oauth_leftovers", "held", OWN),

@@ -1,9 +1,9 @@
 //! What the author of a connector type states and implements.
 
-use linkspan_domain::{AuthorizationFlow, Category};
+use linkspan_domain::{AuthorizationFlow, Category, Proof};
 use schemars::JsonSchema;
 use semver::Version;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::{CommandEntry, Cx, Failure, SinkEntry, SourceEntry};
@@ -80,16 +80,23 @@ pub trait ConnectorType: Sized + Send + Sync + 'static {
     fn check(cx: &Cx<Self>) -> impl Future<Output = Result<CheckOutcome, Failure>> + Send;
 }
 
-/// That the settings work.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// That the settings work, as far as a check can tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckOutcome {
     /// What was found, for people: `connected to PostgreSQL 17`.
     pub message: String,
+    /// What that shows.
+    pub proof: Proof,
 }
 
 impl CheckOutcome {
-    /// The settings work, and this is what was found.
+    /// The settings work, and so do the credentials, where there are any. This is what was found.
     pub fn ok(message: impl Into<String>) -> Self {
-        Self { message: message.into() }
+        Self { message: message.into(), proof: Proof::Credentials }
+    }
+
+    /// Something answers, and does not tell whether it takes the credentials. This is what was found.
+    pub fn reached(message: impl Into<String>) -> Self {
+        Self { message: message.into(), proof: Proof::Reach }
     }
 }

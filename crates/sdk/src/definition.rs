@@ -205,7 +205,7 @@ impl Definition {
     ) -> Result<CheckOutcome, Failure> {
         let secrets = self.secrets(&settings);
         let checked = self.work(settings, environment, &*self.runners.check).await;
-        checked.map(|it| CheckOutcome { message: secrets.mask_in(it.message) })
+        checked.map(|it| CheckOutcome { message: secrets.mask_in(it.message), ..it })
     }
 
     /// Lists the streams behind `settings`, and names what is none though they may read it.

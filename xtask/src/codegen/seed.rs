@@ -68,6 +68,8 @@ pub(crate) struct OauthConfig {
     pub(crate) registration_endpoint: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) scopes: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) grant_type: Option<GrantType>,
 }
 
 /// Writes an enum whose variants go by one word each in YAML, JSON and on pages.
@@ -174,6 +176,14 @@ words! {
     McpTransport {
         Sse = "sse",
         StreamableHttp = "streamable-http",
+    }
+}
+
+words! {
+    /// By whose right tokens are had.
+    GrantType {
+        AuthorizationCode = "authorization_code",
+        ClientCredentials = "client_credentials",
     }
 }
 

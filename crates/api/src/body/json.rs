@@ -4,8 +4,12 @@ use std::borrow::Cow;
 
 use linkspan_app::Patch;
 use linkspan_domain::{Code, Decimal};
-use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error as _},
+};
 use serde_json::{Map, Number, Value};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::problem::Failure;
 
@@ -191,6 +195,17 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
         }
         pointer
     })
+}
+
+/// Reads an instant, or none.
+pub(crate) fn written_instant<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<OffsetDateTime>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
+    let at = OffsetDateTime::parse(&text, &Rfc3339).map_err(|_| {
+        D::Error::custom("must be an instant such as 2026-05-01T12:00:00Z, as RFC 3339 says")
+    })?;
+    Ok(Some(at))
 }
 
 /// Reads a field that empties what it says `null` of.

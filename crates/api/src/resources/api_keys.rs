@@ -16,7 +16,7 @@ use super::Tag;
 use crate::{
     App,
     answer::{Collection, Document, Gone},
-    body::{Link, New, Written},
+    body::{Link, New, Written, written_instant},
     include::Found,
     problem::Failure,
     request::{Creating, Deleting, Listing, Reading},
@@ -136,7 +136,7 @@ struct NewKey {
     permissions: BTreeSet<Permission>,
     #[serde(default)]
     workspaces: BTreeSet<WorkspaceId>,
-    #[serde(default, with = "time::serde::rfc3339::option")]
+    #[serde(default, deserialize_with = "written_instant")]
     expires_at: Option<OffsetDateTime>,
 }
 

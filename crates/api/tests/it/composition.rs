@@ -191,7 +191,7 @@ pub(crate) fn app(
             Arc::clone(&schedules),
             db.schedules(),
         )),
-        catalog: Arc::new(Catalog::new(db.connectors(), world())),
+        catalog: Arc::new(Catalog::new(db.connectors(), Arc::clone(&types), world())),
         connecting: Arc::clone(&connecting),
         diagnostics: Arc::new(Diagnostics::new(db.diagnostics(), world())),
         entities: Arc::new(Entities::new(db.entities(), db.mapped(), Arc::clone(&models), world())),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use linkspan_api::Limits;
 use poem::http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     contract::JSON_API,
@@ -93,6 +93,40 @@ async fn too_much_is_refused() {
         .get("/v1/connectors")
         .await
         .refused(413, "request.too_large");
+}
+
+#[tokio::test]
+async fn what_may_be_written_instead_is_said_in_the_words_of_the_api() {
+    let platform = Platform::start().await;
+    let admin = platform.admin();
+    let activation = admin.activation("one").await;
+    let key = |member: &str, value: Value| {
+        let mut attributes = json!({ "name": "k", "permissions": ["connector:read"] });
+        attributes[member] = value;
+        json!({ "data": { "type": "api_key", "attributes": attributes } })
+    };
+    let rotate = format!("/v1/workspace-connectors/{activation}/rotate");
+    let secs = |it: Value| json!({ "config": { "password": "x" }, "overlap_secs": it });
+    let instant = "must be an instant such as 2026-05-01T12:00:00Z, as RFC 3339 says";
+    let overlap = "must be a whole number of seconds from 0 to 7776000, which is 90 days";
+    for (path, body, says) in [
+        ("/v1/api-keys", key("expires_at", json!("tomorrow")), instant),
+        ("/v1/api-keys", key("expires_at", json!("2026-05-01")), instant),
+        (
+            "/v1/api-keys",
+            key("permissions", json!(["connector:edit"])),
+            "must be one of connector:read, connector:manage, org:admin",
+        ),
+        (&rotate, secs(json!(7_776_001)), overlap),
+        (&rotate, secs(json!(-1)), overlap),
+    ] {
+        let refused = admin.post(path, body).await.refused(422, "resource.invalid");
+        assert_eq!(refused["detail"], says);
+    }
+    let shape = json!({ "config": { "password": 7 } });
+    let refused = admin.post(&rotate, shape).await;
+    let refused = refused.refused(422, "workspace_connector.invalid_config");
+    assert_eq!(refused["source"]["pointer"], "/config/password");
 }
 
 #[tokio::test]

@@ -14,7 +14,10 @@ async fn guarded(admin: &Client<'_>, service: &str) -> String {
             "name": service, "provider": "well", "category_id": "test", "service_id": service,
             "slug": service, "connector_type": "shop", "status": "available",
             "authorization_flow": "oauth-manual",
-            "auth_config": { "oauth_config": { "scopes": ["read"] } },
+            "auth_config": {
+                "oauth_metadata_url": "https://id.example/metadata",
+                "oauth_config": { "scopes": ["read"] },
+            },
         }),
     );
     connector.await

@@ -124,6 +124,7 @@ async fn what_is_wrong_is_pointed_at() {
         (json!({ "name": 7 }), "/data/attributes/name"),
         (json!({ "status": "perhaps" }), "/data/attributes/status"),
         (json!({ "auth_config": { "pkce": "S256" } }), "/data/attributes/auth_config/pkce"),
+        (json!({ "authorization_flow": "oauth-dcr" }), "/data/attributes/auth_config"),
         (json!({ "logo_url": "no url" }), "/data/attributes/logo_url"),
         (json!({ "version": "one" }), "/data/attributes/version"),
         (json!({ "created_at": "2026-01-01T00:00:00Z" }), "/data/attributes/created_at"),

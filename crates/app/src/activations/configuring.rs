@@ -138,13 +138,26 @@ pub(super) fn readiness(
         .into_iter()
         .partition(|it| config.pointer(&it.pointer).is_some());
     if !wrong.is_empty() {
-        let connector_type = definition.manifest.key.clone();
-        return Err(ActivationError::InvalidConfig { connector_type, faults: wrong });
+        return Err(invalid(definition, wrong));
     }
     Ok(match has_grant {
         Connected if missing.is_empty() => Readiness::Configured,
         Connected | NotConnected => Readiness::Unconfigured,
     })
+}
+
+/// Passes if settings fit and are complete, but for the grant.
+pub(super) fn require_fit(
+    definition: &Definition,
+    flow: AuthorizationFlow,
+    split: &SplitConfig,
+) -> Result<(), ActivationError> {
+    let faults = definition.faults(&join_config(split.public.clone(), &split.secrets), flow);
+    if faults.is_empty() { Ok(()) } else { Err(invalid(definition, faults)) }
+}
+
+fn invalid(definition: &Definition, faults: Vec<SettingsFault>) -> ActivationError {
+    ActivationError::InvalidConfig { connector_type: definition.manifest.key.clone(), faults }
 }
 
 /// Whether settings that fit are complete, but for the grant.

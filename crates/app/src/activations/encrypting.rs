@@ -3,13 +3,14 @@
 use std::mem;
 
 use linkspan_domain::{
-    Act, Action, Call, ConfigError, ConfigSchema, Deleted, ListQuery, Name, Permission,
-    SplitConfig, WorkspaceConnector, WorkspaceConnectorId,
+    Act, Action, Call, ConfigError, ConfigSchema, Name, Overlap, Permission, SplitConfig,
+    WorkspaceConnector, WorkspaceConnectorId,
+    ports::{Change, StoreError},
 };
 use serde_json::{Map, Value, json};
 
-use super::{ActivationError, Activations};
-use crate::{RecordError, SettingsError};
+use super::{ActivationError, Activations, versions::Occasion};
+use crate::{RecordError, SettingsError, records::refused};
 
 /// Whether secrets that are in the clear are sealed, or only looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +32,15 @@ pub struct InTheClear {
     pub fields: Vec<String>,
     /// What became of them.
     pub fate: Fate,
+}
+
+/// What was found, and what could not be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Encrypted {
+    /// Secrets in the clear.
+    pub found: Vec<InTheClear>,
+    /// Activations that this program cannot read: what is in them nobody knows.
+    pub unreadable: Vec<WorkspaceConnectorId>,
 }
 
 /// What became of secrets in the clear.
@@ -60,92 +70,131 @@ enum Hindrance {
 }
 
 impl Activations {
-    /// Seals what the types of all activations that the caller sees call secret and that is not sealed, as after an import past
-    /// the API. What is sealed already stays as it is.
+    /// Seals what the types of the activations `all` call secret and that is not sealed, as after an import past the API, as far
+    /// as the caller sees them. What is sealed already stays as it is.
     ///
     /// What only looks like a secret, and is no setting of the type, is told on its own, and keeps nothing else from being
-    /// sealed.
+    /// sealed. Neither does an activation that cannot be read.
     #[tracing::instrument(skip_all, err(level = "debug"))]
     pub async fn encrypt(
         &self,
         call: &Call,
+        all: &[WorkspaceConnectorId],
+        encrypting: Encrypting,
+    ) -> Result<Encrypted, ActivationError> {
+        call.caller.require(Permission::OrgAdmin)?;
+        let mut encrypted = Encrypted::default();
+        for id in all {
+            match self.records.find(&call.caller, *id).await {
+                Ok(Some(it)) => {
+                    encrypted.found.extend(self.encrypt_one(call, it, encrypting).await?);
+                }
+                Ok(None) => {}
+                Err(RecordError::Store { source: source @ StoreError::Corrupt(_), .. }) => {
+                    tracing::debug!(%id, error = &source as &dyn std::error::Error, "unreadable");
+                    encrypted.unreadable.push(*id);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(encrypted)
+    }
+
+    async fn encrypt_one(
+        &self,
+        call: &Call,
+        activation: WorkspaceConnector,
         encrypting: Encrypting,
     ) -> Result<Vec<InTheClear>, ActivationError> {
-        call.caller.require(Permission::OrgAdmin)?;
-        let everything = ListQuery { deleted: Deleted::Shown, ..ListQuery::default() };
+        let (id, name) = (activation.id, activation.name.clone());
+        let told = |fields, fate| InTheClear { id, name: name.clone(), fields, fate };
+        let Looked { sealable, unknown } = self.look(&activation);
         let mut found = Vec::new();
-        for mut it in self.records.list_whole(&call.caller, everything).await? {
-            let (id, name) = (it.id, it.name.clone());
-            let (sealed, unknown) = self.seal_all(&mut it, encrypting);
-            if !unknown.is_empty() {
-                let fate = Fate::Left(Hindrance::Unknown.to_string());
-                found.push(InTheClear { id, name: name.clone(), fields: unknown, fate });
+        if !unknown.is_empty() {
+            let fields = unknown.iter().map(|(pointer, _)| pointer.clone()).collect();
+            found.push(told(fields, Fate::Left(Hindrance::Unknown.to_string())));
+        }
+        match sealable {
+            Ok(sealable) if sealable.fields.is_empty() => {}
+            Ok(sealable) if encrypting == Encrypting::DryRun => {
+                found.push(told(sealable.fields, Fate::WouldBeSealed));
             }
-            let (fields, fate) = match sealed {
-                Ok(fields) if fields.is_empty() => continue,
-                Ok(fields) if encrypting == Encrypting::DryRun => (fields, Fate::WouldBeSealed),
-                Ok(fields) => {
-                    let details = json!({ "fields": fields });
-                    let act = Act { action: Action::SecretsSealed, details };
-                    let fate = match self.records.put(call, it, act).await {
-                        Ok(_) => Fate::Sealed,
-                        // Somebody else was faster: there is another run for that.
-                        Err(error @ RecordError::Stale { .. }) => Fate::Left(error.to_string()),
-                        Err(error) => return Err(error.into()),
-                    };
-                    (fields, fate)
-                }
-                Err((fields, hindrance)) => (fields, Fate::Left(hindrance.to_string())),
-            };
-            found.push(InTheClear { id, name, fields, fate });
+            Ok(sealable) => {
+                let fields = sealable.fields.clone();
+                let fate = match self.seal(call, activation, sealable, unknown).await {
+                    Ok(()) => Fate::Sealed,
+                    Err(error) if stays(&error) => Fate::Left(error.to_string()),
+                    Err(error) => return Err(error),
+                };
+                found.push(told(fields, fate));
+            }
+            Err((fields, hindrance)) => found.push(told(fields, Fate::Left(hindrance.to_string()))),
         }
         Ok(found)
     }
 
-    /// Seals what is not sealed of `activation`, unless that is only looked for. Answers where it is, and where else something
-    /// looks like a secret.
-    fn seal_all(
-        &self,
-        activation: &mut WorkspaceConnector,
-        encrypting: Encrypting,
-    ) -> (Sealed, Vec<String>) {
+    /// What is not sealed of `activation`, and where else something looks like a secret.
+    fn look(&self, activation: &WorkspaceConnector) -> Looked {
         let settings = self.sources.settings();
         let Ok(definition) = settings.definition(&activation.connector_type) else {
             // Nobody knows what is secret, and maybe nothing is.
-            return (Ok(Vec::new()), Vec::new());
+            return Looked { sealable: Ok(Sealable::default()), unknown: Vec::new() };
         };
         let (stored, closed) = settings.open_if_possible(activation);
+        let secrets = stored.secrets.clone();
         match Known::of(&definition.manifest.config_schema, stored) {
-            Ok(Known { split, unknown }) => {
-                let fields = in_the_clear(activation, &split, closed);
-                let sealed = match (fields, encrypting) {
-                    (Ok(fields), Encrypting::Now) if !fields.is_empty() => {
-                        self.seal_known(activation, split, fields, &unknown)
-                    }
-                    (fields, _) => fields,
-                };
-                (sealed, unknown.into_iter().map(|(pointer, _)| pointer).collect())
+            Ok(Known { split: after, unknown }) => {
+                // What was sealed belongs to the settings that have no secrets in them.
+                let before = SplitConfig { public: after.public.clone(), secrets };
+                let fields = in_the_clear(activation, &after, closed);
+                let sealable = fields.map(|fields| Sealable { fields, before, after });
+                Looked { sealable, unknown }
             }
-            Err(error) => (Err((Vec::new(), Hindrance::Config(error))), Vec::new()),
+            Err(error) => {
+                let sealable = Err((Vec::new(), Hindrance::Config(error)));
+                Looked { sealable, unknown: Vec::new() }
+            }
         }
     }
 
-    fn seal_known(
+    /// Seals what is in the clear. Where it took the place of what was sealed before, that can be gone back to.
+    async fn seal(
         &self,
-        activation: &mut WorkspaceConnector,
-        merged: SplitConfig,
-        fields: Vec<String>,
-        unknown: &[(String, Value)],
-    ) -> Sealed {
-        match self.sources.settings().seal(activation.id, &merged.secrets) {
-            Ok(sealed) => activation.secrets = sealed,
-            Err(error) => return Err((fields, Hindrance::Settings(error))),
-        }
-        activation.config = merged.public;
+        call: &Call,
+        mut activation: WorkspaceConnector,
+        Sealable { fields, before, after }: Sealable,
+        unknown: Vec<(String, Value)>,
+    ) -> Result<(), ActivationError> {
+        let overlap = if before.secrets.is_empty() { Overlap::NONE } else { Overlap::default() };
+        let versions = if before.secrets == after.secrets {
+            Vec::new()
+        } else {
+            let occasion = Occasion { overlap, ..Occasion::default() };
+            self.turn_over(call, &activation, &before, &after, &occasion).await?
+        };
+        let id = activation.id;
+        activation.secrets = self.sources.settings().seal(id, &after.secrets)?;
+        activation.config = after.public;
         for (pointer, value) in unknown {
-            replace(&mut activation.config, pointer, value.clone());
+            replace(&mut activation.config, &pointer, value);
         }
-        Ok(fields)
+        let act = Act { action: Action::SecretsSealed, details: json!({ "fields": fields }) };
+        let receipt = self.records.stamp(call, &mut activation, act);
+        let activation = Change::Update(activation);
+        let sealed = self.credentials.commit(&activation, &versions, &receipt).await;
+        sealed.map_err(refused::<WorkspaceConnector>(id))?;
+        Ok(())
+    }
+}
+
+/// Whether only what could not be sealed stays as it is: somebody else was faster, or what belongs to it does not fit or cannot
+/// be read. Where the store does not answer, nothing else would be sealed either.
+const fn stays(error: &ActivationError) -> bool {
+    match error {
+        ActivationError::Record(RecordError::Store { source, .. }) => {
+            matches!(source, StoreError::Corrupt(_))
+        }
+        _ => true,
     }
 }
 
@@ -154,7 +203,7 @@ fn in_the_clear(
     activation: &WorkspaceConnector,
     merged: &SplitConfig,
     closed: Option<SettingsError>,
-) -> Sealed {
+) -> Result<Vec<String>, Hindered> {
     let before = Value::Object(activation.config.clone());
     let mut fields: Vec<_> = merged.secrets.pointers().into_iter().collect();
     fields.retain(|it| before.pointer(it).is_some_and(|it| !it.is_null()));
@@ -167,8 +216,26 @@ fn in_the_clear(
     }
 }
 
-/// Where something is sealed or is to be, or why nothing is.
-type Sealed = Result<Vec<String>, (Vec<String>, Hindrance)>;
+/// What was found of an activation.
+struct Looked {
+    sealable: Result<Sealable, Hindered>,
+    /// What looks like a secret and is no setting, by where it stands.
+    unknown: Vec<(String, Value)>,
+}
+
+/// Secrets in the clear that can be sealed.
+#[derive(Default)]
+struct Sealable {
+    /// Where they stand. Nowhere: there are none.
+    fields: Vec<String>,
+    /// The settings, with the secrets that are sealed already.
+    before: SplitConfig,
+    /// The settings, with all secrets.
+    after: SplitConfig,
+}
+
+/// Where secrets stand in the clear, and why they stay there.
+type Hindered = (Vec<String>, Hindrance);
 
 /// Settings without what looks like a secret and is unknown to their schema.
 struct Known {

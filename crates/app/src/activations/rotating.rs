@@ -2,13 +2,16 @@
 
 use linkspan_domain::{
     Act, Action, Attribute, Call, Caller, CredentialEvent, CredentialTest, CredentialVersion,
-    CredentialVersionId, Filter, FilterTest, FilterValue, ListQuery, Page, Revision, SplitConfig,
-    WorkspaceConnector, WorkspaceConnectorId,
+    CredentialVersionId, Filter, FilterTest, FilterValue, ListQuery, Page, Proof, Revision,
+    SplitConfig, WorkspaceConnector, WorkspaceConnectorId,
     ports::{Change, StoreError},
 };
 use serde_json::json;
 
-use super::{ActivationError, Activations, OnFailure, Rotation, Turnover, versions::Occasion};
+use super::{
+    ActivationError, Activations, OnFailure, Rotation, Turnover, configuring::require_fit,
+    versions::Occasion,
+};
 use crate::{
     RecordError,
     patch::Changes,
@@ -43,8 +46,11 @@ impl Activations {
         if merged.secrets == stored.secrets {
             return Err(ActivationError::SameSecrets);
         }
+        let connector = self.connector(call, activation.connector_id).await?;
+        require_fit(definition, connector.entry.authorization_flow, &merged)?;
         let test_status = match (self.try_out(call, &activation, &merged).await, on_failure) {
-            (Ok(()), _) => CredentialTest::Passed,
+            (Ok(Proof::Credentials), _) => CredentialTest::Passed,
+            (Ok(Proof::Reach), _) => CredentialTest::Skipped,
             (Err(ActivationError::CheckFailed(_)), OnFailure::Keep) => CredentialTest::Failed,
             (Err(error), _) => return Err(error),
         };
@@ -125,18 +131,18 @@ impl Activations {
         }
     }
 
-    /// Passes if `activation` works with `settings`.
+    /// Passes if `activation` works with `settings`. Answers what that showed.
     async fn try_out(
         &self,
         call: &Call,
         activation: &WorkspaceConnector,
         settings: &SplitConfig,
-    ) -> Result<(), ActivationError> {
+    ) -> Result<Proof, ActivationError> {
         let definition = self.sources.settings().definition(&activation.connector_type)?;
         may_run(&call.caller, definition)?;
         let environment = self.sources.lend_for_trial(activation).await?;
         let checked = self.check(definition, Ok(settings.clone()), environment).await;
-        if checked.ok { Ok(()) } else { Err(ActivationError::CheckFailed(checked.message)) }
+        checked.proof.ok_or(ActivationError::CheckFailed(checked.message))
     }
 
     /// Puts `tried` in place of the settings `stored` of the activation `id`, unless those are others by now. That a run

@@ -2,7 +2,7 @@
 
 use linkspan_domain::{
     Act, Action, Attribute, AuthorizationFlow, Call, Caller, ConfigError, ConnectionTest,
-    ConnectionTestId, Direction, Event, Filter, FilterTest, FilterValue, ListQuery, Page,
+    ConnectionTestId, Direction, Event, Filter, FilterTest, FilterValue, ListQuery, Page, Proof,
     SplitConfig, WorkspaceConnector, WorkspaceConnectorId, join_config,
 };
 use linkspan_sdk::{Definition, Environment, Failure};
@@ -59,11 +59,13 @@ impl Activations {
         let merged = definition.manifest.config_schema.merge(&stored, overrides);
         let environment = self.sources.lend_for_trial(&activation).await?;
         let mut checked = self.check(definition, merged, environment).await;
-        if checked.ok {
-            checked = self.check_grant(call, &activation, checked).await?;
+        if let Some(proof) = checked.proof {
+            checked = self.check_grant(call, &activation, checked, proof).await?;
         }
-        if checked.ok && is_as_kept {
-            self.mend(call, activation).await?;
+        if let Some(proof) = checked.proof
+            && is_as_kept
+        {
+            self.mend(call, activation, proof).await?;
         }
         Ok(self.keep_test(call, Some(id), definition, checked).await?)
     }
@@ -84,14 +86,15 @@ impl Activations {
         self.tests.list(caller, &query).await
     }
 
-    /// Has `activation`, as it was when its check began, know that the check passed.
+    /// Has `activation`, as it was when its check began, know that the check passed, and what that showed.
     async fn mend(
         &self,
         call: &Call,
         mut activation: WorkspaceConnector,
+        proof: Proof,
     ) -> Result<(), ActivationError> {
         let before = activation.status;
-        activation.apply(Event::Checked)?;
+        activation.apply(Event::Checked(proof))?;
         if activation.status == before {
             return Ok(());
         }
@@ -107,12 +110,13 @@ impl Activations {
         }
     }
 
-    /// Tries the grant of an activation whose connector needs one, after its settings were found to work.
+    /// Tries the grant of an activation whose connector needs one, after its settings were found to work, which was `proof`.
     async fn check_grant(
         &self,
         call: &Call,
         activation: &WorkspaceConnector,
         checked: Checked,
+        proof: Proof,
     ) -> Result<Checked, ActivationError> {
         let connector = self.connectors.find(&call.caller, activation.connector_id).await?;
         let Some(connector) = connector else { return Ok(checked) };
@@ -126,9 +130,9 @@ impl Activations {
         };
         let latency = checked.latency + start.elapsed();
         Ok(match tried {
-            Ok(()) => Checked { latency, ..checked },
+            Ok(more) => Checked { proof: Some(proof.max(more)), latency, ..checked },
             Err(failure) => Checked {
-                ok: false,
+                proof: None,
                 latency,
                 message: failure.to_string(),
                 error: Some(failure.code().to_owned()),
@@ -148,7 +152,7 @@ impl Activations {
                 self.sources.check(definition, config, environment).await
             }
             Err(error) => Checked {
-                ok: false,
+                proof: None,
                 latency: std::time::Duration::ZERO,
                 message: error.to_string(),
                 error: Some(config_code(&error).to_string()),
@@ -163,7 +167,8 @@ impl Activations {
         definition: &Definition,
         checked: Checked,
     ) -> Result<ConnectionTest, RecordError> {
-        let Checked { ok, latency, message, error } = checked;
+        let Checked { proof, latency, message, error } = checked;
+        let ok = proof.is_some();
         let connector_type = definition.manifest.key.clone();
         let details = json!({
             "workspace_connector_id": activation,

@@ -33,7 +33,7 @@ impl Desk {
         Self { bench, answers, sources }
     }
 
-    async fn try_token(&self) -> Result<(), Failure> {
+    async fn try_token(&self) -> Result<Proof, Failure> {
         let url = "https://files.example/me".parse().unwrap();
         self.sources.check_grant(&activation(|_| {}), Some(url)).await
     }
@@ -72,7 +72,7 @@ async fn a_catalog_that_does_not_answer_is_tried_again() {
 async fn a_token_that_the_test_url_refuses_is_tried_again_as_another() {
     let answers = [Answer::of(401, ""), Answer::of(200, "")];
     let desk = Desk::new(AuthorizationFlow::Redirect, [Say::Tokens("1")], answers).await;
-    desk.try_token().await.unwrap();
+    assert_eq!(desk.try_token().await.unwrap(), Proof::Credentials);
     assert_eq!(desk.carried(), ["Bearer access-0", "Bearer access-1"]);
 }
 
@@ -135,5 +135,5 @@ async fn a_test_url_that_does_not_work_says_nothing_about_the_grant() {
         assert_eq!(failure.code(), "source.unavailable");
     }
     let desk = Desk::new(AuthorizationFlow::Redirect, [], [Answer::of(404, "")]).await;
-    desk.try_token().await.unwrap();
+    assert_eq!(desk.try_token().await.unwrap(), Proof::Reach);
 }

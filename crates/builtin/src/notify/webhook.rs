@@ -73,8 +73,13 @@ impl ConnectorType for Webhook {
         if refuses && auth.is_given(cx) {
             return Err(Failure::Unauthorized);
         }
-        // Whatever else it answers: only a message would tell more.
-        Ok(CheckOutcome::ok(format!("the receiver answers, with status {}", status.as_u16())))
+        let found = format!("the receiver answers, with status {}", status.as_u16());
+        // What no credentials went along with, or was taken for no request at all, shows nothing of them.
+        Ok(if status.is_success() && auth.is_given(cx) {
+            CheckOutcome::ok(found)
+        } else {
+            CheckOutcome::reached(format!("{found}; only a message tells whether it takes them"))
+        })
     }
 }
 

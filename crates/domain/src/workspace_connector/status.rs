@@ -49,8 +49,8 @@ pub enum Event {
     Configured,
     /// Something changed about how it is synced: its streams, their settings, or the filter of its connector.
     Adjusted,
-    /// A check passed: its settings and credentials, and its grant where it needs one, are there and work.
-    Checked,
+    /// A check passed, and showed that much.
+    Checked(Proof),
     /// Its credentials were taken away.
     Unconfigured,
     /// A run began.
@@ -65,6 +65,15 @@ pub enum Event {
     Disabled,
     /// The pause is over, or a person switched it on again.
     Resumed(Readiness),
+}
+
+/// What a check that passed shows. The greater shows more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, strum::EnumIter)]
+pub enum Proof {
+    /// Something answers, and does not tell whether it takes the credentials.
+    Reach,
+    /// The settings and the credentials, and the grant where one is needed, are there and work.
+    Credentials,
 }
 
 /// How a run ended.
@@ -128,8 +137,8 @@ impl Status {
             (Event::Adjusted, S::Error) => S::Enabled,
             (Event::Adjusted, _) => self,
             // Whatever was wrong, or refused, when the last run failed is not any more. The rest is not for a check to say.
-            (Event::Checked, S::Error | S::NeedReconnect) => S::Enabled,
-            (Event::Checked, _) => self,
+            (Event::Checked(Proof::Credentials), S::Error | S::NeedReconnect) => S::Enabled,
+            (Event::Checked(Proof::Credentials | Proof::Reach), _) => self,
             (
                 Event::Unconfigured,
                 S::Enabled | S::Degraded | S::Error | S::NeedReconnect | S::ToConfigure,
@@ -175,7 +184,7 @@ impl std::fmt::Display for Event {
         f.write_str(match self {
             Self::Configured => "new settings",
             Self::Adjusted => "another way to sync",
-            Self::Checked => "a check that passed",
+            Self::Checked(_) => "a check that passed",
             Self::Unconfigured => "the loss of its settings",
             Self::RunStarted => "a run",
             Self::RunEnded(..) => "the end of a run",
@@ -200,7 +209,6 @@ mod tests {
         let mut events = vec![
             Event::Configured,
             Event::Adjusted,
-            Event::Checked,
             Event::Unconfigured,
             Event::RunStarted,
             Event::GrantRevoked,
@@ -210,6 +218,7 @@ mod tests {
         let ends = RunEnd::iter().flat_map(|end| Health::iter().map(move |it| (end, it)));
         events.extend(ends.map(|(end, before)| Event::RunEnded(end, before)));
         events.extend(Readiness::iter().map(Event::Resumed));
+        events.extend(Proof::iter().map(Event::Checked));
         events
     }
 
@@ -270,12 +279,16 @@ mod tests {
                             prop_assert_eq!(next, status);
                         }
                         // A check says nothing of what is off, at work, degraded or not yet configured.
-                        if event == Event::Checked && !matches!(status, Status::Error | Status::NeedReconnect) {
+                        if matches!(event, Event::Checked(_)) && !matches!(status, Status::Error | Status::NeedReconnect) {
+                            prop_assert_eq!(next, status);
+                        }
+                        // That something answers mends nothing.
+                        if event == Event::Checked(Proof::Reach) {
                             prop_assert_eq!(next, status);
                         }
                         // What was refused is not covered up by a run or a resumption.
                         if status == Status::NeedReconnect && next == Status::Enabled {
-                            prop_assert!(matches!(event, Event::Configured | Event::Checked));
+                            prop_assert!(matches!(event, Event::Configured | Event::Checked(Proof::Credentials)));
                         }
                         status = next;
                     }

@@ -54,6 +54,12 @@ async fn is_granted(client: &Client, activation: &Value) -> bool {
     serde_json::from_value(flow).is_ok_and(AuthorizationFlow::needs_grant)
 }
 
+/// The one of the workspace that `client` acts in, of `activations` with the same name. Those below it may have their own.
+pub(crate) fn own<'f>(client: &Client, activations: &'f [Value]) -> Option<&'f Value> {
+    let acting = client.acting()?;
+    activations.iter().find(|it| it["relationships"]["workspace"]["data"]["id"] == acting)
+}
+
 /// An activation, as much of it as commands need.
 #[derive(Debug)]
 pub(crate) struct Activation {
@@ -70,13 +76,13 @@ impl Activation {
             let path = format!("/v1/workspace-connectors/{name}");
             return Ok(Self::of(&client.get(&path, &[]).await?["data"]));
         }
-        let found = client.get("/v1/workspace-connectors", &[("filter[name]", name)]).await?;
-        match found["data"].as_array().map(Vec::as_slice) {
-            Some([only]) => Ok(Self::of(only)),
-            Some([_, _, ..]) => Err(Failed::usage(format!(
-                "several activations are called `{name}`, in this workspace and those below; use an identifier instead"
+        let found = client.list("/v1/workspace-connectors", &[("filter[name]", name)]).await?;
+        match (&found[..], own(client, &found)) {
+            ([only], _) | (_, Some(only)) => Ok(Self::of(only)),
+            ([_, _, ..], None) => Err(Failed::usage(format!(
+                "several activations are called `{name}` in workspaces below this one; act in one of them with --workspace, or use an identifier instead"
             ))),
-            _ => Err(Failed::usage(format!(
+            ([], None) => Err(Failed::usage(format!(
                 "there is no activation called `{name}`; make one with `linkspan connect TYPE --name {name} --set …`"
             ))),
         }

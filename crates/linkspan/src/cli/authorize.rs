@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use backon::{ExponentialBuilder, Retryable};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::{
     activation::Activation,
     client::{Client, text},
-    exit::{Failed, Outlook},
+    exit::Failed,
     output::Output,
+    patience::{given_up, patiently},
     session::Session,
 };
 use crate::{server::stop_signal, settings::Settings};
@@ -38,9 +38,6 @@ pub(crate) struct Authorize {
 
 /// How often to look whether somebody has agreed.
 const AGAIN: Duration = Duration::from_secs(1);
-
-/// For how long a server may be away meanwhile.
-const AWAY: Duration = Duration::from_mins(2);
 
 /// How long a link works.
 const LASTS: Duration = Duration::from_mins(10);
@@ -95,15 +92,14 @@ impl Authorize {
 /// waited for as well.
 async fn wait(client: &Client, activation: &Activation, before: &Value) -> Result<(), Failed> {
     let until = Instant::now() + LASTS;
-    let again = ExponentialBuilder::default()
-        .with_min_delay(AGAIN)
-        .with_max_delay(AWAY / 8)
-        .without_max_times()
-        .with_total_delay(Some(AWAY));
     loop {
-        let asked = (|| captured(client, activation)).retry(again);
-        let now = asked.when(|failed: &Failed| failed.outlook == Outlook::Passing).await;
-        let now = now.map_err(|failed| given_up(failed, activation))?;
+        let now = patiently(|| captured(client, activation)).await.map_err(|failed| {
+            let name = &activation.name;
+            let on = format!(
+                "The link goes on to work; linkspan check \"{name}\" finds out whether somebody has agreed"
+            );
+            given_up(failed, &on)
+        })?;
         // One that is gone is not another.
         if now != *before && !now.is_null() {
             return Ok(());
@@ -113,18 +109,6 @@ async fn wait(client: &Client, activation: &Activation, before: &Value) -> Resul
         }
         sleep(AGAIN).await;
     }
-}
-
-/// What to say where it cannot be seen any more whether somebody has agreed.
-fn given_up(failed: Failed, activation: &Activation) -> Failed {
-    if failed.outlook == Outlook::Lasting {
-        return failed;
-    }
-    let (message, name) = (&failed.message, &activation.name);
-    let message = format!(
-        "not waiting any longer: {message}. The link goes on to work; linkspan check \"{name}\" finds out whether somebody has agreed"
-    );
-    Failed { message, ..failed }
 }
 
 /// When a grant was last given to an activation.
@@ -141,6 +125,7 @@ mod tests {
     use linkspan_testkit::{Answer, Answers};
 
     use super::*;
+    use crate::cli::patience::AWAY;
 
     fn captured_at(at: &Value) -> Answer {
         let attributes = json!({ "installed_capabilities": { "captured_at": at } });

@@ -2,10 +2,14 @@
 
 mod events;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use futures_util::TryStreamExt;
-use http::{HeaderMap, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use linkspan_domain::{
     Secret,
     ports::{Limits, Outbound, OutboundBody, OutboundError, OutboundRequest, OutboundResponse},
@@ -31,7 +35,14 @@ pub(crate) struct Client {
     base: Url,
     key: Secret<String>,
     outbound: Arc<dyn Outbound>,
+    /// The workspace to act in, as a person named it.
+    workspace: Option<HeaderValue>,
+    /// The one that the server acted in, by identifier.
+    acting: OnceLock<String>,
 }
+
+/// Says in which workspace a call acts, on its way there and back.
+const WORKSPACE: HeaderName = HeaderName::from_static("linkspan-workspace");
 
 /// A thing as it was read, with the tag that says which state of it that was.
 pub(crate) struct Seen {
@@ -47,7 +58,20 @@ const PATIENCE: Duration = Duration::from_secs(90);
 impl Client {
     /// A client of the server at `base`.
     pub(crate) fn new(base: Url, key: Secret<String>, outbound: Arc<dyn Outbound>) -> Self {
-        Self { base, key, outbound }
+        Self { base, key, outbound, workspace: None, acting: OnceLock::new() }
+    }
+
+    /// Acts in the workspace that is called like that, or has that identifier.
+    pub(crate) fn acting_in(self, workspace: Option<&str>) -> Result<Self, Failed> {
+        let workspace = workspace.map(HeaderValue::try_from).transpose();
+        let workspace = workspace
+            .map_err(|_| Failed::usage("--workspace has characters that no workspace has"))?;
+        Ok(Self { workspace, ..self })
+    }
+
+    /// The identifier of the workspace that it acts in, once the server has answered.
+    pub(crate) fn acting(&self) -> Option<&str> {
+        self.acting.get().map(String::as_str)
     }
 
     /// Where the server is, without a slash at the end.
@@ -194,6 +218,9 @@ impl Client {
 
     async fn read(&self, response: OutboundResponse) -> Result<Value, Failed> {
         let status = response.status;
+        if let Some(acting) = response.headers.get(WORKSPACE).and_then(|it| it.to_str().ok()) {
+            self.acting.get_or_init(|| acting.to_owned());
+        }
         let bytes = response.bytes().await.map_err(|it| unreachable_server(&it))?;
         if status.is_success() && bytes.is_empty() {
             return Ok(Value::Null);
@@ -212,16 +239,17 @@ impl Client {
     fn headers(&self) -> Result<HeaderMap, Failed> {
         const JSON_API: HeaderValue = HeaderValue::from_static("application/vnd.api+json");
         let bearer = format!("Bearer {}", self.key.expose());
-        let mut bearer = HeaderValue::try_from(bearer)
-            .map_err(|_| Failed::usage("the API key has characters that no key has"))?;
+        let mut bearer = HeaderValue::try_from(bearer).map_err(|_| {
+            Failed::usage("LINKSPAN_API_KEY has characters that neither a key nor a token has")
+        })?;
         bearer.set_sensitive(true);
-        Ok([
+        let headers = [
             (header::AUTHORIZATION, bearer),
             (header::CONTENT_TYPE, JSON_API),
             (header::ACCEPT, JSON_API),
-        ]
-        .into_iter()
-        .collect())
+        ];
+        let workspace = self.workspace.clone().map(|it| (WORKSPACE, it));
+        Ok(headers.into_iter().chain(workspace).collect())
     }
 }
 
@@ -243,6 +271,11 @@ pub(crate) fn text(value: &Value) -> String {
 /// What the server said, for a person.
 fn refused(document: &Value) -> Failed {
     let error = &document["errors"][0];
+    if error["source"]["header"].as_str().is_some_and(|it| WORKSPACE == *it.to_lowercase()) {
+        return Failed::usage(
+            "there is no such workspace, or the key has no part in it; check --workspace or LINKSPAN_WORKSPACE",
+        );
+    }
     let code = error["code"].as_str().unwrap_or_default();
     let exit = match code {
         "source.refused"

@@ -361,7 +361,8 @@ fn secrets(settings: &Settings, sealed: &[SealedRow], keys: &Keys) -> Option<Fin
         WHAT,
         format!(
             "they do not open, {}. {mend}; where it is lost, give the secrets anew with linkspan activations set, all of an \
-             activation at once, connect anew with linkspan authorize, and take deleted activations away with linkspan \
+             activation at once, take away what is inactive in its linkspan activations history with linkspan activations \
+             revoke, connect anew with linkspan authorize, and take deleted activations away with linkspan \
              activations purge",
             says.collect::<Vec<_>>().join(". ")
         ),

@@ -9,6 +9,7 @@ use super::{
     client::{Client, text},
     exit::Failed,
     output::{Output, note, table, thousands},
+    patience::{given_up, patiently},
     session::Session,
 };
 use crate::{server::stop_signal, settings::Settings};
@@ -37,6 +38,9 @@ const ROTATIONS: &str = "/v1/key-rotations";
 
 /// How often it is asked how far a rotation is.
 const AGAIN: Duration = Duration::from_millis(250);
+
+/// What becomes of a rotation whose server stays away.
+const GOES_ON: &str = "Once a server is back, it goes on with the rotation, and linkspan keys rotate follows it again";
 
 /// So many failures are named.
 const NAMED: usize = 10;
@@ -150,7 +154,8 @@ async fn follow(client: &Client, mut rotation: Value, output: &Output) -> Result
         bar.set_length(count("total"));
         bar.set_position(count("rotated") + count("skipped") + count("failed"));
         tokio::time::sleep(AGAIN).await;
-        rotation = client.get(&path, &[]).await?["data"].take();
+        let asked = patiently(|| client.get(&path, &[])).await;
+        rotation = asked.map_err(|it| given_up(it, GOES_ON))?["data"].take();
     }
     bar.finish_and_clear();
     Ok(rotation)

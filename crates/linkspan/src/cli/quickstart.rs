@@ -6,6 +6,7 @@ use linkspan_sdk::RecordQuery;
 use serde_json::{Map, Value, json};
 
 use super::{
+    activation::own,
     assign::Assigned,
     client::{Client, text},
     connect,
@@ -15,7 +16,7 @@ use super::{
     sync::Sync,
 };
 use crate::{
-    compose::{FileReach, Opening, Platform},
+    compose::{FileReach, Opening, Platform, quoted},
     role::Roles,
     server::{Listener, Server, ServerError, Work},
     settings::Settings,
@@ -66,9 +67,9 @@ impl Quickstart {
         let platform = platform.map_err(|it| Failed::setup(&it))?;
         write_samples(&platform.own_files()).map_err(|error| Failed::setup(&error))?;
         let welcome = platform.welcome();
-        let key = platform.admin_key();
+        let (key, key_in_shell) = (platform.admin_key(), platform.key_in_shell());
         let server = Server::start(settings, platform, listener, Work::As(Roles::all()));
-        let session = Session::of(server, key)?;
+        let session = Session::of(server, key, settings)?;
         let shown = self.show(&session, output, began).await;
         let (human, machine) = match shown {
             Ok(shown) => shown,
@@ -82,7 +83,7 @@ impl Quickstart {
             session.close().await;
             return Ok(());
         }
-        output.say(&next_steps(session.client().base(), welcome.as_deref()));
+        output.say(&next_steps(session.client().base(), &key_in_shell, welcome.as_deref()));
         match session.into_server() {
             Some(server) => server.run().await.map_err(|error| Failed::internal(&error)),
             None => Ok(()),
@@ -178,8 +179,8 @@ fn write_samples(files: &Path) -> std::io::Result<()> {
 
 /// The activation of `sample`: the one of an earlier quickstart, or a new one.
 async fn activate(client: &Client, sample: &Sample) -> Result<Value, Failed> {
-    let found = client.get("/v1/workspace-connectors", &[("filter[name]", sample.name)]).await?;
-    if let Some(activation) = found["data"].get(0) {
+    let found = client.list("/v1/workspace-connectors", &[("filter[name]", sample.name)]).await?;
+    if let Some(activation) = own(client, &found) {
         let id = &activation["id"];
         let attributes = json!({ "config": sample.assigned.config });
         let seen = client.see(&format!("/v1/workspace-connectors/{}", text(id))).await?;
@@ -264,14 +265,20 @@ fn report(activations: &[Value], landed: &[Landed]) -> String {
     )
 }
 
-fn next_steps(base: &str, welcome: Option<&str>) -> String {
-    let key = welcome.map(|it| format!("\n{it}\n")).unwrap_or_default();
+/// What to do next. The commands are those of a shell, in another terminal.
+fn next_steps(base: &str, key: &str, welcome: Option<&str>) -> String {
+    let welcome = welcome.map(|it| format!("\n{it}\n")).unwrap_or_default();
+    // Whoever runs it from where it was built types the way there.
+    let program = std::env::args().next().unwrap_or_else(|| "linkspan".to_owned());
+    let program = quoted(&program);
     format!(
-        "{key}\nLinkspan keeps running on {base} until you press Ctrl-C. Where to look next:\n  \
-         {base}/docs                        the API, to read and to try\n  \
-         linkspan types                     what can be connected\n  \
-         linkspan connect csv --name mine --set path=/path/to/file.csv\n  \
-         linkspan sync mine                 then sync it"
+        "{welcome}\nLinkspan keeps running on {base} until you press Ctrl-C; {base}/docs has the API, to read and to try.\n\
+         In another terminal:\n  \
+         export LINKSPAN_URL={base}\n  \
+         export LINKSPAN_API_KEY={key}\n  \
+         {program} types  # what can be connected\n  \
+         {program} connect csv --name mine --set path=samples/orders.csv --set primary_key=order_id\n  \
+         {program} sync mine"
     )
 }
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use linkspan_app::{Encrypting, Fate, InTheClear};
+use linkspan_app::{Encrypted, Encrypting, Fate, InTheClear};
+use linkspan_domain::{Resource, WorkspaceConnector, WorkspaceConnectorId};
 use linkspan_persistence::SealedRow;
 use serde_json::{Value, json};
 
@@ -61,67 +62,89 @@ impl Secrets {
 struct Found {
     /// Secrets in the clear among settings.
     activations: Vec<InTheClear>,
+    /// Activations that nobody can read.
+    unreadable: Vec<WorkspaceConnectorId>,
     /// What stands where something sealed belongs, and is in no form in which this program seals.
     unsealed: Vec<SealedRow>,
 }
 
 async fn encrypt(workshop: &Workshop, encrypting: Encrypting) -> Result<Found, Failed> {
+    let database = &workshop.database;
     let call = workshop.call_everywhere().await.map_err(|error| Failed::internal(&error))?;
-    let activations = match call {
+    let Encrypted { found, unreadable } = match call {
         Some(call) => {
-            let found = workshop.activations().encrypt(&call, encrypting).await;
+            let all = database.activations().await.map_err(|error| Failed::internal(&error))?;
+            let found = workshop.activations().encrypt(&call, &all, encrypting).await;
             found.map_err(|error| Failed::internal(&error))?
         }
-        None => Vec::new(),
+        None => Encrypted::default(),
     };
-    let sealed = workshop.database.sealed().await;
-    let mut unsealed = sealed.map_err(|error| Failed::internal(&error))?;
+    let mut unsealed = database.sealed().await.map_err(|error| Failed::internal(&error))?;
     unsealed.retain(|it| it.blob.key_id().is_err());
-    Ok(Found { activations, unsealed })
+    Ok(Found { activations: found, unreadable, unsealed })
 }
 
 /// Why what is not sealed, and should be, stays.
 const NOT_SEALED: &str =
     "is not sealed, and nothing opens it: give the secrets anew, or connect anew";
 
+/// Why nobody knows what is in the clear.
+const UNREADABLE: &str = "this program cannot read the row: mend it, as the import should have \
+    written it, and run this again";
+
 fn tell(found: &Found, encrypting: Encrypting, output: &Output) -> Result<(), Failed> {
-    let Found { activations, unsealed } = found;
+    let Found { activations, unreadable, unsealed } = found;
+    let is_left = |it: &&InTheClear| matches!(it.fate, Fate::Left(_));
+    // Some of an activation may stay while the rest is sealed.
+    let left = activations.iter().filter(is_left).map(|it| it.id).collect::<BTreeSet<_>>().len();
+    let sealed = activations.iter().filter(|it| !is_left(it)).count();
+    let machine: Vec<_> = activations.iter().map(machine).collect();
+    let unknown: Vec<_> = unreadable
+        .iter()
+        .map(|id| json!({ "type": WorkspaceConnector::TYPE.to_string(), "id": id }))
+        .collect();
+    let odd: Vec<_> = unsealed
+        .iter()
+        .map(|it| json!({ "name": it.name, "purpose": it.context.purpose.to_string() }))
+        .collect();
+    output.answer(
+        || human(found),
+        &json!({
+            "dry_run": encrypting == Encrypting::DryRun, "found": sealed,
+            "left": left, "activations": machine, "unreadable": unknown, "unsealed": odd,
+        }),
+    );
+    let trouble = [
+        (left, "secrets of {} activations stay in the clear"),
+        (unreadable.len(), "{} activations cannot be read"),
+        (unsealed.len(), "{} values that should be sealed are not"),
+    ];
+    let trouble = trouble.into_iter().filter(|(count, _)| *count > 0);
+    let said: Vec<_> =
+        trouble.map(|(count, says)| says.replace("{}", &count.to_string())).collect();
+    if said.is_empty() { Ok(()) } else { Err(Failed::partial(said.join("; "))) }
+}
+
+fn human(found: &Found) -> String {
+    let Found { activations, unreadable, unsealed } = found;
     let fate = |it: &InTheClear| match &it.fate {
         Fate::Sealed => "sealed".to_owned(),
         Fate::WouldBeSealed => "would be sealed".to_owned(),
         Fate::Left(reason) => format!("left in the clear: {reason}"),
     };
     let rows = activations.iter().map(|it| [it.name.to_string(), it.fields.join(", "), fate(it)]);
+    let unknown = unreadable.iter().map(|id| {
+        let row = format!("{} {id}", WorkspaceConnector::TYPE);
+        [row, String::new(), format!("left as it is: {UNREADABLE}")]
+    });
     let others = unsealed.iter().map(|it| {
         [it.name.clone(), it.context.purpose.to_string(), format!("left as it is: {NOT_SEALED}")]
     });
-    let is_left = |it: &&InTheClear| matches!(it.fate, Fate::Left(_));
-    // Some of an activation may stay while the rest is sealed.
-    let left = activations.iter().filter(is_left).map(|it| it.id).collect::<BTreeSet<_>>().len();
-    let sealed = activations.iter().filter(|it| !is_left(it)).count();
-    let machine: Vec<_> = activations.iter().map(machine).collect();
-    let odd: Vec<_> = unsealed
-        .iter()
-        .map(|it| json!({ "name": it.name, "purpose": it.context.purpose.to_string() }))
-        .collect();
-    let human = || match (&activations[..], &unsealed[..]) {
-        ([], []) => "Nothing is in the clear that should be sealed.".to_owned(),
-        _ => table(["activation", "fields", "what became of them"], rows.chain(others)),
-    };
-    output.answer(
-        human,
-        &json!({
-            "dry_run": encrypting == Encrypting::DryRun, "found": sealed,
-            "left": left, "activations": machine, "unsealed": odd,
-        }),
-    );
-    match (left, unsealed.len()) {
-        (0, 0) => Ok(()),
-        (0, odd) => Err(Failed::partial(format!("{odd} values that should be sealed are not"))),
-        (left, _) => {
-            Err(Failed::partial(format!("secrets of {left} activations stay in the clear")))
-        }
+    let rows: Vec<_> = rows.chain(unknown).chain(others).collect();
+    if rows.is_empty() {
+        return "Nothing is in the clear that should be sealed.".to_owned();
     }
+    table(["activation", "fields", "what became of them"], rows)
 }
 
 fn machine(it: &InTheClear) -> Value {

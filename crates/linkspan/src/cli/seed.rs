@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use linkspan_app::SeedOutcome;
+use linkspan_app::{SeedOutcome, accept_auth_config};
 use linkspan_domain::CatalogEntry;
 use serde_json::json;
 
@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     compose::{self, FileReach, Opening, Platform},
+    registry,
     settings::Settings,
 };
 
@@ -25,7 +26,7 @@ use crate::{
 pub(crate) struct Seed {
     /// A folder of YAML files, one connector each
     folder: Option<PathBuf>,
-    /// Only look whether the files can be read
+    /// Only look whether the files can be read, and whether activations could be authorized by what they say
     #[arg(long)]
     check: bool,
 }
@@ -38,6 +39,7 @@ impl Seed {
             None => compose::catalog().map_err(|error| Failed::internal(&error))?,
         };
         if self.check {
+            accept(&entries)?;
             let count = entries.len();
             output.answer(
                 || format!("{count} connectors can be seeded."),
@@ -63,6 +65,21 @@ impl Seed {
         output.answer(human, &machine);
         Ok(())
     }
+}
+
+/// Passes if activations of all `entries` could be authorized by what these say.
+fn accept(entries: &[CatalogEntry]) -> Result<(), Failed> {
+    let types = registry::types().map_err(|error| Failed::internal(&error))?;
+    let refused = entries.iter().filter_map(|it| {
+        let error = accept_auth_config(&types, it).err()?;
+        Some(format!("auth_config of {} of {}: {error}", it.service_id, it.provider))
+    });
+    let refused: Vec<_> = refused.collect();
+    if refused.is_empty() {
+        return Ok(());
+    }
+    let (count, said) = (refused.len(), refused.join("\n"));
+    Err(Failed::usage(format!("nobody could authorize activations of {count} connectors:\n{said}")))
 }
 
 fn read(folder: &Path) -> Result<Vec<CatalogEntry>, Failed> {

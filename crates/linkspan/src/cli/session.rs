@@ -42,7 +42,7 @@ impl Session {
     /// The server at `LINKSPAN_URL`, if that is where commands go.
     pub(crate) fn remote(settings: &Settings) -> Result<Option<Client>, Failed> {
         match (&settings.url, &settings.api_key) {
-            (Some(url), Some(key)) => client(url.clone(), key.clone()).map(Some),
+            (Some(url), Some(key)) => client(url.clone(), key.clone(), settings).map(Some),
             (None, None) => Ok(None),
             _ => Err(Failed::usage("set LINKSPAN_URL and LINKSPAN_API_KEY together, or neither")),
         }
@@ -55,14 +55,18 @@ impl Session {
         let platform = Platform::open(settings, FileReach::Operator, opening).await;
         let platform = platform.map_err(|error| Failed::setup(&error))?;
         let key = platform.admin_key();
-        Self::of(Server::start(settings, platform, listener, Work::Asked), key)
+        Self::of(Server::start(settings, platform, listener, Work::Asked), key, settings)
     }
 
     /// A session with a server of our own.
-    pub(crate) fn of(server: Server, key: Secret<String>) -> Result<Self, Failed> {
+    pub(crate) fn of(
+        server: Server,
+        key: Secret<String>,
+        settings: &Settings,
+    ) -> Result<Self, Failed> {
         let url = format!("http://{}/", server.address());
         let url = url.parse().map_err(|_| Failed::usage("the server has no address"))?;
-        Ok(Self { client: client(url, key)?, embedded: Some(server) })
+        Ok(Self { client: client(url, key, settings)?, embedded: Some(server) })
     }
 
     /// Speaks to the platform.
@@ -111,9 +115,9 @@ impl Session {
 }
 
 /// A client that may go wherever the person who typed the address wants.
-fn client(url: Url, key: Secret<String>) -> Result<Client, Failed> {
+fn client(url: Url, key: Secret<String>, settings: &Settings) -> Result<Client, Failed> {
     let everywhere = ["0.0.0.0/0", "::/0"].iter().filter_map(|it| it.parse().ok()).collect();
     let outbound = GuardedClient::new(EgressPolicy::new(everywhere));
     let outbound = outbound.map_err(|error| Failed::internal(&error))?;
-    Ok(Client::new(url, key, Arc::new(outbound)))
+    Client::new(url, key, Arc::new(outbound)).acting_in(settings.workspace.as_deref())
 }

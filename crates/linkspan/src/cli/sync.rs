@@ -9,6 +9,7 @@ use super::{
     client::{Client, text},
     exit::Failed,
     output::{Output, counted, table, thousands},
+    patience::{given_up, patiently},
     progress::Progress,
     session::Session,
 };
@@ -43,6 +44,10 @@ pub(crate) struct Synced {
     /// How long it took, in seconds.
     seconds: f64,
 }
+
+/// What becomes of a run whose server stays away.
+const GOES_ON: &str =
+    "Once the server is back, the run goes on; linkspan runs list says how far it is";
 
 /// How long to wait before a run is followed again.
 const AGAIN: Duration = Duration::from_millis(500);
@@ -87,11 +92,15 @@ impl Sync {
         let mut progress = Progress::start(output, &activation.name);
         loop {
             // It ends with the run, or sooner: with the server, or where something between cuts it off.
-            let mut events = client.follow(&format!("{path}/events")).await?;
+            let following = format!("{path}/events");
+            let mut events = patiently(|| client.follow(&following))
+                .await
+                .map_err(|it| given_up(it, GOES_ON))?;
             while let Some(event) = events.next().await {
                 progress.show(&event);
             }
-            let log = client.get(&path, &[]).await?["data"]["attributes"].take();
+            let log = patiently(|| client.get(&path, &[])).await;
+            let log = log.map_err(|it| given_up(it, GOES_ON))?["data"]["attributes"].take();
             if is_over(&log) {
                 return Ok(Synced { log, seconds: began.elapsed().as_secs_f64() });
             }

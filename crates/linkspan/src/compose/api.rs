@@ -36,7 +36,11 @@ impl Platform {
             api_keys: self.api_keys(),
             audit: Arc::new(Audit::new(db.audit_events(), db.audit_chain(), self.world())),
             bootstrap: Arc::new(bootstrap),
-            catalog: Arc::new(Catalog::new(db.connectors(), self.world())),
+            catalog: Arc::new(Catalog::new(
+                db.connectors(),
+                Arc::clone(&self.workshop.types),
+                self.world(),
+            )),
             connecting,
             diagnostics: Arc::new(Diagnostics::new(db.diagnostics(), self.world())),
             entities: self.entities(),

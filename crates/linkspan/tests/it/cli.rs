@@ -1,9 +1,14 @@
 //! The commands, as a person or a script uses them.
 
-use std::fs;
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    process::{Command, Stdio},
+};
 
 use linkspan_testkit::TestPostgres;
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::program::Program;
 
@@ -31,6 +36,33 @@ fn quickstart_shows_a_catalog_activations_and_records_without_any_service() {
         again.stdout
     );
     assert!(!again.stdout.contains("a-token-that-is-sealed"));
+}
+
+#[test]
+fn what_quickstart_says_to_type_next_works_as_it_stands() {
+    let program = Program::bare();
+    let mut quickstart = program.command(&["quickstart", "--listen", "127.0.0.1:0"]);
+    let mut quickstart = quickstart.stdout(Stdio::piped()).spawn().unwrap();
+    let mut commands = Vec::new();
+    for line in BufReader::new(quickstart.stdout.take().unwrap()).lines() {
+        let line = line.unwrap();
+        if let Some(command) = line.strip_prefix("  ") {
+            commands.push(command.to_owned());
+        }
+        if line.ends_with("sync mine") {
+            break;
+        }
+    }
+    let elsewhere = TempDir::new().unwrap();
+    let mut shell = Command::new("sh");
+    let shell = shell.args(["-ec", &commands.join("\n")]).current_dir(elsewhere.path());
+    let ran = shell.output().unwrap();
+    quickstart.kill().unwrap();
+    quickstart.wait().unwrap();
+    let said = String::from_utf8(ran.stdout).unwrap();
+    assert!(ran.status.success(), "{commands:?}: {}", String::from_utf8_lossy(&ran.stderr));
+    assert!(commands.len() == 5 && said.contains("success in"), "{commands:?}: {said}");
+    assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0, "the platform is the server's");
 }
 
 #[test]
@@ -226,6 +258,35 @@ fn a_folder_without_entries_seeds_nothing_and_says_so() {
         assert_eq!(ran.code, 2, "{}", ran.stdout);
         assert!(ran.stderr.contains("nothing to seed"), "{}", ran.stderr);
     }
+}
+
+#[test]
+fn a_seed_by_which_nobody_could_be_authorized_is_named_by_a_check() {
+    let program = Program::bare();
+    let folder = program.path().join("seeds");
+    fs::create_dir(&folder).unwrap();
+    let check = ["seed", "seeds", "--check"];
+    let seed = |auth_config: &str| {
+        let entry = "name: Books\nprovider: well\ncategory_id: finance\nservice_id: books\n\
+            authorization_flow: oauth-manual\nconnector_type: webhook\nauth_config:\n  oauth_config:\n";
+        fs::write(folder.join("books.yaml"), format!("{entry}{auth_config}")).unwrap();
+    };
+    let endpoints = |host: &str| {
+        format!(
+            "    authorization_endpoint: https://{host}/authorize\n    token_endpoint: https://{host}/token\n"
+        )
+    };
+    seed(&endpoints("books.example"));
+    assert_eq!(program.json(&check)["connectors"], 1);
+    let no_setting = endpoints("{shop}.books.example");
+    for (bad, why) in [("    scopes: [read]\n", "token_endpoint"), (&no_setting, "{shop}")] {
+        seed(bad);
+        let refused = program.run(&check);
+        assert_eq!(refused.code, 2, "{}", refused.stdout);
+        let named = refused.stderr.contains("auth_config of books of well");
+        assert!(named && refused.stderr.contains(why), "{}", refused.stderr);
+    }
+    assert_eq!(program.run(&["seed", "--check"]).code, 0, "the catalog of this program");
 }
 
 #[test]

@@ -113,6 +113,20 @@ fn what_a_lost_key_sealed_is_refused_by_name_and_can_be_given_anew() {
 }
 
 #[test]
+fn whoever_follows_the_recipe_for_a_lost_key_is_rid_of_all_that_it_sealed() {
+    let program = installation();
+    let rotate = ["activations", "rotate", "crm", "--force-save", "--set", "password=second"];
+    program.json(&rotate);
+    let program = program.with("LINKSPAN_MASTER_KEY", &key(2));
+    let doctor = program.run(&["doctor", "--json"]).last_line().to_string();
+    assert!(doctor.contains("linkspan activations revoke"), "{doctor}");
+    program.json(&["activations", "set", "crm", "--set-env", "password=PASSWORD"]);
+    assert_eq!(program.run(&["doctor"]).code, 2, "what it could go back to is sealed under it");
+    program.json(&["activations", "revoke", "crm", "1"]);
+    assert_eq!(program.run(&["doctor"]).code, 0);
+}
+
+#[test]
 fn what_is_deleted_keeps_its_secrets_until_it_is_purged() {
     let program = installation().with("LINKSPAN_MASTER_KEY", &key(2));
     program.json(&["activations", "delete", "crm"]);
@@ -268,6 +282,33 @@ async fn secrets_that_an_import_left_in_the_clear_are_sealed() {
     let remote =
         program.with("LINKSPAN_URL", "http://127.0.0.1:1").with("LINKSPAN_API_KEY", ADMIN_KEY);
     assert_eq!(remote.run(&["secrets", "encrypt"]).code, 2);
+}
+
+#[tokio::test]
+async fn an_activation_that_cannot_be_read_is_named_and_the_others_are_sealed() {
+    let program = installation();
+    program.json(&["connect", "csv", "--name", "sales", "--set", "path=sales.csv"]);
+    let import = format!(
+        "UPDATE workspace_connectors SET config = json_set(config, '$.connection_string', '{PLANTED}') \
+         WHERE name = 'crm' RETURNING name"
+    );
+    sqlite(&program, &import).await;
+    let torn = "UPDATE workspace_connectors SET connector_type_version = '?', created_at = \
+        '2000-01-01T00:00:00.000000Z' WHERE name = 'sales' RETURNING lower(hex(workspace_connector_id))";
+    let id = sqlite(&program, torn).await.remove(0);
+    let sealed = program.run(&["secrets", "encrypt", "--json"]);
+    let said = sealed.last_line();
+    assert_eq!((sealed.code, &said["found"]), (4, &json!(1)), "{}", sealed.stderr);
+    let unreadable = said["unreadable"].as_array().unwrap();
+    let named = unreadable[0]["id"].as_str().unwrap().replace('-', "");
+    assert_eq!((unreadable.len(), &named), (1, &id));
+    assert_eq!(unreadable[0]["type"], "workspace_connector");
+    assert!(sealed.stderr.contains("1 activations cannot be read"), "{}", sealed.stderr);
+    let human = program.run(&["secrets", "encrypt"]);
+    assert!(human.code == 4 && human.stdout.replace('-', "").contains(&id), "{}", human.stdout);
+
+    let states = "SELECT group_concat(number || state, ' ') FROM credential_versions";
+    assert_eq!(sqlite(&program, states).await, ["1inactive 2active"], "another set of secrets");
 }
 
 #[tokio::test]

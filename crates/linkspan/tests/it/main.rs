@@ -17,3 +17,4 @@ mod rotating;
 mod rotation;
 mod secrecy;
 mod server;
+mod workspaces;

@@ -1,6 +1,7 @@
 //! Rotating the master key under load: nothing that is read fails, and nothing is left under the old key.
 
 use std::{
+    process::Stdio,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -17,7 +18,7 @@ use linkspan_domain::{
 use linkspan_persistence::Database;
 use linkspan_testkit::{TestPostgres, fixtures::receipt};
 use linkspan_vault::{Keyring, KeyringVault, MasterKey};
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
@@ -305,7 +306,7 @@ async fn no_read_fails_while_a_hundred_thousand_secrets_are_sealed_anew_on_postg
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rotation_whose_server_is_killed_is_finished_by_another() {
+async fn a_rotation_whose_server_is_killed_is_finished_by_another_and_followed_to_its_end() {
     const MANY: usize = 60_000;
     let program = installation(None);
     multiply(&database_url(&program), MANY).await;
@@ -315,28 +316,27 @@ async fn a_rotation_whose_server_is_killed_is_finished_by_another() {
         .with("LINKSPAN_MASTER_KEY_PREVIOUS", &hex(&OLD))
         .with("LINKSPAN_LEASE_SECS", "1");
     let server = program.serve_as("api");
-    let remote = |address: &str| {
-        Program::new()
-            .with("LINKSPAN_URL", &format!("http://{address}"))
-            .with("LINKSPAN_API_KEY", ADMIN_KEY)
-    };
-    let first = remote(&server.address);
-    let mut following = first.command(&["keys", "rotate", "--json"]).spawn().unwrap();
+    let remote = Program::new()
+        .with("LINKSPAN_URL", &format!("http://{}", server.address))
+        .with("LINKSPAN_API_KEY", ADMIN_KEY);
+    let mut following = remote.command(&["keys", "rotate", "--json"]);
+    let following = following.stdout(Stdio::piped()).spawn().unwrap();
     let current = |program: &Program| {
         let status = program.json(&["keys", "status"]);
         status["keys"][0]["sealed"].as_u64().unwrap()
     };
-    while current(&first) == 0 {}
+    while current(&remote) == 0 {}
+    let address = server.address.clone();
     server.kill();
-    assert!(!following.wait().unwrap().success(), "the server is gone");
 
-    let server = program.serve_as("api");
-    let second = remote(&server.address);
-    let before = current(&second);
+    let server = program.serve_at(&address);
+    let before = current(&remote);
     assert!(before > 0 && before < MANY as u64, "it was killed in the middle: {before}");
-    let counts = second.json(&["keys", "rotate"]);
+    let followed = following.wait_with_output().unwrap();
+    assert!(followed.status.success(), "it waited for the other server: {followed:?}");
+    let counts: Value = serde_json::from_slice(&followed.stdout).unwrap();
     assert_eq!((&counts["failed"], &counts["skipped"]), (&json!(0), &json!(0)));
     assert_eq!(counts["rotated"], json!(MANY + 1), "what the first had done counts");
-    assert_eq!(current(&second), MANY as u64 + 1);
+    assert_eq!(current(&remote), MANY as u64 + 1);
     assert_eq!(server.stop(), 0);
 }

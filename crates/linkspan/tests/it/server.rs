@@ -55,6 +55,26 @@ fn a_server_that_only_serves_leaves_the_work_to_workers() {
 }
 
 #[test]
+fn a_sync_is_followed_to_its_end_while_its_server_is_replaced() {
+    let program = Program::new();
+    let served = program.serve_as("api");
+    let address = served.address.clone();
+    let remote = Program::new()
+        .with("LINKSPAN_URL", &format!("http://{address}"))
+        .with("LINKSPAN_API_KEY", ADMIN_KEY);
+    fs::write(remote.path().join("people.csv"), "id,name\n1,Ada\n").unwrap();
+    remote.json(&["connect", "csv", "--name", "people", "--set", "path=people.csv"]);
+    let mut waiting = remote.command(&["sync", "people", "--json"]).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(700));
+    served.kill();
+    std::thread::sleep(Duration::from_millis(700));
+    assert!(waiting.try_wait().unwrap().is_none(), "nobody answers, and it waits");
+    let served = program.serve_at(&address);
+    assert!(waiting.wait().unwrap().success());
+    assert_eq!(served.stop(), 0);
+}
+
+#[test]
 fn a_port_that_is_taken_is_told_before_anything_is_made_or_shown() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

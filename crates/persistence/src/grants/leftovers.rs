@@ -46,33 +46,33 @@ impl Purged {
 
 /// Leaves all behind that the activations that go have with providers.
 pub(crate) async fn leave(session: &Session, purged: Purged) -> Result<(), StoreError> {
-    let gone = purged.condition();
-    // As all who write both, the activation first.
-    let lock = format!("UPDATE workspace_connectors AS w SET revision = revision WHERE {gone}");
-    session.run_of(lock, vec![purged.value()]).await?;
-    leave_grants(session, purged).await?;
-    session.run_of(left(&CLIENTS, gone), vec![purged.value()]).await?;
+    lock(session, purged).await?;
+    for leaving in [&ANSWERS, &GRANTS, &CLIENTS] {
+        session.run_of(left(leaving, purged.condition()), vec![purged.value()]).await?;
+    }
     Ok(())
 }
 
-/// Leaves grants behind, and what exchanges brought. Whoever is about to write these is waited for, and changes nothing
-/// afterwards, as long as this session takes them away from where they were.
-async fn leave_grants(session: &Session, purged: Purged) -> Result<(), StoreError> {
+/// Tables whose rows go with an activation, in the order of [`PLACES`](crate::keys::PLACES): the table, a column of it, and
+/// what names the activation there and in its own table.
+const GOING: [(&str, &str, [&str; 2]); 5] = [
+    ("workspace_connectors", "revision", ["pk", "pk"]),
+    ("credential_versions", "revision", ["workspace_connector_pk", "pk"]),
+    ("oauth_grants", "fence", ["workspace_connector_id"; 2]),
+    ("authorizations", "taken_at", ["workspace_connector_id"; 2]),
+    ("oauth_clients", "issuer", ["workspace_connector_id"; 2]),
+];
+
+/// Waits for whoever is about to write the rows that go. Others change nothing afterwards, as long as this session takes them
+/// away from where they were.
+async fn lock(session: &Session, purged: Purged) -> Result<(), StoreError> {
     let gone = purged.condition();
-    let lock = |table: &str, same: &str| {
-        format!(
-            "UPDATE {table} SET {same} = {same} WHERE workspace_connector_id IN \
-             (SELECT w.workspace_connector_id FROM workspace_connectors w WHERE {gone})"
-        )
-    };
-    let statements = [
-        lock("oauth_grants", "fence"),
-        lock("authorizations", "taken_at"),
-        left(&ANSWERS, gone),
-        left(&GRANTS, gone),
-    ];
-    for statement in statements {
-        session.run_of(statement, vec![purged.value()]).await?;
+    for (table, same, [of, named]) in GOING {
+        let lock = format!(
+            "UPDATE {table} SET {same} = {same} \
+             WHERE {of} IN (SELECT w.{named} FROM workspace_connectors w WHERE {gone})"
+        );
+        session.run_of(lock, vec![purged.value()]).await?;
     }
     Ok(())
 }
@@ -165,11 +165,15 @@ const FORGET_CAPABILITIES: &str = "\
 /// Leaves the grant of a deleted activation behind, and what exchanges for it brought.
 pub(super) async fn set_aside(db: &Database, of: WorkspaceConnectorId) -> Result<(), StoreError> {
     let session = db.write().await?;
-    // As all who write both, the activation first. It may have been restored since it was looked up.
+    // It may have been restored since it was looked up.
     if session.run(LOCK_GONE, vec![of.uuid().into()]).await? == 0 {
         return Ok(());
     }
-    leave_grants(&session, Purged::Activation(of)).await?;
+    let gone = Purged::Activation(of);
+    lock(&session, gone).await?;
+    for leaving in [&ANSWERS, &GRANTS] {
+        session.run_of(left(leaving, gone.condition()), vec![gone.value()]).await?;
+    }
     if session.run(REMOVE, vec![of.uuid().into()]).await? > 0 {
         session.run(FORGET_CAPABILITIES, vec![of.uuid().into()]).await?;
     }
@@ -305,4 +309,19 @@ pub(super) async fn forget(
         receipt::keep(&session, receipt).await?;
     }
     session.commit().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::PLACES;
+
+    #[test]
+    fn what_goes_is_taken_in_the_order_in_which_it_is_sealed_anew() {
+        let mut tables = PLACES.iter().map(|it| it.table).collect::<Vec<_>>();
+        tables.dedup();
+        // What was left before stands behind all that goes.
+        assert_eq!(tables.pop(), Some("oauth_leftovers"));
+        assert_eq!(tables, GOING.map(|(table, ..)| table));
+    }
 }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use linkspan_domain::{
-    CatalogEntry, Connector, ConnectorId, Platform, Receipt, Revision,
+    CatalogEntry, Connector, ConnectorId, Platform, Receipt, Revision, Slug,
     ports::{CatalogStore, StoreError},
 };
 use sea_orm::{
@@ -191,10 +191,10 @@ impl TryFrom<Model> for Connector {
         let entry = CatalogEntry {
             name: row.name.try_into().map_err(corrupt)?,
             provider: row.provider.parse().map_err(corrupt)?,
-            category_id: row.category_id.try_into().map_err(corrupt)?,
+            category_id: Slug::stored(row.category_id).map_err(corrupt)?,
             service_id: row.service_id.try_into().map_err(corrupt)?,
             external_connector_id: row.external_connector_id,
-            slug: row.slug.map(TryInto::try_into).transpose().map_err(corrupt)?,
+            slug: row.slug.map(Slug::stored).transpose().map_err(corrupt)?,
             status: row.status.parse().map_err(corrupt)?,
             direction: row.direction.parse().map_err(corrupt)?,
             authorization_flow: row.authorization_flow.parse().map_err(corrupt)?,

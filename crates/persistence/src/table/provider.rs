@@ -1,7 +1,7 @@
 //! Document-capture providers.
 
 use async_trait::async_trait;
-use linkspan_domain::{Platform, Provider, ProviderId, Revision, ports::StoreError};
+use linkspan_domain::{Platform, Provider, ProviderId, Revision, Slug, ports::StoreError};
 use sea_orm::{
     ActiveModelBehavior,
     ActiveValue::{NotSet, Set},
@@ -105,10 +105,10 @@ impl TryFrom<Model> for Provider {
             id: ProviderId::from_uuid(row.provider_id),
             revision: Revision::from_number(row.revision),
             name: row.name.try_into().map_err(corrupt)?,
-            slug: row.slug.try_into().map_err(corrupt)?,
+            slug: Slug::stored(row.slug).map_err(corrupt)?,
             url: row.url.map(|it| it.parse()).transpose().map_err(corrupt)?,
             logo_url: row.logo_url.map(|it| it.parse()).transpose().map_err(corrupt)?,
-            category: row.category.map(TryInto::try_into).transpose().map_err(corrupt)?,
+            category: row.category.map(Slug::stored).transpose().map_err(corrupt)?,
             countries: from_json("countries", row.countries)?,
             blueprint: row.blueprint,
             skill: row.skill,

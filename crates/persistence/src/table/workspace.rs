@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use linkspan_domain::{
-    OrganizationId, Revision, Within, Workspace, WorkspaceId, ports::StoreError,
+    OrganizationId, Revision, Slug, Within, Workspace, WorkspaceId, ports::StoreError,
 };
 use sea_orm::{
     ActiveModelBehavior,
@@ -166,7 +166,7 @@ impl TryFrom<Row> for Workspace {
             organization_id: OrganizationId::from_uuid(organization_id),
             parent_id: parent_id.map(WorkspaceId::from_uuid),
             name: row.name.try_into().map_err(corrupt)?,
-            slug: row.slug.try_into().map_err(corrupt)?,
+            slug: Slug::stored(row.slug).map_err(corrupt)?,
             external_workspace_id: row.external_workspace_id,
             created_at: row.created_at,
             updated_at: row.updated_at,

@@ -12,11 +12,12 @@ use linkspan_testkit::{
     contract::{self, LeftBehind, ProviderStores},
     fixtures::{EPOCH, Place, Specimen, receipt},
 };
+use sqlx::{Connection, PgConnection, raw_sql};
 
 use crate::{
     migrations::{down_to_before, sea},
     place::{furnished, keep},
-    scratch::on_both,
+    scratch::{on_both, on_postgres, run, waiting},
 };
 
 on_both! {
@@ -153,4 +154,52 @@ async fn what_is_left_is_found_among_what_is_sealed(url: &str) {
     after.retain(|it| it.name == activation.name.as_str());
     assert_eq!(after.len(), 6, "a grant in three parts, what an exchange brought, and two clients");
     assert!(after.iter().all(|it| before.contains(it)), "bound to what they were bound to");
+}
+
+#[tokio::test]
+async fn a_client_that_is_being_written_when_its_activation_goes_is_left_as_it_is_then() {
+    on_postgres(|url| async move {
+        let (db, place) = furnished(&url).await;
+        let activation = WorkspaceConnector::specimen(1, &place);
+        connected(&db, &place, &activation).await;
+        let gone = deleted(&db, &activation).await;
+        let mut writer = PgConnection::connect(&url).await.unwrap();
+        let renewed = "BEGIN; UPDATE oauth_clients SET client = 'renewed'";
+        raw_sql(renewed).execute(&mut writer).await.unwrap();
+        let purge = [Change::Purge(gone)];
+        let (activations, receipt) = (db.workspace_connectors(), receipt(12, None));
+        let writing = async {
+            waiting(&url, 1).await;
+            raw_sql("COMMIT").execute(&mut writer).await.unwrap();
+        };
+        let (purged, ()) = tokio::join!(activations.write(&purge, &receipt), writing);
+        purged.unwrap();
+        let left = contract::taken(&*db.grants()).await.unwrap().things;
+        let clients = left.iter().filter_map(|it| match it {
+            Left::Client { client, .. } => Some(client.as_bytes()),
+            _ => None,
+        });
+        assert_eq!(clients.collect::<Vec<_>>(), [b"renewed"; 2]);
+    })
+    .await;
+}
+
+/// Every statement that carries its values is about grants, and what is sealed is full of backslashes on its way.
+#[tokio::test]
+async fn what_is_sealed_survives_a_server_that_reads_backslashes_in_its_own_way() {
+    on_postgres(|url| async move {
+        let name = url.rsplit('/').next().unwrap();
+        let off = format!("ALTER DATABASE {name} SET standard_conforming_strings = off");
+        run(&url, &off).await.unwrap();
+        let (db, place) = furnished(&url).await;
+        let activation = WorkspaceConnector::specimen(1, &place);
+        let expected = connected(&db, &place, &activation).await;
+        let kept = db.grants().grant(activation.id).await.unwrap().unwrap();
+        assert_eq!(kept.grant.as_bytes(), b"grant");
+        assert_eq!(kept.reply.map(|it| it.as_bytes().to_vec()).as_deref(), Some(&b"said"[..]));
+        let purge = [Change::Purge(deleted(&db, &activation).await)];
+        db.workspace_connectors().write(&purge, &receipt(60, None)).await.unwrap();
+        assert_eq!(contract::taken(&*db.grants()).await, Some(expected));
+    })
+    .await;
 }

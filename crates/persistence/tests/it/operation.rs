@@ -19,6 +19,7 @@ use crate::{
 
 on_both! {
     an_unreadable_row_is_corrupt
+    a_slug_that_is_refused_today_is_read_where_it_is_kept
     a_closed_database_is_unavailable
     writers_take_turns
     a_purged_workspace_takes_its_own_along
@@ -80,6 +81,16 @@ async fn an_unreadable_row_is_corrupt(url: &str) {
         run(url, &format!("UPDATE connectors SET {mended}")).await.unwrap();
     }
     assert!(db.connectors().find(&Platform, place.connectors[0]).await.unwrap().is_some());
+}
+
+async fn a_slug_that_is_refused_today_is_read_where_it_is_kept(url: &str) {
+    let (db, place) = furnished(url).await;
+    run(url, "UPDATE workspaces SET slug = '..' WHERE slug = (SELECT min(slug) FROM workspaces)")
+        .await
+        .unwrap();
+    let all = db.workspaces().list(&Workspace::tenancy(&place), &ListQuery::default()).await;
+    let all = all.unwrap().into_resources();
+    assert!(all.iter().any(|it| it.slug.as_str() == ".."), "{all:?}");
 }
 
 async fn a_closed_database_is_unavailable(url: &str) {

@@ -1,6 +1,6 @@
 //! Databases that live as long as a test.
 
-use std::future::Future;
+use std::{future::Future, time::Duration};
 
 use linkspan_persistence::{Database, connect};
 use linkspan_testkit::TestPostgres;
@@ -39,6 +39,23 @@ pub(crate) async fn run(url: &str, sql: &str) -> Result<(), sqlx::Error> {
         sql.execute(&mut connection).await?;
         connection.close().await
     }
+}
+
+/// Returns when so many wait for somebody else in the PostgreSQL database at `url`.
+pub(crate) async fn waiting(url: &str, many: i64) {
+    use sqlx::{Connection, PgConnection, query_scalar};
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    for _ in 0..1_000 {
+        let count = query_scalar::<_, i64>(
+            "SELECT count(*) FROM pg_stat_activity \
+             WHERE datname = current_database() AND wait_event_type = 'Lock'",
+        );
+        if count.fetch_one(&mut connection).await.unwrap() == many {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{many} should have waited");
 }
 
 /// One test on each database.

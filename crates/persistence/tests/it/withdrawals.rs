@@ -14,11 +14,11 @@ use linkspan_testkit::{
     Random,
     fixtures::{EPOCH, Specimen, receipt},
 };
-use sqlx::{Connection, PgConnection, query_scalar, raw_sql};
+use sqlx::{Connection, PgConnection, raw_sql};
 
 use crate::{
     entities::{Mapped, becomes, counts, gone, pairs, target, targets},
-    scratch::{on_both, on_postgres},
+    scratch::{on_both, on_postgres, waiting},
 };
 
 on_both! {
@@ -222,21 +222,6 @@ impl Gate {
     async fn open(self) {
         self.0.close().await.unwrap();
     }
-}
-
-/// Returns when so many wait for somebody else.
-async fn waiting(url: &str, many: i64) {
-    let mut connection = PgConnection::connect(url).await.unwrap();
-    for _ in 0..1_000 {
-        let count = query_scalar::<_, i64>(
-            "SELECT count(*) FROM pg_stat_activity              WHERE datname = current_database() AND wait_event_type = 'Lock'",
-        );
-        if count.fetch_one(&mut connection).await.unwrap() == many {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("{many} should have waited");
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use crate::fixtures::{EPOCH, Place, Specimen, id, receipt};
 const AT_ONCE: u32 = 20;
 
 /// For how long versions overlap here.
-const OVERLAP_SECS: u32 = 3_600;
+const OVERLAP_SECS: i64 = 3_600;
 
 /// Checks a [`CredentialStore`] against its contract, with the store of the activations whose credentials they are.
 ///
@@ -123,7 +123,7 @@ async fn what_is_over_is_found_once(
     first: &CredentialVersion,
     place: &Place,
 ) {
-    let over = EPOCH + Duration::seconds(OVERLAP_SECS.into());
+    let over = EPOCH + Duration::seconds(OVERLAP_SECS);
     let early = over - Duration::microseconds(1);
     let among = async |now: OffsetDateTime, limit: u32| {
         let expired = store.expired(now, limit).await.unwrap();

@@ -108,6 +108,14 @@ async fn secrets_that_do_not_work_can_be_forced_and_mend_nothing() {
 }
 
 #[tokio::test]
+async fn secrets_that_a_system_says_nothing_of_are_not_said_to_have_passed() {
+    let stage = on("vague", Status::Enabled);
+    let version = rotate(&stage, rotation(json!({ "password": FRESH }))).await.unwrap();
+    assert_eq!(version.test_status, CredentialTest::Skipped);
+    assert_eq!(written(&stage).1.as_deref(), Some(FRESH));
+}
+
+#[tokio::test]
 async fn secrets_that_work_mend_what_was_broken() {
     for (before, after) in [
         (Status::NeedReconnect, Status::Enabled),
@@ -122,7 +130,7 @@ async fn secrets_that_work_mend_what_was_broken() {
 }
 
 #[tokio::test]
-async fn only_secrets_are_rotated_and_at_least_one() {
+async fn only_secrets_that_fit_are_rotated_and_at_least_one() {
     for (config, expected) in [
         (json!({}), "resource.invalid /data/attributes/config"),
         (json!({ "password": "••••••••" }), "resource.invalid /data/attributes/config"),
@@ -132,6 +140,14 @@ async fn only_secrets_are_rotated_and_at_least_one() {
             "resource.invalid /data/attributes/config/host",
         ),
         (json!({ "port": 1 }), "resource.invalid /data/attributes/config/port"),
+        (
+            json!({ "password": 5 }),
+            "workspace_connector.invalid_config /data/attributes/config/password",
+        ),
+        (
+            json!({ "password": null }),
+            "workspace_connector.invalid_config /data/attributes/config/password",
+        ),
         (
             json!({ "api_token": FRESH }),
             "workspace_connector.unknown_secret /data/attributes/config/api_token",
@@ -181,7 +197,7 @@ async fn every_change_of_secrets_is_a_version_and_no_other_change_is() {
 }
 
 /// A stage whose activation has a password that is superseded once, and what it is superseded by in use.
-async fn rotated(overlap: u32) -> (Stage, CredentialVersion) {
+async fn rotated(overlap: i64) -> (Stage, CredentialVersion) {
     let first = on("shop", Status::Enabled);
     let turnover = Turnover { reason: None, overlap: Overlap::try_from(overlap).unwrap() };
     rotate(&first, Rotation { turnover, ..rotation(json!({ "password": FRESH })) }).await.unwrap();

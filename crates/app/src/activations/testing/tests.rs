@@ -68,6 +68,7 @@ async fn a_check_that_passes_brings_back_what_was_broken_or_refused() {
         assert_eq!(tested("rude", before, json!({})).await, before, "it does not work");
         let others = json!({ "host": "shop" });
         assert_eq!(tested("rude", before, others).await, before, "that is not how it is kept");
+        assert_eq!(tested("vague", before, json!({})).await, before, "it says nothing of secrets");
     }
     for before in [ToConfigure, Enabled, Disabled, Suspended, Degraded] {
         assert_eq!(tested("shop", before, json!({})).await, before);

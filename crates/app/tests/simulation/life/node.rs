@@ -14,8 +14,8 @@ use linkspan_app::{
     GrantStores, Refresher, Sources,
 };
 use linkspan_domain::{
-    AuthConfig, AuthorizationFlow, Connector, ConnectorId, ListQuery, OauthConfig, Page, Platform,
-    Receipt, Secret,
+    AuthConfig, AuthorizationFlow, Connector, ConnectorId, ListQuery, Page, Platform, Receipt,
+    Secret,
     ports::{
         Change, Outbound, OutboundError, OutboundRequest, OutboundResponse, Store, StoreError,
         World,
@@ -171,8 +171,9 @@ impl Store<Connector> for Offer {
     async fn find(&self, _: &Platform, id: ConnectorId) -> Result<Option<Connector>, StoreError> {
         let mut connector = Connector { id, deleted_at: None, ..Connector::specimen(1, &place()) };
         connector.entry.authorization_flow = AuthorizationFlow::OauthManual;
-        let oauth_config = Some(OauthConfig::default());
-        connector.entry.auth_config = Some(AuthConfig { oauth_config, ..AuthConfig::default() });
+        let oauth_metadata_url = Some("https://id.example/metadata".to_owned());
+        connector.entry.auth_config =
+            Some(AuthConfig { oauth_metadata_url, ..AuthConfig::default() });
         Ok(Some(connector))
     }
 

@@ -10,7 +10,7 @@ use std::{
 
 use arrow_array::{ArrayRef, Int64Array};
 use async_trait::async_trait;
-use linkspan_domain::{Fence, StreamField, StreamSpec, SyncLogId, WorkspaceConnectorId};
+use linkspan_domain::{Fence, Proof, StreamField, StreamSpec, SyncLogId, WorkspaceConnectorId};
 use linkspan_sdk::{
     ChangeKind, Definition, Environment, HeldRun, OpenHosts, Push, Refusal, TokenRefusal,
     TokenSource, arrow_schema, conformance,
@@ -353,17 +353,21 @@ async fn a_message_that_is_sent_again_has_another_digest() {
 }
 
 #[tokio::test]
-async fn a_check_fails_where_the_credentials_are_refused_and_there_are_some() {
+async fn a_check_shows_what_the_answer_says_of_the_credentials() {
     let check = async |settings: Value, status: u16| {
         let answers = Arc::new(Answers::always(Answer::of(status, "")));
         let checked = Definition::of::<Webhook>().check(settings, environment(&answers)).await;
-        checked.map_err(|it| it.code())
+        checked.map(|it| it.proof).map_err(|it| it.code())
     };
     let mut with_key = settings();
     with_key["auth"] = json!({ "type": "api_key", "header": "X-Key", "value": "s3cr3t" });
     for status in [401, 403] {
-        assert!(check(settings(), status).await.is_ok(), "it may want a signature");
-        assert_eq!(check(with_key.clone(), status).await.unwrap_err(), "source.unauthorized");
+        assert_eq!(check(settings(), status).await, Ok(Proof::Reach), "it may want a signature");
+        assert_eq!(check(with_key.clone(), status).await, Err("source.unauthorized"));
     }
-    assert!(check(with_key, 405).await.is_ok());
+    for status in [302, 404, 405, 500, 501] {
+        assert_eq!(check(with_key.clone(), status).await, Ok(Proof::Reach), "{status}");
+    }
+    assert_eq!(check(with_key, 204).await, Ok(Proof::Credentials));
+    assert_eq!(check(settings(), 204).await, Ok(Proof::Reach), "no signature went along");
 }
