@@ -142,7 +142,8 @@ impl Operations {
     /// Test an activation
     ///
     /// With its settings, and whatever `config` changes about them for this test. That they do not work is an answer, not an
-    /// error. An activation in `error` or `need_reconnect` is `enabled` again once they work as they are kept.
+    /// error. An activation in `error` or `need_reconnect` is `enabled` again once they work as they are kept, and the system
+    /// shows that it takes the credentials.
     #[oai(path = "/:id/test", method = "post", operation_id = "test_workspace_connector")]
     async fn test(
         &self,
