@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, fs, time::Duration};
 
 use linkspan_egress::{EgressPolicy, GuardedClient};
-use linkspan_testkit::{ForeignServer, browse};
+use linkspan_testkit::{ForeignServer, browse, client_keys::P256};
 use serde_json::{Value, json};
 
 use crate::{
@@ -281,6 +281,21 @@ async fn a_file_is_fetched_with_a_grant() {
 
 #[tokio::test]
 async fn a_push_of_a_client_that_needs_no_person_goes_on_when_its_token_ends() {
+    goes_on_alone(&["--client-id", "machine:1", "--client-secret-env", "CLIENT_SECRET"]).await;
+}
+
+/// Checklist 23.
+#[tokio::test]
+async fn a_push_of_a_client_that_has_a_private_key_goes_on_when_its_token_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("key.pem");
+    fs::write(&key, P256).unwrap();
+    let key = ["--client-key", key.to_str().unwrap(), "--client-key-id", "p256"];
+    goes_on_alone(&[&["--client-id", "machine:2"], &key[..]].concat()).await;
+}
+
+/// Pushes as the client that `flags` give, which needs no person, until its token has ended and a while on.
+async fn goes_on_alone(flags: &[&str]) {
     let provider = suite("oidc_provider.mjs", &[&LIFE.to_string()]);
     let stage = Stage::open(suite("receiver.mjs", &["bearer", &provider.origin])).await;
     let auth_config = json!({ "oauth_config": {
@@ -290,9 +305,8 @@ async fn a_push_of_a_client_that_needs_no_person_goes_on_when_its_token_ends() {
     } });
     stage.list("orders", "webhook", "oauth-manual", auth_config).await;
     stage.connect("orders", "/people").await;
-    let authorize = ["authorize", "out", "--client-id", "machine:1"];
-    let secret = ["--client-secret-env", "CLIENT_SECRET"];
-    assert_eq!(stage.remote.json(&[&authorize[..], &secret].concat())["connected"], true);
+    let authorize = [&["authorize", "out"], flags].concat();
+    assert_eq!(stage.remote.json(&authorize)["connected"], true);
     let first = stage.pushes(1).await;
     outlive_a_token().await;
     stage.add(2);

@@ -23,8 +23,8 @@ impl Connecting {
         redirect_uri: &Url,
         scopes: &BTreeSet<String>,
     ) -> Result<OauthClient, ConnectError> {
-        if let Some(GivenClient { id: client_id, secret }) = &authorize.client {
-            let client = OauthClient::preregistered(server, client_id.clone(), secret.clone());
+        if let Some(GivenClient { id: client_id, proof }) = &authorize.client {
+            let client = self.servers.preregistered(server, client_id.clone(), proof.clone())?;
             self.clients.give(call, of, &client).await?;
             return Ok(client);
         }

@@ -282,7 +282,10 @@ async fn how_we_came_by_a_client_is_in_the_audit_trail() {
     assert_eq!(acts(&desk, "workspace_connector.client_renewed").len(), 1);
 
     for _ in 0..2 {
-        let given = GivenClient { id: "given".to_owned(), secret: Some(key("hunter2-secret")) };
+        let given = GivenClient {
+            id: "given".to_owned(),
+            proof: GivenProof::Secret(key("hunter2-secret")),
+        };
         desk.asked(Authorize { client: Some(given), ..Authorize::default() }).await;
     }
     let given = acts(&desk, "workspace_connector.client_given");
@@ -312,7 +315,7 @@ async fn a_client_is_found_in_order() {
     let url = desk.asked(Authorize::default()).await;
     let document = "https://linkspan.example/base/v1/oauth/client-metadata.json";
     assert_eq!(parameter(&url, "client_id"), document);
-    let given = GivenClient { id: "given".to_owned(), secret: Some(key("secret")) };
+    let given = GivenClient { id: "given".to_owned(), proof: GivenProof::Secret(key("secret")) };
     let url = desk.asked(Authorize { client: Some(given), ..Authorize::default() }).await;
     assert_eq!(parameter(&url, "client_id"), "given");
     let url = desk.asked(Authorize::default()).await;
@@ -408,7 +411,7 @@ async fn what_is_refused_to_a_client_that_acts_for_itself_is_in_the_audit_trail(
 async fn nothing_that_was_asked_for_is_shown() {
     let desk = Desk::new([Say::Tokens("9")]).await;
     let secret = "hunter2-secret";
-    let given = GivenClient { id: "given".to_owned(), secret: Some(key(secret)) };
+    let given = GivenClient { id: "given".to_owned(), proof: GivenProof::Secret(key(secret)) };
     let authorize = Authorize { client: Some(given), ..Authorize::default() };
     assert!(!format!("{authorize:?}").contains(secret));
     let url = desk.asked(authorize).await;
