@@ -132,6 +132,14 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_was_kept_before_its_name_mattered_has_none() {
+        let mut kept = serde_json::to_value(server()).unwrap();
+        assert_eq!(kept.as_object_mut().unwrap().remove("names_itself"), Some(true.into()));
+        let opened: AuthorizationServer = serde_json::from_value(kept).unwrap();
+        assert_eq!(opened, AuthorizationServer { names_itself: false, ..server() });
+    }
+
+    #[test]
     fn a_secret_is_shown_in_the_safest_way_that_the_server_takes() {
         use ClientAuthentication::{ClientSecretBasic, ClientSecretPost, None as Nothing};
         let table = [

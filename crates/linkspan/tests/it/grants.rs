@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     program::{ADMIN_KEY, Program, Ran, Served},
-    secrecy::Api,
+    secrecy::{Api, assert_absent_in_files},
 };
 
 /// Where providers send people back to. Nobody listens there: the test takes them on to the server.
@@ -281,7 +281,8 @@ async fn a_file_is_fetched_with_a_grant() {
 
 #[tokio::test]
 async fn a_push_of_a_client_that_needs_no_person_goes_on_when_its_token_ends() {
-    goes_on_alone(&["--client-id", "machine:1", "--client-secret-env", "CLIENT_SECRET"]).await;
+    let flags = ["--client-id", "machine:1", "--client-secret-env", "CLIENT_SECRET"];
+    goes_on_alone(&flags, "s3cret /%: of a machine").await;
 }
 
 /// Checklist 23.
@@ -291,11 +292,13 @@ async fn a_push_of_a_client_that_has_a_private_key_goes_on_when_its_token_ends()
     let key = folder.path().join("key.pem");
     fs::write(&key, P256).unwrap();
     let key = ["--client-key", key.to_str().unwrap(), "--client-key-id", "p256"];
-    goes_on_alone(&[&["--client-id", "machine:2"], &key[..]].concat()).await;
+    let line = P256.lines().nth(1).unwrap();
+    goes_on_alone(&[&["--client-id", "machine:2"], &key[..]].concat(), line).await;
 }
 
-/// Pushes as the client that `flags` give, which needs no person, until its token has ended and a while on.
-async fn goes_on_alone(flags: &[&str]) {
+/// Pushes as the client that `flags` give, which needs no person, until its token has ended and a while on. What proves who it
+/// is, of which `secret` is a part, is in no file.
+async fn goes_on_alone(flags: &[&str], secret: &str) {
     let provider = suite("oidc_provider.mjs", &[&LIFE.to_string()]);
     let stage = Stage::open(suite("receiver.mjs", &["bearer", &provider.origin])).await;
     let auth_config = json!({ "oauth_config": {
@@ -312,6 +315,7 @@ async fn goes_on_alone(flags: &[&str]) {
     stage.add(2);
     assert_ne!(stage.pushes(1).await, first);
     assert_eq!(stage.arrived().await, BTreeSet::from([1, 2]));
+    assert_absent_in_files(secret, stage.program.path());
     stage.close().await;
 }
 

@@ -1,7 +1,8 @@
 //! Why an activation could not be connected.
 
 use linkspan_domain::{
-    Code, ConnectorId, Denied, Issuer, IssuerCheck, Problem, UnfitProof, WorkspaceConnectorId,
+    ClientKeyError, Code, ConnectorId, Denied, Issuer, IssuerCheck, Problem, UnfitProof,
+    WorkspaceConnectorId,
     ports::{OauthError, StoreError, VaultError},
 };
 use serde_json::{Value, json};
@@ -117,6 +118,9 @@ impl Problem for ConnectError {
             Self::NoPublicAddress => Code::OauthNoPublicAddress,
             Self::ReturnNotAllowed { .. } => Code::OauthReturnNotAllowed,
             Self::NoClient { .. } => Code::OauthClientRequired,
+            Self::Server(OauthError::Unfit(UnfitProof::Key(ClientKeyError::NoRandomness))) => {
+                Code::Internal
+            }
             Self::Server(OauthError::Unfit(_)) => Code::Invalid,
             Self::Server(error) if error.is_transient() => Code::SourceUnavailable,
             Self::Server(_) => Code::SourceRefused,
