@@ -26,6 +26,7 @@ mod m0024_on_collapse;
 mod m0025_oauth_leftovers;
 mod m0026_oauth_telling;
 mod m0027_oauth_owners;
+mod m0028_oauth_refusals;
 mod migrator;
 
 pub use migrator::Migrator;

@@ -7,6 +7,7 @@ use crate::{
     m0008_diagnostics, m0009_mappings, m0011_parts, m0012_stale, m0013_loads, m0016_entities,
     m0018_first_load, m0019_forgetting, m0020_keys, m0021_credentials, m0022_audit_chain,
     m0023_oauth, m0024_on_collapse, m0025_oauth_leftovers, m0026_oauth_telling, m0027_oauth_owners,
+    m0028_oauth_refusals,
 };
 
 /// All migrations, oldest first.
@@ -38,6 +39,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0025_oauth_leftovers::Migration),
             Box::new(m0026_oauth_telling::Migration),
             Box::new(m0027_oauth_owners::Migration),
+            Box::new(m0028_oauth_refusals::Migration),
         ]
     }
 }

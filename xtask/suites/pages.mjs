@@ -266,11 +266,14 @@ const suite = {
     assert.equal(answer.status(), 200, 'it works yet where it was begun')
   },
 
-  async 'whoever was sent to the provider at once needs no cookie' () {
-    const person = await somebody()
+  async 'whoever is sent to the provider at once comes back in the same browser' () {
+    const [person, other] = [await somebody(), await somebody()]
     const made = await link()
     await person.page.goto(made.url)
-    await person.page.getByRole('link', { name: 'Agree' }).click()
+    const agree = person.page.getByRole('link', { name: 'Agree' })
+    const answer = await other.page.goto(await agree.getAttribute('href'))
+    assert.equal(answer.status(), 403)
+    await agree.click()
     assert.equal(await person.page.locator('h1').innerText(), 'Connected')
   }
 }

@@ -265,18 +265,28 @@ def agreeable(slug=None):
     return send("POST", "workspace-connectors", {"data": {"type": "workspace_connector", "attributes": attributes}})
 
 
-def asked(slug=None, link="url", name="state"):
-    """Begins to send a person to a provider, and returns what is called `name` in the `link` that they are given."""
+def asked(slug=None):
+    """Begins to send a person to a provider, and returns the ticket of the link that they are given."""
     path = f"{URL}/v1/workspace-connectors/{agreeable(slug)}/authorize"
     answer = SESSION.post(path, json={"client_id": "linkspan"}, timeout=30)
     assert answer.ok, f"nobody could be asked: {answer.text}"
-    return parse_qs(urlsplit(answer.json()[link]).query)[name][0]
+    return parse_qs(urlsplit(answer.json()["url"]).query)["ticket"][0]
+
+
+def away(slug=None):
+    """Sends a person to a provider. Returns what they come back with, and the cookie of their browser."""
+    answer = requests.get(f"{URL}/v1/oauth/start", params={"ticket": asked(slug)}, allow_redirects=False, timeout=30)
+    assert answer.status_code == 303, f"nobody was sent: {answer.text}"
+    state = parse_qs(urlsplit(answer.headers["Location"]).query)["state"][0]
+    return {"state": state, "code": "agreed"}, answer.headers["Set-Cookie"].partition(";")[0]
 
 
 def installable():
     """What names, in a path, a connector whose provider knows us, and the workspace that callers act in."""
     slug = unique("provider")
-    asked(slug)
+    query, cookie = away(slug)
+    answer = requests.get(f"{URL}/v1/oauth/callback", params=query, headers={"Cookie": cookie}, timeout=30)
+    assert answer.ok, f"nothing was connected: {answer.text}"
     main = SESSION.get(f"{URL}/v1/workspaces?filter[slug]=main", timeout=30).json()["data"][0]["id"]
     return {"id": main, "slug": slug}
 
@@ -350,6 +360,8 @@ def aim_body(case, operation, kind):
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
+    # Where people are sent is none of the document's business.
+    kwargs["allow_redirects"] = False
     operation = case.operation.definition.raw["operationId"]
     _, _, kind, *rest = case.operation.path.split("/") + [None]
     if not case.meta or not case.meta.generation.mode.is_positive:
@@ -376,9 +388,10 @@ def before_call(context, case, kwargs):
         case.path_parameters |= installable()
         case.query = {}
     if operation == "complete_authorization":
-        case.query = {"state": asked(), "code": "agreed"}
-    if operation in ("show_authorization", "cancel_authorization"):
-        case.query = {"ticket": asked(link="connect_url", name="ticket")}
+        case.query, cookie = away()
+        case.headers = (case.headers or {}) | {"Cookie": cookie}
+    if operation in ("start_authorization", "show_authorization", "cancel_authorization"):
+        case.query = {"ticket": asked()}
     if "history_id" in case.path_parameters:
         case.path_parameters |= secretive()
     if operation == "list_quarantined_records":

@@ -22,10 +22,10 @@ use serde_json::{Map, Value, json};
 
 pub(crate) use failures::register_failures;
 pub(crate) use parameters::{
-    acting_parameters, asking_parameters, changing_parameters, continuing_parameters,
-    creating_parameters, deleting_parameters, entity_choice_parameters, following_parameters,
-    list_parameters, parameters, querying_parameters, reading_parameters, record_choice_parameters,
-    uploading_parameters, view_parameters,
+    access_parameters, acting_parameters, asking_parameters, changing_parameters,
+    continuing_parameters, creating_parameters, deleting_parameters, entity_choice_parameters,
+    following_parameters, list_parameters, parameters, querying_parameters, reading_parameters,
+    record_choice_parameters, uploading_parameters, view_parameters,
 };
 pub(crate) use shapes::{
     collection_name, document_name, register_collection, register_document, register_sequence,
@@ -49,7 +49,7 @@ read and sent as `application/json`. Errors have stable `code`s of the form `nou
 `application/problem+json` where a client accepts that and not JSON:API.
 
 Every `POST` of a caller with a key takes an `Idempotency-Key`: sent again within 24 hours, the request has no second effect, and its answer \
-is given again. Reads have strong `ETag`s, and writes take them in `If-Match`.
+is given again; where nothing is kept of an answer, as of links and dry runs, the request is worked on once more. Reads have strong `ETag`s, and writes take them in `If-Match`.
 
 A call acts in one workspace: the first that its key works in, or the one that the header `Linkspan-Workspace` names by \
 identifier or slug. It reads that workspace and all below it. What belongs to others is not there: 404.

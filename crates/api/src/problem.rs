@@ -142,6 +142,18 @@ impl Failure {
         Self { place: Some(Source::Parameter(name.into())), ..self }
     }
 
+    /// It is about the one of the query `parameters` that is called as the attribute is, if there is one: there is no body.
+    pub(crate) fn in_query(self, parameters: &[&str]) -> Self {
+        let place = self.place.and_then(|it| match it {
+            Source::Pointer(pointer) => {
+                let name = pointer.strip_prefix(ATTRIBUTES)?.trim_start_matches('/');
+                parameters.contains(&name).then(|| Source::Parameter(name.to_owned()))
+            }
+            other => Some(other),
+        });
+        Self { place, ..self }
+    }
+
     /// It is about this header.
     pub(crate) fn in_header(self, name: &'static str) -> Self {
         Self { place: Some(Source::Header(name)), ..self }

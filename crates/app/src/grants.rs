@@ -17,7 +17,8 @@ mod tokens;
 pub(crate) use connecting::token_test_url;
 pub use connecting::{
     Addresses, Authorize, Authorized, Browser, ConnectError, Connected, Connecting, Declined,
-    GivenClient, GrantStores, Invitation, ReturnError, Returned, Ticket, Visiting,
+    Departure, GivenClient, GrantStores, Invitation, NotConnected, ReturnError, Returned, Ticket,
+    Visiting,
 };
 pub use disconnecting::Disconnector;
 pub use error::TokenError;

@@ -60,9 +60,9 @@ pub use filter_plans::{FilterPart, FilterPlace, FilterPlan, FilterPlans};
 pub use filters::{FilterPatch, Filters, NewFilter};
 pub use grants::{
     AccessTokens, Addresses, Attempt, Authorize, Authorized, Browser, ConnectError, Connected,
-    Connecting, Declined, Disconnector, GivenClient, GrantStores, InstallError, Installing,
-    Invitation, Keeper, Refresher, ReturnError, Returned, SafeError, Ticket, Token, TokenError,
-    Urge, Visiting,
+    Connecting, Declined, Departure, Disconnector, GivenClient, GrantStores, InstallError,
+    Installing, Invitation, Keeper, NotConnected, Refresher, ReturnError, Returned, SafeError,
+    Ticket, Token, TokenError, Urge, Visiting,
 };
 pub use idempotency::{Begun, Idempotency, IdempotencyError};
 pub use keys::{KeyInUse, KeyRotator, Keys, KeysError, MeteredVault, RotatorSettings};

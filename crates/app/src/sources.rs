@@ -40,6 +40,14 @@ struct TokensOf {
     activation: WorkspaceConnectorId,
 }
 
+impl TokensOf {
+    /// Whether all of `scope` was granted.
+    async fn has(&self, scope: &str) -> bool {
+        let granted = self.tokens.granted(self.activation).await;
+        scope.split_whitespace().all(|it| granted.contains(it))
+    }
+}
+
 #[async_trait]
 impl TokenSource for TokensOf {
     async fn bearer(&self) -> Result<Secret<String>, Failure> {
@@ -50,11 +58,19 @@ impl TokenSource for TokensOf {
         Ok(self.tokens.another(self.activation, refused).await?)
     }
 
-    fn refused(&self, host: &str, refusal: TokenRefusal) -> Failure {
+    async fn refused(&self, host: &str, refusal: TokenRefusal) -> Failure {
         let id = &self.activation;
         Failure::NeedReconnect(match refusal {
             TokenRefusal::Invalid => {
                 format!("{host} does not accept the token of the grant; {}", reconnect(id))
+            }
+            TokenRefusal::InsufficientScope { scope: Some(scope) } if self.has(&scope).await => {
+                // Who asked for it once more would be sent round in circles.
+                format!(
+                    "{host} asks for the scope `{scope}`, which the grant has already: to ask for it once more is of no use; find \
+                     out what its account may do there, take the grant back at the provider, and {}",
+                    reconnect(id)
+                )
             }
             TokenRefusal::InsufficientScope { scope: Some(scope) } => format!(
                 "{host} asks for the scope `{scope}`, which the grant does not have; {}",
@@ -158,7 +174,7 @@ impl Sources {
         let answer = timeout(PATIENCE, trying).await.unwrap_or_else(|_| Err(too_slow()))?;
         let host = url.host_str().unwrap_or_default();
         match answer.status {
-            StatusCode::FORBIDDEN => Err(tokens.refused(host, TokenRefusal::Invalid)),
+            StatusCode::FORBIDDEN => Err(tokens.refused(host, TokenRefusal::Invalid).await),
             status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
                 Err(Failure::Unavailable { system: host.to_owned(), source: None })
             }

@@ -25,8 +25,9 @@ pub use credentials::{CredentialStore, ExpiredCredential};
 pub use diagnostics::DiagnosticStore;
 pub use files::{FileStore, FileStoreError, ReceiveError, ReceivedFile, Upload};
 pub use grants::{
-    AnsweredAuthorization, AuthorizationStore, GrantStore, KeptAuthorization, KeptGrant, Left,
-    Leftover, LeftoverId, Leftovers, NewGrant, OauthClientStore, Owner, TakenAuthorization,
+    AnsweredAuthorization, AuthorizationStore, GrantStore, InPlaceOf, KeptAuthorization, KeptGrant,
+    Left, Leftover, LeftoverId, Leftovers, NewGrant, OauthClientStore, Owner, PutOff,
+    TakenAuthorization,
 };
 pub use idempotency::{CLAIM_LASTS, Claimed, IdempotencyStore, REPLY_LASTS};
 pub use keys::{KeyRotationStore, KeyStore, KeyUsage, Resealed, SealedAt, SealedCount, SealedRow};

@@ -95,7 +95,6 @@ impl Oauth {
         Disconnector::new(
             self.database.grants(),
             self.database.authorizations(),
-            self.database.workspace_connectors(),
             Arc::clone(&self.servers),
             Arc::clone(&self.vault),
             Arc::clone(&self.world),
@@ -104,5 +103,8 @@ impl Oauth {
 }
 
 fn addresses(settings: &Settings) -> Addresses {
-    Addresses { public: settings.public_url().parse().ok(), returns: settings.return_urls.urls() }
+    // All addresses of a machine are none that somebody could come back to.
+    let is_nowhere = settings.public_url.is_none() && settings.listen.ip().is_unspecified();
+    let public = if is_nowhere { None } else { settings.public_url().parse().ok() };
+    Addresses { public, returns: settings.return_urls.urls() }
 }

@@ -7,7 +7,9 @@ pub(crate) mod leftovers;
 use async_trait::async_trait;
 use linkspan_domain::{
     Fence, Issuer, OrganizationId, Receipt, WorkspaceConnector, WorkspaceConnectorId, WorkspaceId,
-    ports::{GrantStore, KeptGrant, LeftoverId, Leftovers, NewGrant, Owner, Sealed, StoreError},
+    ports::{
+        GrantStore, KeptGrant, LeftoverId, Leftovers, NewGrant, Owner, PutOff, Sealed, StoreError,
+    },
 };
 use sea_orm::{QueryResult, TryGetable, Value};
 use time::OffsetDateTime;
@@ -36,7 +38,7 @@ impl SqlGrants {
 macro_rules! kept {
     () => {
         "workspace_connector_id, workspace_id, organization_id, issuer, held, previous, reply, \
-         expires_at, fence, leased_until, again_at, failures, refreshed_at"
+         expires_at, fence, leased_until, again_at, failures, refusals, refreshed_at"
     };
 }
 
@@ -57,7 +59,7 @@ const CONNECT: &str = "\
     ON CONFLICT (workspace_connector_id) DO UPDATE SET issuer = excluded.issuer, \
         held = excluded.held, previous = NULL, reply = NULL, expires_at = excluded.expires_at, \
         next_at = excluded.next_at, holder = NULL, leased_until = NULL, again_at = NULL, \
-        failures = 0, refreshed_at = excluded.refreshed_at, \
+        failures = 0, refusals = 0, refreshed_at = excluded.refreshed_at, \
         fence = CASE WHEN oauth_grants.fence < excluded.fence THEN excluded.fence \
             ELSE oauth_grants.fence + 1 END";
 
@@ -85,16 +87,17 @@ const JOURNAL: &str = held!("UPDATE oauth_grants SET reply = $3");
 const SETTLE: &str = held!(
     "UPDATE oauth_grants SET issuer = $3, previous = held, held = $4, expires_at = $5, \
         next_at = $6, refreshed_at = $7, reply = NULL, holder = NULL, leased_until = NULL, \
-        again_at = NULL, failures = 0"
+        again_at = NULL, failures = 0, refusals = 0"
 );
 
 const RELEASE: &str =
     held!("UPDATE oauth_grants SET reply = NULL, holder = NULL, leased_until = NULL");
 
-/// When again.
+/// When again, and how many refusals.
 const PUT_OFF: &str = held!(
     "UPDATE oauth_grants SET reply = NULL, holder = NULL, leased_until = NULL, again_at = $3, \
-        failures = failures + 1, next_at = CASE WHEN next_at < $3 THEN $3 ELSE next_at END"
+        failures = failures + 1, refusals = refusals + $4, \
+        next_at = CASE WHEN next_at < $3 THEN $3 ELSE next_at END"
 );
 
 /// When again.
@@ -170,14 +173,15 @@ impl GrantStore for SqlGrants {
         &self,
         of: WorkspaceConnectorId,
         fence: Fence,
-        again_at: Option<OffsetDateTime>,
+        put_off: Option<PutOff>,
     ) -> Result<(), StoreError> {
-        match again_at {
-            None => self.under_lease(of, fence, RELEASE, Vec::new()).await,
-            Some(again_at) => {
-                self.under_lease(of, fence, PUT_OFF, vec![microseconds(again_at).into()]).await
-            }
-        }
+        let (again_at, refusals) = match put_off {
+            None => return self.under_lease(of, fence, RELEASE, Vec::new()).await,
+            Some(PutOff::Away(again_at)) => (again_at, 0_i64),
+            Some(PutOff::Refused(again_at)) => (again_at, 1),
+        };
+        let values = vec![microseconds(again_at).into(), refusals.into()];
+        self.under_lease(of, fence, PUT_OFF, values).await
     }
 
     async fn shelve(
@@ -279,7 +283,7 @@ fn granted(grant: &NewGrant) -> [Value; 5] {
 }
 
 fn kept(row: &QueryResult) -> Result<KeptGrant, StoreError> {
-    let failures: i64 = get(row, "failures")?;
+    let count = |name| u32::try_from(get::<i64>(row, name)?).map_err(corrupt);
     Ok(KeptGrant {
         workspace_connector_id: WorkspaceConnectorId::from_uuid(get(
             row,
@@ -295,7 +299,8 @@ fn kept(row: &QueryResult) -> Result<KeptGrant, StoreError> {
         fence: Fence(get(row, "fence")?),
         leased_until: maybe_instant(row, "leased_until")?,
         again_at: maybe_instant(row, "again_at")?,
-        failures: u32::try_from(failures).map_err(corrupt)?,
+        failures: count("failures")?,
+        refusals: count("refusals")?,
         refreshed_at: from_microseconds(get(row, "refreshed_at")?)?,
     })
 }

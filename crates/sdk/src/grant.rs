@@ -21,7 +21,7 @@ pub trait TokenSource: Send + Sync {
     async fn another(&self, refused: &Secret<String>) -> Result<Secret<String>, Failure>;
 
     /// That the system `host` does not take what the grant opens, in words that say what a person does about it.
-    fn refused(&self, host: &str, refusal: TokenRefusal) -> Failure;
+    async fn refused(&self, host: &str, refusal: TokenRefusal) -> Failure;
 }
 
 /// Why a system does not take the access token of a grant.
@@ -58,7 +58,7 @@ impl Http {
         match refusal(&response, &token) {
             Some(refusal) => {
                 let host = response.url.host_str().unwrap_or("the system");
-                Err(tokens.refused(host, refusal))
+                Err(tokens.refused(host, refusal).await)
             }
             None => Ok(response),
         }
@@ -169,7 +169,7 @@ mod tests {
             Ok(Secret::new(tokens[0].to_owned()))
         }
 
-        fn refused(&self, host: &str, refusal: TokenRefusal) -> Failure {
+        async fn refused(&self, host: &str, refusal: TokenRefusal) -> Failure {
             Failure::NeedReconnect(format!("{host}: {refusal:?}"))
         }
     }

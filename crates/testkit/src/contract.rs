@@ -20,7 +20,8 @@ pub use grants::{answers_are_settled, authorization_store, grant_store, oauth_cl
 pub use idempotency::idempotency_store;
 pub use keys::{key_rotation_store, key_store};
 pub use leftovers::{
-    LeftBehind, ProviderStores, answers_are_given_up, connected, leftovers, taken,
+    LeftBehind, ProviderStores, answers_are_given_up, connected, leftovers,
+    replaced_clients_are_left, taken,
 };
 pub use sealed_grants::{SealedStores, sealed_grants};
 pub use store::{Subject, store};

@@ -13,8 +13,8 @@ use linkspan_domain::{
     Fence, Issuer, ListQuery, OrganizationId, Page, Position, Receipt, Visible, WorkspaceConnector,
     WorkspaceConnectorId,
     ports::{
-        Change, GrantStore, KeptAuthorization, KeptGrant, Left, LeftoverId, Leftovers, NewGrant,
-        OauthClientStore, Owner, Sealed, Store, StoreError,
+        Change, GrantStore, InPlaceOf, KeptAuthorization, KeptGrant, Left, LeftoverId, Leftovers,
+        NewGrant, OauthClientStore, Owner, PutOff, Sealed, Store, StoreError,
     },
 };
 use time::OffsetDateTime;
@@ -161,6 +161,7 @@ impl GrantStore for MemoryGrants {
             leased_until: None,
             again_at: None,
             failures: 0,
+            refusals: 0,
             refreshed_at: grant.refreshed_at,
         };
         kept.grants.insert(of, (connected, grant.due_at));
@@ -217,6 +218,7 @@ impl GrantStore for MemoryGrants {
             leased_until: None,
             again_at: None,
             failures: 0,
+            refusals: 0,
             refreshed_at: grant.refreshed_at,
             ..held.clone()
         };
@@ -228,15 +230,16 @@ impl GrantStore for MemoryGrants {
         &self,
         of: WorkspaceConnectorId,
         fence: Fence,
-        again_at: Option<OffsetDateTime>,
+        put_off: Option<PutOff>,
     ) -> Result<(), StoreError> {
         let mut kept = self.kept();
         let (held, _) = kept.held(of, fence)?;
         held.reply = None;
         held.leased_until = None;
-        if again_at.is_some() {
-            held.again_at = again_at;
+        if let Some(PutOff::Away(again_at) | PutOff::Refused(again_at)) = put_off {
+            held.again_at = Some(again_at);
             held.failures += 1;
+            held.refusals += u32::from(matches!(put_off, Some(PutOff::Refused(_))));
         }
         Ok(())
     }
@@ -362,13 +365,20 @@ impl OauthClientStore for MemoryGrants {
         of: WorkspaceConnectorId,
         issuer: &Issuer,
         client: &Sealed,
-        instead_of: Option<&Sealed>,
+        in_place_of: InPlaceOf<'_>,
         receipt: &Receipt,
     ) -> Result<(), StoreError> {
         let mut kept = self.kept();
         let slot = (of, issuer.clone());
-        if kept.clients.get(&slot) != instead_of {
+        if kept.clients.get(&slot) != in_place_of.found() {
             return Err(StoreError::Stale);
+        }
+        let workspace_id = kept.activations.get(&of).ok_or(StoreError::Dangling)?.workspace_id;
+        if let InPlaceOf::Another(before, from) = in_place_of {
+            let organization_id = self.organization;
+            let owner = Owner { workspace_connector_id: of, workspace_id, organization_id };
+            let left = Left::Client { issuer: issuer.clone(), client: before.clone() };
+            kept.left.add_from(owner, left, Some(from));
         }
         kept.clients.insert(slot, client.clone());
         kept.receipts.push(receipt.clone());

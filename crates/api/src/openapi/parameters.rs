@@ -10,6 +10,7 @@ use poem_openapi::registry::{
     MetaOperation, MetaOperationParam, MetaParamIn, MetaSchema, MetaSchemaRef,
 };
 use time::OffsetDateTime;
+use url::Url;
 use uuid::Uuid;
 
 use crate::{
@@ -87,6 +88,14 @@ pub(crate) fn record_choice_parameters() -> Vec<MetaSchemaRef> {
 /// What a question takes. It has no effect, so there is no second effect either.
 pub(crate) fn querying_parameters() -> Vec<MetaSchemaRef> {
     vec![idempotency_key()]
+}
+
+/// What asking for access to a connector of the catalog takes.
+pub(crate) fn access_parameters() -> Vec<MetaSchemaRef> {
+    let about = "Where the person ends up. An operator allows where that may be.";
+    let redirect_url = parameter(QUERY, "redirect_url", about, Url::schema());
+    let state = parameter(QUERY, "state", "What goes with them there.", String::schema());
+    vec![redirect_url, state]
 }
 
 fn page_size() -> MetaSchemaRef {

@@ -44,6 +44,7 @@ fn needs(operation: &str) -> Option<Needs> {
         | "cancel_authorization"
         | "complete_authorization"
         | "show_authorization"
+        | "start_authorization"
         | "get_client_metadata" => Needs::Nothing,
         "list_workspaces" | "get_workspace" | "list_people" | "get_person" => Needs::Caller,
         name if READ.contains(&name) => Needs::Permission(Permission::ConnectorRead),
@@ -198,6 +199,6 @@ mod tests {
             }
         }
         let listed = super::READ.len() + super::MANAGE.len() + super::ADMINISTER.len();
-        assert_eq!(named, listed + 11, "the table names an operation that is not there");
+        assert_eq!(named, listed + 12, "the table names an operation that is not there");
     }
 }

@@ -2,6 +2,7 @@
 
 mod body;
 mod cookie;
+mod departure;
 mod document;
 mod invitation;
 mod link;
@@ -10,29 +11,29 @@ mod pages;
 use std::sync::Arc;
 
 use http::{Method, StatusCode};
-use linkspan_app::{Authorize, Returned, Ticket};
+use linkspan_app::{Authorize, NotConnected, Returned, Ticket};
 use linkspan_domain::{Call, Code, Redirected, Secret, WorkspaceConnector, WorkspaceId};
 use poem::{Request, web::Data};
 use poem_openapi::{
     OpenApi,
     param::{Path, Query},
 };
-use url::Url;
 use uuid::Uuid;
 
 use self::{
     body::AuthorizeBody,
+    departure::SentOn,
     document::Document,
     invitation::InvitationPage,
-    link::{Known, Link},
+    link::{Asking, Link},
     pages::{Forms, Page},
 };
 use super::Tag;
 use crate::{
+    answer::Passing,
     body::{Maybe, Plain},
     context::Context,
     problem::Failure,
-    query,
     request::Acting,
 };
 
@@ -44,9 +45,9 @@ pub(crate) struct Oauth;
 impl Oauth {
     /// Connect an activation
     ///
-    /// Answers a link to the provider, where a person agrees, and one to a page that says who asks for what first. They are
-    /// two ways to the same: one of them works, once, for ten minutes, whatever the status of the activation. Where nobody has
-    /// to agree, the activation is connected at once, and there is no link.
+    /// Answers a link that leads to the provider, where a person agrees, and one to a page that says who asks for what first.
+    /// They are two ways to the same: one of them works, once, for ten minutes, in the browser that opened it, whatever the
+    /// status of the activation. Asked again, also with the same `Idempotency-Key`, there is another. Where nobody has to agree, the activation is connected at once, and there is no link.
     #[oai(
         path = "/workspace-connectors/:id/authorize",
         method = "post",
@@ -54,15 +55,15 @@ impl Oauth {
     )]
     async fn authorize(
         &self,
-        request: Acting<WorkspaceConnector, Link, Maybe<Plain<AuthorizeBody>>>,
-    ) -> Result<Link, Failure> {
-        let Acting { call, context, id, body: Maybe(body), .. } = request;
+        request: Acting<WorkspaceConnector, Passing<Link>, Maybe<Plain<AuthorizeBody>>>,
+    ) -> Result<Passing<Link>, Failure> {
+        let Acting { call, context, id, expected, body: Maybe(body), .. } = request;
         let authorize = body.map(|Plain(it)| it.read()).transpose()?.unwrap_or_default();
+        let authorize = Authorize { expected, ..authorize };
         // A link is not kept, so that it cannot be answered again: asked again, there is another.
         let call = Call { claim: None, ..call };
         let authorized = context.app.connecting.authorize(&call, id, authorize).await?;
-        context.release().await;
-        Link::to(authorized)
+        Ok(Passing::of(&context, Link::to(authorized)?).await)
     }
 
     /// Connect a connector of the catalog
@@ -76,23 +77,36 @@ impl Oauth {
     )]
     async fn access(
         &self,
-        known: Known,
+        asking: Asking,
         /// The workspace. It has to be the one that the call acts in.
         Path(id): Path<Uuid>,
         /// What the catalog calls the connector.
         Path(slug): Path<String>,
-        /// Where the person ends up.
-        Query(redirect_url): Query<Option<String>>,
-        /// What goes with them there.
-        Query(state): Query<Option<String>>,
     ) -> Result<Link, Failure> {
-        let Known { call, context } = known;
-        let return_to = redirect_url.map(|it| it.parse::<Url>()).transpose();
-        let return_to = return_to.map_err(|_| query::invalid("redirect_url", "is not a URL"))?;
-        let authorize = Authorize { return_to, state, ..Authorize::default() };
+        let Asking { call, context, authorize } = asking;
         let installing = &context.app.installing;
-        let id = WorkspaceId::from_uuid(id);
-        Link::to(installing.access(&call, id, &slug, authorize).await?)
+        let asked = installing.access(&call, WorkspaceId::from_uuid(id), &slug, authorize).await;
+        Link::to(asked.map_err(|error| Failure::from(error).in_query(&Asking::PARAMETERS))?)
+    }
+
+    /// Go to a provider
+    ///
+    /// Where `url` of a link leads: sends the person on, and gives the browser a cookie that has to come back with it. The link
+    /// is not used up by that.
+    #[oai(path = "/oauth/start", method = "get", operation_id = "start_authorization")]
+    async fn start(
+        &self,
+        Data(context): Data<&Arc<Context>>,
+        request: &Request,
+        /// What the link was made with.
+        Query(ticket): Query<Option<String>>,
+    ) -> SentOn {
+        let addresses = context.app.connecting.addresses();
+        let browser = cookie::read(request.headers(), addresses);
+        match context.app.connecting.depart(&read(ticket), browser).await {
+            Ok(departure) => SentOn::to(&departure, addresses),
+            Err(error) => SentOn::failed(&error, &context.trace_id),
+        }
     }
 
     /// See who asks
@@ -136,8 +150,7 @@ impl Oauth {
 
     /// Come back from a provider
     ///
-    /// Where providers send people. Answers a page, or sends them on to where they came from. Whoever left by the page of
-    /// `connect_url` has to come back in the same browser.
+    /// Where providers send people, in the browser that they left in. Answers a page, or sends them on to where they came from.
     #[oai(path = "/oauth/callback", method = "get", operation_id = "complete_authorization")]
     #[expect(clippy::too_many_arguments, reason = "one for each parameter of RFC 6749 §4.1.2")]
     async fn callback(
@@ -171,7 +184,9 @@ impl Oauth {
         let returned = Returned { state, browser, iss, redirected };
         match connecting.complete(returned, ip_address, context.trace_id.clone()).await {
             Ok(connected) => Page::connected(&connected),
-            Err(error) => Page::failed(&error, &context.trace_id),
+            Err(NotConnected { error, return_to }) => {
+                Page::failed(&error, return_to.as_ref(), &context.trace_id)
+            }
         }
     }
 

@@ -34,15 +34,39 @@ async fn linked(admin: &Client<'_>, id: &str, body: Value) -> Value {
     link.body
 }
 
-async fn authorize(admin: &Client<'_>, id: &str, body: Value) -> String {
-    let link = linked(admin, id, body).await;
-    link["url"].as_str().unwrap().rsplit_once("state=").unwrap().1.to_owned()
+/// A person at the provider, in the browser that they left in.
+struct Away<'p> {
+    browser: Client<'p>,
+    state: String,
+}
+
+impl<'p> Away<'p> {
+    /// Where `url` of `link` leads.
+    async fn by(platform: &'p Platform, link: &Value) -> Self {
+        let person = platform.anybody();
+        let sent = person.get(&here(&link["url"])).await.expect(303);
+        let state = sent.header("location").rsplit_once("state=").unwrap().1.to_owned();
+        Self { browser: person.with("Cookie", &cookie_of(&sent)), state }
+    }
+
+    async fn of(platform: &'p Platform, id: &str, body: Value) -> Self {
+        Self::by(platform, &linked(&platform.admin(), id, body).await).await
+    }
+
+    /// Comes back with what the provider says.
+    async fn back(&self, said: &str) -> Answer {
+        self.browser.get(&back(&self.state, said)).await
+    }
+}
+
+/// Where a link leads, on the platform.
+fn here(link: &Value) -> String {
+    link.as_str().unwrap().strip_prefix("https://linkspan.example").unwrap().to_owned()
 }
 
 /// Where the connect page is that `link` leads to.
 fn page_of(link: &Value) -> String {
-    let url = link["connect_url"].as_str().unwrap();
-    url.strip_prefix("https://linkspan.example").unwrap().to_owned()
+    here(&link["connect_url"])
 }
 
 /// What a person takes along who goes on from the connect page.
@@ -68,21 +92,21 @@ async fn status(admin: &Client<'_>, id: &str) -> Value {
 #[tokio::test]
 async fn a_person_agrees_and_the_activation_works() {
     let platform = Platform::start().await;
-    let (admin, person) = (platform.admin(), platform.anybody());
+    let admin = platform.admin();
     let id = waiting(&admin, "books").await;
     assert_eq!(status(&admin, &id).await, "to_configure", "there is no grant");
-    let state = authorize(&admin, &id, json!({})).await;
-    let page = person.get(&back(&state, "code=good")).await.expect(200);
+    let person = Away::of(&platform, &id, json!({})).await;
+    let page = person.back("code=good").await.expect(200);
     assert!(page.text.contains("books is connected"), "{}", page.text);
     assert!(page.header("content-security-policy").starts_with("default-src 'none'"));
     assert_eq!(status(&admin, &id).await, "enabled");
-    let again = person.get(&back(&state, "code=good")).await.expect(410);
+    let again = person.back("code=good").await.expect(410);
     assert!(again.text.contains("used already"), "{}", again.text);
 
     let shown = admin.get(&format!("/v1/workspace-connectors/{id}")).await.expect(200);
     let events = admin.get("/v1/audit-events").await.expect(200);
     for text in [&shown.text, &events.text, &page.text] {
-        for secret in ["access-planted", "refresh-planted", state.as_str()] {
+        for secret in ["access-planted", "refresh-planted", person.state.as_str()] {
             assert!(!text.contains(secret), "{secret}");
         }
     }
@@ -111,10 +135,9 @@ async fn an_activation_without_a_grant_fails_its_test_and_is_not_switched_on() {
 #[tokio::test]
 async fn a_test_that_passes_brings_back_what_was_refused_unless_there_is_no_grant() {
     let platform = Platform::start().await;
-    let (admin, person) = (platform.admin(), platform.anybody());
+    let admin = platform.admin();
     let (connected, waiting) = (waiting(&admin, "books").await, waiting(&admin, "mail").await);
-    let state = authorize(&admin, &connected, json!({})).await;
-    person.get(&back(&state, "code=good")).await.expect(200);
+    Away::of(&platform, &connected, json!({})).await.back("code=good").await.expect(200);
     // As if the systems had refused what their last runs came with.
     platform.run("UPDATE workspace_connectors SET status = 'need_reconnect'").await;
     for (id, ok, after) in [(&connected, true, "enabled"), (&waiting, false, "need_reconnect")] {
@@ -140,13 +163,12 @@ async fn whatever_comes_back_has_a_page() {
         ("code=bad", 424, "did not finish"),
         ("", 400, "cannot be read"),
     ] {
-        let state = authorize(&admin, &id, json!({})).await;
-        let page = person.get(&back(&state, rest)).await.expect(status);
+        let page = Away::of(&platform, &id, json!({})).await.back(rest).await.expect(status);
         assert!(page.text.contains(says) && !page.text.contains("<script"), "{}", page.text);
     }
-    let state = authorize(&admin, &id, json!({})).await;
+    let Away { browser, state } = Away::of(&platform, &id, json!({})).await;
     let elsewhere = format!("/v1/oauth/callback?state={state}&code=good&iss=https%3A%2F%2Fevil");
-    person.get(&elsewhere).await.expect(400);
+    browser.get(&elsewhere).await.expect(400);
     assert_eq!(status(&admin, &id).await, "to_configure");
 }
 
@@ -154,7 +176,7 @@ async fn whatever_comes_back_has_a_page() {
 #[tokio::test]
 async fn why_nothing_came_of_an_authorization_is_in_the_audit_trail() {
     let platform = Platform::start().await;
-    let (admin, person) = (platform.admin(), platform.anybody());
+    let admin = platform.admin();
     let id = waiting(&admin, "books").await;
     for (rest, reason, code) in [
         (
@@ -169,8 +191,7 @@ async fn why_nothing_came_of_an_authorization_is_in_the_audit_trail() {
             json!("invalid_grant"),
         ),
     ] {
-        let state = authorize(&admin, &id, json!({})).await;
-        person.get(&back(&state, rest)).await;
+        Away::of(&platform, &id, json!({})).await.back(rest).await;
         let failed = "workspace_connector.authorization_failed";
         let trail = format!("/v1/audit-events?filter[action]={failed}&sort=-created_at");
         let events = admin.get(&trail).await.expect(200);
@@ -189,23 +210,37 @@ async fn a_person_ends_up_where_they_came_from() {
         "/v1/workspaces/{}/connectors/books/access?redirect_url=https%3A%2F%2Fapp.example%2Fdone&state=abc",
         platform.workspace.id
     );
-    let link = admin.get(&path).await.expect(200);
-    let state = link.body["url"].as_str().unwrap().rsplit_once("state=").unwrap().1.to_owned();
-    let sent = platform.anybody().get(&back(&state, "code=good")).await.expect(303);
+    let link = admin.get(&path).await.expect(200).body;
+    let sent = Away::by(&platform, &link).await.back("code=good").await.expect(303);
     assert_eq!(sent.header("location"), "https://app.example/done?state=abc");
-    let elsewhere = path.replace("app.example", "evil.example");
-    admin.get(&elsewhere).await.refused(422, "oauth.return_not_allowed");
+    let asked = async |query: &str| {
+        let path = format!("/v1/workspaces/{}/connectors/books/access", platform.workspace.id);
+        admin.get(&format!("{path}?{query}")).await
+    };
+    let elsewhere = asked("redirect_url=https%3A%2F%2Fevil.example").await;
+    let refused = elsewhere.refused(422, "oauth.return_not_allowed");
+    assert_eq!(refused["source"]["parameter"], "redirect_url", "{refused}");
+    let long = format!("state={}", "x".repeat(2_001));
+    for (query, status, code) in [
+        ("redirect_url=nowhere", 400, "request.invalid_parameter"),
+        ("state=%00", 400, "request.invalid_parameter"),
+        ("color=red", 400, "request.invalid_parameter"),
+        (&long, 422, "resource.invalid"),
+    ] {
+        asked(query).await.refused(status, code);
+    }
     let all = admin.get("/v1/workspace-connectors").await.expect(200);
     assert_eq!(all.body["data"].as_array().unwrap().len(), 1, "the one that was there was taken");
 }
 
 /// RFC 6749 §10.12, RFC 9700 §4.7: the state is bound to the browser of the person.
 #[tokio::test]
-async fn whoever_leaves_from_the_connect_page_comes_back_in_the_same_browser() {
+async fn whoever_leaves_comes_back_in_the_same_browser() {
     let platform = Platform::start().await;
     let (admin, person) = (platform.admin(), platform.anybody());
     let id = waiting(&admin, "books").await;
-    let path = page_of(&linked(&admin, &id, json!({})).await);
+    let link = linked(&admin, &id, json!({})).await;
+    let path = page_of(&link);
     let page = person.get(&path).await.expect(200);
     for said in ["<h1>Connect books</h1>", "Continue to provider.example", "<dd>Main</dd>"] {
         assert!(page.text.contains(said), "{said}: {}", page.text);
@@ -234,7 +269,12 @@ async fn whoever_leaves_from_the_connect_page_comes_back_in_the_same_browser() {
     }
     assert_eq!(status(&admin, &id).await, "to_configure");
     let same = person.with("Cookie", &format!("a=b; {cookie}"));
-    assert_eq!(cookie_of(&same.get(&path).await.expect(200)), cookie, "a browser keeps its name");
+    let sent = same.get(&here(&link["url"])).await.expect(303);
+    assert_eq!(cookie_of(&sent), cookie, "a browser keeps its name, whichever link it opens");
+    for (name, value) in [("cache-control", "no-store"), ("referrer-policy", "no-referrer")] {
+        assert_eq!(sent.header(name), value);
+    }
+    assert!(sent.header("location").ends_with(&state), "{}", sent.header("location"));
     same.get(&back(&state, "code=good")).await.expect(200);
     assert_eq!(status(&admin, &id).await, "enabled");
     assert!(same.get(&path).await.expect(410).text.contains("used already"));
@@ -254,32 +294,36 @@ async fn whoever_cancels_uses_the_link_up() {
         platform.workspace.id
     );
     let link = admin.get(&path).await.expect(200).body;
-    let path = page_of(&link);
-    let state = link["url"].as_str().unwrap().rsplit_once("state=").unwrap().1;
+    let (path, away) = (page_of(&link), Away::by(&platform, &link).await);
     let page = person.send(Method::POST, &path, None).await.expect(200);
     let way_back = "https://app.example/done?state=abc&amp;error=access_denied";
     assert!(page.text.contains("You cancelled") && page.text.contains(way_back), "{}", page.text);
     person.get(&path).await.expect(410);
     person.send(Method::POST, &path, None).await.expect(410);
-    person.get(&back(state, "code=good")).await.expect(410);
+    away.back("code=good").await.expect(410);
+    person.get(&here(&link["url"])).await.expect(410);
     assert_eq!(status(&admin, &id).await, "to_configure");
     let events = admin.get("/v1/audit-events").await.expect(200);
     assert!(events.text.contains("workspace_connector.authorization_failed"), "{}", events.text);
 }
 
 #[tokio::test]
-async fn whoever_refuses_at_the_provider_has_a_way_back() {
+async fn whoever_connects_nothing_has_a_way_back() {
     let platform = Platform::start().await;
-    let (admin, person) = (platform.admin(), platform.anybody());
-    let id = waiting(&admin, "books").await;
+    let id = waiting(&platform.admin(), "books").await;
     let body = json!({ "redirect_url": "https://app.example/done", "state": "abc" });
-    let state = authorize(&admin, &id, body).await;
-    let page = person.get(&back(&state, "error=access_denied")).await.expect(403);
-    let way_back =
-        "https://app.example/done?state=abc&amp;error=access_denied\">Back to app.example";
-    assert!(page.text.contains(way_back), "{}", page.text);
-    let state = authorize(&admin, &id, json!({})).await;
-    let page = person.get(&back(&state, "error=access_denied")).await.expect(403);
+    for (said, status, told) in [
+        ("error=access_denied", 403, "access_denied"),
+        ("code=bad", 424, "server_error"),
+        ("", 400, "server_error"),
+    ] {
+        let page = Away::of(&platform, &id, body.clone()).await.back(said).await.expect(status);
+        let way_back =
+            format!("https://app.example/done?state=abc&amp;error={told}\">Back to app.example");
+        assert!(page.text.contains(&way_back), "{}", page.text);
+    }
+    let person = Away::of(&platform, &id, json!({})).await;
+    let page = person.back("error=access_denied").await.expect(403);
     assert!(!page.text.contains("Back to"), "nobody sent them: {}", page.text);
 }
 
@@ -288,11 +332,14 @@ async fn a_link_that_does_not_work_shows_nothing() {
     let platform = Platform::start().await;
     let (admin, person) = (platform.admin(), platform.anybody());
     let id = waiting(&admin, "books").await;
-    let guess = format!("/v1/oauth/connect?ticket={}", "0".repeat(64));
-    for unknown in ["/v1/oauth/connect", &guess] {
-        let page = person.get(unknown).await.expect(404);
-        assert!(page.text.contains("not known") && page.header("set-cookie").is_empty());
-        person.send(Method::POST, unknown, None).await.expect(404);
+    let guess = format!("?ticket={}", "0".repeat(64));
+    for unknown in ["", &guess] {
+        for way in ["start", "connect"] {
+            let page = person.get(&format!("/v1/oauth/{way}{unknown}")).await.expect(404);
+            assert!(page.text.contains("not known") && page.header("set-cookie").is_empty());
+        }
+        let cancelled = format!("/v1/oauth/connect{unknown}");
+        person.send(Method::POST, &cancelled, None).await.expect(404);
     }
     let late = page_of(&linked(&admin, &id, json!({})).await);
     platform.run("UPDATE authorizations SET expires_at = created_at").await;
@@ -319,6 +366,18 @@ async fn all_who_ask_for_access_at_once_get_the_same_activation() {
 }
 
 #[tokio::test]
+async fn whoever_asks_again_gets_another_link_unless_the_activation_changed_meanwhile() {
+    let platform = Platform::start().await;
+    let admin = platform.admin().with("Idempotency-Key", "once");
+    let id = waiting(&platform.admin(), "books").await;
+    let [one, other] = [linked(&admin, &id, json!({})).await, linked(&admin, &id, json!({})).await];
+    assert_ne!(one["url"], other["url"]);
+    let path = format!("/v1/workspace-connectors/{id}/authorize");
+    let stale = platform.admin().with("If-Match", "\"another\"");
+    stale.post(&path, json!({})).await.expect(412);
+}
+
+#[tokio::test]
 async fn what_is_not_connected_that_way_says_so() {
     let platform = Platform::start().await;
     let admin = platform.admin();
@@ -337,7 +396,7 @@ async fn what_is_not_connected_that_way_says_so() {
 }
 
 #[tokio::test]
-async fn a_client_has_a_secret_or_a_key_that_can_sign_and_says_so_before_it_is_kept() {
+async fn a_client_has_a_secret_or_a_key_that_can_sign_or_nobody_is_sent_anywhere() {
     let platform = Platform::start().await;
     let admin = platform.admin();
     let id = waiting(&admin, "books").await;
@@ -360,27 +419,26 @@ async fn a_client_has_a_secret_or_a_key_that_can_sign_and_says_so_before_it_is_k
     }
     let nobody = json!({ "client_private_key": P256 });
     admin.post(&path, nobody).await.refused(422, "resource.invalid");
-    let link = linked(&admin, &id, json!({})).await;
-    assert!(!link["url"].as_str().unwrap().contains("=ours"), "none of them was kept: {link}");
 
     let ours = json!({ "client_id": "ours", "client_private_key": P256, "client_key_id": "1" });
-    for body in [ours, json!({})] {
-        let link = linked(&admin, &id, body).await;
-        assert!(link["url"].as_str().unwrap().contains("=ours"), "it is kept: {link}");
-        assert!(!link.to_string().contains("PRIVATE"), "{link}");
-    }
+    let link = linked(&admin, &id, ours).await;
+    assert!(!link.to_string().contains("PRIVATE"), "{link}");
+    Away::by(&platform, &link).await.back("code=good").await.expect(200);
+    let link = linked(&admin, &id, json!({})).await;
+    let sent = platform.anybody().get(&here(&link["url"])).await.expect(303);
+    assert!(sent.header("location").contains("client_id=ours"), "it is kept");
 }
 
 #[tokio::test]
 async fn programs_that_look_at_a_link_use_nothing_up() {
     let platform = Platform::start().await;
-    let (admin, person) = (platform.admin(), platform.anybody());
+    let admin = platform.admin();
     let id = waiting(&admin, "books").await;
-    let state = authorize(&admin, &id, json!({})).await;
+    let Away { browser, state } = Away::of(&platform, &id, json!({})).await;
     let here = back(&state, "code=good");
-    person.send(Method::HEAD, &here, None).await.expect(200);
+    browser.send(Method::HEAD, &here, None).await.expect(200);
     assert_eq!(status(&admin, &id).await, "to_configure");
-    person.get(&here).await.expect(200);
+    browser.get(&here).await.expect(200);
     assert_eq!(status(&admin, &id).await, "enabled");
 }
 

@@ -6,13 +6,18 @@ use linkspan_domain::{
     Act, Action, AuditEventId, AuthorizationServer, Call, Issuer, OauthClient, Receipt,
     WorkspaceConnector, WorkspaceConnectorId,
     ports::{
-        AuthorizationServers, OauthClientStore, OauthError, Purpose, Sealed, StoreError, World,
+        AuthorizationServers, InPlaceOf, OauthClientStore, OauthError, Purpose, Sealed, StoreError,
+        World,
     },
 };
 use serde_json::json;
 use url::Url;
 
-use super::{SafeError, safe::Safe};
+use super::{
+    SafeError,
+    connecting::{AT_WORK, PENDING},
+    safe::Safe,
+};
 
 /// Finds clients, registers them and keeps them up.
 pub(super) struct Clients {
@@ -161,10 +166,14 @@ impl Clients {
         let OauthClient { issuer, client_id, .. } = client;
         let row = OauthClient::row(of, issuer);
         let sealed = self.safe.seal(Purpose::ClientRegistration, row, client)?;
+        let in_place_of = match (&instead_of.sealed, &instead_of.client) {
+            (None, _) => InPlaceOf::Nobody,
+            (Some(found), Ok(Some(it))) if it.client_id == *client_id => InPlaceOf::Itself(found),
+            (Some(found), _) => InPlaceOf::Another(found, self.world.now() + PENDING + AT_WORK),
+        };
         let act = Act { action, details: json!({ "issuer": issuer, "client_id": client_id }) };
         let receipt = self.receipt(call, of, act);
-        let instead_of = instead_of.sealed.as_ref();
-        Ok(self.store.keep_client(of, issuer, &sealed, instead_of, &receipt).await?)
+        Ok(self.store.keep_client(of, issuer, &sealed, in_place_of, &receipt).await?)
     }
 
     fn receipt(&self, call: &Call, of: WorkspaceConnectorId, act: Act) -> Receipt {

@@ -12,7 +12,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use linkspan_domain::{
     Act, Action, AuditEventId, AuthorizationServer, Call, ClientMetadata, Connector, GivenProof,
-    Grant, GrantHolder, HeldGrant, OauthClient, WorkspaceConnector, WorkspaceConnectorId,
+    Grant, GrantHolder, HeldGrant, OauthClient, Revision, WorkspaceConnector, WorkspaceConnectorId,
     ports::{
         AuthorizationAsk, AuthorizationServers, AuthorizationStore, Discovery, GrantStore,
         KeptAuthorization, OauthClientStore, Owner, Purpose, Store, TokenAsk, TokenRight, Vault,
@@ -23,12 +23,13 @@ use serde_json::json;
 use time::{Duration, OffsetDateTime};
 use url::Url;
 
-pub use error::{ConnectError, ReturnError};
+pub use error::{ConnectError, NotConnected, ReturnError};
+pub(super) use resuming::AT_WORK;
 use returning::caller_of;
 pub use returning::{Connected, Returned};
 pub(crate) use target::token_test_url;
 pub use ticket::{Browser, Ticket};
-pub use visiting::{Declined, Invitation, Visiting};
+pub use visiting::{Declined, Departure, Invitation, Visiting};
 
 use super::{AccessTokens, clients::Clients, safe::Safe};
 use crate::{Mint, Records, Sources, activations::settings_are_complete, records::require_live};
@@ -78,6 +79,8 @@ pub struct Authorize {
     pub return_to: Option<Url>,
     /// What goes with them there.
     pub state: Option<String>,
+    /// The revision of the activation that the caller read.
+    pub expected: Option<Revision>,
 }
 
 /// A client that somebody registered with the provider.
@@ -94,9 +97,9 @@ pub struct GivenClient {
 pub enum Authorized {
     /// A person agrees there.
     Asked {
-        /// Where. The link works once.
+        /// Where to send them. It leads to the provider, and works once, in the browser that it was opened in.
         url: Url,
-        /// Where they see who asks first, and are held to one browser from then on.
+        /// The same by way of a page that says who asks for what.
         connect_url: Url,
         /// Until when.
         expires_at: OffsetDateTime,
@@ -106,7 +109,7 @@ pub enum Authorized {
 }
 
 /// How long a person has to agree.
-const LASTS: Duration = Duration::minutes(10);
+pub(super) const PENDING: Duration = Duration::minutes(10);
 
 impl Addresses {
     /// Where providers send people back to.
@@ -114,11 +117,15 @@ impl Addresses {
         self.public.as_ref().and_then(|it| below(it, "v1/oauth/callback"))
     }
 
-    /// Where people see who asks before they go to a provider.
-    fn connect_page(&self, ticket: &Ticket) -> Option<Url> {
-        let mut page = below(self.public.as_ref()?, "v1/oauth/connect")?;
-        page.query_pairs_mut().append_pair("ticket", ticket.expose());
-        Some(page)
+    /// Where people go with `ticket`: to the provider, or to the page that says who asks first.
+    fn links(&self, ticket: &Ticket) -> Option<[Url; 2]> {
+        let public = self.public.as_ref()?;
+        let link = |path| {
+            let mut link = below(public, path)?;
+            link.query_pairs_mut().append_pair("ticket", ticket.expose());
+            Some(link)
+        };
+        Some([link("v1/oauth/start")?, link("v1/oauth/connect")?])
     }
 
     /// Where the document about us is, which serves as our name where providers read such. None: there can be none here.
@@ -211,7 +218,7 @@ impl Connecting {
         id: WorkspaceConnectorId,
         authorize: Authorize,
     ) -> Result<Authorized, ConnectError> {
-        let activation = self.activations.live(call, id, None).await?;
+        let activation = self.activations.live(call, id, authorize.expected).await?;
         let connector =
             require_live(&self.connectors, &call.caller, activation.connector_id, "connector")
                 .await?;
@@ -243,11 +250,11 @@ impl Connecting {
         ask: AuthorizationAsk,
     ) -> Result<Authorized, ConnectError> {
         let (issuer, client_id) = (ask.server.issuer.clone(), ask.client.client_id.clone());
-        let state = (self.mint)("").map_err(ConnectError::Mint)?;
-        let (url, pending) = self.servers.begin(ask, &state).map_err(ConnectError::Server)?;
-        let ticket = Ticket::of(&state);
-        let connect_url = self.addresses.connect_page(&ticket);
-        let connect_url = connect_url.ok_or(ConnectError::NoPublicAddress)?;
+        let ticket = Ticket::new((self.mint)("").map_err(ConnectError::Mint)?);
+        let links = self.addresses.links(&ticket).ok_or(ConnectError::NoPublicAddress)?;
+        let [url, connect_url] = links;
+        let begun = self.servers.begin(ask, &ticket.proof());
+        let (_, pending) = begun.map_err(ConnectError::Server)?;
         let (id, now) = (self.world.uuid(), self.world.now());
         let kept = KeptAuthorization {
             id,
@@ -257,7 +264,7 @@ impl Connecting {
             organization_id: call.caller.organization,
             content: self.safe.seal(Purpose::Authorization, id, &pending)?,
             created_at: now,
-            expires_at: now + LASTS,
+            expires_at: now + PENDING,
         };
         let details = json!({ "authorization_id": id, "issuer": issuer, "client_id": client_id });
         let act = Act { action: Action::AuthorizationBegun, details };

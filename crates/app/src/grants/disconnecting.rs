@@ -1,5 +1,6 @@
-//! Taking back what activations that are gone have with providers: grants, what was in flight, and the clients that were
-//! registered for them. The provider is told (RFC 7009, RFC 7592), whatever it makes of it.
+//! Taking back what is not needed any more at providers: grants of activations that are gone, what was in flight, the clients
+//! that were registered for them, and those that others took the places of. The provider is told (RFC 7009, RFC 7592), whatever
+//! it makes of it.
 //!
 //! A grant that another takes the place of is not taken back; docs/adr/0018 says why.
 
@@ -10,7 +11,7 @@ use linkspan_domain::{
     Secret, WorkspaceConnector, WorkspaceConnectorId,
     ports::{
         AuthorizationServers, AuthorizationStore, GrantStore, Left, Leftover, Leftovers,
-        OauthError, Owner, Purpose, Sealed, Store, StoreError, Vault, World,
+        OauthError, Owner, Purpose, Sealed, StoreError, Vault, World,
     },
 };
 use serde_json::json;
@@ -25,7 +26,6 @@ use super::{SafeError, safe::Safe};
 pub struct Disconnector {
     grants: Arc<dyn GrantStore>,
     authorizations: Arc<dyn AuthorizationStore>,
-    activations: Arc<dyn Store<WorkspaceConnector>>,
     servers: Arc<dyn AuthorizationServers>,
     safe: Safe,
     world: Arc<dyn World>,
@@ -63,12 +63,11 @@ impl Disconnector {
     pub fn new(
         grants: Arc<dyn GrantStore>,
         authorizations: Arc<dyn AuthorizationStore>,
-        activations: Arc<dyn Store<WorkspaceConnector>>,
         servers: Arc<dyn AuthorizationServers>,
         vault: Arc<dyn Vault>,
         world: Arc<dyn World>,
     ) -> Self {
-        Self { grants, authorizations, activations, servers, safe: Safe::new(vault), world }
+        Self { grants, authorizations, servers, safe: Safe::new(vault), world }
     }
 
     /// Revokes and forgets until `shutdown`.
@@ -109,7 +108,6 @@ impl Disconnector {
     /// Tells providers that nothing an activation left is needed any more: the clients last, since it takes them to take the
     /// grants back. What is not told is taken up again when the lease is over, by whoever comes first.
     async fn clear(&self, left: &Leftovers) -> Result<(), StoreError> {
-        let replaced = self.replaced(left);
         let is_client = |it: &&Leftover| matches!(it.left, Left::Client { .. });
         let (clients, grants): (Vec<_>, Vec<_>) = left.things.iter().partition(is_client);
         let mut are_told = true;
@@ -118,11 +116,6 @@ impl Disconnector {
         }
         if !are_told {
             return Ok(());
-        }
-        for client in replaced {
-            let told = self.servers.unregister(&client).await.map_err(Untold::from);
-            let receipt = self.receipt(left.owner, removal(&client.issuer, told));
-            self.activations.write(&[], &receipt).await?;
         }
         for thing in clients {
             self.remove(left, thing).await?;
@@ -174,8 +167,10 @@ impl Disconnector {
     /// else uses it.
     async fn remove(&self, left: &Leftovers, thing: &Leftover) -> Result<(), StoreError> {
         let Left::Client { issuer, client } = &thing.left else { return Ok(()) };
-        let told = match self.client(left.owner.workspace_connector_id, issuer, client) {
+        let of = left.owner.workspace_connector_id;
+        let told = match self.client(of, issuer, client) {
             Ok(client) if !client.is_removable() => return self.grants.told(thing.id, None).await,
+            Ok(client) if self.is_used(of, &client).await? => return Ok(()),
             Ok(client) => self.servers.unregister(&client).await.map_err(Untold::from),
             Err(error) => Err(error.into()),
         };
@@ -186,30 +181,15 @@ impl Disconnector {
         self.grants.told(thing.id, Some(&receipt)).await
     }
 
-    /// Clients that we registered and that others took the places of: only grants know them. None as long as the activation can
-    /// be restored, which is as long as its own client is not left.
-    fn replaced(&self, left: &Leftovers) -> Vec<OauthClient> {
-        let of = left.owner.workspace_connector_id;
-        let clients: Vec<_> = left
-            .things
-            .iter()
-            .filter_map(|it| match &it.left {
-                Left::Client { issuer, client } => Some(self.client(of, issuer, client)),
-                Left::Answer { .. } | Left::Grant { .. } => None,
-            })
-            .collect();
-        let mut replaced: Vec<OauthClient> = Vec::new();
-        if clients.is_empty() {
-            return replaced;
-        }
-        let opened = left.things.iter().flat_map(|it| self.opened(of, &it.left));
-        for HeldGrant { client, .. } in opened.flatten().filter(|it| it.client.is_removable()) {
-            let mut known = clients.iter().flatten().chain(&replaced);
-            if !known.any(|it| is_same(it, &client)) {
-                replaced.push(client);
-            }
-        }
-        replaced
+    /// Whether the activation has a grant of `client` yet: it is needed as long as that is so. What does not open may be one.
+    async fn is_used(
+        &self,
+        of: WorkspaceConnectorId,
+        client: &OauthClient,
+    ) -> Result<bool, StoreError> {
+        let Some(kept) = self.grants.grant(of).await? else { return Ok(false) };
+        let held = self.safe.open::<HeldGrant>(Purpose::Grant, of.uuid(), &kept.grant);
+        Ok(held.map_or(true, |it| is_same(&it.client, client)))
     }
 
     /// What there is of a grant, newest first.
@@ -262,7 +242,13 @@ impl Disconnector {
 
 /// Whether a provider is told again later.
 fn is_put_off(left: &Leftovers, told: &Result<(), Untold>) -> bool {
-    matches!(told, Err(Untold::Server(error)) if error.is_transient() && left.tries < TRIES)
+    let may_pass = match told {
+        Err(Untold::Server(error)) => error.is_transient(),
+        // Another process may have the key.
+        Err(Untold::Safe(SafeError::KeyUnknown { .. })) => true,
+        _ => false,
+    };
+    may_pass && left.tries < TRIES
 }
 
 /// What the audit trail says of telling `issuer` that a client is not needed any more.

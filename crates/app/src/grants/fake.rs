@@ -11,9 +11,9 @@ use linkspan_domain::{
     Issuer, OauthClient, PendingAuthorization, Secret, Status, UnfitProof, WorkspaceConnector,
     WorkspaceConnectorId,
     ports::{
-        AuthorizationAsk, AuthorizationServers, Change, Discovery, GrantStore, OauthClientStore,
-        OauthError, OauthTarget, OutboundError, Sealed, Store, TokenAsk, TokenReply, TokenRight,
-        World,
+        AuthorizationAsk, AuthorizationServers, Change, Discovery, GrantStore, InPlaceOf,
+        OauthClientStore, OauthError, OauthTarget, OutboundError, Sealed, Store, TokenAsk,
+        TokenReply, TokenRight, World,
     },
 };
 use linkspan_testkit::{MemoryGrants, fixtures::receipt};
@@ -385,10 +385,10 @@ impl Bench {
         &self,
         issuer: &Issuer,
         client: &Sealed,
-        instead_of: Option<&Sealed>,
+        in_place_of: InPlaceOf<'_>,
     ) {
         let kept = receipt(3, None);
-        self.store.keep_client(self.of, issuer, client, instead_of, &kept).await.unwrap();
+        self.store.keep_client(self.of, issuer, client, in_place_of, &kept).await.unwrap();
     }
 
     pub(crate) async fn delete(&self) {
@@ -409,7 +409,6 @@ impl Bench {
         let disconnector = Disconnector::new(
             Arc::clone(&self.store) as _,
             Arc::clone(&self.store) as _,
-            Arc::clone(&self.store) as _,
             Arc::clone(&self.fake) as _,
             vault(),
             Arc::clone(&self.clock) as _,
@@ -420,6 +419,11 @@ impl Bench {
     /// What the server was told is not needed any more.
     pub(crate) fn revoked(&self) -> Vec<String> {
         self.fake.revoked.lock().unwrap().clone()
+    }
+
+    /// Which clients the server was told to remove.
+    pub(crate) fn unregistered(&self) -> Vec<String> {
+        self.fake.unregistered.lock().unwrap().clone()
     }
 
     pub(crate) async fn status(&self) -> Status {

@@ -39,6 +39,13 @@ impl linkspan_domain::Problem for InstallError {
             Self::Activate(error) => error.code(),
         }
     }
+
+    fn pointer(&self) -> Option<String> {
+        match self {
+            Self::Connect(error) => error.pointer(),
+            Self::Activate(error) => error.pointer(),
+        }
+    }
 }
 
 impl Installing {

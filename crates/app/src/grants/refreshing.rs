@@ -6,7 +6,7 @@
 
 mod settling;
 
-use std::{ops::ControlFlow, sync::Arc};
+use std::{collections::BTreeSet, ops::ControlFlow, sync::Arc};
 
 use linkspan_domain::{
     HeldGrant, JournaledReply, Secret, WorkspaceConnector, WorkspaceConnectorId,
@@ -95,6 +95,16 @@ impl Refresher {
     /// The store of the grants.
     pub(super) fn grants(&self) -> &dyn GrantStore {
         &*self.grants
+    }
+
+    /// The scopes of a grant, if there is one.
+    pub(super) async fn granted(
+        &self,
+        of: WorkspaceConnectorId,
+    ) -> Result<BTreeSet<String>, TokenError> {
+        let kept = self.grants.grant(of).await.map_err(|source| stored(of, source))?;
+        let kept = kept.ok_or(TokenError::NotConnected { id: of })?;
+        Ok(self.open::<HeldGrant>(of, &kept.grant)?.grant.scopes)
     }
 
     /// One attempt to have a token that works. To be carried through: a reply that arrives while nobody waits is lost.

@@ -1,7 +1,7 @@
 //! Access tokens for those who use them: one flight for each activation, whoever asks.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -102,6 +102,11 @@ impl AccessTokens {
         let found = self.0.refresher.grants().grant(of).await;
         let found = found.map_err(|source| TokenError::Store { id: of, source: Arc::new(source) });
         Ok(found?.is_some())
+    }
+
+    /// The scopes that were granted to an activation, as far as that can be read.
+    pub(crate) async fn granted(&self, of: WorkspaceConnectorId) -> BTreeSet<String> {
+        self.0.refresher.granted(of).await.unwrap_or_default()
     }
 
     /// The activation has another grant, or none: what is remembered of it is of no use.

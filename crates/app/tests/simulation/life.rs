@@ -8,8 +8,8 @@ use std::{
 };
 
 use linkspan_app::{
-    Attempt, Authorize, Authorized, ConnectError, Connected, ReturnError, Returned, TokenError,
-    Urge,
+    Attempt, Authorize, Authorized, Browser, ConnectError, Connected, NotConnected, Returned,
+    Ticket, TokenError, Urge,
 };
 use linkspan_domain::{
     Call, HeldGrant, Redirected, Sealable, Secret, Status, Visible, WorkspaceConnector,
@@ -22,6 +22,7 @@ use linkspan_testkit::{
 };
 use time::{Duration, OffsetDateTime};
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use super::{
     pace::Steps,
@@ -40,6 +41,9 @@ const FIRST_CRASH: usize = 4;
 const FEW: u64 = 10;
 /// How often each node looks for what others left.
 const TICK: Duration = Duration::minutes(2);
+
+/// That of everybody.
+const BROWSER: &str = "a-browser-that-everybody-shares-00";
 
 /// The steps of a life, all places to die, beside those of a refresh.
 pub(crate) const STEPS: &[&str] = &[
@@ -91,15 +95,19 @@ enum Agent {
 /// A person on their way back from the server.
 #[derive(Clone)]
 struct Errand {
-    state: Secret<String>,
+    ticket: Ticket,
     code: Secret<String>,
+}
+
+fn parameter(url: &Url, name: &str) -> String {
+    url.query_pairs().find(|it| it.0 == name).unwrap().1.into_owned()
 }
 
 /// What came of what an agent did.
 enum Outcome {
     Used(Result<Attempt, TokenError>),
     Sent(Result<Authorized, ConnectError>),
-    Back(Result<Connected, ReturnError>),
+    Back(Result<Connected, NotConnected>),
     Written,
     Looked,
 }
@@ -371,12 +379,17 @@ impl Life {
 
     /// A person comes back from the server, maybe again.
     fn come_back(&mut self, agent: Agent, node: usize) {
-        let Errand { state, code } = self.errands[&agent].clone();
+        let Errand { ticket, code } = self.errands[&agent].clone();
         let connecting = Arc::clone(&self.nodes[node].connecting);
-        let iss = None;
         let redirected = Some(Redirected::Agreed { code });
-        let returned = Returned { state, browser: None, iss, redirected };
         self.spawn(agent, node, async move {
+            let browser = Browser::read(BROWSER);
+            let url = match connecting.depart(&ticket, browser.clone()).await {
+                Ok(departure) => departure.url,
+                Err(error) => return Outcome::Back(Err(error.into())),
+            };
+            let state = Secret::new(parameter(&url, "state"));
+            let returned = Returned { state, browser, iss: None, redirected };
             Outcome::Back(connecting.complete(returned, None, "trace".to_owned()).await)
         });
     }
@@ -386,9 +399,9 @@ impl Life {
             Outcome::Looked => TICK,
             Outcome::Written => self.some(Duration::minutes(3)),
             Outcome::Sent(Ok(Authorized::Asked { url, .. })) => {
-                let state = url.query_pairs().find(|it| it.0 == "state").unwrap().1.into_owned();
-                let (state, code) = (Secret::new(state), self.common.provider.code());
-                self.errands.insert(agent, Errand { state, code });
+                let ticket = Ticket::new(Secret::new(parameter(&url, "ticket")));
+                let code = self.common.provider.code();
+                self.errands.insert(agent, Errand { ticket, code });
                 self.some(Duration::minutes(1))
             }
             Outcome::Back(back) => {
@@ -474,9 +487,7 @@ impl Life {
                 // It is used, or nothing is left of it.
                 (true, true, Fate::Connected) | (false, false, _) => {}
                 (true, false, Fate::Unheard) => self.report.count("granted and never heard of"),
-                (true, false, Fate::Replaced | Fate::Answered) => {
-                    self.report.count("replaced by a later one");
-                }
+                (true, false, Fate::Replaced) => self.report.count("replaced by a later one"),
                 _ => self.report.broken += 1,
             }
         }

@@ -7,13 +7,13 @@ use linkspan_domain::{
     Fence, HeldGrant, Issuer, KeyHash, ListQuery, Page, Receipt, Sealable, Visible,
     WorkspaceConnector, WorkspaceConnectorId,
     ports::{
-        AnsweredAuthorization, AuthorizationStore, Change, GrantStore, KeptAuthorization,
-        KeptGrant, LeftoverId, Leftovers, NewGrant, OauthClientStore, Owner, Sealed, Store,
-        StoreError, TakenAuthorization, Vault,
+        AnsweredAuthorization, AuthorizationStore, Change, GrantStore, InPlaceOf,
+        KeptAuthorization, KeptGrant, LeftoverId, Leftovers, NewGrant, OauthClientStore, Owner,
+        PutOff, Sealed, Store, StoreError, TakenAuthorization, Vault,
     },
 };
 use linkspan_testkit::MemoryGrants;
-use time::{Duration, OffsetDateTime};
+use time::{Duration, OffsetDateTime, PrimitiveDateTime};
 use uuid::Uuid;
 
 use super::{
@@ -59,12 +59,13 @@ impl GrantStore for Stepped {
         receipt: &Receipt,
     ) -> Result<(), StoreError> {
         step(&*self.pace, "connect: before").await;
-        let replaced = self.store.grant(activation.id).await?;
+        let kept = self.store.grant(activation.id).await?.map(|it| it.grant);
+        let answered = self.store.unsettled(PrimitiveDateTime::MAX.assume_utc(), u64::MAX).await?;
+        let of_it = answered.into_iter().filter(|it| it.workspace_connector_id == activation.id);
+        let replaced: Vec<_> = kept.into_iter().chain(of_it.map(|it| it.grant)).collect();
         let done = self.store.connect(grant, activation, receipt).await;
         if done.is_ok() {
-            if let Some(it) = &replaced {
-                self.note(&it.grant, Fate::Replaced);
-            }
+            replaced.iter().for_each(|it| self.note(it, Fate::Replaced));
             self.note(&grant.grant, Fate::Connected);
         }
         step(&*self.pace, "connect: after").await;
@@ -104,9 +105,9 @@ impl GrantStore for Stepped {
         &self,
         of: WorkspaceConnectorId,
         fence: Fence,
-        again_at: Option<OffsetDateTime>,
+        put_off: Option<PutOff>,
     ) -> Result<(), StoreError> {
-        stepped!(self, "release", self.store.release(of, fence, again_at))
+        stepped!(self, "release", self.store.release(of, fence, put_off))
     }
 
     async fn shelve(
@@ -233,10 +234,10 @@ impl OauthClientStore for Stepped {
         of: WorkspaceConnectorId,
         issuer: &Issuer,
         client: &Sealed,
-        instead_of: Option<&Sealed>,
+        in_place_of: InPlaceOf<'_>,
         receipt: &Receipt,
     ) -> Result<(), StoreError> {
-        let keeping = self.store.keep_client(of, issuer, client, instead_of, receipt);
+        let keeping = self.store.keep_client(of, issuer, client, in_place_of, receipt);
         stepped!(self, "keep client", keeping)
     }
 }

@@ -59,12 +59,12 @@ pub trait GrantStore: Send + Sync {
     /// gives the lease back.
     async fn settle(&self, fence: Fence, grant: &NewGrant) -> Result<(), StoreError>;
 
-    /// Gives the lease back without a new grant, and forgets the journal. `again_at`: it failed, and is not to be tried before.
+    /// Gives the lease back without a new grant, and forgets the journal. With `put_off`, it failed.
     async fn release(
         &self,
         of: WorkspaceConnectorId,
         fence: Fence,
-        again_at: Option<OffsetDateTime>,
+        put_off: Option<PutOff>,
     ) -> Result<(), StoreError>;
 
     /// Gives the lease back, and keeps all that is there. It is not to be tried before `again_at`.
@@ -139,10 +139,21 @@ pub struct KeptGrant {
     pub leased_until: Option<OffsetDateTime>,
     /// Before when it is not to be tried again.
     pub again_at: Option<OffsetDateTime>,
-    /// How often in a row it could not be refreshed.
+    /// How often it could not be refreshed since it last was.
     pub failures: u32,
+    /// How often of these the server refused.
+    pub refusals: u32,
     /// When it was last refreshed.
     pub refreshed_at: OffsetDateTime,
+}
+
+/// Before when a grant is not to be tried again, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PutOff {
+    /// Whom it takes could not be had.
+    Away(OffsetDateTime),
+    /// The server refused, and may think better of it.
+    Refused(OffsetDateTime),
 }
 
 /// A grant to keep.
@@ -259,16 +270,38 @@ pub trait OauthClientStore: Send + Sync {
         issuer: &Issuer,
     ) -> Result<Option<Sealed>, StoreError>;
 
-    /// Keeps it in the place of `instead_of`, which was found there. [`StoreError::Stale`] if something else is there by now: of
-    /// several who register at once, the first is kept.
+    /// Keeps it in the place of what was found there. [`StoreError::Stale`] if something else is there by now: of several who
+    /// register at once, the first is kept. A client that another takes the place of is left behind: see
+    /// [`take_left`](GrantStore::take_left).
     async fn keep_client(
         &self,
         of: WorkspaceConnectorId,
         issuer: &Issuer,
         client: &Sealed,
-        instead_of: Option<&Sealed>,
+        in_place_of: InPlaceOf<'_>,
         receipt: &Receipt,
     ) -> Result<(), StoreError>;
+}
+
+/// In whose place a client is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InPlaceOf<'s> {
+    /// Nobody's: there is none.
+    Nobody,
+    /// Its own, as it was known before.
+    Itself(&'s Sealed),
+    /// Another's, which nobody takes up before this time: somebody may be at the provider with it.
+    Another(&'s Sealed, OffsetDateTime),
+}
+
+impl<'s> InPlaceOf<'s> {
+    /// What was found there.
+    pub const fn found(self) -> Option<&'s Sealed> {
+        match self {
+            Self::Nobody => None,
+            Self::Itself(found) | Self::Another(found, _) => Some(found),
+        }
+    }
 }
 
 /// Keeps the authorizations that people are still at.

@@ -19,7 +19,10 @@ const ENTRY: &str = "name: Wiki\nprovider: well\ncategory_id: file-storage\nserv
 
 /// A program with the activation `notes` that waits for a person.
 fn program() -> Program {
-    let program = Program::new().with("LINKSPAN_PUBLIC_URL", "http://127.0.0.1:8787");
+    furnished(Program::new().with("LINKSPAN_PUBLIC_URL", "http://127.0.0.1:8787"))
+}
+
+fn furnished(program: Program) -> Program {
     let folder = program.path().join("entries");
     fs::create_dir(&folder).unwrap();
     fs::write(folder.join("wiki.yaml"), ENTRY).unwrap();
@@ -48,6 +51,17 @@ async fn agree(program: &Program) {
     let granted = sqlx::raw_sql(AssertSqlSafe(granted.to_owned())).execute(&mut connection).await;
     assert_eq!(granted.unwrap().rows_affected(), 1);
     connection.close().await.unwrap();
+}
+
+#[test]
+fn nobody_is_sent_to_a_provider_who_could_not_come_back() {
+    let program = furnished(Program::new().with("LINKSPAN_LISTEN", "0.0.0.0:8787"));
+    let refused = program.run(&["authorize", "notes", "--client-id", "ours"]);
+    assert!(
+        refused.code != 0 && refused.stderr.contains("LINKSPAN_PUBLIC_URL"),
+        "{}",
+        refused.stderr
+    );
 }
 
 #[tokio::test]

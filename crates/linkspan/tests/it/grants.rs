@@ -3,9 +3,15 @@
 
 use std::{collections::BTreeSet, fs, time::Duration};
 
+use http::{
+    Method,
+    header::{COOKIE, LOCATION, SET_COOKIE},
+};
+use linkspan_domain::ports::{Outbound, OutboundRequest, Redirects};
 use linkspan_egress::{EgressPolicy, GuardedClient};
 use linkspan_testkit::{ForeignServer, browse, client_keys::P256};
 use serde_json::{Value, json};
+use url::Url;
 
 use crate::{
     program::{ADMIN_KEY, Program, Ran, Served},
@@ -117,10 +123,21 @@ impl Stage {
         let link = self.remote.json(&[&["authorize", "out"][..], scopes].concat());
         let loopback = EgressPolicy::new(vec!["127.0.0.0/8".parse().unwrap()]);
         let browser = GuardedClient::new(loopback).unwrap();
-        let url = link["url"].as_str().unwrap().parse().unwrap();
-        let back = browse(&browser, url, PUBLIC).await;
-        let path = format!("{}?{}", back.path(), back.query().unwrap());
-        Api::new(&self.served.address).send("GET", &path, None).await;
+        let here = |url: &str| -> Url {
+            let path = url.strip_prefix(PUBLIC).unwrap();
+            format!("http://{}{path}", self.served.address).parse().unwrap()
+        };
+        let get = async |url: Url, cookie: &str| {
+            let mut request = OutboundRequest::new(Method::GET, url);
+            request.redirects = Redirects::HandBack;
+            request.headers.insert(COOKIE, cookie.parse().unwrap());
+            browser.send(request).await.unwrap()
+        };
+        let sent = get(here(link["url"].as_str().unwrap()), "").await;
+        let header = |name| sent.headers.get(name).unwrap().to_str().unwrap();
+        let cookie = header(SET_COOKIE).split(';').next().unwrap();
+        let back = browse(&browser, header(LOCATION).parse().unwrap(), PUBLIC).await;
+        assert_eq!(get(here(back.as_str()), cookie).await.status, 200);
     }
 
     /// Another person is there, and everything is brought in.

@@ -3,11 +3,11 @@
 use async_trait::async_trait;
 use linkspan_domain::{
     Issuer, OauthClient, Receipt, WorkspaceConnectorId,
-    ports::{OauthClientStore, Sealed, StoreError},
+    ports::{InPlaceOf, OauthClientStore, Sealed, StoreError},
 };
 use sea_orm::Value;
 
-use super::{SqlGrants, get};
+use super::{SqlGrants, get, leftovers};
 use crate::{receipt, store::stale_unless};
 
 const FIND: &str = "SELECT client FROM oauth_clients WHERE oauth_client_id = $1";
@@ -38,13 +38,16 @@ impl OauthClientStore for SqlGrants {
         of: WorkspaceConnectorId,
         issuer: &Issuer,
         client: &Sealed,
-        instead_of: Option<&Sealed>,
+        in_place_of: InPlaceOf<'_>,
         receipt: &Receipt,
     ) -> Result<(), StoreError> {
         let session = self.db.write().await?;
         let mut values: Vec<Value> =
             vec![OauthClient::row(of, issuer).into(), client.as_bytes().into()];
-        let statement = if let Some(before) = instead_of {
+        if let InPlaceOf::Another(before, from) = in_place_of {
+            leftovers::leave_client(&session, OauthClient::row(of, issuer), before, from).await?;
+        }
+        let statement = if let Some(before) = in_place_of.found() {
             values.push(before.as_bytes().into());
             REPLACE
         } else {

@@ -106,6 +106,25 @@ const CLIENTS: Leaving = Leaving {
     to: "issuer, oauth_client_id, client",
 };
 
+/// Client, from when on it is taken up.
+const REPLACED: Leaving = Leaving {
+    condition: "g.client = $2",
+    from: "g.issuer, g.oauth_client_id, g.client, CAST($3 AS bigint)",
+    to: "issuer, oauth_client_id, client, again_at",
+    ..CLIENTS
+};
+
+/// Leaves `client` behind, which is in `row` as long as this session does not replace it, to be taken up `from` then on.
+pub(super) async fn leave_client(
+    session: &Session,
+    row: Uuid,
+    client: &Sealed,
+    from: OffsetDateTime,
+) -> Result<(), StoreError> {
+    let values = vec![row.into(), client.as_bytes().into(), microseconds(from).into()];
+    session.run_of(left(&REPLACED, "g.oauth_client_id = $1"), values).await.map(|_| ())
+}
+
 /// Copies what is left of the activations that are `gone`.
 fn left(Leaving { table, condition, from, to }: &Leaving, gone: &str) -> String {
     format!(
@@ -203,7 +222,7 @@ pub(super) async fn keep(
     session.commit().await
 }
 
-/// Now, until when. All of one activation or nothing: as long as somebody has its grant, its client is needed.
+/// Now, until when. All that is due of one activation, or nothing: as long as somebody has its grant, its client is needed.
 const TAKE: &str = "\
     UPDATE oauth_leftovers SET again_at = $2, tries = tries + 1 \
     WHERE workspace_connector_id = \
@@ -211,7 +230,7 @@ const TAKE: &str = "\
          WHERE due.again_at <= $1 AND NOT EXISTS \
             (SELECT 1 FROM oauth_leftovers held \
              WHERE held.workspace_connector_id = due.workspace_connector_id \
-                AND held.again_at > $1) \
+                AND held.again_at > $1 AND held.tries > 0) \
          ORDER BY due.again_at, due.pk LIMIT 1) AND again_at <= $1 \
     RETURNING pk, workspace_connector_id, workspace_id, organization_id, issuer, held, previous, \
         reply, authorization_id, answer, client, tries";

@@ -55,6 +55,7 @@ async fn an_activation_that_goes_leaves_what_it_has_with_providers(url: &str) {
     let activations = db.workspace_connectors();
     keep(&*activations, [first.clone(), second.clone()]).await;
     let stores = Stores::of(&db);
+    contract::replaced_clients_are_left(stores.all(), &first, place.organization).await;
     contract::answers_are_given_up(stores.all(), &first, place.organization).await;
     contract::leftovers(stores.all(), &*activations, &second, place.organization).await;
 }

@@ -6,8 +6,9 @@ use linkspan_domain::{
     Event, Fence, Issuer, KeyHash, OrganizationId, Secret, Status, Visible, WorkspaceConnector,
     WorkspaceConnectorId,
     ports::{
-        AnsweredAuthorization, AuthorizationStore, Change, GrantStore, KeptAuthorization,
-        KeptGrant, NewGrant, OauthClientStore, Sealed, Store, StoreError, TakenAuthorization,
+        AnsweredAuthorization, AuthorizationStore, Change, GrantStore, InPlaceOf,
+        KeptAuthorization, KeptGrant, NewGrant, OauthClientStore, PutOff, Sealed, Store,
+        StoreError, TakenAuthorization,
     },
 };
 use serde_json::json;
@@ -131,17 +132,20 @@ impl Bench<'_> {
         assert_eq!((&settled.reply, settled.leased_until), (&None, None));
         assert_eq!((settled.expires_at, settled.refreshed_at), (Some(at(62)), at(2)));
 
-        for failures in 1..=2 {
+        for (put_off, failures, refusals) in
+            [(PutOff::Refused(at(4)), 1, 1), (PutOff::Away(at(4)), 2, 1)]
+        {
             let held = self.lease(of, 3).await.unwrap();
             self.store.journal(of, held.fence, &sealed("busy")).await.unwrap();
-            self.store.release(of, held.fence, Some(at(4))).await.unwrap();
+            self.store.release(of, held.fence, Some(put_off)).await.unwrap();
             let put_off = self.grant(of).await;
-            assert_eq!((put_off.again_at, put_off.failures), (Some(at(4)), failures));
+            assert_eq!(put_off.again_at, Some(at(4)));
+            assert_eq!((put_off.failures, put_off.refusals), (failures, refusals));
             assert_eq!((&put_off.reply, put_off.leased_until), (&None, None));
             assert_eq!(put_off.grant, sealed("2"));
         }
         let held = self.lease(of, 4).await.unwrap();
-        assert_eq!(held.failures, 2);
+        assert_eq!((held.failures, held.refusals), (2, 1));
         self.store.release(of, held.fence, None).await.unwrap();
         assert_eq!(self.grant(of).await.failures, 2, "giving it back is no failure");
         let held = self.lease(of, 4).await.unwrap();
@@ -154,7 +158,7 @@ impl Bench<'_> {
         assert_eq!(held.reply, Some(sealed("unread")));
         self.store.settle(held.fence, &new(of, "3", 4)).await.unwrap();
         let settled = self.grant(of).await;
-        assert_eq!((settled.again_at, settled.failures), (None, 0));
+        assert_eq!((settled.again_at, settled.failures, settled.refusals), (None, 0, 0));
         assert_eq!(settled.previous, Some(sealed("2")));
     }
 
@@ -197,7 +201,7 @@ impl Bench<'_> {
         for refused in [
             self.store.journal(of, fence, &sealed("stale")).await,
             self.store.settle(fence, &new(of, "stale", 22)).await,
-            self.store.release(of, fence, Some(at(999))).await,
+            self.store.release(of, fence, Some(PutOff::Away(at(999)))).await,
             self.store.shelve(of, fence, at(999)).await,
             self.store.lose(fence, &activation, &receipt(5_010, None)).await,
         ] {
@@ -263,7 +267,7 @@ impl Bench<'_> {
         let held = self.lease(second.id, 96).await.unwrap();
         assert_eq!(due(97, 9).await, [first], "somebody is at it");
         assert_eq!(due(98, 9).await.len(), 2, "whoever was at it is gone");
-        self.store.release(second.id, held.fence, Some(at(100))).await.unwrap();
+        self.store.release(second.id, held.fence, Some(PutOff::Refused(at(100)))).await.unwrap();
         assert_eq!(due(99, 9).await, [first], "it is put off");
         assert_eq!(due(100, 9).await.len(), 2);
         let held = self.lease(second.id, 100).await.unwrap();
@@ -295,9 +299,10 @@ pub async fn oauth_client_store(
     let other = Issuer::new("https://issuer.example/ü".to_owned());
     let find = async |of, issuer: &Issuer| store.client(of, issuer).await.unwrap();
     let keep = async |of, issuer: &Issuer, text: &str, instead_of: Option<&str>, number| {
-        let (client, instead_of) = (sealed(text), instead_of.map(sealed));
-        let receipt = receipt(number, None);
-        store.keep_client(of, issuer, &client, instead_of.as_ref(), &receipt).await
+        let (client, before, receipt) =
+            (sealed(text), instead_of.map(sealed), receipt(number, None));
+        let in_place_of = before.as_ref().map_or(InPlaceOf::Nobody, InPlaceOf::Itself);
+        store.keep_client(of, issuer, &client, in_place_of, &receipt).await
     };
     assert_eq!(find(first, &issuer()).await, None);
     keep(first, &issuer(), "1", None, 5_400).await.unwrap();

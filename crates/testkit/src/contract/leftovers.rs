@@ -5,8 +5,8 @@ use futures_util::future::join_all;
 use linkspan_domain::{
     Issuer, KeyHash, OrganizationId, Secret, Visible, WorkspaceConnector,
     ports::{
-        AuthorizationStore, Change, GrantStore, KeptAuthorization, Left, Leftovers, NewGrant,
-        OauthClientStore, Owner, Sealed, Store, StoreError,
+        AuthorizationStore, Change, GrantStore, InPlaceOf, KeptAuthorization, Left, Leftovers,
+        NewGrant, OauthClientStore, Owner, Sealed, Store, StoreError,
     },
 };
 use time::{Duration, OffsetDateTime};
@@ -71,7 +71,13 @@ pub async fn connected(
     let mut left = granted(stores, activation, organization_id, number).await;
     for (name, number) in ["a", "b"].into_iter().zip(number + 2..) {
         let (issuer, client, receipt) = (issuer(name), sealed(name), receipt(number, None));
-        let kept = stores.clients.keep_client(activation.id, &issuer, &client, None, &receipt);
+        let kept = stores.clients.keep_client(
+            activation.id,
+            &issuer,
+            &client,
+            InPlaceOf::Nobody,
+            &receipt,
+        );
         kept.await.unwrap();
         left.things.push(Left::Client { issuer, client });
     }
@@ -162,6 +168,13 @@ async fn take(grants: &dyn GrantStore, minute: i64) -> Option<(LeftBehind, Lefto
     Some((LeftBehind { owner: left.owner, things }, left))
 }
 
+/// Forgets all that was taken.
+async fn told(grants: &dyn GrantStore, left: &Leftovers, number: u32) {
+    for (thing, number) in left.things.iter().zip(number..) {
+        grants.told(thing.id, Some(&receipt(number, None))).await.unwrap();
+    }
+}
+
 /// Checks that what an activation has with providers is left behind when it goes. `activations` keeps `like`, live and with
 /// nothing to its name.
 ///
@@ -201,14 +214,6 @@ impl Bench<'_> {
         self.activations.write(&change, &receipt(number, None)).await.unwrap();
     }
 
-    /// Forgets all that was taken.
-    async fn told(&self, left: &Leftovers, number: u32) {
-        for (thing, number) in left.things.iter().zip(number..) {
-            let told = self.stores.grants.told(thing.id, Some(&receipt(number, None))).await;
-            told.unwrap();
-        }
-    }
-
     async fn a_deleted_activation_leaves_its_grant(&self) {
         let (ProviderStores { grants, authorizations, .. }, of) = (self.stores, self.like.id);
         assert_eq!(taken(grants).await, None);
@@ -224,7 +229,7 @@ impl Bench<'_> {
         assert_eq!(grants.grant(of).await.unwrap(), None);
         let (left, taken) = take(grants, 0).await.unwrap();
         assert_eq!(left, expected, "once");
-        self.told(&taken, 5_311).await;
+        told(grants, &taken, 5_311).await;
 
         let late = Uuid::from_u128(5_315);
         answered(authorizations, late, self.like, self.organization_id, 5_315).await;
@@ -233,7 +238,7 @@ impl Bench<'_> {
         let (left, taken) = take(grants, 0).await.unwrap();
         let answer = Left::Answer { authorization_id: late, grant: sealed("brought") };
         assert_eq!(left.things, [answer]);
-        self.told(&taken, 5_316).await;
+        told(grants, &taken, 5_316).await;
         self.delete(None, 5_317).await;
     }
 
@@ -261,7 +266,7 @@ impl Bench<'_> {
         assert!(matches!(again, Err(StoreError::Stale)), "{again:?}");
         let (_, third) = take(grants, 20).await.unwrap();
         assert_eq!(third.things, second.things[1..], "what was told of is forgotten");
-        self.told(&third, 5_332).await;
+        told(grants, &third, 5_332).await;
         assert_eq!(take(grants, 999).await, None);
     }
 
@@ -273,7 +278,7 @@ impl Bench<'_> {
         let (issuer, held) = (issuer("c"), sealed("late"));
         let late = Left::Grant { issuer, held, previous: None, reply: None };
         assert_eq!(left, LeftBehind { owner, things: vec![late] });
-        self.told(&taken, 5_340).await;
+        told(grants, &taken, 5_340).await;
     }
 
     /// A client is needed as long as somebody is at its grant.
@@ -286,7 +291,7 @@ impl Bench<'_> {
         assert_eq!(take(grants, 9).await, None, "somebody has the first");
         let (left, taken) = take(grants, 10).await.unwrap();
         assert_eq!(left.things.len(), 2);
-        self.told(&taken, 5_341).await;
+        told(grants, &taken, 5_341).await;
     }
 }
 
@@ -308,4 +313,38 @@ pub async fn answers_are_given_up(
     let answer = Left::Answer { authorization_id: id, grant: sealed("brought") };
     assert_eq!(left.things, [answer], "once");
     grants.told(taken.things[0].id, None).await.unwrap();
+}
+
+/// Checks that a client that another takes the place of is left behind. `activation` is kept, and nothing is left yet.
+///
+/// # Panics
+///
+/// When the stores break their contracts.
+pub async fn replaced_clients_are_left(
+    stores: ProviderStores<'_>,
+    activation: &WorkspaceConnector,
+    organization_id: OrganizationId,
+) {
+    let ProviderStores { grants, clients, .. } = stores;
+    let (of, owner) = (activation.id, owner(activation, organization_id));
+    let keep = async |text, in_place_of: InPlaceOf<'_>, number| {
+        let receipt = receipt(number, None);
+        clients.keep_client(of, &issuer("d"), &sealed(text), in_place_of, &receipt).await
+    };
+    keep("1", InPlaceOf::Nobody, 5_290).await.unwrap();
+    keep("2", InPlaceOf::Itself(&sealed("1")), 5_291).await.unwrap();
+    let stale = keep("3", InPlaceOf::Another(&sealed("1"), at(10)), 5_292).await;
+    assert!(matches!(stale, Err(StoreError::Stale)), "{stale:?}");
+    keep("3", InPlaceOf::Another(&sealed("2"), at(10)), 5_292).await.unwrap();
+    assert_eq!(take(grants, 9).await, None, "somebody may be at the provider with it");
+    grants.leave(&owner, &issuer("d"), &sealed("grant")).await.unwrap();
+    let (_, grant) = take(grants, 9).await.unwrap();
+    assert_eq!(grant.things.len(), 1, "others do not wait for it");
+    assert_eq!(take(grants, 10).await, None, "somebody is at the grant");
+    told(grants, &grant, 5_293).await;
+    let (left, taken) = take(grants, 10).await.unwrap();
+    let client = Left::Client { issuer: issuer("d"), client: sealed("2") };
+    assert_eq!(left, LeftBehind { owner, things: vec![client] });
+    told(grants, &taken, 5_294).await;
+    assert_eq!(clients.client(of, &issuer("d")).await.unwrap(), Some(sealed("3")));
 }

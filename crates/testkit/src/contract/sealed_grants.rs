@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use linkspan_domain::{
     Issuer, KeyHash, Secret, WorkspaceConnector,
     ports::{
-        AuthorizationStore, GrantStore, KeptAuthorization, KeyRotationStore, KeyStore, NewGrant,
-        OauthClientStore, Purpose, Resealed, Sealed, SealedRow, TakenAuthorization,
+        AuthorizationStore, GrantStore, InPlaceOf, KeptAuthorization, KeyRotationStore, KeyStore,
+        NewGrant, OauthClientStore, Purpose, Resealed, Sealed, SealedRow, TakenAuthorization,
     },
 };
 use time::Duration;
@@ -71,7 +71,7 @@ pub async fn sealed_grants(
     grants.settle(lease().await, &grant(activation, blob(OLD, 2))).await.unwrap();
     let fence = lease().await;
     grants.journal(of, fence, &blob(OLD, 3)).await.unwrap();
-    clients.keep_client(of, &issuer(), &blob(OLD, 4), None, &fresh(64)).await.unwrap();
+    clients.keep_client(of, &issuer(), &blob(OLD, 4), InPlaceOf::Nobody, &fresh(64)).await.unwrap();
     let begun = KeptAuthorization {
         id: AUTHORIZATION,
         state: state(),

@@ -20,19 +20,25 @@ struct Kept {
 
 impl Heap {
     pub(super) fn add(&mut self, owner: Owner, left: Left) {
-        self.last += 1;
-        let thing = Leftover { id: LeftoverId(self.last), left };
-        self.kept.push(Kept { owner, thing, again_at: None, tries: 0 });
+        self.add_from(owner, left, None);
     }
 
-    /// What waits longest, with all of the same owner: nothing of whom somebody has something.
+    /// Is not taken up before `from`.
+    pub(super) fn add_from(&mut self, owner: Owner, left: Left, from: Option<OffsetDateTime>) {
+        self.last += 1;
+        let thing = Leftover { id: LeftoverId(self.last), left };
+        self.kept.push(Kept { owner, thing, again_at: from, tries: 0 });
+    }
+
+    /// What waits longest, with all that is due of the same owner: nothing of whom somebody has something.
     pub(super) fn take(&mut self, now: OffsetDateTime, until: OffsetDateTime) -> Option<Leftovers> {
         let is_due = |it: &Kept| it.again_at.is_none_or(|it| it <= now);
-        let is_free = |owner: Owner| self.kept.iter().filter(|it| it.owner == owner).all(is_due);
+        let is_held = |it: &Kept| it.tries > 0 && !is_due(it);
+        let is_free = |owner: Owner| !self.kept.iter().any(|it| it.owner == owner && is_held(it));
         let due = self.kept.iter().filter(|it| is_due(it) && is_free(it.owner));
         let owner = due.min_by_key(|it| (it.again_at, it.thing.id))?.owner;
         let mut left = Leftovers { owner, tries: 0, things: Vec::new() };
-        for it in self.kept.iter_mut().filter(|it| it.owner == owner) {
+        for it in self.kept.iter_mut().filter(|it| it.owner == owner && is_due(it)) {
             it.again_at = Some(until);
             it.tries += 1;
             left.tries = left.tries.max(it.tries);

@@ -145,6 +145,11 @@ fn client(
 }
 
 impl AuthorizeBody {
+    /// Nothing but where the person ends up, and with what.
+    pub(super) fn back_to(redirect_url: Option<Url>, state: Option<String>) -> Self {
+        Self { redirect_url, state, ..Self::default() }
+    }
+
     pub(super) fn read(self) -> Result<Authorize, Failure> {
         let Self { scopes, redirect_url: return_to, state, .. } = self;
         let client = client(
@@ -167,6 +172,6 @@ impl AuthorizeBody {
             let detail = "the state is longer than 2,000 bytes, which not every browser takes back";
             return Err(refused(detail, "state"));
         }
-        Ok(Authorize { client, scopes, return_to, state })
+        Ok(Authorize { client, scopes, return_to, state, expected: None })
     }
 }

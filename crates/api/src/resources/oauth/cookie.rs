@@ -1,4 +1,4 @@
-//! The cookie that tells the browser of a person who opened the connect page from all others.
+//! The cookie that tells the browser of a person who opened a link from all others.
 
 use http::{HeaderMap, header};
 use linkspan_app::{Addresses, Browser};

@@ -1,6 +1,6 @@
 //! The page that a person sees before they go to a provider. It works without script, and its form sends nothing.
 
-use http::{HeaderValue, StatusCode, header};
+use http::StatusCode;
 use linkspan_app::{Addresses, Declined, Invitation, ReturnError};
 use poem::{IntoResponse, Response};
 use poem_openapi::{
@@ -9,11 +9,7 @@ use poem_openapi::{
 };
 use time::macros::format_description;
 
-use super::{
-    cookie,
-    pages::{Forms, Page, escape, page_meta, way_back},
-};
-use crate::answer::text_header;
+use super::pages::{Forms, Page, cookie_meta, escape, page_meta, way_back};
 
 /// The page.
 pub(super) struct InvitationPage(Page);
@@ -22,11 +18,8 @@ impl InvitationPage {
     /// Who asks for what, and the way to the provider.
     pub(super) fn of(invitation: &Invitation, addresses: &Addresses) -> Self {
         let title = format!("Connect {}", invitation.name.as_str());
-        let mut page = Page::with(StatusCode::OK, &title, &asked(invitation), Forms::Here).0;
-        if let Ok(value) = HeaderValue::from_str(&cookie::set(&invitation.browser, addresses)) {
-            page.headers_mut().insert(header::SET_COOKIE, value);
-        }
-        Self(Page(page))
+        let page = Page::with(StatusCode::OK, &title, &asked(invitation), Forms::Here);
+        Self(page.known(&invitation.departure.browser, addresses))
     }
 
     /// Nothing was connected, as the person wanted.
@@ -42,13 +35,13 @@ impl InvitationPage {
 
     /// There is nothing to see, and why.
     pub(super) fn failed(error: &ReturnError, trace_id: &str) -> Self {
-        Self(Page::failed(error, trace_id))
+        Self(Page::failed(error, None, trace_id))
     }
 }
 
 /// What the page says of an invitation.
 fn asked(invitation: &Invitation) -> String {
-    let provider = escape(invitation.url.host_str().unwrap_or("the provider"));
+    let provider = escape(invitation.departure.url.host_str().unwrap_or("the provider"));
     let scopes =
         invitation.scopes.iter().map(|it| format!("<li><code>{}</code></li>", breaking(it)));
     let scopes: String = scopes.collect();
@@ -68,7 +61,7 @@ fn asked(invitation: &Invitation) -> String {
          <p><small>The link works once, until {until} UTC. If you do not know who sent it, cancel.</small></p>",
         workspace = escape(invitation.workspace.as_str()),
         connector = escape(invitation.connector.as_str()),
-        url = escape(invitation.url.as_str()),
+        url = escape(invitation.departure.url.as_str()),
         until = until.unwrap_or_default(),
     )
 }
@@ -87,10 +80,7 @@ impl IntoResponse for InvitationPage {
 impl ApiResponse for InvitationPage {
     fn meta() -> MetaResponses {
         let mut shown = page_meta(200, "The page, or that the person cancelled.");
-        let mut set =
-            text_header("Set-Cookie", "Tells this browser from others when it comes back.");
-        set.required = false;
-        shown.headers.push(set);
+        shown.headers.push(cookie_meta());
         let failed: [MetaResponse; 3] = [
             page_meta(404, "The link is not known."),
             page_meta(410, "The link was used, has expired, or has nothing to connect."),
@@ -106,7 +96,8 @@ impl ApiResponse for InvitationPage {
 mod tests {
     use std::collections::BTreeSet;
 
-    use linkspan_app::Browser;
+    use http::header;
+    use linkspan_app::{Browser, Departure};
     use time::macros::datetime;
 
     use super::*;
@@ -117,9 +108,11 @@ mod tests {
             connector: "Accounting & more".parse().unwrap(),
             workspace: "\"Main\"".parse().unwrap(),
             scopes: scopes.iter().map(|it| (*it).to_owned()).collect::<BTreeSet<_>>(),
-            url: "https://login.example/agree?a=1&state=x".parse().unwrap(),
+            departure: Departure {
+                url: "https://login.example/agree?a=1&state=x".parse().unwrap(),
+                browser: Browser::read(&"b".repeat(43)).unwrap(),
+            },
             expires_at: datetime!(2026-05-01 12:10 UTC),
-            browser: Browser::read(&"b".repeat(43)).unwrap(),
         }
     }
 

@@ -2,26 +2,24 @@
 
 use std::sync::Arc;
 
-use linkspan_app::Authorized;
-use linkspan_domain::{Call, Code};
+use linkspan_app::{Authorize, Authorized};
+use linkspan_domain::Call;
 use poem::{IntoResponse, Request, RequestBody, Response};
 use poem_openapi::{
     ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions,
-    registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchemaRef, Registry},
+    registry::{MetaMediaType, MetaParamIn, MetaResponse, MetaResponses, MetaSchemaRef, Registry},
 };
 use serde_json::json;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
-use uuid::Uuid;
 
+use super::body::AuthorizeBody;
 use crate::{
-    answer::Answer,
     context::Context,
     media_type::JSON,
     openapi,
     problem::{Failure, internal},
-    query::Query,
+    query::{Query, invalid},
     schema::{named, object, property},
-    view::View,
 };
 
 /// Where a person agrees.
@@ -72,11 +70,11 @@ impl ApiResponse for Link {
             let properties = vec![
                 property::<Option<String>>(
                     "url",
-                    "Where a person agrees: the provider. It works once, in any browser. None: nobody has to.",
+                    "Where a person goes to agree: it leads to the provider. It works once, in the browser that opened it. None: nobody has to.",
                 ),
                 property::<Option<String>>(
                     "connect_url",
-                    "The same by way of a page that says who asks for what. Whoever leaves from there comes back in the same browser.",
+                    "The same by way of a page that says who asks for what.",
                 ),
                 property::<Option<OffsetDateTime>>("expires_at", "Until when it works."),
                 property::<bool>("connected", "Whether the activation is connected already."),
@@ -86,34 +84,33 @@ impl ApiResponse for Link {
     }
 }
 
-impl Answer for Link {
-    fn view(query: &Query) -> Result<View, Failure> {
-        query.deny_all()?;
-        Ok(View::default())
-    }
-
-    fn parameters() -> Vec<MetaSchemaRef> {
-        Vec::new()
-    }
-
-    async fn again(_: &Context, _: &Call, _: &View, _: Uuid) -> Result<Self, Failure> {
-        Err(Failure::new(Code::IdempotencyMismatch, "links are not kept; ask with another key"))
-    }
-}
-
-/// Somebody who is known, and may ask with parameters of the operation's own.
-pub(super) struct Known {
+/// Somebody wants access to a connector of the catalog.
+pub(super) struct Asking {
     pub(super) call: Call,
     pub(super) context: Arc<Context>,
+    pub(super) authorize: Authorize,
 }
 
-impl<'a> ApiExtractor<'a> for Known {
-    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+impl Asking {
+    pub(super) const PARAMETERS: [&str; 2] = ["redirect_url", "state"];
+}
+
+impl<'a> ApiExtractor<'a> for Asking {
+    const TYPES: &'static [ApiExtractorType] =
+        &[ApiExtractorType::SecurityScheme, ApiExtractorType::Parameter];
     type ParamType = ();
     type ParamRawType = ();
 
     fn security_schemes() -> Vec<&'static str> {
         vec![openapi::BEARER]
+    }
+
+    fn param_in() -> Option<MetaParamIn> {
+        Some(MetaParamIn::Query)
+    }
+
+    fn param_schema_ref() -> Option<MetaSchemaRef> {
+        Some(openapi::parameters(openapi::access_parameters()))
     }
 
     fn register(registry: &mut Registry) {
@@ -127,6 +124,13 @@ impl<'a> ApiExtractor<'a> for Known {
     ) -> poem::Result<Self> {
         let context = Context::of(request)?;
         let call = context.call(request).await?;
-        Ok(Self { call, context })
+        let mut query = Query::parse(request.uri().query())?;
+        let [redirect_url, state] = Self::PARAMETERS.map(|it| query.take(it));
+        query.deny_all()?;
+        let return_to = redirect_url.map(|it| it.parse()).transpose();
+        let return_to = return_to.map_err(|_| invalid("redirect_url", "is not a URL"))?;
+        let asked = AuthorizeBody::back_to(return_to, state).read();
+        let authorize = asked.map_err(|error| error.in_query(&Self::PARAMETERS))?;
+        Ok(Self { call, context, authorize })
     }
 }

@@ -4,17 +4,21 @@ use std::{fmt::Write, sync::LazyLock};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{HeaderValue, StatusCode, header};
-use linkspan_app::{Connected, ReturnError};
+use linkspan_app::{Addresses, Browser, Connected, ReturnError};
 use linkspan_domain::ports::OauthError;
 use poem::{IntoResponse, Response};
 use poem_openapi::{
     ApiResponse,
-    registry::{MetaMediaType, MetaResponse, MetaResponses, Registry},
+    registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, Registry},
 };
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use crate::schema::{Schema, inline};
+use super::cookie;
+use crate::{
+    answer::text_header,
+    schema::{Schema, inline},
+};
 
 /// A page.
 pub(super) struct Page(pub(super) Response);
@@ -71,23 +75,34 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
 impl Page {
     /// The activation is connected. Whoever sent the person gets them back.
     pub(super) fn connected(connected: &Connected) -> Self {
-        if let Some(location) =
-            connected.return_to.as_ref().and_then(|it| HeaderValue::from_str(it.as_str()).ok())
-        {
-            let response = Response::builder()
-                .status(StatusCode::SEE_OTHER)
-                .header(header::LOCATION, location)
-                .header(header::CACHE_CONTROL, "no-store")
-                .header(header::REFERRER_POLICY, "no-referrer");
-            return Self(response.finish());
+        if let Some(return_to) = &connected.return_to {
+            return Self::sent_on(return_to);
         }
         let name = connected.name.as_str();
         let text = format!("{name} is connected. You can close this page.");
         Self::of(StatusCode::OK, "Connected", &text, "")
     }
 
-    /// Nothing was connected, and why.
-    pub(super) fn failed(error: &ReturnError, trace_id: &str) -> Self {
+    /// The person goes on to `url`.
+    pub(super) fn sent_on(url: &Url) -> Self {
+        let response = Response::builder()
+            .status(StatusCode::SEE_OTHER)
+            .header(header::LOCATION, url.as_str())
+            .header(header::CACHE_CONTROL, "no-store")
+            .header(header::REFERRER_POLICY, "no-referrer");
+        Self(response.finish())
+    }
+
+    /// Has `browser` known when it comes back.
+    pub(super) fn known(mut self, browser: &Browser, addresses: &Addresses) -> Self {
+        if let Ok(value) = HeaderValue::from_str(&cookie::set(browser, addresses)) {
+            self.0.headers_mut().insert(header::SET_COOKIE, value);
+        }
+        self
+    }
+
+    /// Nothing was connected, why, and the way back to where the person came from.
+    pub(super) fn failed(error: &ReturnError, return_to: Option<&Url>, trace_id: &str) -> Self {
         if let ReturnError::Ours(source) = error {
             tracing::error!(error = source as &dyn std::error::Error, "an authorization failed");
         }
@@ -98,10 +113,7 @@ impl Page {
             }
             _ => what_to_do.to_owned(),
         };
-        let back = match error {
-            ReturnError::Refused { return_to, .. } => way_back(return_to.as_deref()),
-            _ => String::new(),
-        };
+        let back = way_back(return_to);
         let rest = format!("{back}<p><small>Request {}</small></p>", escape(trace_id));
         Self::of(status, title, &text, &rest)
     }
@@ -248,6 +260,13 @@ pub(super) fn page_meta(status: u16, description: &'static str) -> MetaResponse 
     }
 }
 
+/// What the document says of the cookie that makes a browser known.
+pub(super) fn cookie_meta() -> MetaHeader {
+    let mut set = text_header("Set-Cookie", "Tells this browser from others when it comes back.");
+    set.required = false;
+    set
+}
+
 impl ApiResponse for Page {
     fn meta() -> MetaResponses {
         let sent_on = MetaResponse {
@@ -282,7 +301,8 @@ mod tests {
     use super::*;
 
     async fn shown(error: ReturnError) -> (StatusCode, String, String) {
-        let response = Page::failed(&error, "trace-1").0;
+        let there = "https://app.example/done?a=%22&error=access_denied".parse().unwrap();
+        let response = Page::failed(&error, Some(&there), "trace-1").0;
         let policy =
             response.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap().to_owned();
         let status = response.status();
@@ -292,10 +312,7 @@ mod tests {
     #[tokio::test]
     async fn what_a_provider_says_is_shown_and_never_run() {
         let description = Some("<script>alert(1)</script> \"&' \u{7}".to_owned());
-        let there = "https://app.example/done?a=%22&error=access_denied".parse().unwrap();
-        let return_to = Some(Box::new(there));
-        let error =
-            ReturnError::Refused { error: "access_denied".to_owned(), description, return_to };
+        let error = ReturnError::Refused { error: "access_denied".to_owned(), description };
         let (status, policy, body) = shown(error).await;
         assert_eq!(status, StatusCode::FORBIDDEN);
         assert!(body.contains("&lt;script&gt;alert(1)&lt;/script&gt; &quot;&amp;&#39;"), "{body}");

@@ -1,9 +1,13 @@
 //! What we are to a provider: the client that was given, the one that is kept, the document about us, else one that we
 //! register. One for each activation and issuer: another server never sees it.
+//!
+//! A client that was given is kept once it brought a grant: whoever tries a wrong one takes nothing away.
 
 use std::collections::BTreeSet;
 
-use linkspan_domain::{AuthorizationServer, Call, OauthClient, WorkspaceConnectorId};
+use linkspan_domain::{
+    AuthorizationServer, Call, ClientOrigin, OauthClient, WorkspaceConnectorId, ports::StoreError,
+};
 use url::Url;
 
 use super::{Authorize, ConnectError, Connecting, GivenClient};
@@ -24,9 +28,7 @@ impl Connecting {
         scopes: &BTreeSet<String>,
     ) -> Result<OauthClient, ConnectError> {
         if let Some(GivenClient { id: client_id, proof }) = &authorize.client {
-            let client = self.servers.preregistered(server, client_id.clone(), proof.clone())?;
-            self.clients.give(call, of, &client).await?;
-            return Ok(client);
+            return Ok(self.servers.preregistered(server, client_id.clone(), proof.clone())?);
         }
         let found = self.clients.find(of, &server.issuer).await?;
         let kept = match &found.client {
@@ -68,5 +70,22 @@ impl Connecting {
             return Err(ConnectError::NoClient { issuer: server.issuer.clone() });
         }
         Ok(self.clients.register(&by, &found, server).await?)
+    }
+    /// Keeps `client`, with which the activation `of` was just granted something, if somebody gave it.
+    pub(super) async fn keep_given(
+        &self,
+        call: &Call,
+        of: WorkspaceConnectorId,
+        client: &OauthClient,
+    ) -> Result<(), ConnectError> {
+        if client.origin != ClientOrigin::Preregistered {
+            return Ok(());
+        }
+        let kept = self.clients.give(call, of, client).await;
+        kept.map_err(|error| match error {
+            // The activation is purged, which the next look at it shows.
+            ClientError::Store(StoreError::Dangling) => ConnectError::Store(StoreError::Stale),
+            error => error.into(),
+        })
     }
 }

@@ -143,7 +143,24 @@ impl Problem for ConnectError {
     }
 }
 
-/// Why a person who came back from a provider did not connect anything. The page that they see says so.
+/// A person who came back from a provider and did not connect anything.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct NotConnected {
+    /// Why. The page that they see says so.
+    pub error: ReturnError,
+    /// Where they came from, which is told.
+    pub return_to: Option<Url>,
+}
+
+impl From<ReturnError> for NotConnected {
+    /// Nobody knows where they came from.
+    fn from(error: ReturnError) -> Self {
+        Self { error, return_to: None }
+    }
+}
+
+/// Why a link leads nowhere, or nothing came of it.
 #[derive(Debug, thiserror::Error)]
 pub enum ReturnError {
     /// There never was such an authorization, or it is long forgotten.
@@ -155,7 +172,7 @@ pub enum ReturnError {
     /// It took too long.
     #[error("this link has expired")]
     Expired,
-    /// They left from another browser, which took the cookie of the connect page.
+    /// They left from another browser, which took our cookie.
     #[error("this link was opened in another browser")]
     OtherBrowser,
     /// Another server than the one that was asked sent them (RFC 9207).
@@ -168,8 +185,6 @@ pub enum ReturnError {
         error: String,
         /// What the provider says about it.
         description: Option<String>,
-        /// Where the person came from, which is told.
-        return_to: Option<Box<Url>>,
     },
     /// The redirect carries neither a code nor an error.
     #[error("the provider sent neither a code nor an error")]
@@ -194,6 +209,15 @@ impl ReturnError {
             _ => (self.to_string(), None),
         };
         json!({ "authorization_id": authorization, "reason": reason, "provider_error": code })
+    }
+
+    /// What whoever sent the person is told, in the words of RFC 6749 §4.1.2.1.
+    pub(super) fn told(&self) -> &str {
+        match self {
+            Self::Refused { error, .. } => error,
+            Self::Server(source) if source.is_transient() => "temporarily_unavailable",
+            _ => "server_error",
+        }
     }
 
     /// Has the log say what whoever runs the platform can do something about. A person may say no, and come too late.

@@ -16,7 +16,7 @@ use super::{ConnectError, Connecting};
 const TICK: Pause = Pause::from_secs(15);
 
 /// How long whoever took an authorization may be at it yet: they ask for 30 seconds at most.
-const AT_WORK: Duration = Duration::minutes(1);
+pub(in crate::grants) const AT_WORK: Duration = Duration::minutes(1);
 
 /// How long the key of what does not open is waited for.
 const PATIENCE: Duration = Duration::days(1);

@@ -17,7 +17,7 @@ use tracing::Instrument;
 use url::Url;
 use uuid::Uuid;
 
-use super::{Browser, ConnectError, Connecting, ReturnError, ticket};
+use super::{Browser, ConnectError, Connecting, NotConnected, ReturnError, ticket};
 use crate::{RecordError, grants::insisting::insist, records::not_found};
 
 /// What a person brought back with them.
@@ -25,7 +25,7 @@ use crate::{RecordError, grants::insisting::insist, records::not_found};
 pub struct Returned {
     /// What they were sent with.
     pub state: Secret<String>,
-    /// In which browser they are, if it was at the connect page.
+    /// In which browser they are, if it has our cookie.
     pub browser: Option<Browser>,
     /// Who says that it sent them (RFC 9207).
     pub iss: Option<String>,
@@ -58,7 +58,7 @@ impl Connecting {
         returned: Returned,
         ip_address: Option<String>,
         trace_id: String,
-    ) -> Result<Connected, ReturnError> {
+    ) -> Result<Connected, NotConnected> {
         let this = Arc::clone(self);
         let taking = async move { this.take_back(returned, ip_address, trace_id).await };
         match self.tokens.carry_through(taking.in_current_span()).await {
@@ -66,7 +66,8 @@ impl Connecting {
             Err(broken) => match broken.try_into_panic() {
                 Ok(panic) => resume_unwind(panic),
                 Err(ended) => {
-                    Err(ConnectError::Store(StoreError::Unavailable(Box::new(ended))).into())
+                    let error = StoreError::Unavailable(Box::new(ended));
+                    Err(ReturnError::from(error).into())
                 }
             },
         }
@@ -78,20 +79,24 @@ impl Connecting {
         returned: Returned,
         ip_address: Option<String>,
         trace_id: String,
-    ) -> Result<Connected, ReturnError> {
+    ) -> Result<Connected, NotConnected> {
         let Returned { state, browser, iss, redirected } = returned;
         // Before anything is taken: whoever is in another browser uses nothing up.
-        let kept_under = ticket::kept_under(&state, browser.as_ref());
-        let kept_under = kept_under.ok_or(ReturnError::OtherBrowser)?;
+        let kept_under = ticket::kept_under(&state, browser.as_ref())?;
         let (kept, pending) = self.take(&kept_under).await?;
         let call = Call { caller: caller_of(&kept), ip_address, trace_id, claim: None };
         let done = self.exchange(&call, &kept, &pending, iss.as_deref(), redirected).await;
-        if let Err(error) = &done {
-            error.log(kept.workspace_connector_id);
-            self.note(&call, kept.workspace_connector_id, error.details(kept.id)).await;
+        match done {
+            Ok(WorkspaceConnector { id, name, .. }) => {
+                Ok(Connected { id, name, return_to: pending.return_to })
+            }
+            Err(error) => {
+                error.log(kept.workspace_connector_id);
+                self.note(&call, kept.workspace_connector_id, error.details(kept.id)).await;
+                let return_to = told_of(error.told(), &pending);
+                Err(NotConnected { error, return_to })
+            }
         }
-        let WorkspaceConnector { id, name, .. } = done?;
-        Ok(Connected { id, name, return_to: pending.return_to })
     }
 
     /// Takes the authorization that is kept under `state`: nobody else gets it any more.
@@ -130,8 +135,7 @@ impl Connecting {
         let code = match redirected {
             Some(Redirected::Agreed { code }) => code,
             Some(Redirected::Refused { error, description }) => {
-                let return_to = told_of(&error, pending).map(Box::new);
-                return Err(ReturnError::Refused { error, description, return_to });
+                return Err(ReturnError::Refused { error, description });
             }
             None => return Err(ReturnError::Malformed),
         };
@@ -254,6 +258,7 @@ impl Connecting {
         received_at: OffsetDateTime,
     ) -> Result<WorkspaceConnector, ConnectError> {
         let (id, now) = (activation.id, self.world.now());
+        self.keep_given(call, id, &held.client).await?;
         let grant = self.safe.new_grant(id, held, received_at)?;
         if self.is_complete(call, &activation).await {
             // No status stands in the way of a grant; a pause outlives it.

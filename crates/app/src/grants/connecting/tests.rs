@@ -1,6 +1,9 @@
 //! People who are sent to a provider, and what they bring back.
 
+mod clients;
 mod resuming;
+
+use std::cell::Cell;
 
 use linkspan_domain::{
     AuthConfig, AuthorizationFlow, OauthConfig, OauthGrantType, Problem, Redirected, Role, Status,
@@ -46,7 +49,7 @@ impl Desk {
             vault(),
             sources(),
             tokens,
-            |_| Ok(key("the-state")),
+            |_| Ok(key(&next_ticket())),
             Addresses {
                 public: Some(public.parse().unwrap()),
                 returns: vec!["https://app.example/done".parse().unwrap()],
@@ -60,27 +63,61 @@ impl Desk {
         self.connecting.authorize(&call(Role::Designer), self.bench.of, authorize).await
     }
 
+    /// Where the person is sent who is asked.
     async fn asked(&self, authorize: Authorize) -> Url {
-        match self.authorize(authorize).await.unwrap() {
-            Authorized::Asked { url, .. } => url,
-            Authorized::Connected => panic!("nobody was asked"),
-        }
+        let authorized = self.authorize(authorize).await.unwrap();
+        let Authorized::Asked { url, .. } = authorized else { panic!("nobody was asked") };
+        let ticket = Ticket::new(key(&parameter(&url, "ticket")));
+        self.connecting.depart(&ticket, Some(browser())).await.unwrap().url
     }
 
     async fn back(
         &self,
-        state: &str,
+        ticket: &str,
         iss: Option<&str>,
         redirected: Option<Redirected>,
-    ) -> Result<Connected, ReturnError> {
-        let iss = iss.map(str::to_owned);
-        let returned = Returned { state: key(state), browser: None, iss, redirected };
+    ) -> Result<Connected, NotConnected> {
+        let (iss, browser) = (iss.map(str::to_owned), browser());
+        let state = Ticket::new(key(ticket)).state_for(&browser);
+        let returned = Returned { state: key(&state), browser: Some(browser), iss, redirected };
         self.connecting.complete(returned, None, "trace".to_owned()).await
     }
 
     async fn agreed(&self, iss: Option<&str>) -> Result<Connected, ReturnError> {
-        self.back("the-state", iss, Some(Redirected::Agreed { code: key("code") })).await
+        let redirected = Some(Redirected::Agreed { code: key("code") });
+        self.back(&last_ticket(), iss, redirected).await.map_err(|it| it.error)
     }
+
+    /// Who is kept to be the client.
+    async fn client(&self) -> Option<OauthClient> {
+        let found = self.connecting.clients.find(self.bench.of, &server().issuer).await.unwrap();
+        found.client.unwrap()
+    }
+}
+
+thread_local! {
+    static TICKETS: Cell<u32> = const { Cell::new(0) };
+}
+
+fn next_ticket() -> String {
+    TICKETS.set(TICKETS.get() + 1);
+    last_ticket()
+}
+
+/// That of the link that was made last.
+fn last_ticket() -> String {
+    format!("the-ticket-{}", TICKETS.get())
+}
+
+/// That of the person.
+fn browser() -> Browser {
+    Browser::read(&"b".repeat(43)).unwrap()
+}
+
+fn given(id: &str) -> Authorize {
+    let client =
+        GivenClient { id: id.to_owned(), proof: GivenProof::Secret(key("hunter2-secret")) };
+    Authorize { client: Some(client), ..Authorize::default() }
 }
 
 const ISSUER: Option<&str> = Some("https://issuer.example");
@@ -120,20 +157,37 @@ async fn a_pause_outlives_a_new_grant() {
     }
 }
 
+/// Checklist 2: the state is bound to the browser and to the activation.
+#[tokio::test]
+async fn whoever_comes_back_in_another_browser_connects_and_uses_up_nothing() {
+    let desk = Desk::new([Say::Tokens("9")]).await;
+    let url = desk.asked(Authorize::default()).await;
+    let state = parameter(&url, "state");
+    for elsewhere in [None, Browser::read(&"c".repeat(43))] {
+        let redirected = Some(Redirected::Agreed { code: key("code") });
+        let iss = ISSUER.map(str::to_owned);
+        let returned = Returned { state: key(&state), browser: elsewhere, iss, redirected };
+        let refused = desk.connecting.complete(returned, None, "trace".to_owned()).await;
+        assert!(matches!(refused.unwrap_err().error, ReturnError::OtherBrowser));
+    }
+    assert!(desk.bench.fake.asked().is_empty());
+    assert_eq!(desk.agreed(ISSUER).await.unwrap().id, desk.bench.of);
+}
+
 /// Checklist 2: the state is used once, and not for long.
 #[tokio::test]
 async fn a_state_is_good_once_and_for_ten_minutes() {
     let desk = Desk::new([Say::Tokens("9")]).await;
     assert!(matches!(desk.agreed(ISSUER).await, Err(ReturnError::Unknown)));
     desk.asked(Authorize::default()).await;
-    let wrong = desk.back("another-state", ISSUER, None).await;
-    assert!(matches!(wrong, Err(ReturnError::Unknown)));
+    let wrong = desk.back("another-ticket", ISSUER, None).await.unwrap_err();
+    assert!(matches!(wrong.error, ReturnError::Unknown));
     desk.agreed(ISSUER).await.unwrap();
     assert!(matches!(desk.agreed(ISSUER).await, Err(ReturnError::Used)));
 
     let desk = Desk::new([]).await;
     desk.asked(Authorize::default()).await;
-    desk.bench.clock.pass(LASTS);
+    desk.bench.clock.pass(PENDING);
     assert!(matches!(desk.agreed(ISSUER).await, Err(ReturnError::Expired)));
     assert!(desk.bench.fake.asked().is_empty());
 }
@@ -170,9 +224,9 @@ async fn whoever_refuses_is_heard_and_changes_nothing() {
     let return_to = Some("https://app.example/done?a=1".parse().unwrap());
     desk.asked(Authorize { return_to, ..Authorize::default() }).await;
     let refused = Redirected::refused("access_denied", Some("<b>no</b>"));
-    let error = desk.back("the-state", ISSUER, Some(refused)).await.unwrap_err();
-    assert_eq!(error.to_string(), "the provider says: <b>no</b>");
-    let ReturnError::Refused { return_to, .. } = error else { panic!("{error:?}") };
+    let refused = desk.back(&last_ticket(), ISSUER, Some(refused)).await.unwrap_err();
+    assert_eq!(refused.to_string(), "the provider says: <b>no</b>");
+    let NotConnected { return_to, .. } = refused;
     let there = "https://app.example/done?a=1&error=access_denied";
     assert_eq!(return_to.unwrap().as_str(), there, "whoever sent them is told");
     assert_eq!(desk.bench.status().await, Status::Enabled);
@@ -180,117 +234,27 @@ async fn whoever_refuses_is_heard_and_changes_nothing() {
     assert_eq!(token.unwrap().expose(), "access-0", "the grant that was there is there yet");
 }
 
-/// Checklist 8: clients are kept by issuer, and another server never sees them.
+/// The product knows what became of its user, whatever became of them.
 #[tokio::test]
-async fn another_server_gets_another_client() {
-    let desk = Desk::new([]).await;
-    let url = desk.asked(Authorize::default()).await;
-    assert_eq!(parameter(&url, "client_id"), "registered-1");
-    let url = desk.asked(Authorize::default()).await;
-    assert_eq!(parameter(&url, "client_id"), "registered-1", "it is kept");
-    let mut other = server();
-    other.issuer = linkspan_domain::Issuer::new("https://other.example".to_owned());
-    *desk.bench.fake.server.lock().unwrap() = Some(other);
-    let url = desk.asked(Authorize::default()).await;
-    assert_eq!(parameter(&url, "client_id"), "registered-2");
-    *desk.bench.fake.server.lock().unwrap() = None;
-    let url = desk.asked(Authorize::default()).await;
-    assert_eq!(parameter(&url, "client_id"), "registered-1", "and is there when it comes back");
-}
-
-/// Some servers hold a client to the scopes that it was registered for (RFC 7591 §2).
-#[tokio::test]
-async fn a_client_is_registered_for_what_it_asks_for_and_anew_when_that_is_more() {
-    let desk = Desk::new([]).await;
-    let scopes = Some(BTreeSet::from(["read".to_owned(), "offline_access".to_owned()]));
-    *desk.bench.fake.server.lock().unwrap() = Some(AuthorizationServer { scopes, ..server() });
-    desk.asked(Authorize::default()).await;
-    assert!(desk.bench.fake.told().last().unwrap().contains("offline_access"));
-    desk.asked(Authorize::default()).await;
-    assert_eq!(desk.bench.fake.told().len(), 1, "nothing more is wanted");
-    let scopes = BTreeSet::from(["write".to_owned()]);
-    let url = desk.asked(Authorize { scopes, ..Authorize::default() }).await;
-    assert!(desk.bench.fake.told().last().unwrap().contains("write"));
-    assert_eq!(parameter(&url, "client_id"), "registered-1", "it is the same client");
-}
-
-/// A platform moves, and providers send people only where they were told.
-#[tokio::test]
-async fn a_client_that_is_registered_with_another_address_is_brought_up_to_date() {
-    let desk = Desk::new([]).await;
-    desk.asked(Authorize::default()).await;
-    let client = async || {
-        let found = desk.connecting.clients.find(desk.bench.of, &server().issuer).await.unwrap();
-        found.client.unwrap().unwrap()
-    };
-    let registered = client().await;
-    let redirect_uri = Some("https://before.example/v1/oauth/callback".parse().unwrap());
-    let before = OauthClient { redirect_uri, ..registered.clone() };
-    desk.connecting.clients.give(&call(Role::Designer), desk.bench.of, &before).await.unwrap();
-    desk.asked(Authorize::default()).await;
-    assert_eq!(client().await, registered);
-}
-
-#[tokio::test]
-async fn a_client_of_a_lost_key_is_replaced() {
-    let desk = Desk::new([]).await;
-    desk.asked(Authorize::default()).await;
-    let (store, of, issuer) = (&desk.bench.store, desk.bench.of, server().issuer);
-    let kept = store.client(of, &issuer).await.unwrap().unwrap();
-    desk.bench.keep_client(&issuer, &under(LOST_KEY, &kept), Some(&kept)).await;
-    for _ in 0..2 {
-        let url = desk.asked(Authorize::default()).await;
-        assert_eq!(parameter(&url, "client_id"), "registered-2");
+async fn whoever_sent_the_person_is_told_why_nothing_came_of_it() {
+    for (says, told) in [
+        (Say::Error("invalid_client"), "server_error"),
+        (Say::Error("temporarily_unavailable"), "temporarily_unavailable"),
+    ] {
+        let desk = Desk::new([says]).await;
+        let return_to = Some("https://app.example/done".parse().unwrap());
+        desk.asked(Authorize { return_to, ..Authorize::default() }).await;
+        let agreed = Some(Redirected::Agreed { code: key("code") });
+        let failed = desk.back(&last_ticket(), ISSUER, agreed).await.unwrap_err();
+        let there = format!("https://app.example/done?error={told}");
+        assert_eq!(failed.return_to.unwrap().as_str(), there);
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn of_two_who_register_at_once_the_first_is_kept_and_the_other_removed() {
-    let desk = Desk::new([]).await;
-    *desk.bench.fake.takes.lock().unwrap() = std::time::Duration::from_secs(1);
-    let ask = || desk.asked(Authorize::default());
-    let (one, other) = tokio::join!(ask(), ask());
-    let client = parameter(&one, "client_id");
-    assert_eq!(parameter(&other, "client_id"), client);
-    assert_eq!(*desk.bench.fake.registered.lock().unwrap(), 2);
-    let removed = desk.bench.fake.unregistered.lock().unwrap().clone();
-    assert!(removed.len() == 1 && removed[0] != client, "{removed:?}");
-    assert_eq!(parameter(&ask().await, "client_id"), client);
-    assert_eq!(acts(&desk, "workspace_connector.client_registered").len(), 1);
 }
 
 /// What the audit trail says of each `action`.
 fn acts(desk: &Desk, action: &str) -> Vec<serde_json::Value> {
     let all = desk.bench.store.receipts().into_iter().map(|it| it.audit);
     all.filter(|it| it.action == action).map(|it| it.details).collect()
-}
-
-#[tokio::test]
-async fn how_we_came_by_a_client_is_in_the_audit_trail() {
-    let desk = Desk::new([]).await;
-    desk.asked(Authorize::default()).await;
-    let registered = acts(&desk, "workspace_connector.client_registered");
-    let said = json!({ "issuer": "https://issuer.example", "client_id": "registered-1" });
-    assert_eq!(registered, [said]);
-
-    let (of, issuer, now) = (desk.bench.of, server().issuer, desk.bench.clock.now());
-    let found = desk.connecting.clients.find(of, &issuer).await.unwrap();
-    let client = OauthClient { secret_expires_at: Some(now), ..found.client.unwrap().unwrap() };
-    desk.connecting.clients.give(&call(Role::Designer), of, &client).await.unwrap();
-    let url = desk.asked(Authorize::default()).await;
-    assert_eq!(parameter(&url, "client_id"), "registered-1");
-    assert_eq!(acts(&desk, "workspace_connector.client_renewed").len(), 1);
-
-    for _ in 0..2 {
-        let given = GivenClient {
-            id: "given".to_owned(),
-            proof: GivenProof::Secret(key("hunter2-secret")),
-        };
-        desk.asked(Authorize { client: Some(given), ..Authorize::default() }).await;
-    }
-    let given = acts(&desk, "workspace_connector.client_given");
-    assert_eq!(given.len(), 2, "that of this test, and once for two of the same");
-    assert!(!format!("{given:?}").contains("hunter2"), "{given:?}");
 }
 
 #[tokio::test]
@@ -303,39 +267,6 @@ async fn whoever_connects_seals_the_secrets_with_the_current_key() {
     desk.agreed(ISSUER).await.unwrap();
     let secrets = desk.bench.activation().await.secrets.unwrap();
     assert_eq!(secrets.blob.key_id(), Ok(KEY));
-}
-
-/// The order of the MCP specification: given, kept, metadata document, registered, else ask.
-#[tokio::test]
-async fn a_client_is_found_in_order() {
-    let desk = Desk::new([]).await;
-    let mut reading = server();
-    reading.reads_client_documents = true;
-    *desk.bench.fake.server.lock().unwrap() = Some(reading.clone());
-    let url = desk.asked(Authorize::default()).await;
-    let document = "https://linkspan.example/base/v1/oauth/client-metadata.json";
-    assert_eq!(parameter(&url, "client_id"), document);
-    let given = GivenClient { id: "given".to_owned(), proof: GivenProof::Secret(key("secret")) };
-    let url = desk.asked(Authorize { client: Some(given), ..Authorize::default() }).await;
-    assert_eq!(parameter(&url, "client_id"), "given");
-    let url = desk.asked(Authorize::default()).await;
-    assert_eq!(parameter(&url, "client_id"), "given", "it is kept");
-
-    let desk = Desk::with([], OauthConfig::default(), "http://127.0.0.1:8080").await;
-    *desk.bench.fake.server.lock().unwrap() = Some(reading);
-    let url = desk.asked(Authorize::default()).await;
-    assert_eq!(parameter(&url, "client_id"), "registered-1", "a document needs https");
-}
-
-#[tokio::test]
-async fn a_server_that_registers_nobody_asks_for_a_client() {
-    let desk = Desk::new([]).await;
-    let mut closed = server();
-    closed.registration_endpoint = None;
-    *desk.bench.fake.server.lock().unwrap() = Some(closed);
-    let error = desk.authorize(Authorize::default()).await.unwrap_err();
-    assert_eq!(error.code().to_string(), "oauth.client_required");
-    assert_eq!(error.pointer().as_deref(), Some("/data/attributes/client_id"));
 }
 
 /// Checklist 9: people are sent back to an address that is known before.
@@ -410,9 +341,7 @@ async fn what_is_refused_to_a_client_that_acts_for_itself_is_in_the_audit_trail(
 #[tokio::test]
 async fn nothing_that_was_asked_for_is_shown() {
     let desk = Desk::new([Say::Tokens("9")]).await;
-    let secret = "hunter2-secret";
-    let given = GivenClient { id: "given".to_owned(), proof: GivenProof::Secret(key(secret)) };
-    let authorize = Authorize { client: Some(given), ..Authorize::default() };
+    let (secret, authorize) = ("hunter2-secret", given("given"));
     assert!(!format!("{authorize:?}").contains(secret));
     let url = desk.asked(authorize).await;
     assert!(!url.as_str().contains(secret));
@@ -421,7 +350,7 @@ async fn nothing_that_was_asked_for_is_shown() {
     let activation = format!("{:?}", desk.bench.activation().await);
     let held = format!("{:?}", held("9", desk.bench.clock.now()));
     for shown in [receipts, activation, held] {
-        for hidden in [secret, "access-9", "refresh-9", "the-state", "\"code\""] {
+        for hidden in [secret, "access-9", "refresh-9", "the-ticket", "\"code\""] {
             assert!(!shown.contains(hidden), "{hidden} is in {shown}");
         }
     }

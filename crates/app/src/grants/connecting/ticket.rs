@@ -1,16 +1,17 @@
-//! How people who come by the connect page are held to the browser that they opened it in (RFC 6749 §10.12, RFC 9700 §4.7).
+//! How people are held to the browser that they opened a link in (RFC 6749 §10.12, RFC 9700 §4.7).
 //!
 //! What an authorization is kept under is the end of a chain, in which each word is the hash of the one before:
 //!
-//! > state → ticket → proof → what it is kept under
+//! > ticket → proof → what it is kept under
 //!
-//! Whoever asks the API gets the state in a link to the provider, and the ticket in a link to the connect page. The page knows
-//! no state. It sends people with the proof, and with a bond of that to a cookie of theirs. So nobody who came by the page comes
-//! back without the cookie, and nothing has to be kept about who opened it.
+//! Whoever asks the API gets the ticket in links to us. We send people on with the proof, and with a bond of that to a cookie of
+//! theirs. So nobody comes back without the cookie, and nothing has to be kept about who opened a link.
 
 use linkspan_domain::{KeyHash, Secret};
 
-/// What opens the connect page of one authorization.
+use super::ReturnError;
+
+/// What opens the links of one authorization.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ticket(Secret<String>);
 
@@ -24,12 +25,7 @@ impl Ticket {
         Self(text)
     }
 
-    /// That of the authorization with this state.
-    pub(super) fn of(state: &Secret<String>) -> Self {
-        Self(hashed(state))
-    }
-
-    /// For the link to the page.
+    /// For the links to us.
     pub(super) const fn expose(&self) -> &String {
         self.0.expose()
     }
@@ -45,7 +41,8 @@ impl Ticket {
         format!("{}.{}", proof.expose(), browser.bond(&proof).as_str())
     }
 
-    fn proof(&self) -> Secret<String> {
+    /// What shows the provider, and whoever comes back from it, that there was a ticket.
+    pub(super) fn proof(&self) -> Secret<String> {
         hashed(&self.0)
     }
 }
@@ -75,13 +72,14 @@ impl Browser {
 }
 
 /// What the authorization is kept under that a person came back from, if they are in the browser that they left with.
-pub(super) fn kept_under(state: &Secret<String>, browser: Option<&Browser>) -> Option<KeyHash> {
-    let Some((proof, bond)) = state.expose().split_once('.') else {
-        return Some(Ticket::of(state).kept_under());
-    };
+pub(super) fn kept_under(
+    state: &Secret<String>,
+    browser: Option<&Browser>,
+) -> Result<KeyHash, ReturnError> {
+    let (proof, bond) = state.expose().split_once('.').ok_or(ReturnError::Unknown)?;
     let proof = Secret::new(proof.to_owned());
     let is_bound = browser.is_some_and(|it| it.bond(&proof).as_str() == bond);
-    is_bound.then(|| KeyHash::of(&proof))
+    if is_bound { Ok(KeyHash::of(&proof)) } else { Err(ReturnError::OtherBrowser) }
 }
 
 fn hashed(word: &Secret<String>) -> Secret<String> {
@@ -96,37 +94,35 @@ mod tests {
         Secret::new(text.to_owned())
     }
 
-    /// What is kept under `state` of a browser without our cookie.
-    fn alone(state: &str) -> Option<KeyHash> {
-        kept_under(&secret(state), None)
+    fn ticket(text: &str) -> Ticket {
+        Ticket::new(secret(text))
     }
 
     #[test]
-    fn both_ways_lead_to_the_same_authorization() {
-        let ticket = Ticket::of(&secret("state"));
-        let browser = Browser::new(secret("browser"));
+    fn the_browser_that_left_with_a_ticket_comes_back_for_its_authorization() {
+        let (ticket, browser) = (ticket("ticket"), Browser::new(secret("browser")));
         let sent = secret(&ticket.state_for(&browser));
-        assert_eq!(alone("state"), Some(ticket.kept_under()));
-        assert_eq!(kept_under(&sent, Some(&browser)), Some(ticket.kept_under()));
+        assert_eq!(kept_under(&sent, Some(&browser)).unwrap(), ticket.kept_under());
     }
 
     #[test]
-    fn nothing_that_the_page_shows_leads_there_without_its_cookie() {
-        let ticket = Ticket::of(&secret("state"));
+    fn nothing_that_a_provider_sees_leads_there_without_the_cookie() {
+        let ticket = ticket("ticket");
         let (browser, other) = (Browser::new(secret("browser")), Browser::new(secret("other")));
         let sent = ticket.state_for(&browser);
-        let (proof, bond) = sent.split_once('.').unwrap();
-        assert_eq!(alone(&sent), None);
-        assert_eq!(kept_under(&secret(&sent), Some(&other)), None);
-        let there = Some(ticket.kept_under());
-        for shown in [proof, bond, ticket.expose(), &format!("{bond}{proof}")] {
-            assert_ne!(alone(shown), there, "{shown}");
-            assert_ne!(kept_under(&secret(shown), Some(&browser)), there, "{shown}");
-            assert_ne!(kept_under(&secret(&format!("{shown}.{bond}")), Some(&other)), there);
+        for elsewhere in [None, Some(&other)] {
+            let refused = kept_under(&secret(&sent), elsewhere);
+            assert!(matches!(refused, Err(ReturnError::OtherBrowser)), "{refused:?}");
         }
-        let elsewhere = Ticket::of(&secret("another state")).proof();
+        let (proof, bond) = sent.split_once('.').unwrap();
+        for shown in [proof, bond, ticket.expose(), &format!("{bond}{proof}")] {
+            let refused = kept_under(&secret(shown), Some(&browser));
+            assert!(matches!(refused, Err(ReturnError::Unknown)), "{shown}: {refused:?}");
+            kept_under(&secret(&format!("{shown}.{bond}")), Some(&other)).unwrap_err();
+        }
+        let elsewhere = Ticket::new(secret("another ticket")).proof();
         let moved = secret(&format!("{}.{bond}", elsewhere.expose()));
-        assert_eq!(kept_under(&moved, Some(&browser)), None, "a bond holds for one authorization");
+        kept_under(&moved, Some(&browser)).expect_err("a bond holds for one authorization");
     }
 
     #[test]

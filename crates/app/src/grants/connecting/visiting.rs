@@ -1,4 +1,4 @@
-//! The connect page: people see who asks for what before they go to the provider, or go no further.
+//! Links that people open: they go to the provider, see who asks for what first, or go no further.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -30,10 +30,17 @@ pub struct Invitation {
     pub workspace: Name,
     /// What is asked for.
     pub scopes: BTreeSet<String>,
-    /// Where they agree. It works in this browser only.
-    pub url: Url,
+    /// Where they agree.
+    pub departure: Departure,
     /// Until when.
     pub expires_at: OffsetDateTime,
+}
+
+/// The way to a provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Departure {
+    /// Where a person agrees. It works in this browser only.
+    pub url: Url,
     /// This browser.
     pub browser: Browser,
 }
@@ -45,6 +52,42 @@ pub struct Declined {
     pub name: Name,
     /// Where they came from, which is told.
     pub return_to: Option<Url>,
+}
+
+impl Connecting {
+    /// Sends somebody in `browser`, or in one that was never here, to the provider.
+    #[tracing::instrument(skip_all, err(level = "debug"))]
+    pub async fn depart(
+        &self,
+        ticket: &Ticket,
+        browser: Option<Browser>,
+    ) -> Result<Departure, ReturnError> {
+        let (kept, pending) = self.look(ticket).await?;
+        self.departure(ticket, browser, &kept, &pending)
+    }
+
+    async fn look(
+        &self,
+        ticket: &Ticket,
+    ) -> Result<(KeptAuthorization, PendingAuthorization), ReturnError> {
+        let now = self.world.now();
+        self.opened(self.stores.authorizations.look(&ticket.kept_under(), now).await?)
+    }
+
+    fn departure(
+        &self,
+        ticket: &Ticket,
+        browser: Option<Browser>,
+        kept: &KeptAuthorization,
+        pending: &PendingAuthorization,
+    ) -> Result<Departure, ReturnError> {
+        let browser = match browser {
+            Some(browser) => browser,
+            None => Browser::new((self.mint)("").map_err(ConnectError::Mint)?),
+        };
+        let url = sent_with(kept, pending, &ticket.state_for(&browser))?;
+        Ok(Departure { url, browser })
+    }
 }
 
 impl Visiting {
@@ -61,18 +104,11 @@ impl Visiting {
         ticket: &Ticket,
         browser: Option<Browser>,
     ) -> Result<Invitation, ReturnError> {
-        let connecting = &self.connecting;
-        let now = connecting.world.now();
-        let found = connecting.stores.authorizations.look(&ticket.kept_under(), now).await?;
-        let (kept, pending) = connecting.opened(found)?;
-        let browser = match browser {
-            Some(browser) => browser,
-            None => Browser::new((connecting.mint)("").map_err(ConnectError::Mint)?),
-        };
-        let url = sent_with(&kept, &pending, &ticket.state_for(&browser))?;
+        let (kept, pending) = self.connecting.look(ticket).await?;
+        let departure = self.connecting.departure(ticket, browser, &kept, &pending)?;
         let (name, connector, workspace) = self.names(&kept).await?;
         let (scopes, expires_at) = (pending.scopes, kept.expires_at);
-        Ok(Invitation { name, connector, workspace, scopes, url, expires_at, browser })
+        Ok(Invitation { name, connector, workspace, scopes, departure, expires_at })
     }
 
     /// Has nothing come of an authorization any more.

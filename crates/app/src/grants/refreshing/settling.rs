@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use linkspan_domain::{
     Act, Action, AuditEventId, Call, ClientOrigin, HeldGrant, JournaledReply, OauthClient,
-    ports::{KeptGrant, OauthError, Purpose, StoreError},
+    ports::{KeptGrant, OauthError, Purpose, PutOff, StoreError},
 };
 use serde_json::json;
 
@@ -17,7 +17,7 @@ use crate::grants::{
 /// How often the loss of a grant is written before it is left to others, who write the activation all the time.
 const WRITINGS: usize = 5;
 
-/// How often a refusal that may pass is waited for: five minutes in all.
+/// How often a refusal that may pass is waited for: five minutes in all, however long the server was away before.
 const DOUBTS: u32 = 6;
 
 impl Refresher {
@@ -89,7 +89,7 @@ impl Refresher {
         asked: HeldGrant,
         error: OauthError,
     ) -> Result<Attempt, TokenError> {
-        if error.is_transient() || kept.failures < DOUBTS {
+        if error.is_transient() || kept.refusals < DOUBTS {
             self.put_off(kept, asked, error).await
         } else {
             self.lose(kept, Some(error)).await
@@ -183,7 +183,7 @@ impl Refresher {
             workspace_connector = %id, error = &error as &dyn std::error::Error,
             "a grant could not be refreshed"
         );
-        let released = self.grants.release(id, kept.fence, Some(now + SHELVED)).await;
+        let released = self.grants.release(id, kept.fence, Some(PutOff::Away(now + SHELVED))).await;
         released.map_err(|source| stored(id, source))?;
         meanwhile(asked, now, error.into())
     }
@@ -222,7 +222,9 @@ impl Refresher {
             workspace_connector = %id, %again_at, error = &error as &dyn std::error::Error,
             "a token could not be refreshed"
         );
-        let released = self.grants.release(id, kept.fence, Some(again_at)).await;
+        let put_off =
+            if error.is_transient() { PutOff::Away(again_at) } else { PutOff::Refused(again_at) };
+        let released = self.grants.release(id, kept.fence, Some(put_off)).await;
         released.map_err(|source| stored(id, source))?;
         let source = Arc::new(error);
         let error = match &*source {

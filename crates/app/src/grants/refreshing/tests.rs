@@ -2,7 +2,7 @@
 
 use linkspan_domain::{
     ClientOrigin, GrantHolder, OauthClient, Problem, Status,
-    ports::{GrantStore, NewGrant},
+    ports::{GrantStore, InPlaceOf, NewGrant, PutOff},
 };
 use linkspan_sdk::Failure;
 use linkspan_testkit::fixtures::receipt;
@@ -164,7 +164,7 @@ async fn a_client_of_a_lost_key_waits_for_its_key_or_for_another_grant() {
     let bench = Bench::new([Say::Error("invalid_client"), Say::Error("invalid_client")]).await;
     let (issuer, row) = (client().issuer, OauthClient::row(bench.of, &client().issuer));
     let sealed = Safe::new(vault()).seal(Purpose::ClientRegistration, row, &client()).unwrap();
-    bench.keep_client(&issuer, &under(LOST_KEY, &sealed), None).await;
+    bench.keep_client(&issuer, &under(LOST_KEY, &sealed), InPlaceOf::Nobody).await;
     bench.clock.pass(NEARLY_OVER);
     assert_eq!(attempt(&bench).await.unwrap(), "access-0", "it works yet");
     let put_off = kept(&bench).await;
@@ -190,11 +190,13 @@ async fn a_refusal_of_a_client_that_is_new_is_waited_for_before_it_loses_the_gra
         assert_eq!(attempt(&bench).await.unwrap(), "access-1", "{refusal}");
 
         let says = [Say::Error("invalid_client"), Say::Error(refusal)];
-        let bench = Bench::new(says.into_iter().cycle().take(14)).await;
+        let away = vec![Say::NoAnswer; 9];
+        let bench = Bench::new(away.into_iter().chain(says.into_iter().cycle().take(14))).await;
         bench.clock.pass(OVER);
-        for _ in 0..6 {
+        // However long nobody answered before: that is no refusal.
+        for _ in 0..9 + 6 {
             assert!(!matches!(attempt(&bench).await, Err(TokenError::Lost { .. })), "{refusal}");
-            bench.clock.pass(Duration::minutes(15));
+            bench.clock.pass(Duration::minutes(30));
         }
         assert!(matches!(attempt(&bench).await, Err(TokenError::Lost { .. })), "{refusal}");
         assert_eq!(*bench.fake.registered.lock().unwrap(), 1, "{refusal}");
@@ -395,7 +397,7 @@ async fn whoever_gets_the_lease_of_a_grant_that_was_put_off_meanwhile_asks_nobod
         store.lease(of, bench.clock.uuid(), now, now + LEASE).await.unwrap().unwrap()
     };
     let again_at = bench.clock.now() + Duration::minutes(10);
-    store.release(of, lease().await.fence, Some(again_at)).await.unwrap();
+    store.release(of, lease().await.fence, Some(PutOff::Away(again_at))).await.unwrap();
 
     let token = bench.refresher().refresh(&lease().await, Urge::Use).await.unwrap();
     assert!(matches!(token, Attempt::Token(it) if it.access.expose() == "access-0"));

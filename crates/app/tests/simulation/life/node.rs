@@ -115,7 +115,6 @@ impl Node {
         let disconnector = Disconnector::new(
             Arc::clone(&store) as _,
             Arc::clone(&store) as _,
-            Arc::clone(&store) as _,
             Arc::clone(&provider) as _,
             Arc::new(Glass),
             world,

@@ -286,7 +286,7 @@ impl TokenSource for Tokens {
         self.bearer().await
     }
 
-    fn refused(&self, host: &str, refusal: TokenRefusal) -> Failure {
+    async fn refused(&self, host: &str, refusal: TokenRefusal) -> Failure {
         Failure::NeedReconnect(format!("{host}: {refusal:?}"))
     }
 }
