@@ -1,6 +1,8 @@
 // An authorization server of others for the tests: npm `oidc-provider`, with everything on that a client may meet.
 // It prints the port that it listens on, agrees to everything in the name of one person, and ends when its input does.
 // Access tokens live for as many seconds as its last argument says. POST /take-back has the person take back all that they gave.
+import { createPublicKey } from "node:crypto";
+import { readFileSync } from "node:fs";
 import http from "node:http";
 import { createRequire } from "node:module";
 import path from "node:path";
@@ -13,6 +15,12 @@ const { Provider, errors } = await import(pathToFileURL(found));
 // What it has to say beside the port belongs elsewhere: whoever started it reads one line.
 console.info = console.warn = console.error;
 
+// What it knows of the private keys that tests have, which everybody knows: they are those of the RFCs.
+const half = (kid, name) => {
+  const pem = readFileSync(new URL(`../../crates/testkit/keys/${name}.pem`, import.meta.url));
+  return { ...createPublicKey(pem).export({ format: "jwk" }), kid, use: "sig" };
+};
+
 const RESOURCE = "https://files.test/mcp";
 const life = Number(process.argv[3] ?? 3600);
 const given = new Set();
@@ -22,7 +30,7 @@ server.listen(0, "127.0.0.1", () => {
   const { port } = server.address();
   const issuer = `http://127.0.0.1:${port}`;
   const provider = new Provider(issuer, {
-    clientAuthMethods: ["client_secret_basic", "client_secret_post", "none"],
+    clientAuthMethods: ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"],
     scopes: ["openid", "offline_access", "files:read", "files:write"],
     ttl: { AccessToken: life, ClientCredentials: life },
     clients: [
@@ -32,6 +40,14 @@ server.listen(0, "127.0.0.1", () => {
         grant_types: ["client_credentials"],
         redirect_uris: [],
         response_types: [],
+      },
+      {
+        client_id: "machine:2",
+        token_endpoint_auth_method: "private_key_jwt",
+        jwks: { keys: [half("p256", "rfc7515-a3-p256"), half("rsa", "rfc7515-a2-rsa")] },
+        grant_types: ["authorization_code", "refresh_token", "client_credentials"],
+        application_type: "native",
+        redirect_uris: ["http://127.0.0.1:7777/callback"],
       },
     ],
     pkce: { required: () => true },

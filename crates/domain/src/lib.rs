@@ -91,10 +91,10 @@ pub use list::{
     PageSize, Position, Sort,
 };
 pub use oauth::{
-    AuthorizationServer, Challenge, ClientAuthentication, ClientMetadata, ClientOrigin, Grant,
-    GrantHolder, HeldGrant, InvalidChallenge, InvalidDocumentUrl, InvalidSealedForm, Issuer,
-    IssuerCheck, JournaledReply, OauthClient, PendingAuthorization, Redirected, Sealable,
-    is_private_transport,
+    AuthorizationServer, Challenge, ClientAuthentication, ClientKey, ClientKeyError,
+    ClientMetadata, ClientOrigin, ClientProof, GivenProof, Grant, GrantHolder, HeldGrant,
+    InvalidChallenge, InvalidDocumentUrl, InvalidSealedForm, Issuer, IssuerCheck, JournaledReply,
+    OauthClient, PendingAuthorization, Redirected, Sealable, UnfitProof, is_private_transport,
 };
 pub use permission::{Permission, Role};
 pub use person::Person;

@@ -1,5 +1,6 @@
 //! What Linkspan asks of the outside world, one small trait each.
 
+mod client_signer;
 mod credentials;
 mod diagnostics;
 mod files;
@@ -19,6 +20,7 @@ mod world;
 
 use std::error::Error;
 
+pub use client_signer::ClientSigner;
 pub use credentials::{CredentialStore, ExpiredCredential};
 pub use diagnostics::DiagnosticStore;
 pub use files::{FileStore, FileStoreError, ReceiveError, ReceivedFile, Upload};

@@ -20,7 +20,7 @@ use linkspan_engine::{
 use linkspan_oauth::WebAuthorizationServers;
 use linkspan_persistence::Database;
 use linkspan_sdk::RecordStore;
-use linkspan_vault::KeyringVault;
+use linkspan_vault::{ClientKeys, KeyringVault};
 use tokio::{
     sync::{Notify, broadcast},
     task::JoinHandle,
@@ -88,7 +88,9 @@ impl Workshop {
         let types = Arc::new(registry::types().map_err(ComposeError::Types)?);
         let world: Arc<dyn World> = Arc::new(SystemWorld);
         let vault = Arc::new(MeteredVault::new(vault, database.keys(), Arc::clone(&world)));
-        let servers = Arc::new(WebAuthorizationServers::new(Arc::clone(&environment.outbound)));
+        let signer = Arc::new(ClientKeys::new(Arc::clone(&world)));
+        let servers = WebAuthorizationServers::new(Arc::clone(&environment.outbound), signer);
+        let servers = Arc::new(servers);
         let oauth =
             Oauth::new(settings, &database, servers, Arc::clone(&vault) as _, Arc::clone(&world));
         let activation_settings =

@@ -6,7 +6,8 @@ use std::{collections::HashMap, error::Error, sync::Arc, time::SystemTime};
 
 use http::{Method, header::LOCATION};
 use linkspan_domain::{
-    AuthConfig, AuthorizationFlow, AuthorizationServer, Issuer, OauthClient, Secret,
+    AuthConfig, AuthorizationFlow, AuthorizationServer, ClientKey, GivenProof, Issuer, OauthClient,
+    Secret,
     ports::{
         AuthorizationAsk, AuthorizationServers, Discovery, OauthTarget, Outbound, OutboundRequest,
         Redirects, TokenAsk, TokenRight,
@@ -14,6 +15,8 @@ use linkspan_domain::{
 };
 use linkspan_egress::{EgressPolicy, GuardedClient};
 use linkspan_oauth::{StepUp, WebAuthorizationServers};
+use linkspan_testkit::RealTime;
+use linkspan_vault::ClientKeys;
 use rmcp::{
     ServiceError,
     model::{CallToolRequestParams, ProtocolVersion},
@@ -37,6 +40,18 @@ const BACK: &str = "http://127.0.0.1:7777/callback";
 struct Context {
     client_id: Option<String>,
     client_secret: Option<Secret<String>>,
+    private_key_pem: Option<Secret<String>>,
+}
+
+impl Context {
+    /// What proves that we are the client that it names.
+    fn proof(&self) -> GivenProof {
+        match (&self.client_secret, &self.private_key_pem) {
+            (_, Some(pem)) => GivenProof::PrivateKey(ClientKey { pem: pem.clone(), id: None }),
+            (Some(secret), None) => GivenProof::Secret(secret.clone()),
+            (None, None) => GivenProof::None,
+        }
+    }
 }
 
 /// How a visit ended.
@@ -89,7 +104,10 @@ impl Visitor {
         let context = said("CONTEXT").map(|it| serde_json::from_str(&it)).transpose()?;
         Ok(Self {
             resource,
-            oauth: WebAuthorizationServers::new(Arc::clone(&outbound)),
+            oauth: WebAuthorizationServers::new(
+                Arc::clone(&outbound),
+                Arc::new(ClientKeys::new(Arc::new(RealTime))),
+            ),
             outbound,
             lifecycle,
             by_itself: said("SCENARIO").is_some_and(|it| it.starts_with("auth/client-credentials")),
@@ -156,9 +174,8 @@ impl Visitor {
         if let Some(client) = self.clients.get(&server.issuer) {
             return Ok(client.clone());
         }
-        let Context { client_id, client_secret } = &self.context;
-        let client = match client_id {
-            Some(id) => OauthClient::preregistered(server, id.clone(), client_secret.clone()),
+        let client = match &self.context.client_id {
+            Some(id) => self.oauth.preregistered(server, id.clone(), self.context.proof())?,
             None if server.reads_client_documents => {
                 OauthClient::by_document(server, &DOCUMENT.parse()?)
             }

@@ -24,6 +24,7 @@ pub(crate) fn begin(
     if server.challenge_methods.as_ref().is_some_and(|it| !it.contains("S256")) {
         return Err(unsupported("PKCE with S256"));
     }
+    server.takes(client.proof.way())?;
     comes_back_safely(&redirect_uri)?;
     let scopes = server.with_offline_access(scopes);
     let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();

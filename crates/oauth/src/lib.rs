@@ -8,7 +8,8 @@
 //! 5. What the token endpoint said can be kept before it is read.
 //! 6. Only `invalid_grant`, in its own words or a known dialect of them, ends a grant; servers that are busy say nothing about it.
 //! 7. Who is let in with too little asks for more, with all that was asked for before, and not for ever.
-//! 8. Texts of servers are short when they are repeated, hold no control characters, and none of our secrets.
+//! 8. A private key signs for one request and one issuer, and only where the server takes that.
+//! 9. Texts of servers are short when they are repeated, hold no control characters, and none of our secrets.
 
 mod authorize;
 mod discovery;
@@ -27,10 +28,10 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use linkspan_domain::{
-    AuthorizationServer, Grant, OauthClient, PendingAuthorization, Secret,
+    AuthorizationServer, GivenProof, Grant, OauthClient, PendingAuthorization, Secret, UnfitProof,
     ports::{
-        AuthorizationAsk, AuthorizationServers, Discovery, OauthError, OauthTarget, Outbound,
-        TokenAsk, TokenReply,
+        AuthorizationAsk, AuthorizationServers, ClientSigner, Discovery, OauthError, OauthTarget,
+        Outbound, TokenAsk, TokenReply,
     },
 };
 use time::OffsetDateTime;
@@ -43,12 +44,13 @@ use crate::wire::Wire;
 /// The authorization servers of the internet, reached through an [`Outbound`].
 pub struct WebAuthorizationServers {
     wire: Wire,
+    signer: Arc<dyn ClientSigner>,
 }
 
 impl WebAuthorizationServers {
-    /// Reaches them through `outbound`.
-    pub fn new(outbound: Arc<dyn Outbound>) -> Self {
-        Self { wire: Wire::new(outbound) }
+    /// Reaches them through `outbound`. Where we are known by a private key, `signer` signs.
+    pub fn new(outbound: Arc<dyn Outbound>, signer: Arc<dyn ClientSigner>) -> Self {
+        Self { wire: Wire::new(outbound), signer }
     }
 }
 
@@ -56,6 +58,18 @@ impl WebAuthorizationServers {
 impl AuthorizationServers for WebAuthorizationServers {
     async fn discover(&self, target: &OauthTarget) -> Result<Discovery, OauthError> {
         discovery::discover(&self.wire, target).await
+    }
+
+    fn preregistered(
+        &self,
+        server: &AuthorizationServer,
+        client_id: String,
+        given: GivenProof,
+    ) -> Result<OauthClient, UnfitProof> {
+        if let GivenProof::PrivateKey(key) = &given {
+            self.signer.check(key)?;
+        }
+        OauthClient::preregistered(server, client_id, given)
     }
 
     async fn register(
@@ -89,7 +103,7 @@ impl AuthorizationServers for WebAuthorizationServers {
     }
 
     async fn ask(&self, ask: &TokenAsk<'_>) -> Result<TokenReply, OauthError> {
-        token::ask(&self.wire, ask).await
+        token::ask(&self.wire, &*self.signer, ask).await
     }
 
     fn read(
@@ -107,6 +121,6 @@ impl AuthorizationServers for WebAuthorizationServers {
         client: &OauthClient,
         grant: &Grant,
     ) -> Result<(), OauthError> {
-        revocation::revoke(&self.wire, server, client, grant).await
+        revocation::revoke(&self.wire, &*self.signer, server, client, grant).await
     }
 }

@@ -108,6 +108,7 @@ pub(crate) async fn of_origin(
 pub(crate) const fn bare(issuer: Issuer, token_endpoint: Url) -> AuthorizationServer {
     AuthorizationServer {
         issuer,
+        names_itself: false,
         authorization_endpoint: None,
         token_endpoint,
         registration_endpoint: None,
@@ -196,10 +197,11 @@ impl Document {
         let authentications: Vec<ClientAuthentication> =
             methods.iter().flatten().filter_map(|it| it.parse().ok()).collect();
         if methods.is_some() && authentications.is_empty() {
-            let what = "way to say who we are that we know (client_secret_basic, client_secret_post, none)";
+            let what = "way to say who we are that we know (client_secret_basic, client_secret_post, private_key_jwt, none)";
             return Err(OauthError::Unsupported { host, what });
         }
         Ok(AuthorizationServer {
+            names_itself: true,
             authorization_endpoint: optional(self.authorization_endpoint)?,
             registration_endpoint: optional(self.registration_endpoint)?,
             revocation_endpoint: optional(self.revocation_endpoint)?,

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use http::{HeaderMap, HeaderValue, Method, header};
 use linkspan_domain::{
-    AuthorizationServer, ClientAuthentication, ClientMetadata, ClientOrigin, Issuer, OauthClient,
-    Secret, is_private_transport, ports::OauthError,
+    AuthorizationServer, ClientAuthentication, ClientMetadata, ClientOrigin, ClientProof, Issuer,
+    OauthClient, Secret, is_private_transport, ports::OauthError,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -62,6 +62,7 @@ pub(crate) async fn register(
     comes_back_safely(redirect_uri)?;
     // With a secret if the server gives any: nobody else can use what was granted to us then.
     let wanted = server.secret_authentication().unwrap_or(ClientAuthentication::None);
+    server.takes(wanted)?;
     let metadata = ClientMetadata::registration(redirect_uri, wanted, scopes);
     let answered = wire.send(place, json(Method::POST, &metadata, None)).await?;
     if matches!(answered.status.as_u16(), 404 | 405 | 501) {
@@ -82,8 +83,8 @@ pub(crate) async fn renew(
     comes_back_safely(redirect_uri)?;
     let update = Update {
         client_id: &client.client_id,
-        client_secret: client.client_secret.as_ref().map(|it| it.expose().as_str()),
-        metadata: ClientMetadata::registration(redirect_uri, client.authentication, scopes),
+        client_secret: client.proof.secret().map(|it| it.expose().as_str()),
+        metadata: ClientMetadata::registration(redirect_uri, client.proof.way(), scopes),
     };
     let mut answered = wire.send(place, json(Method::PUT, &update, Some(token))).await?;
     if matches!(answered.status.as_u16(), 405 | 501) {
@@ -95,9 +96,9 @@ pub(crate) async fn renew(
         return Err(OauthError::Unsound { host: answered.host, what });
     }
     // What the answer leaves out is as it was.
-    registered.client_secret = registered.client_secret.or_else(|| client.client_secret.clone());
+    registered.client_secret = registered.client_secret.or_else(|| client.proof.secret().cloned());
     let renewed =
-        registered.client(&client.issuer, client.authentication, redirect_uri, &answered.host)?;
+        registered.client(&client.issuer, client.proof.way(), redirect_uri, &answered.host)?;
     Ok(OauthClient {
         registration_uri: renewed.registration_uri.or_else(|| client.registration_uri.clone()),
         registration_token: renewed
@@ -204,15 +205,24 @@ impl Registered {
                 unsound("registers us with a way to say who we are that we do not know")
             })?,
         };
-        // Who got no secret has none to show, whatever the answer says.
-        let authentication =
-            if self.client_secret.is_some() { given } else { ClientAuthentication::None };
+        let proof = match (given, self.client_secret) {
+            (ClientAuthentication::PrivateKeyJwt, _) => {
+                return Err(unsound("registers us as a client that has a private key"));
+            }
+            (ClientAuthentication::ClientSecretBasic, Some(secret)) => {
+                ClientProof::SecretBasic(secret)
+            }
+            (ClientAuthentication::ClientSecretPost, Some(secret)) => {
+                ClientProof::SecretPost(secret)
+            }
+            // Who got no secret has none to show, whatever the answer says.
+            (ClientAuthentication::None, _) | (_, None) => ClientProof::None,
+        };
         Ok(OauthClient {
             issuer: issuer.clone(),
             origin: ClientOrigin::Dynamic,
             client_id: self.client_id,
-            client_secret: self.client_secret,
-            authentication,
+            proof,
             // Zero means never (RFC 7591 §3.2.1).
             secret_expires_at: self
                 .client_secret_expires_at

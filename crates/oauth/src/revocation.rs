@@ -1,19 +1,23 @@
 //! Telling a server that tokens are not needed any more (RFC 7009).
 
-use linkspan_domain::{AuthorizationServer, Grant, OauthClient, Secret, ports::OauthError};
+use linkspan_domain::{
+    AuthorizationServer, Grant, OauthClient, Secret,
+    ports::{ClientSigner, OauthError},
+};
 use serde_json::Value;
 use url::Url;
 
 use crate::{
     failure::refusal,
     form::authenticated,
-    wire::{Wire, host},
+    wire::{Message, Wire, host},
     words::secrets_of,
 };
 
 /// Revokes both tokens of `grant`, the one that lives longer first. The second is tried whatever becomes of the first.
 pub(crate) async fn revoke(
     wire: &Wire,
+    signer: &dyn ClientSigner,
     server: &AuthorizationServer,
     client: &OauthClient,
     grant: &Grant,
@@ -22,11 +26,15 @@ pub(crate) async fn revoke(
         let host = host(&server.token_endpoint);
         return Err(OauthError::Unsupported { host, what: "revocation of tokens (RFC 7009)" });
     };
+    let one = async |token: &Secret<String>, hint| {
+        let fields = [("token", token.expose().as_str()), ("token_type_hint", hint)];
+        one(wire, place, client, token, authenticated(signer, server, client, fields)?).await
+    };
     let refresh = match &grant.refresh_token {
-        Some(token) => one(wire, place, client, token, "refresh_token").await,
+        Some(token) => one(token, "refresh_token").await,
         None => Ok(()),
     };
-    let access = one(wire, place, client, &grant.access_token, "access_token").await;
+    let access = one(&grant.access_token, "access_token").await;
     refresh.and(access)
 }
 
@@ -35,10 +43,9 @@ async fn one(
     place: &Url,
     client: &OauthClient,
     token: &Secret<String>,
-    hint: &str,
+    message: Message,
 ) -> Result<(), OauthError> {
-    let fields = [("token", token.expose().as_str()), ("token_type_hint", hint)];
-    let answered = wire.send(place, authenticated(client, fields)).await?;
+    let answered = wire.send(place, message).await?;
     if answered.status.is_success() {
         return Ok(());
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use linkspan_domain::{
     Grant, Secret,
-    ports::{OauthError, TokenAsk, TokenReply, TokenRight},
+    ports::{ClientSigner, OauthError, TokenAsk, TokenReply, TokenRight},
 };
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::Value;
@@ -51,8 +51,13 @@ enum Scopes {
 }
 
 /// Asks once, and answers what came back.
-pub(crate) async fn ask(wire: &Wire, ask: &TokenAsk<'_>) -> Result<TokenReply, OauthError> {
-    let answered = wire.send(&ask.server.token_endpoint, request(ask)).await?;
+pub(crate) async fn ask(
+    wire: &Wire,
+    signer: &dyn ClientSigner,
+    ask: &TokenAsk<'_>,
+) -> Result<TokenReply, OauthError> {
+    ask.server.takes(ask.client.proof.way())?;
+    let answered = wire.send(&ask.server.token_endpoint, request(signer, ask)?).await?;
     Ok(TokenReply {
         status: answered.status.as_u16(),
         retry_after: answered.retry_after(),
@@ -60,7 +65,7 @@ pub(crate) async fn ask(wire: &Wire, ask: &TokenAsk<'_>) -> Result<TokenReply, O
     })
 }
 
-fn request(ask: &TokenAsk<'_>) -> Message {
+fn request(signer: &dyn ClientSigner, ask: &TokenAsk<'_>) -> Result<Message, OauthError> {
     let scope = ask.scopes.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
     let mut fields = match ask.by {
         TokenRight::Code { code, pending } => vec![
@@ -79,7 +84,7 @@ fn request(ask: &TokenAsk<'_>) -> Message {
         fields.push(("scope", &scope));
     }
     fields.extend(ask.resource.map(|it| ("resource", it)));
-    authenticated(ask.client, fields)
+    authenticated(signer, ask.server, ask.client, fields)
 }
 
 /// What `reply` grants.

@@ -1,6 +1,6 @@
 //! What servers say, made fit for people and logs.
 
-use linkspan_domain::{OauthClient, plain_words};
+use linkspan_domain::{ClientProof, OauthClient, plain_words};
 
 /// What a server said, as [`plain_words`]; nothing if it repeats one of `secrets`.
 pub(crate) fn said(text: &str, secrets: &[&str]) -> Option<String> {
@@ -10,10 +10,13 @@ pub(crate) fn said(text: &str, secrets: &[&str]) -> Option<String> {
     plain_words(text).filter(|words| !repeats(text) && !repeats(words))
 }
 
-/// What a server knows of `client`, and nobody else may.
+/// What a server learns from `client`, and nobody else may.
 pub(crate) fn secrets_of(client: &OauthClient) -> Vec<&str> {
-    let secrets = [&client.client_secret, &client.registration_token];
-    secrets.into_iter().flatten().map(|it| it.expose().as_str()).collect()
+    let secrets = [client.proof.secret(), client.registration_token.as_ref()];
+    let secrets = secrets.into_iter().flatten().map(|it| it.expose().as_str());
+    // Assertions are forgotten once they are sent. This is what each of them begins with, in base64: `{"`.
+    let assertion = matches!(client.proof, ClientProof::PrivateKey(_)).then_some("eyJ");
+    secrets.chain(assertion).collect()
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! JSON Web Tokens in their compact form (RFC 7515, RFC 7519): taking them apart, and what they must say.
+//! JSON Web Tokens in their compact form (RFC 7515, RFC 7519): putting them together, taking them apart, and what they must say.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use linkspan_domain::ports::TokenError;
-use serde::{Deserialize, de::DeserializeOwned};
+use linkspan_domain::{Secret, ports::TokenError};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use time::{Duration, OffsetDateTime};
 
@@ -31,7 +31,7 @@ pub(crate) struct Header {
 }
 
 /// The algorithms that are taken (RFC 7518 §3.1, RFC 8037 §3.1). `none` is not among them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Algorithm {
     #[serde(rename = "HS256")]
     Hs256,
@@ -66,6 +66,19 @@ enum Audience {
 /// Seconds since 1970, maybe with a fraction (RFC 7519 §2).
 #[derive(Clone, Copy, Deserialize)]
 struct NumericDate(f64);
+
+/// The token that says `claims` under `header`, signed by `sign`.
+pub(crate) fn signed<S: AsRef<[u8]>, E>(
+    header: &Value,
+    claims: &Value,
+    sign: impl FnOnce(&[u8]) -> Result<S, E>,
+) -> Result<Secret<String>, E> {
+    let encode = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
+    let (header, claims) = (header.to_string(), claims.to_string());
+    let signed = format!("{}.{}", encode(header.as_bytes()), encode(claims.as_bytes()));
+    let signature = sign(signed.as_bytes())?;
+    Ok(Secret::new(format!("{signed}.{}", encode(signature.as_ref()))))
+}
 
 impl NumericDate {
     fn instant(self) -> Result<OffsetDateTime, TokenError> {

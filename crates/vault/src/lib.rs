@@ -1,5 +1,7 @@
-//! Keys: the keyring and the sealing of secrets under it, and those that tokens are signed and checked with.
+//! Keys: the keyring and the sealing of secrets under it, those that tokens are signed and checked with, and those of OAuth
+//! clients.
 
+mod client_keys;
 mod identity_provider;
 mod jwt;
 mod key;
@@ -12,6 +14,7 @@ mod token_keys;
 mod tokens;
 mod vault;
 
+pub use client_keys::ClientKeys;
 pub use identity_provider::{IdentityProvider, InvalidProvider};
 pub use key::{InvalidKey, MasterKey};
 pub use key_file::KeyFileError;

@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeSet, fmt, mem};
 
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use linkspan_domain::{
     Permission, PersonId, Secret, WorkspaceId,
     ports::{TokenClaims, TokenError, TokenGrant, TokenSigner, TokenSubject},
@@ -12,7 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 use time::OffsetDateTime;
 
-use crate::jwt::{Compact, Registered};
+use crate::jwt::{self, Compact, Registered};
 
 /// Keys that sign and check tokens: the current one, and previous ones for what was signed before.
 ///
@@ -121,14 +120,7 @@ impl TokenSigner for TokenKeys {
             "nbf": issued_at.unix_timestamp(),
             "exp": expires_at.unix_timestamp(),
         });
-        let encode = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
-        let signed = format!(
-            "{}.{}",
-            encode(header.to_string().as_bytes()),
-            encode(claims.to_string().as_bytes())
-        );
-        let signature = hmac::sign(key, signed.as_bytes());
-        Ok(Secret::new(format!("{signed}.{}", encode(signature.as_ref()))))
+        jwt::signed(&header, &claims, |signed| Ok(hmac::sign(key, signed)))
     }
 }
 

@@ -22,71 +22,31 @@ A test names its lines in the comment in front of it: `/// Checklist 4`.
 ";
 
 /// The lines, the first being 1.
-const LINES: [(&str, Need); 23] = [
-    (
-        "PKCE with S256, always; never `plain`; for MCP, none where the server does not offer it",
-        Need::Kept,
-    ),
-    (
-        "a `state` of at least 128 bits, used once, for one session and one activation, and not for long",
-        Need::Kept,
-    ),
-    (
-        "what an authorization was begun with is compared and forgotten before a token is asked for",
-        Need::Kept,
-    ),
-    (
-        "`iss` of the redirect is the issuer that was asked, character by character, wherever the server sends it",
-        Need::Kept,
-    ),
-    ("metadata count for the issuer that they were fetched for, and for no other", Need::Kept),
-    ("metadata of a resource count for the resource that was asked, and for no other", Need::Kept),
-    ("`resource` goes with authorizing, exchanging and refreshing", Need::Kept),
-    ("clients are kept by issuer; another server gets another client", Need::Kept),
-    ("one redirect address, known before, over https or loopback", Need::Kept),
-    ("no implicit grant, and no passwords of people", Need::Kept),
-    (
-        "one refresh at a time; the new refresh token is durable before its access token is used, the old one is kept until then; `invalid_grant` needs a person, a busy server does not",
-        Need::Kept,
-    ),
-    ("a reply without a refresh token keeps the old one", Need::Kept),
-    ("no token in a URL, log, error, trace or resource", Need::Kept),
-    (
-        "`token_type` and `scope` of a reply are looked at; what was granted is kept, not what was asked for",
-        Need::Kept,
-    ),
-    ("the client says who it is in a way that the server knows", Need::Kept),
-    (
-        "scopes are stepped up: what was granted and what is missing, a limited number of times",
-        Need::Kept,
-    ),
-    ("`offline_access` is asked for only where the server knows it", Need::Kept),
-    (
-        "every request to a server goes through the egress guard, follows no redirect, and is bounded in size and time",
-        Need::Kept,
-    ),
-    (
-        "the client metadata document is at its own https identifier, has a path, and holds no secret",
-        Need::Kept,
-    ),
-    (
-        "tokens are revoked when an activation is disconnected, best effort, and that is audited",
-        Need::Kept,
-    ),
-    ("`WWW-Authenticate` is read by its grammar", Need::Kept),
-    (
-        "a registration names its `application_type`, honors `client_secret_expires_at`, is renewed, and is made anew once where the server forgot it",
-        Need::Kept,
-    ),
-    ("DPoP and `private_key_jwt`, where a server asks for them", Need::Optional),
+const LINES: [&str; 23] = [
+    "PKCE with S256, always; never `plain`; for MCP, none where the server does not offer it",
+    "a `state` of at least 128 bits, used once, for one session and one activation, and not for long",
+    "what an authorization was begun with is compared and forgotten before a token is asked for",
+    "`iss` of the redirect is the issuer that was asked, character by character, wherever the server sends it",
+    "metadata count for the issuer that they were fetched for, and for no other",
+    "metadata of a resource count for the resource that was asked, and for no other",
+    "`resource` goes with authorizing, exchanging and refreshing",
+    "clients are kept by issuer; another server gets another client",
+    "one redirect address, known before, over https or loopback",
+    "no implicit grant, and no passwords of people",
+    "one refresh at a time; the new refresh token is durable before its access token is used, the old one is kept until then; `invalid_grant` needs a person, a busy server does not",
+    "a reply without a refresh token keeps the old one",
+    "no token in a URL, log, error, trace or resource",
+    "`token_type` and `scope` of a reply are looked at; what was granted is kept, not what was asked for",
+    "the client says who it is in a way that the server knows",
+    "scopes are stepped up: what was granted and what is missing, a limited number of times",
+    "`offline_access` is asked for only where the server knows it",
+    "every request to a server goes through the egress guard, follows no redirect, and is bounded in size and time",
+    "the client metadata document is at its own https identifier, has a path, and holds no secret",
+    "tokens are revoked when an activation is disconnected, best effort, and that is audited",
+    "`WWW-Authenticate` is read by its grammar",
+    "a registration names its `application_type`, honors `client_secret_expires_at`, is renewed, and is made anew once where the server forgot it",
+    "a client may prove who it is by a private key (`private_key_jwt`), with an assertion for each request and for that server alone; DPoP is optional, and not built",
 ];
-
-/// Whether there must be a test.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Need {
-    Kept,
-    Optional,
-}
 
 /// A test that keeps a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,25 +120,20 @@ fn test_behind<'t>(lines: &[&'t str]) -> Option<&'t str> {
     name.split('(').next().filter(|_| is_test)
 }
 
-/// The lines that no test keeps, and need one.
+/// The lines that no test keeps.
 fn unkept(tests: &BTreeMap<usize, Vec<Test>>) -> Vec<String> {
     let all = LINES.iter().zip(1..);
-    all.filter(|((_, need), line)| *need == Need::Kept && !tests.contains_key(line))
-        .map(|((says, _), line)| format!("no test has `/// Checklist {line}`: {says}"))
+    all.filter(|(_, line)| !tests.contains_key(line))
+        .map(|(says, line)| format!("no test has `/// Checklist {line}`: {says}"))
         .collect()
 }
 
 fn page(tests: &BTreeMap<usize, Vec<Test>>) -> Result<String> {
     let mut page = HEAD.to_owned();
-    for ((says, need), line) in LINES.iter().zip(1_usize..) {
-        let kept_by = tests.get(&line).map(|it| {
-            let each = it.iter().map(|Test { file, name }| format!("[`{name}`](../{file})"));
-            each.collect::<Vec<_>>().join(", ")
-        });
-        let kept_by = kept_by.unwrap_or_else(|| match need {
-            Need::Optional => "not built: it is optional".to_owned(),
-            Need::Kept => String::new(),
-        });
+    for (says, line) in LINES.iter().zip(1_usize..) {
+        let kept_by = tests.get(&line).into_iter().flatten();
+        let kept_by = kept_by.map(|Test { file, name }| format!("[`{name}`](../{file})"));
+        let kept_by = kept_by.collect::<Vec<_>>().join(", ");
         writeln!(page, "| {line} | {says} | {kept_by} |")?;
     }
     Ok(page)
@@ -223,9 +178,9 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_a_test_is_told_unless_it_is_optional() {
+    fn a_line_without_a_test_is_told() {
         let test = Test { file: "a.rs".to_owned(), name: "a".to_owned() };
-        let mut tests: BTreeMap<_, _> = (1..=22).map(|it| (it, vec![test.clone()])).collect();
+        let mut tests: BTreeMap<_, _> = (1..=23).map(|it| (it, vec![test.clone()])).collect();
         assert_eq!(unkept(&tests), [""; 0]);
         tests.remove(&16);
         assert!(matches!(&unkept(&tests)[..], [told] if told.contains("Checklist 16")));

@@ -11,6 +11,9 @@ use crate::{process, project::Project, terminal::say, tools};
 /// The revisions whose requirements are run, each at its own wire version.
 const REVISIONS: [&str; 2] = ["2025-11-25", "2026-07-28"];
 
+/// The extensions that we have, which no revision requires and the suite does not score.
+const EXTENSIONS: [&str; 2] = ["auth/client-credentials-jwt", "auth/client-credentials-basic"];
+
 /// The suite, installed.
 struct Conformance {
     node: PathBuf,
@@ -20,7 +23,7 @@ struct Conformance {
     results: TempDir,
 }
 
-/// Runs every `auth/` scenario that a revision requires of clients.
+/// Runs every `auth/` scenario that a revision requires of clients, and those of the extensions that we have.
 pub(crate) fn run(project: &Project) -> Result<Summary> {
     let example = "conformance_client";
     build(example)?;
@@ -78,15 +81,19 @@ impl Conformance {
     }
 }
 
-/// The `auth/` scenarios of a list, in which each has a line of its own; what is not scored is set apart at the end.
+/// The `auth/` scenarios of a list, in which each has a line of its own; what is not scored is set apart at the end, and only our
+/// extensions are taken from there.
 fn scenarios(listed: &str) -> Vec<String> {
-    listed
-        .lines()
-        .take_while(|line| !line.to_ascii_lowercase().contains("never scored"))
-        .filter_map(|line| line.trim_start().strip_prefix("- "))
-        .filter_map(|line| line.split_whitespace().next())
-        .filter(|name| name.starts_with("auth/"))
-        .map(str::to_owned)
+    let lines: Vec<_> = listed.lines().collect();
+    let is_end = |line: &&str| line.to_ascii_lowercase().contains("never scored");
+    let end = lines.iter().position(is_end).unwrap_or(lines.len());
+    lines
+        .iter()
+        .enumerate()
+        .filter_map(|(at, line)| Some((at, line.trim_start().strip_prefix("- ")?)))
+        .filter_map(|(at, line)| Some((at, line.split_whitespace().next()?)))
+        .filter(|(at, name)| name.starts_with("auth/") && (*at < end || EXTENSIONS.contains(name)))
+        .map(|(_, name)| name.to_owned())
         .collect()
 }
 
@@ -95,9 +102,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_scored_counts() {
+    fn only_what_is_scored_counts_and_the_extensions_that_we_have() {
         let listed = "Client scenarios (test against a client):\n  - initialize\n  - auth/basic-cimd\n\
-                      \nRun and reported, but never scored:\n  extension (1):\n    - auth/dpop [client]\n";
-        assert_eq!(scenarios(listed), ["auth/basic-cimd"]);
+                      \nRun and reported, but never scored:\n  extension (2):\n    - auth/dpop [client]\n    - auth/client-credentials-jwt [client]\n";
+        assert_eq!(scenarios(listed), ["auth/basic-cimd", "auth/client-credentials-jwt"]);
     }
 }

@@ -95,6 +95,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("ring", &["linkspan-vault"]),
     ("rmcp", &["linkspan-mcp"]),
     ("rquickjs*", &["linkspan-script"]),
+    // It reads PEM, and encrypts nothing.
+    ("rustls-pki-types", &["linkspan-vault"]),
     ("rustls*", &["linkspan-egress", "linkspan"]),
     ("schemars", &["linkspan-domain", "linkspan-sdk", "linkspan-builtin", "linkspan-databases"]),
     ("sea-orm", &["linkspan-persistence"]),

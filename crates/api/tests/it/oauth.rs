@@ -1,5 +1,6 @@
 //! Connecting what a person has to agree to.
 
+use linkspan_testkit::client_keys::P256;
 use poem::http::Method;
 use serde_json::{Value, json};
 
@@ -395,6 +396,40 @@ async fn what_is_not_connected_that_way_says_so() {
     ] {
         admin.post(&path, bad).await.refused(422, "resource.invalid");
     }
+}
+
+#[tokio::test]
+async fn a_client_has_a_secret_or_a_key_that_can_sign_or_nobody_is_sent_anywhere() {
+    let platform = Platform::start().await;
+    let admin = platform.admin();
+    let id = waiting(&admin, "books").await;
+    let path = format!("/v1/workspace-connectors/{id}/authorize");
+    let encrypted = P256.replace("BEGIN PRIVATE", "BEGIN ENCRYPTED PRIVATE");
+    for (given, about, told) in [
+        (json!({ "client_private_key": P256, "client_secret": "s" }), "client_private_key", "or"),
+        (json!({ "client_key_id": "1" }), "client_key_id", "client_private_key"),
+        (json!({ "client_private_key": "s3cret" }), "client_private_key", "BEGIN PRIVATE KEY"),
+        (json!({ "client_private_key": encrypted }), "client_private_key", "-nocrypt"),
+        (json!({ "client_private_key": "k".repeat(16_001) }), "client_private_key", "16,000"),
+    ] {
+        let mut body = given;
+        body["client_id"] = json!("ours");
+        let error = admin.post(&path, body).await.refused(422, "resource.invalid");
+        assert_eq!(error["source"]["pointer"], format!("/{about}"), "{error}");
+        assert!(error["detail"].as_str().unwrap().contains(told), "{error}");
+        let text = error.to_string();
+        assert!(!text.contains("s3cret") && !text.contains("MIGH"), "{text}");
+    }
+    let nobody = json!({ "client_private_key": P256 });
+    admin.post(&path, nobody).await.refused(422, "resource.invalid");
+
+    let ours = json!({ "client_id": "ours", "client_private_key": P256, "client_key_id": "1" });
+    let link = linked(&admin, &id, ours).await;
+    assert!(!link.to_string().contains("PRIVATE"), "{link}");
+    Away::by(&platform, &link).await.back("code=good").await.expect(200);
+    let link = linked(&admin, &id, json!({})).await;
+    let sent = platform.anybody().get(&here(&link["url"])).await.expect(303);
+    assert!(sent.header("location").contains("client_id=ours"), "it is kept");
 }
 
 #[tokio::test]

@@ -5,13 +5,16 @@ use std::{collections::BTreeSet, sync::Arc};
 use async_trait::async_trait;
 use linkspan_app::{AccessTokens, Addresses, Connecting, GrantStores, Refresher, Sources};
 use linkspan_domain::{
-    AuthorizationServer, Grant, Issuer, OauthClient, PendingAuthorization, Secret,
+    AuthorizationServer, GivenProof, Grant, Issuer, OauthClient, PendingAuthorization, Secret,
+    UnfitProof,
     ports::{
-        AuthorizationAsk, AuthorizationServers, Discovery, OauthError, OauthTarget, TokenAsk,
-        TokenReply, TokenRight, Vault, World,
+        AuthorizationAsk, AuthorizationServers, ClientSigner, Discovery, OauthError, OauthTarget,
+        TokenAsk, TokenReply, TokenRight, Vault, World,
     },
 };
 use linkspan_persistence::Database;
+use linkspan_testkit::RealTime;
+use linkspan_vault::ClientKeys;
 use time::{Duration, OffsetDateTime};
 use url::Url;
 
@@ -20,6 +23,7 @@ struct Provider;
 fn server() -> AuthorizationServer {
     AuthorizationServer {
         issuer: Issuer::new("https://provider.example".to_owned()),
+        names_itself: true,
         authorization_endpoint: Some("https://provider.example/authorize".parse().unwrap()),
         token_endpoint: "https://provider.example/token".parse().unwrap(),
         registration_endpoint: None,
@@ -40,6 +44,18 @@ fn refused() -> OauthError {
 impl AuthorizationServers for Provider {
     async fn discover(&self, _: &OauthTarget) -> Result<Discovery, OauthError> {
         Ok(Discovery { server: server(), resource: None, scopes: BTreeSet::new() })
+    }
+
+    fn preregistered(
+        &self,
+        server: &AuthorizationServer,
+        client_id: String,
+        given: GivenProof,
+    ) -> Result<OauthClient, UnfitProof> {
+        if let GivenProof::PrivateKey(key) = &given {
+            ClientKeys::new(Arc::new(RealTime)).check(key)?;
+        }
+        OauthClient::preregistered(server, client_id, given)
     }
 
     async fn register(

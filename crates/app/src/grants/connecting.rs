@@ -11,9 +11,8 @@ mod visiting;
 use std::{collections::BTreeSet, sync::Arc};
 
 use linkspan_domain::{
-    Act, Action, AuditEventId, AuthorizationServer, Call, ClientMetadata, Connector, Grant,
-    GrantHolder, HeldGrant, OauthClient, Revision, Secret, WorkspaceConnector,
-    WorkspaceConnectorId,
+    Act, Action, AuditEventId, AuthorizationServer, Call, ClientMetadata, Connector, GivenProof,
+    Grant, GrantHolder, HeldGrant, OauthClient, Revision, WorkspaceConnector, WorkspaceConnectorId,
     ports::{
         AuthorizationAsk, AuthorizationServers, AuthorizationStore, Discovery, GrantStore,
         KeptAuthorization, OauthClientStore, Owner, Purpose, Store, TokenAsk, TokenRight, Vault,
@@ -89,8 +88,8 @@ pub struct Authorize {
 pub struct GivenClient {
     /// Its name there.
     pub id: String,
-    /// What proves that we are it, unless it is public.
-    pub secret: Option<Secret<String>>,
+    /// What proves that we are it.
+    pub proof: GivenProof,
 }
 
 /// What came of asking to connect.

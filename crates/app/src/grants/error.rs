@@ -34,8 +34,8 @@ pub enum TokenError {
     },
     /// The server does not accept us as the client that the grant was given to.
     #[error(
-        "the provider does not accept the client of workspace connector {id}; correct it at the provider, or give another \
-         client_id and client_secret, and {}", reconnect(.id)
+        "the provider does not accept the client of workspace connector {id}; correct it at the provider, or give another, \
+         and {}", reconnect(.id)
     )]
     ClientRefused {
         /// Which activation.

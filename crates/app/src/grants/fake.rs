@@ -7,8 +7,9 @@ use std::{
 
 use async_trait::async_trait;
 use linkspan_domain::{
-    AuthorizationServer, ClientAuthentication, ClientOrigin, Grant, GrantHolder, HeldGrant, Issuer,
-    OauthClient, PendingAuthorization, Secret, Status, WorkspaceConnector, WorkspaceConnectorId,
+    AuthorizationServer, ClientOrigin, ClientProof, GivenProof, Grant, GrantHolder, HeldGrant,
+    Issuer, OauthClient, PendingAuthorization, Secret, Status, UnfitProof, WorkspaceConnector,
+    WorkspaceConnectorId,
     ports::{
         AuthorizationAsk, AuthorizationServers, Change, Discovery, GrantStore, InPlaceOf,
         OauthClientStore, OauthError, OauthTarget, OutboundError, Sealed, Store, TokenAsk,
@@ -92,6 +93,15 @@ impl AuthorizationServers for Fake {
         let config = target.config.oauth_config.iter();
         let scopes = config.flat_map(|it| it.scopes.iter().cloned()).collect();
         Ok(Discovery { server, resource: None, scopes })
+    }
+
+    fn preregistered(
+        &self,
+        server: &AuthorizationServer,
+        client_id: String,
+        given: GivenProof,
+    ) -> Result<OauthClient, UnfitProof> {
+        OauthClient::preregistered(server, client_id, given)
     }
 
     async fn register(
@@ -257,6 +267,7 @@ fn silent() -> OauthError {
 pub(crate) fn server() -> AuthorizationServer {
     AuthorizationServer {
         issuer: Issuer::new("https://issuer.example".to_owned()),
+        names_itself: true,
         authorization_endpoint: Some("https://issuer.example/authorize".parse().unwrap()),
         token_endpoint: "https://issuer.example/token".parse().unwrap(),
         registration_endpoint: Some("https://issuer.example/register".parse().unwrap()),
@@ -274,8 +285,7 @@ pub(crate) fn client() -> OauthClient {
         issuer: server().issuer,
         origin: ClientOrigin::Dynamic,
         client_id: "first".to_owned(),
-        client_secret: None,
-        authentication: ClientAuthentication::None,
+        proof: ClientProof::None,
         secret_expires_at: None,
         redirect_uri: None,
         registration_uri: None,

@@ -7,8 +7,8 @@ use std::{
 
 use async_trait::async_trait;
 use linkspan_domain::{
-    AuthorizationServer, ClientAuthentication, ClientOrigin, Grant, GrantHolder, HeldGrant, Issuer,
-    OauthClient, PendingAuthorization, Secret,
+    AuthorizationServer, ClientOrigin, ClientProof, GivenProof, Grant, GrantHolder, HeldGrant,
+    Issuer, OauthClient, PendingAuthorization, Secret, UnfitProof,
     ports::{
         AuthorizationAsk, AuthorizationServers, Discovery, OauthError, OauthTarget, OutboundError,
         TokenAsk, TokenReply, TokenRight, World,
@@ -341,6 +341,15 @@ impl AuthorizationServers for Provider {
         Ok(Discovery { server: server(), resource: None, scopes: BTreeSet::new() })
     }
 
+    fn preregistered(
+        &self,
+        server: &AuthorizationServer,
+        client_id: String,
+        given: GivenProof,
+    ) -> Result<OauthClient, UnfitProof> {
+        OauthClient::preregistered(server, client_id, given)
+    }
+
     async fn register(
         &self,
         server: &AuthorizationServer,
@@ -420,8 +429,7 @@ fn client(server: &AuthorizationServer) -> OauthClient {
         issuer: server.issuer.clone(),
         origin: ClientOrigin::Preregistered,
         client_id: "linkspan".to_owned(),
-        client_secret: None,
-        authentication: ClientAuthentication::None,
+        proof: ClientProof::None,
         secret_expires_at: None,
         redirect_uri: None,
         registration_uri: None,
@@ -432,6 +440,7 @@ fn client(server: &AuthorizationServer) -> OauthClient {
 fn server() -> AuthorizationServer {
     AuthorizationServer {
         issuer: Issuer::new("https://issuer.example".to_owned()),
+        names_itself: true,
         authorization_endpoint: None,
         token_endpoint: "https://issuer.example/token".parse().unwrap(),
         registration_endpoint: Some("https://issuer.example/register".parse().unwrap()),

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use url::Url;
 use uuid::Uuid;
 
-use super::{AuthorizationServer, Issuer};
+use super::{AuthorizationServer, ClientProof, GivenProof, Issuer, UnfitProof};
 use crate::{Secret, WorkspaceConnectorId};
 
 /// What we are to one authorization server. It is good for that server only.
@@ -17,10 +17,8 @@ pub struct OauthClient {
     pub origin: ClientOrigin,
     /// Our name there.
     pub client_id: String,
-    /// What proves that we are it, unless the client is public.
-    pub client_secret: Option<Secret<String>>,
-    /// How the proof is given.
-    pub authentication: ClientAuthentication,
+    /// What proves that we are it.
+    pub proof: ClientProof,
     /// When the secret runs out (RFC 7591 §3.2.1). None: never.
     pub secret_expires_at: Option<OffsetDateTime>,
     /// Where people come back to, as we registered it. None: somebody else did.
@@ -85,6 +83,8 @@ pub enum ClientAuthentication {
     ClientSecretBasic,
     /// In the body.
     ClientSecretPost,
+    /// By what its private key has signed (RFC 7523 §2.2, OpenID Connect Core 1.0 §9).
+    PrivateKeyJwt,
     /// By its identifier alone.
     None,
 }
@@ -94,13 +94,11 @@ impl OauthClient {
     pub fn preregistered(
         server: &AuthorizationServer,
         client_id: String,
-        client_secret: Option<Secret<String>>,
-    ) -> Self {
-        Self {
-            authentication: server.authentication(client_secret.as_ref()),
-            client_secret,
-            ..Self::public(server, ClientOrigin::Preregistered, client_id)
-        }
+        given: GivenProof,
+    ) -> Result<Self, UnfitProof> {
+        let proof = server.proof(given);
+        server.takes(proof.way())?;
+        Ok(Self { proof, ..Self::public(server, ClientOrigin::Preregistered, client_id) })
     }
 
     /// What we are to `server` by the document at `document`.
@@ -113,8 +111,7 @@ impl OauthClient {
             issuer: server.issuer.clone(),
             origin,
             client_id,
-            client_secret: None,
-            authentication: ClientAuthentication::None,
+            proof: ClientProof::None,
             secret_expires_at: None,
             redirect_uri: None,
             registration_uri: None,

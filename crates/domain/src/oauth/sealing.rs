@@ -11,8 +11,8 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::{
-    AuthorizationServer, ClientAuthentication, ClientOrigin, Grant, GrantHolder, HeldGrant, Issuer,
-    JournaledReply, OauthClient, PendingAuthorization,
+    AuthorizationServer, ClientAuthentication, ClientKey, ClientOrigin, ClientProof, Grant,
+    GrantHolder, HeldGrant, Issuer, JournaledReply, OauthClient, PendingAuthorization,
 };
 use crate::{Secret, ports::TokenReply};
 
@@ -92,14 +92,18 @@ struct JournalForm {
     received_at: OffsetDateTime,
 }
 
+/// The proof lies flat among the rest, as the first versions sealed a secret and the way to show it.
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "OauthClient")]
 struct ClientForm {
     issuer: Issuer,
     origin: ClientOrigin,
     client_id: String,
     #[serde(serialize_with = "optional_text")]
     client_secret: Option<Secret<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "optional_text")]
+    client_private_key: Option<Secret<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    client_key_id: Option<String>,
     authentication: ClientAuthentication,
     #[serde(with = "time::serde::rfc3339::option")]
     secret_expires_at: Option<OffsetDateTime>,
@@ -108,6 +112,69 @@ struct ClientForm {
     registration_uri: Option<Url>,
     #[serde(serialize_with = "optional_text")]
     registration_token: Option<Secret<String>>,
+}
+
+impl ClientForm {
+    fn serialize<S: Serializer>(client: &OauthClient, to: S) -> Result<S::Ok, S::Error> {
+        Serialize::serialize(&Self::of(client.clone()), to)
+    }
+
+    fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<OauthClient, D::Error> {
+        let form: Self = Deserialize::deserialize(from)?;
+        form.client().ok_or_else(|| D::Error::custom("a client lacks its private key"))
+    }
+
+    fn of(client: OauthClient) -> Self {
+        let authentication = client.proof.way();
+        let (client_secret, key) = match client.proof {
+            ClientProof::None => (None, None),
+            ClientProof::SecretBasic(secret) | ClientProof::SecretPost(secret) => {
+                (Some(secret), None)
+            }
+            ClientProof::PrivateKey(ClientKey { pem, id }) => (None, Some((pem, id))),
+        };
+        let (client_private_key, client_key_id) = key.unzip();
+        Self {
+            issuer: client.issuer,
+            origin: client.origin,
+            client_id: client.client_id,
+            client_secret,
+            client_private_key,
+            client_key_id: client_key_id.flatten(),
+            authentication,
+            secret_expires_at: client.secret_expires_at,
+            redirect_uri: client.redirect_uri,
+            registration_uri: client.registration_uri,
+            registration_token: client.registration_token,
+        }
+    }
+
+    fn client(self) -> Option<OauthClient> {
+        let proof = match (self.authentication, self.client_secret) {
+            (ClientAuthentication::PrivateKeyJwt, _) => ClientProof::PrivateKey(ClientKey {
+                pem: self.client_private_key?,
+                id: self.client_key_id,
+            }),
+            (ClientAuthentication::ClientSecretBasic, Some(secret)) => {
+                ClientProof::SecretBasic(secret)
+            }
+            (ClientAuthentication::ClientSecretPost, Some(secret)) => {
+                ClientProof::SecretPost(secret)
+            }
+            // A secret that is never shown was sealed for servers that have no use for one.
+            (ClientAuthentication::None, _) | (_, None) => ClientProof::None,
+        };
+        Some(OauthClient {
+            issuer: self.issuer,
+            origin: self.origin,
+            client_id: self.client_id,
+            proof,
+            secret_expires_at: self.secret_expires_at,
+            redirect_uri: self.redirect_uri,
+            registration_uri: self.registration_uri,
+            registration_token: self.registration_token,
+        })
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -151,4 +218,69 @@ fn bytes<S: Serializer>(secret: &Secret<Vec<u8>>, to: S) -> Result<S::Ok, S::Err
 fn read_bytes<'de, D: Deserializer<'de>>(from: D) -> Result<Secret<Vec<u8>>, D::Error> {
     let text = Zeroizing::new(String::deserialize(from)?);
     BASE64_STANDARD.decode(&*text).map(Secret::new).map_err(D::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(proof: ClientProof) -> OauthClient {
+        OauthClient {
+            issuer: Issuer::new("https://a.test".to_owned()),
+            origin: ClientOrigin::Preregistered,
+            client_id: "us".to_owned(),
+            proof,
+            secret_expires_at: None,
+            redirect_uri: None,
+            registration_uri: None,
+            registration_token: None,
+        }
+    }
+
+    fn secret(text: &str) -> Secret<String> {
+        Secret::new(text.to_owned())
+    }
+
+    /// As version 0.1 sealed them before there were private keys.
+    fn before(client_secret: &str, authentication: &str) -> Secret<Vec<u8>> {
+        let form = format!(
+            r#"{{"issuer":"https://a.test","origin":"preregistered","client_id":"us","client_secret":{client_secret},"authentication":"{authentication}","secret_expires_at":null,"registration_uri":null,"registration_token":null}}"#
+        );
+        Secret::new(form.into_bytes())
+    }
+
+    #[test]
+    fn a_client_that_was_sealed_before_there_were_keys_opens_as_what_it_was() {
+        let table = [
+            (r#""s""#, "client_secret_basic", ClientProof::SecretBasic(secret("s"))),
+            (r#""s""#, "client_secret_post", ClientProof::SecretPost(secret("s"))),
+            (r#""s""#, "none", ClientProof::None),
+            ("null", "none", ClientProof::None),
+        ];
+        for (client_secret, authentication, proof) in table {
+            let opened = OauthClient::from_bytes(&before(client_secret, authentication)).unwrap();
+            assert_eq!(opened, client(proof), "{authentication}");
+        }
+    }
+
+    #[test]
+    fn every_proof_is_the_same_once_it_was_sealed() {
+        for proof in [
+            ClientProof::None,
+            ClientProof::SecretBasic(secret("s")),
+            ClientProof::SecretPost(secret("s")),
+            ClientProof::PrivateKey(ClientKey { pem: secret("key"), id: Some("1".to_owned()) }),
+            ClientProof::PrivateKey(ClientKey { pem: secret("key"), id: None }),
+        ] {
+            let client = client(proof);
+            let opened = OauthClient::from_bytes(&client.to_bytes().unwrap()).unwrap();
+            assert_eq!(opened, client);
+        }
+    }
+
+    #[test]
+    fn a_client_without_the_key_that_it_needs_is_none() {
+        let opened = OauthClient::from_bytes(&before("null", "private_key_jwt"));
+        assert_eq!(opened, Err(InvalidSealedForm));
+    }
 }

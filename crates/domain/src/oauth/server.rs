@@ -5,8 +5,7 @@ use std::{collections::BTreeSet, fmt};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::ClientAuthentication;
-use crate::Secret;
+use super::{ClientAuthentication, ClientProof, GivenProof, UnfitProof};
 
 /// The name of an authorization server. Two are the same only if they are the same text: nothing is normalized (RFC 8414
 /// §3.3, RFC 9207 §2.4).
@@ -37,6 +36,9 @@ impl fmt::Display for Issuer {
 pub struct AuthorizationServer {
     /// Its name. For endpoints that an operator wrote down, the origin of the token endpoint.
     pub issuer: Issuer,
+    /// Whether that is what it calls itself. Else what it calls itself is not known.
+    #[serde(default)]
+    pub names_itself: bool,
     /// Where people agree.
     pub authorization_endpoint: Option<Url>,
     /// Where tokens are handed out.
@@ -77,9 +79,26 @@ impl AuthorizationServer {
         wanted
     }
 
-    /// How a client with this secret, or without one, says who it is here.
-    pub fn authentication(&self, secret: Option<&Secret<String>>) -> ClientAuthentication {
-        secret.and_then(|_| self.secret_authentication()).unwrap_or(ClientAuthentication::None)
+    /// What proves here who a client is that somebody gave us with `given`. A secret that the server has no use for is none.
+    pub(super) fn proof(&self, given: GivenProof) -> ClientProof {
+        match (given, self.secret_authentication()) {
+            (GivenProof::PrivateKey(key), _) => ClientProof::PrivateKey(key),
+            (GivenProof::Secret(secret), Some(ClientAuthentication::ClientSecretPost)) => {
+                ClientProof::SecretPost(secret)
+            }
+            (GivenProof::Secret(secret), Some(_)) => ClientProof::SecretBasic(secret),
+            (GivenProof::Secret(_), None) | (GivenProof::None, _) => ClientProof::None,
+        }
+    }
+
+    /// Passes if a client can say here who it is in this `way`. What the server lists is taken at its word as far as keys go:
+    /// beyond them, servers take more than they list.
+    pub fn takes(&self, way: ClientAuthentication) -> Result<(), UnfitProof> {
+        let taken = &self.authentications;
+        let by_key = |it: &ClientAuthentication| *it == ClientAuthentication::PrivateKeyJwt;
+        let fits =
+            taken.is_empty() || taken.contains(&way) || !(by_key(&way) || taken.iter().all(by_key));
+        fits.then_some(()).ok_or_else(|| UnfitProof::NotTaken { issuer: self.issuer.clone(), way })
     }
 
     /// How a client that has a secret says who it is: the safest way that the server takes, if it takes any. One that does not
@@ -99,6 +118,7 @@ mod tests {
     fn server() -> AuthorizationServer {
         AuthorizationServer {
             issuer: Issuer::new("https://a.test".to_owned()),
+            names_itself: true,
             authorization_endpoint: None,
             token_endpoint: "https://a.test/token".parse().unwrap(),
             registration_endpoint: None,
@@ -109,6 +129,14 @@ mod tests {
             sends_issuer: false,
             reads_client_documents: false,
         }
+    }
+
+    #[test]
+    fn a_server_that_was_kept_before_its_name_mattered_has_none() {
+        let mut kept = serde_json::to_value(server()).unwrap();
+        assert_eq!(kept.as_object_mut().unwrap().remove("names_itself"), Some(true.into()));
+        let opened: AuthorizationServer = serde_json::from_value(kept).unwrap();
+        assert_eq!(opened, AuthorizationServer { names_itself: false, ..server() });
     }
 
     #[test]
@@ -123,6 +151,22 @@ mod tests {
         for (authentications, expected) in table {
             let server = AuthorizationServer { authentications, ..server() };
             assert_eq!(server.secret_authentication(), expected);
+        }
+    }
+
+    #[test]
+    fn a_key_is_shown_only_where_it_is_taken_and_nothing_else_where_only_keys_are() {
+        use ClientAuthentication::{ClientSecretPost, None as Nothing, PrivateKeyJwt};
+        let table = [
+            (vec![], true, true),
+            (vec![PrivateKeyJwt], true, false),
+            (vec![ClientSecretPost], false, true),
+            (vec![ClientSecretPost, PrivateKeyJwt], true, true),
+        ];
+        for (authentications, by_key, otherwise) in table {
+            let server = AuthorizationServer { authentications, ..server() };
+            assert_eq!(server.takes(PrivateKeyJwt).is_ok(), by_key, "{server:?}");
+            assert_eq!(server.takes(Nothing).is_ok(), otherwise, "{server:?}");
         }
     }
 

@@ -8,8 +8,8 @@ use url::Url;
 
 use super::OutboundError;
 use crate::{
-    AuthConfig, AuthorizationFlow, AuthorizationServer, Grant, Issuer, OauthClient,
-    PendingAuthorization, Secret,
+    AuthConfig, AuthorizationFlow, AuthorizationServer, GivenProof, Grant, Issuer, OauthClient,
+    PendingAuthorization, Secret, UnfitProof,
 };
 
 /// Speaks OAuth 2.1 to authorization servers, and knows no activation, no store and no vault.
@@ -27,6 +27,14 @@ pub trait AuthorizationServers: Send + Sync {
     /// A server that guards a protected resource, and does not say which PKCE methods it knows, is refused (MCP,
     /// "Authorization Code Protection").
     async fn discover(&self, target: &OauthTarget) -> Result<Discovery, OauthError>;
+
+    /// What we are to `server` if somebody registered us there by hand: a proof that can be given, and that the server takes.
+    fn preregistered(
+        &self,
+        server: &AuthorizationServer,
+        client_id: String,
+        given: GivenProof,
+    ) -> Result<OauthClient, UnfitProof>;
 
     /// Registers us with `server` (RFC 7591).
     async fn register(
@@ -230,6 +238,9 @@ pub enum OauthError {
         /// What: `dynamic client registration`.
         what: &'static str,
     },
+    /// The client cannot prove there who it is. Nothing was sent.
+    #[error(transparent)]
+    Unfit(#[from] UnfitProof),
     /// The connector does not say where to authorize.
     #[error("the connector does not say where to authorize: {0}")]
     Unconfigured(&'static str),
@@ -259,6 +270,7 @@ impl OauthError {
             Self::NoAnswer { .. }
             | Self::Unsound { .. }
             | Self::Unsupported { .. }
+            | Self::Unfit(_)
             | Self::Unconfigured(_) => None,
         }
     }

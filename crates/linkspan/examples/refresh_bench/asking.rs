@@ -12,6 +12,7 @@ use linkspan_app::{AccessTokens, Refresher};
 use linkspan_domain::ports::{AuthorizationServers, World};
 use linkspan_egress::{EgressPolicy, GuardedClient};
 use linkspan_oauth::WebAuthorizationServers;
+use linkspan_vault::ClientKeys;
 use serde_json::{Value, json};
 
 use crate::{installation::Installation, provider::Provider, world::RealWorld};
@@ -34,7 +35,8 @@ pub(crate) async fn measure(folder: &Path, seconds: u64) -> Result<Value> {
     let world: Arc<dyn World> = Arc::new(RealWorld);
     let installation = Installation::make(&url, &provider, GRANTS, world.now()).await?;
     let client = GuardedClient::new(EgressPolicy::default())?;
-    let servers = Arc::new(WebAuthorizationServers::new(Arc::new(client)));
+    let signer = Arc::new(ClientKeys::new(Arc::clone(&world)));
+    let servers = Arc::new(WebAuthorizationServers::new(Arc::new(client), signer));
     let asking = Asking { installation, servers, world };
     let (remembered, looked_up) = (asking.remembered(lasts).await?, asking.looked_up(lasts).await?);
     asking.installation.database.close().await;

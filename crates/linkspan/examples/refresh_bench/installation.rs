@@ -6,8 +6,8 @@ use anyhow::Result;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use linkspan_app::Seeding;
 use linkspan_domain::{
-    AuthorizationServer, Connector, Grant, GrantHolder, HeldGrant, OauthClient, Resource, Sealable,
-    Secret, Status, WorkspaceConnector, WorkspaceConnectorId,
+    AuthorizationServer, Connector, GivenProof, Grant, GrantHolder, HeldGrant, OauthClient,
+    Resource, Sealable, Secret, Status, WorkspaceConnector, WorkspaceConnectorId,
     ports::{Change, GrantStore, NewGrant, Purpose, SealContext, Store, Vault},
 };
 use linkspan_persistence::Database;
@@ -50,9 +50,9 @@ impl Installation {
         let (server, grants) = (provider.as_known()?, database.grants());
         stream::iter(activations.iter().enumerate())
             .map(Ok)
-            .try_for_each_concurrent(AT_A_TIME, |(number, activation)| {
-                let held = held(number, &server, given);
-                connect(&*grants, &*vault, number, activation, (held, given))
+            .try_for_each_concurrent(AT_A_TIME, async |(number, activation)| {
+                let held = held(number, &server, given)?;
+                connect(&*grants, &*vault, number, activation, (held, given)).await
             })
             .await?;
         let activations = activations.iter().map(|it| it.id).collect();
@@ -112,9 +112,9 @@ async fn keep<R: Resource>(
 }
 
 /// The grant with this number, as the server gave it at `given`.
-fn held(number: usize, server: &AuthorizationServer, given: OffsetDateTime) -> HeldGrant {
+fn held(number: usize, server: &AuthorizationServer, given: OffsetDateTime) -> Result<HeldGrant> {
     let secret = Secret::new("a secret that nobody checks".to_owned());
-    HeldGrant {
+    Ok(HeldGrant {
         grant: Grant {
             issuer: server.issuer.clone(),
             access_token: Secret::new(access_token(number, 0)),
@@ -124,9 +124,13 @@ fn held(number: usize, server: &AuthorizationServer, given: OffsetDateTime) -> H
             resource: None,
         },
         server: server.clone(),
-        client: OauthClient::preregistered(server, "linkspan".to_owned(), Some(secret)),
+        client: OauthClient::preregistered(
+            server,
+            "linkspan".to_owned(),
+            GivenProof::Secret(secret),
+        )?,
         holder: GrantHolder::Person,
-    }
+    })
 }
 
 /// Has `activation` connected with the grant with this number, as it was given.

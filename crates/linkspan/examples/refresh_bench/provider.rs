@@ -77,6 +77,7 @@ impl Provider {
         let token_endpoint: Url = format!("http://{}/token", self.address).parse()?;
         Ok(AuthorizationServer {
             issuer: Issuer::new(format!("http://{}", self.address)),
+            names_itself: true,
             authorization_endpoint: None,
             token_endpoint,
             registration_endpoint: None,

@@ -80,6 +80,12 @@ pub(crate) fn from_environment(variable: &str) -> Result<String, Failed> {
         .map_err(|_| Failed::usage(format!("the environment has no variable {variable}")))
 }
 
+/// What the file holds that a person named.
+pub(crate) fn from_file(path: &Path) -> Result<String, Failed> {
+    fs::read_to_string(path)
+        .map_err(|error| Failed::usage(format!("{} cannot be read: {error}", path.display())))
+}
+
 impl Assignments {
     /// Reads the flags against the type's JSON Schema, which says what is a number and what is text.
     pub(crate) fn read(&self, schema: &Value) -> Result<Assigned, Failed> {
@@ -114,8 +120,7 @@ impl Assignments {
         }
         for flag in &self.set_file {
             let (key, path) = split(flag)?;
-            let value = fs::read_to_string(Path::new(path))
-                .map_err(|error| Failed::usage(format!("{path} cannot be read: {error}")))?;
+            let value = from_file(Path::new(path))?;
             pairs.push((key.to_owned(), value.trim_end().to_owned()));
         }
         Ok(pairs)

@@ -1,6 +1,6 @@
 //! `linkspan authorize`: connects an activation whose provider has a person agree.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -28,6 +28,12 @@ pub(crate) struct Authorize {
     /// The variable of the environment that holds the secret of that client
     #[arg(long, value_name = "VARIABLE", requires = "client_id")]
     client_secret_env: Option<String>,
+    /// The file with the private key of that client, in place of a secret: PKCS#8 in PEM, P-256 or RSA
+    #[arg(long, value_name = "PATH", requires = "client_id", conflicts_with = "client_secret_env")]
+    client_key: Option<PathBuf>,
+    /// What the provider calls that key, where it has to know
+    #[arg(long, value_name = "KID", requires = "client_key")]
+    client_key_id: Option<String>,
     /// Ask for this scope, too; repeat for more
     #[arg(long = "scope", value_name = "SCOPE")]
     scopes: Vec<String>,
@@ -83,6 +89,12 @@ impl Authorize {
         }
         if let Some(variable) = &self.client_secret_env {
             body["client_secret"] = json!(super::assign::from_environment(variable)?);
+        }
+        if let Some(path) = &self.client_key {
+            body["client_private_key"] = json!(super::assign::from_file(path)?);
+        }
+        if let Some(id) = &self.client_key_id {
+            body["client_key_id"] = json!(id);
         }
         Ok(body)
     }

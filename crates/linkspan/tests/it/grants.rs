@@ -9,13 +9,13 @@ use http::{
 };
 use linkspan_domain::ports::{Outbound, OutboundRequest, Redirects};
 use linkspan_egress::{EgressPolicy, GuardedClient};
-use linkspan_testkit::{ForeignServer, browse};
+use linkspan_testkit::{ForeignServer, browse, client_keys::P256};
 use serde_json::{Value, json};
 use url::Url;
 
 use crate::{
     program::{ADMIN_KEY, Program, Ran, Served},
-    secrecy::Api,
+    secrecy::{Api, assert_absent_in_files},
 };
 
 /// Where providers send people back to. Nobody listens there: the test takes them on to the server.
@@ -298,6 +298,24 @@ async fn a_file_is_fetched_with_a_grant() {
 
 #[tokio::test]
 async fn a_push_of_a_client_that_needs_no_person_goes_on_when_its_token_ends() {
+    let flags = ["--client-id", "machine:1", "--client-secret-env", "CLIENT_SECRET"];
+    goes_on_alone(&flags, "s3cret /%: of a machine").await;
+}
+
+/// Checklist 23.
+#[tokio::test]
+async fn a_push_of_a_client_that_has_a_private_key_goes_on_when_its_token_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("key.pem");
+    fs::write(&key, P256).unwrap();
+    let key = ["--client-key", key.to_str().unwrap(), "--client-key-id", "p256"];
+    let line = P256.lines().nth(1).unwrap();
+    goes_on_alone(&[&["--client-id", "machine:2"], &key[..]].concat(), line).await;
+}
+
+/// Pushes as the client that `flags` give, which needs no person, until its token has ended and a while on. What proves who it
+/// is, of which `secret` is a part, is in no file.
+async fn goes_on_alone(flags: &[&str], secret: &str) {
     let provider = suite("oidc_provider.mjs", &[&LIFE.to_string()]);
     let stage = Stage::open(suite("receiver.mjs", &["bearer", &provider.origin])).await;
     let auth_config = json!({ "oauth_config": {
@@ -307,14 +325,14 @@ async fn a_push_of_a_client_that_needs_no_person_goes_on_when_its_token_ends() {
     } });
     stage.list("orders", "webhook", "oauth-manual", auth_config).await;
     stage.connect("orders", "/people").await;
-    let authorize = ["authorize", "out", "--client-id", "machine:1"];
-    let secret = ["--client-secret-env", "CLIENT_SECRET"];
-    assert_eq!(stage.remote.json(&[&authorize[..], &secret].concat())["connected"], true);
+    let authorize = [&["authorize", "out"], flags].concat();
+    assert_eq!(stage.remote.json(&authorize)["connected"], true);
     let first = stage.pushes(1).await;
     outlive_a_token().await;
     stage.add(2);
     assert_ne!(stage.pushes(1).await, first);
     assert_eq!(stage.arrived().await, BTreeSet::from([1, 2]));
+    assert_absent_in_files(secret, stage.program.path());
     stage.close().await;
 }
 

@@ -145,20 +145,20 @@ async fn rotate_secrets(api: &mut Api, path: &str) {
     api.send("POST", &format!("{path}/secret-history/{first}/revoke"), None).await;
 }
 
-fn assert_absent(what: &str, bytes: &[u8]) {
-    let found = bytes.windows(PLANTED.len()).position(|it| it == PLANTED.as_bytes());
+fn assert_absent(secret: &str, what: &str, bytes: &[u8]) {
+    let found = bytes.windows(secret.len()).position(|it| it == secret.as_bytes());
     let around =
         found.map(|at| String::from_utf8_lossy(&bytes[at.saturating_sub(300)..at]).into_owned());
     assert_eq!(around, None, "the planted secret is in {what}, behind this");
 }
 
-fn assert_absent_in_files(folder: &Path) {
+pub(crate) fn assert_absent_in_files(secret: &str, folder: &Path) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            assert_absent_in_files(&path);
+            assert_absent_in_files(secret, &path);
         } else {
-            assert_absent(&path.display().to_string(), &fs::read(&path).unwrap());
+            assert_absent(secret, &path.display().to_string(), &fs::read(&path).unwrap());
         }
     }
 }
@@ -169,11 +169,11 @@ async fn with_sqlite_it_is_in_no_file_and_no_answer() {
     let served = program.serve();
     let mut api = Api::new(&served.address);
     use_secrets(&mut api).await;
-    assert_absent("an answer", api.answers.as_bytes());
+    assert_absent(PLANTED, "an answer", api.answers.as_bytes());
     // While the server runs, what is not yet folded into the database is in files beside it.
-    assert_absent_in_files(program.path());
+    assert_absent_in_files(PLANTED, program.path());
     assert_eq!(served.stop(), 0);
-    assert_absent_in_files(program.path());
+    assert_absent_in_files(PLANTED, program.path());
 }
 
 #[tokio::test]
@@ -183,14 +183,14 @@ async fn with_postgresql_it_is_in_no_table_and_no_answer() {
     let served = program.serve();
     let mut api = Api::new(&served.address);
     use_secrets(&mut api).await;
-    assert_absent("an answer", api.answers.as_bytes());
+    assert_absent(PLANTED, "an answer", api.answers.as_bytes());
     assert_eq!(served.stop(), 0);
-    assert_absent_in_files(program.path());
+    assert_absent_in_files(PLANTED, program.path());
     let dump = std::process::Command::new("pg_dump").arg(store.url()).output().unwrap();
     assert!(
         dump.status.success() && dump.stdout.len() > 100_000,
         "the whole database is looked at"
     );
-    assert_absent("the database", &dump.stdout);
+    assert_absent(PLANTED, "the database", &dump.stdout);
     store.remove().await;
 }

@@ -33,11 +33,13 @@ async fn a_resource_says_who_guards_it_and_the_guard_says_what_it_can() {
     assert_eq!(found.scopes, set(&["files:read"]));
     let server = found.server;
     assert_eq!(server.issuer.as_str(), ISSUER);
+    assert!(server.names_itself);
     assert_eq!(server.token_endpoint, url("https://login.test/token"));
     assert_eq!(
         server.authentications,
         [
             ClientAuthentication::None,
+            ClientAuthentication::PrivateKeyJwt,
             ClientAuthentication::ClientSecretPost,
             ClientAuthentication::ClientSecretBasic
         ]
@@ -179,7 +181,7 @@ async fn what_a_server_names_is_never_a_script_and_never_in_the_clear() {
 #[tokio::test]
 async fn a_server_that_takes_no_proof_of_ours_is_refused_and_not_guessed_at() {
     let site = guarded();
-    let methods = json!(["private_key_jwt", "tls_client_auth"]);
+    let methods = json!(["client_secret_jwt", "tls_client_auth"]);
     site.put(
         SERVER_PLACE,
         changed(server_metadata(), "token_endpoint_auth_methods_supported", methods),

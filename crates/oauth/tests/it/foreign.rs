@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::SystemTime};
 
 use linkspan_domain::{
-    AuthConfig, AuthorizationFlow, AuthorizationServer, ClientAuthentication, Grant, OauthClient,
-    PendingAuthorization, Secret,
+    AuthConfig, AuthorizationFlow, AuthorizationServer, ClientAuthentication, GivenProof, Grant,
+    OauthClient, PendingAuthorization, Secret,
     ports::{
         AuthorizationAsk, AuthorizationServers, OauthError, OauthTarget, Outbound, TokenAsk,
         TokenRight,
@@ -12,9 +12,12 @@ use linkspan_domain::{
 };
 use linkspan_egress::{EgressPolicy, GuardedClient};
 use linkspan_oauth::WebAuthorizationServers;
-use linkspan_testkit::{ForeignServer, browse};
+use linkspan_testkit::{
+    ForeignServer, browse,
+    client_keys::{P256, P256_OTHER, RSA},
+};
 
-use crate::site::{RESOURCE, secret, set, url};
+use crate::site::{RESOURCE, key, secret, set, signer, url};
 
 const BACK: &str = "http://127.0.0.1:7777/callback";
 
@@ -32,7 +35,11 @@ impl Foreign {
         let server = ForeignServer::start(env!("CARGO_TARGET_TMPDIR"), script, &[]);
         let loopback = EgressPolicy::new(vec!["127.0.0.0/8".parse().unwrap()]);
         let outbound: Arc<dyn Outbound> = Arc::new(GuardedClient::new(loopback).unwrap());
-        Self { server, oauth: WebAuthorizationServers::new(Arc::clone(&outbound)), outbound }
+        Self {
+            server,
+            oauth: WebAuthorizationServers::new(Arc::clone(&outbound), signer()),
+            outbound,
+        }
     }
 
     async fn discovered(&self, well_known: &str) -> AuthorizationServer {
@@ -108,7 +115,7 @@ async fn oidc_provider_registers_us_grants_rotates_and_revokes() {
     let server = foreign.discovered("oauth-authorization-server").await;
     assert_eq!(server.issuer.as_str(), foreign.server.origin);
     let client = foreign.registered(&server).await;
-    assert_eq!(client.authentication, ClientAuthentication::ClientSecretBasic);
+    assert_eq!(client.proof.way(), ClientAuthentication::ClientSecretBasic);
     assert_eq!(client.secret_expires_at, None);
 
     let (code, pending) = foreign.agreed(&server, &client, Some(RESOURCE)).await;
@@ -174,7 +181,8 @@ async fn oidc_provider_knows_a_machine_by_its_secret() {
     let foreign = Foreign::start("oidc_provider.mjs");
     let server = foreign.discovered("oauth-authorization-server").await;
     let machine = |secret_text: &str| {
-        OauthClient::preregistered(&server, "machine:1".to_owned(), Some(secret(secret_text)))
+        let given = GivenProof::Secret(secret(secret_text));
+        foreign.oauth.preregistered(&server, "machine:1".to_owned(), given).unwrap()
     };
     let (known, unknown) = (machine("s3cret /%: of a machine"), machine("other"));
     let scopes = set(&["files:read"]);
@@ -193,11 +201,43 @@ async fn oidc_provider_knows_a_machine_by_its_secret() {
     assert!(matches!(failure, OauthError::Refused { .. }), "{failure}");
 }
 
+/// Checklist 23.
+#[tokio::test]
+async fn oidc_provider_knows_a_client_by_its_key_grants_rotates_and_revokes() {
+    let foreign = Foreign::start("oidc_provider.mjs");
+    let server = foreign.discovered("openid-configuration").await;
+    let client = |pem, id| {
+        let given = GivenProof::PrivateKey(key(pem, id));
+        foreign.oauth.preregistered(&server, "machine:2".to_owned(), given).unwrap()
+    };
+    for (pem, id) in [(P256, Some("p256")), (RSA, Some("rsa")), (RSA, None)] {
+        let client = client(pem, id);
+        let (code, pending) = foreign.agreed(&server, &client, Some(RESOURCE)).await;
+        let by = TokenRight::Code { code: &code, pending: &pending };
+        let token = foreign.granted(&pending, by).await.unwrap().refresh_token.unwrap();
+        let second = foreign.granted(&pending, TokenRight::Refresh(&token)).await.unwrap();
+        let next = second.refresh_token.clone().unwrap();
+        assert_ne!(next, token, "it rotates");
+        foreign.oauth.revoke(&server, &client, &second).await.unwrap();
+        let failure = foreign.granted(&pending, TokenRight::Refresh(&next)).await.unwrap_err();
+        assert!(matches!(failure, OauthError::InvalidGrant { .. }), "{failure}");
+    }
+    // Somebody else's key, under whatever name.
+    let scopes = set(&["files:read"]);
+    for id in [Some("p256"), Some("rsa"), None] {
+        let by = TokenRight::ClientCredentials;
+        let (client, resource) = (client(P256_OTHER, id), Some(RESOURCE));
+        let ask = TokenAsk { server: &server, client: &client, by, resource, scopes: &scopes };
+        let failure = foreign.answered(&ask).await.unwrap_err();
+        assert!(matches!(failure, OauthError::InvalidClient { .. }), "{failure}");
+    }
+}
+
 #[tokio::test]
 async fn oauth2_mock_server_is_found_by_openid_connect_and_grants_to_a_public_client() {
     let foreign = Foreign::start("oauth2_mock_server.mjs");
     let server = foreign.discovered("openid-configuration").await;
-    let client = OauthClient::preregistered(&server, "us".to_owned(), None);
+    let client = OauthClient::preregistered(&server, "us".to_owned(), GivenProof::None).unwrap();
     let (code, pending) = foreign.agreed(&server, &client, None).await;
     let by = TokenRight::Code { code: &code, pending: &pending };
     let grant = foreign.granted(&pending, by).await.unwrap();
@@ -210,9 +250,9 @@ async fn oauth2_mock_server_is_found_by_openid_connect_and_grants_to_a_public_cl
 async fn authlib_grants_less_than_was_asked_for_and_takes_a_refresh_token_once() {
     let foreign = Foreign::start("authlib_server.py");
     let server = foreign.discovered("oauth-authorization-server").await;
-    let secret = secret("s3cret & of a client");
-    let client = OauthClient::preregistered(&server, "us".to_owned(), Some(secret));
-    assert_eq!(client.authentication, ClientAuthentication::ClientSecretPost);
+    let given = GivenProof::Secret(secret("s3cret & of a client"));
+    let client = OauthClient::preregistered(&server, "us".to_owned(), given).unwrap();
+    assert_eq!(client.proof.way(), ClientAuthentication::ClientSecretPost);
     let (code, pending) = foreign.agreed(&server, &client, None).await;
     let by = TokenRight::Code { code: &code, pending: &pending };
     let first = foreign.granted(&pending, by).await.unwrap();

@@ -3,7 +3,7 @@
 use std::{cell::RefCell, sync::Arc};
 
 use linkspan_domain::{
-    ClientAuthentication,
+    ClientProof,
     ports::{AuthorizationServers, TokenAsk, TokenRight},
 };
 use oauth2::{
@@ -28,17 +28,14 @@ enum Right {
 }
 
 /// The request of the crate: its fields, and its `authorization`.
-fn theirs(
-    right: Right,
-    authentication: ClientAuthentication,
-) -> (Vec<(String, String)>, Option<String>) {
+fn theirs(right: Right, proof: &ClientProof) -> (Vec<(String, String)>, Option<String>) {
     let mut client = BasicClient::new(ClientId::new("us".to_owned()))
         .set_token_uri(TokenUrl::new("https://login.test/token".to_owned()).unwrap())
         .set_redirect_uri(RedirectUrl::new(BACK.to_owned()).unwrap());
-    if authentication != ClientAuthentication::None {
+    if proof.secret().is_some() {
         client = client.set_client_secret(ClientSecret::new("client-s3cret".to_owned()));
     }
-    if authentication == ClientAuthentication::ClientSecretPost {
+    if matches!(proof, ClientProof::SecretPost(_)) {
         client = client.set_auth_type(AuthType::RequestBody);
     }
     let kept = RefCell::new(None);
@@ -71,16 +68,13 @@ fn theirs(
     (fields, authorization.map(|it| it.to_str().unwrap().to_owned()))
 }
 
-async fn ours(
-    right: Right,
-    authentication: ClientAuthentication,
-) -> (Vec<(String, String)>, Option<String>) {
+async fn ours(right: Right, proof: &ClientProof) -> (Vec<(String, String)>, Option<String>) {
     let site = Arc::new(Site::default());
     site.put("POST https://login.test/token", Page::status(400));
     let oauth = client_on(&site);
     let (_, mut pending) = oauth.begin(authorization(), &secret("state")).unwrap();
     pending.verifier = secret("verifier-1");
-    let (server, client, scopes) = (server(), with(authentication), set(&["a", "b"]));
+    let (server, client, scopes) = (server(), with(proof.clone()), set(&["a", "b"]));
     let (code, token) = (secret("code-1"), secret("rt-1"));
     let by = match right {
         Right::Code => TokenRight::Code { code: &code, pending: &pending },
@@ -102,13 +96,13 @@ async fn ours(
 #[tokio::test]
 async fn the_token_endpoint_is_sent_what_another_client_would_send() {
     for right in [Right::Code, Right::Refresh, Right::ClientCredentials] {
-        for authentication in [
-            ClientAuthentication::ClientSecretBasic,
-            ClientAuthentication::ClientSecretPost,
-            ClientAuthentication::None,
+        for proof in [
+            ClientProof::SecretBasic(secret("client-s3cret")),
+            ClientProof::SecretPost(secret("client-s3cret")),
+            ClientProof::None,
         ] {
-            let theirs = theirs(right, authentication);
-            assert_eq!(ours(right, authentication).await, theirs, "{right:?} {authentication}");
+            let theirs = theirs(right, &proof);
+            assert_eq!(ours(right, &proof).await, theirs, "{right:?} {proof:?}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a client promises, after RFC 9700, OAuth 2.1 and MCP 2026-07-28.
 //!
 //! Beside the tests here, each promise that concerns the protocol has its own in the other files of this folder, or beside its
-//! code: metadata of another issuer or resource, `WWW-Authenticate` by grammar, the three ways to say who we are, refusals,
+//! code: metadata of another issuer or resource, `WWW-Authenticate` by grammar, the ways to say who we are, refusals,
 //! registrations, revocation, and in the domain the client metadata document and `iss`.
 //!
 //! A test that keeps a line of the checklist for OAuth clients says which, wherever it is: `Checklist 4`. All are listed in

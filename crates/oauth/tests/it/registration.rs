@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use linkspan_domain::{
-    AuthorizationServer, ClientAuthentication, ClientOrigin, OauthClient,
+    AuthorizationServer, ClientAuthentication, ClientOrigin, ClientProof, OauthClient,
     ports::{AuthorizationServers, OauthError},
 };
 use serde_json::{Value, json};
@@ -64,8 +64,7 @@ async fn a_registration_says_what_we_are_and_the_client_what_the_server_made_of_
         issuer: server().issuer,
         origin: ClientOrigin::Dynamic,
         client_id: "c-1".to_owned(),
-        client_secret: Some(secret("s-1")),
-        authentication: ClientAuthentication::ClientSecretBasic,
+        proof: ClientProof::SecretBasic(secret("s-1")),
         secret_expires_at: Some(datetime!(2030-03-17 17:46:40 UTC)),
         redirect_uri: Some(url(BACK)),
         registration_uri: Some(url(UPKEEP)),
@@ -92,17 +91,14 @@ async fn the_way_to_say_who_we_are_comes_from_the_metadata_and_then_from_the_ans
         let server = AuthorizationServer { authentications, ..server() };
         let client = register(&site, &server).await.unwrap();
         assert_eq!(site.last().json()["token_endpoint_auth_method"], wanted.to_string());
-        assert_eq!(client.authentication, wanted);
+        assert_eq!(client.proof.way(), wanted);
     }
     let mut body = registered();
     body["token_endpoint_auth_method"] = json!("client_secret_post");
-    assert_eq!(
-        register(&site(201, &body), &server()).await.unwrap().authentication,
-        ClientSecretPost
-    );
+    assert_eq!(register(&site(201, &body), &server()).await.unwrap().proof.way(), ClientSecretPost);
     // Who got no secret shows none.
     body["client_secret"] = Value::Null;
-    assert_eq!(register(&site(201, &body), &server()).await.unwrap().authentication, None);
+    assert_eq!(register(&site(201, &body), &server()).await.unwrap().proof.way(), None);
     body["token_endpoint_auth_method"] = json!("private_key_jwt");
     assert!(matches!(
         register(&site(201, &body), &server()).await,
@@ -184,7 +180,7 @@ async fn a_renewal_replaces_what_the_server_replaced_and_keeps_the_rest() {
     assert_eq!((&sent["client_id"], &sent["client_secret"]), (&json!("c-1"), &json!("s-1")));
     assert_eq!((&sent["scope"], &sent["redirect_uris"]), (&json!("a"), &json!([BACK])));
     let expected = OauthClient {
-        client_secret: Some(secret("s-2")),
+        proof: ClientProof::SecretBasic(secret("s-2")),
         secret_expires_at: None,
         registration_token: Some(secret("r-2")),
         ..before.clone()
@@ -193,8 +189,7 @@ async fn a_renewal_replaces_what_the_server_replaced_and_keeps_the_rest() {
     // An answer without a secret leaves the old one, and how it is shown.
     site.put(&format!("PUT {UPKEEP}"), Page::json(200, &json!({ "client_id": "c-1" })));
     let renewed = client_on(&site).renew(&before, &url(BACK), &set(&[])).await.unwrap();
-    assert_eq!(renewed.client_secret, Some(secret("s-1")));
-    assert_eq!(renewed.authentication, ClientAuthentication::ClientSecretBasic);
+    assert_eq!(renewed.proof, ClientProof::SecretBasic(secret("s-1")));
     site.put(&format!("PUT {UPKEEP}"), Page::json(200, &json!({ "client_id": "c-2" })));
     let failure = client_on(&site).renew(&before, &url(BACK), &set(&[])).await.unwrap_err();
     assert!(matches!(failure, OauthError::Unsound { .. }));
@@ -208,7 +203,7 @@ async fn a_registration_that_cannot_be_changed_is_read() {
     body["client_secret"] = json!("s-2");
     site.put(&format!("GET {UPKEEP}"), Page::json(200, &body));
     let renewed = client_on(&site).renew(&kept().await, &url(BACK), &set(&[])).await.unwrap();
-    assert_eq!(renewed.client_secret, Some(secret("s-2")));
+    assert_eq!(renewed.proof.secret(), Some(&secret("s-2")));
 }
 
 #[tokio::test]

@@ -10,14 +10,16 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use linkspan_domain::{
-    AuthConfig, AuthorizationFlow, AuthorizationServer, ClientAuthentication, Issuer, OauthClient,
-    Secret,
+    AuthConfig, AuthorizationFlow, AuthorizationServer, ClientKey, ClientProof, GivenProof, Issuer,
+    OauthClient, Secret,
     ports::{
-        AuthorizationAsk, Limits, OauthTarget, Outbound, OutboundBody, OutboundError,
+        AuthorizationAsk, ClientSigner, Limits, OauthTarget, Outbound, OutboundBody, OutboundError,
         OutboundRequest, OutboundResponse, Redirects,
     },
 };
 use linkspan_oauth::WebAuthorizationServers;
+use linkspan_testkit::RealTime;
+use linkspan_vault::ClientKeys;
 use serde_json::{Value, json};
 use url::Url;
 
@@ -146,7 +148,12 @@ impl Outbound for Site {
 
 /// The client, and the internet that it sees.
 pub(crate) fn client_on(site: &Arc<Site>) -> WebAuthorizationServers {
-    WebAuthorizationServers::new(Arc::clone(site) as Arc<dyn Outbound>)
+    WebAuthorizationServers::new(Arc::clone(site) as Arc<dyn Outbound>, signer())
+}
+
+/// What signs for clients that are known by a key.
+pub(crate) fn signer() -> Arc<dyn ClientSigner> {
+    Arc::new(ClientKeys::new(Arc::new(RealTime)))
 }
 
 /// An internet with a resource, and with the server that guards it.
@@ -199,6 +206,7 @@ pub(crate) fn target() -> OauthTarget {
 pub(crate) fn server() -> AuthorizationServer {
     AuthorizationServer {
         issuer: Issuer::new(ISSUER.to_owned()),
+        names_itself: true,
         authorization_endpoint: Some(url("https://login.test/authorize")),
         token_endpoint: url("https://login.test/token"),
         registration_endpoint: Some(url("https://login.test/register")),
@@ -212,11 +220,17 @@ pub(crate) fn server() -> AuthorizationServer {
 }
 
 pub(crate) fn confidential() -> OauthClient {
-    OauthClient::preregistered(&server(), "us".to_owned(), Some(secret("client-s3cret")))
+    with(ClientProof::SecretBasic(secret("client-s3cret")))
 }
 
-pub(crate) fn with(authentication: ClientAuthentication) -> OauthClient {
-    OauthClient { authentication, ..confidential() }
+pub(crate) fn with(proof: ClientProof) -> OauthClient {
+    let client = OauthClient::preregistered(&server(), "us".to_owned(), GivenProof::None);
+    OauthClient { proof, ..client.unwrap() }
+}
+
+/// A key that clients have.
+pub(crate) fn key(pem: &str, id: Option<&str>) -> ClientKey {
+    ClientKey { pem: secret(pem), id: id.map(str::to_owned) }
 }
 
 pub(crate) fn authorization() -> AuthorizationAsk {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use linkspan_domain::{
-    ClientAuthentication, Grant, OauthClient, PendingAuthorization, Secret,
+    ClientProof, Grant, OauthClient, PendingAuthorization, Secret,
     ports::{AuthorizationServers, OauthError, TokenAsk, TokenReply, TokenRight},
 };
 use linkspan_oauth::WebAuthorizationServers;
@@ -233,7 +233,7 @@ async fn sent(client: &OauthClient, by: TokenRight<'_>) -> crate::site::Seen {
 #[tokio::test]
 async fn the_code_goes_with_its_verifier_its_redirect_uri_and_its_resource() {
     let (code, pending) = (secret("code-1"), pending());
-    let client = with(ClientAuthentication::None);
+    let client = with(ClientProof::None);
     let seen = sent(&client, TokenRight::Code { code: &code, pending: &pending }).await;
     let expected = [
         ("client_id", "us"),
@@ -253,22 +253,23 @@ async fn the_code_goes_with_its_verifier_its_redirect_uri_and_its_resource() {
 async fn a_client_says_who_it_is_in_its_own_way_and_in_no_other() {
     let token = secret("rt-1");
     let seen =
-        sent(&with(ClientAuthentication::ClientSecretBasic), TokenRight::Refresh(&token)).await;
+        sent(&with(ClientProof::SecretBasic(secret("client-s3cret"))), TokenRight::Refresh(&token))
+            .await;
     assert_eq!(seen.authorization(), Some("Basic dXM6Y2xpZW50LXMzY3JldA=="));
     assert_eq!((seen.field("client_id"), seen.field("client_secret")), (None, None));
     let seen =
-        sent(&with(ClientAuthentication::ClientSecretPost), TokenRight::Refresh(&token)).await;
+        sent(&with(ClientProof::SecretPost(secret("client-s3cret"))), TokenRight::Refresh(&token))
+            .await;
     assert_eq!(seen.authorization(), None);
     assert_eq!(seen.field("client_secret").as_deref(), Some("client-s3cret"));
-    let seen = sent(&with(ClientAuthentication::None), TokenRight::Refresh(&token)).await;
+    let seen = sent(&with(ClientProof::None), TokenRight::Refresh(&token)).await;
     assert_eq!(seen.authorization(), None);
     assert_eq!(seen.field("client_id").as_deref(), Some("us"));
     assert_eq!(seen.field("client_secret"), None);
     // Identifier and secret are encoded each by itself: `a:b` and `c d/%`.
     let odd = OauthClient {
         client_id: "a:b".to_owned(),
-        client_secret: Some(secret("c d/%")),
-        ..with(ClientAuthentication::ClientSecretBasic)
+        ..with(ClientProof::SecretBasic(secret("c d/%")))
     };
     let seen = sent(&odd, TokenRight::ClientCredentials).await;
     assert_eq!(seen.authorization(), Some("Basic YSUzQWI6YytkJTJGJTI1"));

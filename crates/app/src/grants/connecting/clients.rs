@@ -27,8 +27,8 @@ impl Connecting {
         redirect_uri: &Url,
         scopes: &BTreeSet<String>,
     ) -> Result<OauthClient, ConnectError> {
-        if let Some(GivenClient { id: client_id, secret }) = &authorize.client {
-            return Ok(OauthClient::preregistered(server, client_id.clone(), secret.clone()));
+        if let Some(GivenClient { id: client_id, proof }) = &authorize.client {
+            return Ok(self.servers.preregistered(server, client_id.clone(), proof.clone())?);
         }
         let found = self.clients.find(of, &server.issuer).await?;
         let kept = match &found.client {

@@ -1,7 +1,8 @@
 //! Why an activation could not be connected.
 
 use linkspan_domain::{
-    Code, ConnectorId, Denied, Issuer, IssuerCheck, Problem, WorkspaceConnectorId,
+    ClientKeyError, Code, ConnectorId, Denied, Issuer, IssuerCheck, Problem, UnfitProof,
+    WorkspaceConnectorId,
     ports::{OauthError, StoreError, VaultError},
 };
 use serde_json::{Value, json};
@@ -64,7 +65,7 @@ pub enum ConnectError {
     /// There is no way to become a client of the server but to ask somebody.
     #[error(
         "{issuer} takes neither a client metadata document nor registrations; register a client with the provider, and send its \
-         `client_id` and `client_secret`"
+         `client_id` with its `client_secret` or `client_private_key`"
     )]
     NoClient {
         /// Which server.
@@ -90,6 +91,12 @@ impl From<Denied> for ConnectError {
     }
 }
 
+impl From<UnfitProof> for ConnectError {
+    fn from(error: UnfitProof) -> Self {
+        Self::Server(error.into())
+    }
+}
+
 impl From<ClientError> for ConnectError {
     fn from(error: ClientError) -> Self {
         match error {
@@ -111,6 +118,10 @@ impl Problem for ConnectError {
             Self::NoPublicAddress => Code::OauthNoPublicAddress,
             Self::ReturnNotAllowed { .. } => Code::OauthReturnNotAllowed,
             Self::NoClient { .. } => Code::OauthClientRequired,
+            Self::Server(OauthError::Unfit(UnfitProof::Key(ClientKeyError::NoRandomness))) => {
+                Code::Internal
+            }
+            Self::Server(OauthError::Unfit(_)) => Code::Invalid,
             Self::Server(error) if error.is_transient() => Code::SourceUnavailable,
             Self::Server(_) => Code::SourceRefused,
             Self::Store(error) => store_code(error),
@@ -124,6 +135,9 @@ impl Problem for ConnectError {
             Self::Record(error) => error.pointer(),
             Self::ReturnNotAllowed { .. } => Some("/data/attributes/redirect_url".to_owned()),
             Self::NoClient { .. } => Some("/data/attributes/client_id".to_owned()),
+            Self::Server(OauthError::Unfit(_)) => {
+                Some("/data/attributes/client_private_key".to_owned())
+            }
             _ => None,
         }
     }

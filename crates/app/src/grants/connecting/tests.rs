@@ -118,7 +118,8 @@ fn browser() -> Browser {
 }
 
 fn given(id: &str) -> Authorize {
-    let client = GivenClient { id: id.to_owned(), secret: Some(key("hunter2-secret")) };
+    let client =
+        GivenClient { id: id.to_owned(), proof: GivenProof::Secret(key("hunter2-secret")) };
     Authorize { client: Some(client), ..Authorize::default() }
 }
 
