@@ -65,7 +65,9 @@ impl GrantStore for Stepped {
         let replaced: Vec<_> = kept.into_iter().chain(of_it.map(|it| it.grant)).collect();
         let done = self.store.connect(grant, activation, receipt).await;
         if done.is_ok() {
-            replaced.iter().for_each(|it| self.note(it, Fate::Replaced));
+            for it in &replaced {
+                self.note(it, Fate::Replaced);
+            }
             self.note(&grant.grant, Fate::Connected);
         }
         step(&*self.pace, "connect: after").await;
