@@ -236,6 +236,10 @@ impl GrantStore for SqlGrants {
         leftovers::forget(&self.db, left, receipt).await
     }
 
+    async fn put_back(&self, left: LeftoverId, from: OffsetDateTime) -> Result<(), StoreError> {
+        leftovers::put_back(&self.db, left, from).await
+    }
+
     async fn due(
         &self,
         now: OffsetDateTime,

@@ -325,6 +325,10 @@ impl GrantStore for MemoryGrants {
         Ok(())
     }
 
+    async fn put_back(&self, left: LeftoverId, from: OffsetDateTime) -> Result<(), StoreError> {
+        self.kept().left.put_back(left, from)
+    }
+
     async fn due(
         &self,
         now: OffsetDateTime,

@@ -11,8 +11,8 @@ mod pages;
 use std::sync::Arc;
 
 use http::{Method, StatusCode};
-use linkspan_app::{Authorize, NotConnected, Returned, Ticket};
-use linkspan_domain::{Call, Code, Redirected, Secret, WorkspaceConnector, WorkspaceId};
+use linkspan_app::{Authorize, Authorized, NotConnected, Returned, Ticket};
+use linkspan_domain::{Code, Redirected, Secret, WorkspaceConnector, WorkspaceId};
 use poem::{Request, web::Data};
 use poem_openapi::{
     OpenApi,
@@ -30,7 +30,6 @@ use self::{
 };
 use super::Tag;
 use crate::{
-    answer::Passing,
     body::{Maybe, Plain},
     context::Context,
     problem::Failure,
@@ -47,7 +46,7 @@ impl Oauth {
     ///
     /// Answers a link that leads to the provider, where a person agrees, and one to a page that says who asks for what first.
     /// They are two ways to the same: one of them works, once, for ten minutes, in the browser that opened it, whatever the
-    /// status of the activation. Asked again, also with the same `Idempotency-Key`, there is another. Where nobody has to agree, the activation is connected at once, and there is no link.
+    /// status of the activation. Asked again, also with the same `Idempotency-Key`, there is another link. Where nobody has to agree, the activation is connected at once, and there is no link.
     #[oai(
         path = "/workspace-connectors/:id/authorize",
         method = "post",
@@ -55,15 +54,16 @@ impl Oauth {
     )]
     async fn authorize(
         &self,
-        request: Acting<WorkspaceConnector, Passing<Link>, Maybe<Plain<AuthorizeBody>>>,
-    ) -> Result<Passing<Link>, Failure> {
+        request: Acting<WorkspaceConnector, Link, Maybe<Plain<AuthorizeBody>>>,
+    ) -> Result<Link, Failure> {
         let Acting { call, context, id, expected, body: Maybe(body), .. } = request;
         let authorize = body.map(|Plain(it)| it.read()).transpose()?.unwrap_or_default();
         let authorize = Authorize { expected, ..authorize };
-        // A link is not kept, so that it cannot be answered again: asked again, there is another.
-        let call = Call { claim: None, ..call };
         let authorized = context.app.connecting.authorize(&call, id, authorize).await?;
-        Ok(Passing::of(&context, Link::to(authorized)?).await)
+        if matches!(authorized, Authorized::Asked { .. }) {
+            context.release().await;
+        }
+        Link::to(authorized)
     }
 
     /// Connect a connector of the catalog

@@ -111,7 +111,8 @@ impl Clients {
         self.keep(by, found, client, Action::ClientRegistered).await
     }
 
-    /// Brings the registration of `client` up to date, and keeps that as [`register`](Self::register) does.
+    /// Brings the registration of `client` up to date, and keeps that as [`register`](Self::register) does. Where another is
+    /// kept by now, that one stays: the grant itself holds the renewed one.
     pub(super) async fn renew(
         &self,
         by: &Registration<'_>,
@@ -119,7 +120,10 @@ impl Clients {
         client: &OauthClient,
     ) -> Result<OauthClient, ClientError> {
         let client = self.servers.renew(client, by.redirect_uri, by.scopes).await?;
-        self.keep(by, found, client, Action::ClientRenewed).await
+        match &found.client {
+            Ok(Some(kept)) if kept.client_id != client.client_id => Ok(client),
+            _ => self.keep(by, found, client, Action::ClientRenewed).await,
+        }
     }
 
     async fn keep(
@@ -143,7 +147,12 @@ impl Clients {
             let now = self.find(by.of, &client.issuer).await?;
             match &now.client {
                 Ok(Some(theirs)) if now.client != found.client => {
-                    if theirs.client_id != client.client_id {
+                    let is_other = theirs.client_id != client.client_id;
+                    if is_other && action == Action::ClientRenewed {
+                        // A grant may be of it, and holds it itself.
+                        return Ok(client);
+                    }
+                    if is_other {
                         self.discard(by.of, &client).await;
                     }
                     return Ok(theirs.clone());

@@ -108,6 +108,12 @@ pub enum Authorized {
     Connected,
 }
 
+/// How somebody comes back.
+pub(super) struct Way {
+    redirect_uri: Url,
+    return_to: Option<Url>,
+}
+
 /// How long a person has to agree.
 pub(super) const PENDING: Duration = Duration::minutes(10);
 
@@ -222,11 +228,7 @@ impl Connecting {
         let connector =
             require_live(&self.connectors, &call.caller, activation.connector_id, "connector")
                 .await?;
-        if !connector.entry.authorization_flow.needs_grant() {
-            return Err(ConnectError::NoOauth { connector: connector.id });
-        }
-        let return_to = self.return_to(&authorize)?;
-        let redirect_uri = self.addresses.callback().ok_or(ConnectError::NoPublicAddress)?;
+        let Way { redirect_uri, return_to } = self.way(&connector, &authorize)?;
         let target = target::of(&connector, &activation)?;
         let alone = target.is_client_alone();
         let found = self.servers.discover(&target.oauth).await.map_err(ConnectError::Server)?;
@@ -253,7 +255,7 @@ impl Connecting {
         let ticket = Ticket::new((self.mint)("").map_err(ConnectError::Mint)?);
         let links = self.addresses.links(&ticket).ok_or(ConnectError::NoPublicAddress)?;
         let [url, connect_url] = links;
-        let begun = self.servers.begin(ask, &ticket.proof());
+        let begun = self.servers.begin(ask, ticket.secret());
         let (_, pending) = begun.map_err(ConnectError::Server)?;
         let (id, now) = (self.world.uuid(), self.world.now());
         let kept = KeptAuthorization {
@@ -268,7 +270,9 @@ impl Connecting {
         };
         let details = json!({ "authorization_id": id, "issuer": issuer, "client_id": client_id });
         let act = Act { action: Action::AuthorizationBegun, details };
-        let receipt = self.receipt(call, act, activation);
+        // A link is not kept, so that it cannot be answered again: asked again, there is another.
+        let call = Call { claim: None, ..call.clone() };
+        let receipt = self.receipt(&call, act, activation);
         let begun = self.stores.authorizations.begin(&kept, &receipt).await;
         begun.map_err(ConnectError::Store)?;
         Ok(Authorized::Asked { url, connect_url, expires_at: kept.expires_at })
@@ -330,8 +334,25 @@ impl Connecting {
         Ok(scopes)
     }
 
+    /// How somebody goes to the provider of `connector` and comes back, as far as that can be told without asking anybody.
+    pub(super) fn way(
+        &self,
+        connector: &Connector,
+        authorize: &Authorize,
+    ) -> Result<Way, ConnectError> {
+        if !connector.entry.authorization_flow.needs_grant() {
+            return Err(ConnectError::NoOauth { connector: connector.id });
+        }
+        if connector.entry.auth_config.is_none() {
+            return Err(ConnectError::NotConfigured { connector: connector.id });
+        }
+        let return_to = self.return_to(authorize)?;
+        let redirect_uri = self.addresses.callback().ok_or(ConnectError::NoPublicAddress)?;
+        Ok(Way { redirect_uri, return_to })
+    }
+
     /// Where the person goes in the end, with what goes with them.
-    pub(super) fn return_to(&self, authorize: &Authorize) -> Result<Option<Url>, ConnectError> {
+    fn return_to(&self, authorize: &Authorize) -> Result<Option<Url>, ConnectError> {
         let Some(url) = &authorize.return_to else { return Ok(None) };
         if !self.addresses.admits(url) {
             return Err(ConnectError::ReturnNotAllowed { host: host(url) });

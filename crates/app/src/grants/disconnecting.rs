@@ -132,7 +132,7 @@ impl Disconnector {
             (Left::Answer { .. }, _) => None,
         };
         let told = self.revoke(grants).await;
-        if is_put_off(left, &told) {
+        if is_put_off(thing, &told) {
             return Ok(false);
         }
         let actions = [Action::GrantRevoked, Action::GrantRevocationFailed];
@@ -170,23 +170,30 @@ impl Disconnector {
         let of = left.owner.workspace_connector_id;
         let told = match self.client(of, issuer, client) {
             Ok(client) if !client.is_removable() => return self.grants.told(thing.id, None).await,
-            Ok(client) if self.is_used(of, &client).await? => return Ok(()),
+            Ok(client) if self.is_used(of, &client).await? => {
+                return self.grants.put_back(thing.id, self.world.now() + LEASE).await;
+            }
             Ok(client) => self.servers.unregister(&client).await.map_err(Untold::from),
             Err(error) => Err(error.into()),
         };
-        if is_put_off(left, &told) {
+        if is_put_off(thing, &told) {
             return Ok(());
         }
         let receipt = self.receipt(left.owner, removal(issuer, told));
         self.grants.told(thing.id, Some(&receipt)).await
     }
 
-    /// Whether the activation has a grant of `client` yet: it is needed as long as that is so. What does not open may be one.
+    /// Whether the activation has a grant of `client` yet, or something that may be one: as long as that is so, it is needed.
     async fn is_used(
         &self,
         of: WorkspaceConnectorId,
         client: &OauthClient,
     ) -> Result<bool, StoreError> {
+        let answered = self.authorizations.unsettled(self.world.now(), BATCH).await?;
+        let is_full = answered.len() as u64 == BATCH;
+        if is_full || answered.iter().any(|it| it.workspace_connector_id == of) {
+            return Ok(true);
+        }
         let Some(kept) = self.grants.grant(of).await? else { return Ok(false) };
         let held = self.safe.open::<HeldGrant>(Purpose::Grant, of.uuid(), &kept.grant);
         Ok(held.map_or(true, |it| is_same(&it.client, client)))
@@ -241,14 +248,14 @@ impl Disconnector {
 }
 
 /// Whether a provider is told again later.
-fn is_put_off(left: &Leftovers, told: &Result<(), Untold>) -> bool {
+fn is_put_off(thing: &Leftover, told: &Result<(), Untold>) -> bool {
     let may_pass = match told {
         Err(Untold::Server(error)) => error.is_transient(),
         // Another process may have the key.
         Err(Untold::Safe(SafeError::KeyUnknown { .. })) => true,
         _ => false,
     };
-    may_pass && left.tries < TRIES
+    may_pass && thing.tries < TRIES
 }
 
 /// What the audit trail says of telling `issuer` that a client is not needed any more.

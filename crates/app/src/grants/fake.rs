@@ -365,6 +365,11 @@ impl Bench {
     }
 
     pub(crate) fn refresher(&self) -> Refresher {
+        self.refresher_at(Some("https://linkspan.example/v1/oauth/callback".parse().unwrap()))
+    }
+
+    /// Of a platform that people come back to there.
+    pub(crate) fn refresher_at(&self, redirect_uri: Option<Url>) -> Refresher {
         Refresher::new(
             Arc::clone(&self.store) as _,
             Arc::clone(&self.store) as _,
@@ -372,7 +377,7 @@ impl Bench {
             Arc::clone(&self.fake) as _,
             vault(),
             Arc::clone(&self.clock) as _,
-            Some("https://linkspan.example/v1/oauth/callback".parse().unwrap()),
+            redirect_uri,
         )
     }
 

@@ -87,7 +87,7 @@ impl Installing {
             acting(RecordError::NotFound { resource, id: slug.escape_debug().to_string() })
         })?;
         // Before anything is written.
-        self.connecting.return_to(&authorize)?;
+        self.connecting.way(&connector, &authorize)?;
         let activation = match self.activation(call, &connector).await? {
             Some(it) => it,
             None => self.activated(call, &connector).await?,

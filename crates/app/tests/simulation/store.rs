@@ -159,6 +159,10 @@ impl GrantStore for Stepped {
         stepped!(self, "told", self.store.told(left, receipt))
     }
 
+    async fn put_back(&self, left: LeftoverId, from: OffsetDateTime) -> Result<(), StoreError> {
+        stepped!(self, "put back", self.store.put_back(left, from))
+    }
+
     async fn due(
         &self,
         now: OffsetDateTime,

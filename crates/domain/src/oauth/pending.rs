@@ -25,7 +25,7 @@ pub struct PendingAuthorization {
     pub scopes: BTreeSet<String>,
     /// Where the person goes when all is done, with the `state` of whoever sent them.
     pub return_to: Option<Url>,
-    /// Where they agree. Like the `state` in it, it is for them alone.
+    /// Where they agree. The `state` in it was made by whoever began, who may send them with another.
     pub url: Secret<String>,
 }
 

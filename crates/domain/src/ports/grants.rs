@@ -106,6 +106,9 @@ pub trait GrantStore: Send + Sync {
     /// else did.
     async fn told(&self, left: LeftoverId, receipt: Option<&Receipt>) -> Result<(), StoreError>;
 
+    /// Puts one thing back that was taken, as if it had never been, to be taken up `from` then on.
+    async fn put_back(&self, left: LeftoverId, from: OffsetDateTime) -> Result<(), StoreError>;
+
     /// Up to `limit` live activations whose grant is due at `now`, not put off and held by nobody, most urgent first.
     async fn due(
         &self,
@@ -189,8 +192,6 @@ pub struct Owner {
 pub struct Leftovers {
     /// Whose it was.
     pub owner: Owner,
-    /// How often it was taken, this time included.
-    pub tries: u32,
     /// What it is, in the order in which providers are told: what exchanges brought, grants, clients.
     pub things: Vec<Leftover>,
 }
@@ -200,6 +201,8 @@ pub struct Leftovers {
 pub struct Leftover {
     /// Names it.
     pub id: LeftoverId,
+    /// How often it was taken, this time included.
+    pub tries: u32,
     /// What it is.
     pub left: Left,
 }

@@ -275,6 +275,11 @@ impl OauthError {
         }
     }
 
+    /// Whether the server heard of it and said no, or what comes to the same: that it does not do such things.
+    pub const fn is_refusal(&self) -> bool {
+        !self.is_transient() && !matches!(self, Self::Unconfigured(_) | Self::Unfit(_))
+    }
+
     /// Whether the same request may succeed later. Such failures say nothing about the grant.
     pub const fn is_transient(&self) -> bool {
         matches!(self, Self::Busy { .. } | Self::NoAnswer { .. })

@@ -256,10 +256,8 @@ pub(super) async fn take(
         workspace_id: WorkspaceId::from_uuid(get(first, "workspace_id")?),
         organization_id: OrganizationId::from_uuid(get(first, "organization_id")?),
     };
-    let mut left = Leftovers { owner, tries: 0, things: Vec::with_capacity(rows.len()) };
+    let mut left = Leftovers { owner, things: Vec::with_capacity(rows.len()) };
     for row in &rows {
-        let tries: i64 = get(row, "tries")?;
-        left.tries = left.tries.max(u32::try_from(tries).map_err(corrupt)?);
         left.things.push(thing(row)?);
     }
     left.things.sort_by_key(|it| (turn(&it.left), it.id));
@@ -279,7 +277,8 @@ fn thing(row: &QueryResult) -> Result<Leftover, StoreError> {
         (.., Some(client)) => Left::Client { issuer: issuer()?, client },
         _ => return Err(corrupt("nothing was left")),
     };
-    Ok(Leftover { id: LeftoverId(get(row, "pk")?), left })
+    let tries = u32::try_from(get::<i64>(row, "tries")?).map_err(corrupt)?;
+    Ok(Leftover { id: LeftoverId(get(row, "pk")?), tries, left })
 }
 
 fn sealed(row: &QueryResult, name: &str) -> Result<Option<Sealed>, StoreError> {
@@ -293,6 +292,20 @@ const fn turn(left: &Left) -> u8 {
         Left::Grant { .. } => 1,
         Left::Client { .. } => 2,
     }
+}
+
+/// Which, from when on.
+const PUT_BACK: &str = "UPDATE oauth_leftovers SET again_at = $2, tries = 0 WHERE pk = $1";
+
+/// Has one thing be as if it had never been taken.
+pub(super) async fn put_back(
+    db: &Database,
+    LeftoverId(pk): LeftoverId,
+    from: OffsetDateTime,
+) -> Result<(), StoreError> {
+    let session = db.write().await?;
+    stale_unless(session.run(PUT_BACK, vec![pk.into(), microseconds(from).into()]).await?)?;
+    session.commit().await
 }
 
 const FORGET: &str = "DELETE FROM oauth_leftovers WHERE pk = $1";

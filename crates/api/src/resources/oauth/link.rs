@@ -11,15 +11,18 @@ use poem_openapi::{
 };
 use serde_json::json;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use uuid::Uuid;
 
 use super::body::AuthorizeBody;
 use crate::{
+    answer::Answer,
     context::Context,
     media_type::JSON,
     openapi,
     problem::{Failure, internal},
     query::{Query, invalid},
     schema::{named, object, property},
+    view::View,
 };
 
 /// Where a person agrees.
@@ -81,6 +84,22 @@ impl ApiResponse for Link {
             ];
             object(properties, &["url", "connect_url", "expires_at", "connected"])
         });
+    }
+}
+
+impl Answer for Link {
+    fn view(query: &Query) -> Result<View, Failure> {
+        query.deny_all()?;
+        Ok(View::default())
+    }
+
+    fn parameters() -> Vec<MetaSchemaRef> {
+        Vec::new()
+    }
+
+    async fn again(_: &Context, _: &Call, _: &View, _: Uuid) -> Result<Self, Failure> {
+        // Only what nobody had to agree to fulfils a claim.
+        Self::to(Authorized::Connected)
     }
 }
 

@@ -62,7 +62,7 @@ impl Connecting {
         if let Some(kept) = kept.filter(|it| it.registration_uri.is_some()) {
             match self.clients.renew(&by, &found, &kept).await {
                 // The server does not know it any more, or renews nothing.
-                Err(ClientError::Server(_)) => {}
+                Err(ClientError::Server(error)) if error.is_refusal() => {}
                 done => return Ok(done?),
             }
         }

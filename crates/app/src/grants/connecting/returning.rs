@@ -17,7 +17,10 @@ use tracing::Instrument;
 use url::Url;
 use uuid::Uuid;
 
-use super::{Browser, ConnectError, Connecting, NotConnected, ReturnError, ticket};
+use super::{
+    Browser, ConnectError, Connecting, NotConnected, ReturnError, Ticket, ticket::Brought,
+    visiting::agreed_at,
+};
 use crate::{RecordError, grants::insisting::insist, records::not_found};
 
 /// What a person brought back with them.
@@ -81,9 +84,14 @@ impl Connecting {
         trace_id: String,
     ) -> Result<Connected, NotConnected> {
         let Returned { state, browser, iss, redirected } = returned;
+        let brought = Brought::read(&state).ok_or(ReturnError::Unknown)?;
         // Before anything is taken: whoever is in another browser uses nothing up.
-        let kept_under = ticket::kept_under(&state, browser.as_ref())?;
-        let (kept, pending) = self.take(&kept_under).await?;
+        let (kept, pending) = self.look(&brought.kept_under()).await?;
+        let ticket = Ticket::of(&agreed_at(&kept, &pending).map_err(ReturnError::from)?);
+        if !ticket.is_some_and(|it| brought.is_by(&it, browser.as_ref())) {
+            return Err(ReturnError::OtherBrowser.into());
+        }
+        let (kept, pending) = self.take(&brought.kept_under()).await?;
         let call = Call { caller: caller_of(&kept), ip_address, trace_id, claim: None };
         let done = self.exchange(&call, &kept, &pending, iss.as_deref(), redirected).await;
         match done {

@@ -177,6 +177,16 @@ async fn whoever_comes_back_in_another_browser_connects_and_uses_up_nothing() {
     assert_eq!(desk.agreed(ISSUER).await.unwrap().id, desk.bench.of);
 }
 
+#[tokio::test]
+async fn nobody_is_sent_to_agree_for_an_activation_that_is_gone() {
+    let desk = Desk::new([]).await;
+    desk.asked(Authorize::default()).await;
+    desk.bench.delete().await;
+    let ticket = Ticket::new(key(&last_ticket()));
+    let refused = desk.connecting.depart(&ticket, None).await;
+    assert!(matches!(refused, Err(ReturnError::Gone)), "{refused:?}");
+}
+
 /// Checklist 2: the state is used once, and not for long.
 #[tokio::test]
 async fn a_state_is_good_once_and_for_ten_minutes() {

@@ -4,12 +4,12 @@
 //!
 //! > ticket → proof → what it is kept under
 //!
-//! Whoever asks the API gets the ticket in links to us. We send people on with the proof, and with a bond of that to a cookie of
-//! theirs. So nobody comes back without the cookie, and nothing has to be kept about who opened a link.
+//! Whoever asks the API gets the ticket in links to us. We send people on with the proof, and with a bond of the ticket to a
+//! cookie of theirs. Who sees these on the way, as the provider does, learns neither ticket nor cookie, and so makes no bond for a
+//! cookie of their own. Nobody comes back without the cookie, and nothing has to be kept about who opened a link.
 
 use linkspan_domain::{KeyHash, Secret};
-
-use super::ReturnError;
+use url::Url;
 
 /// What opens the links of one authorization.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,9 +25,20 @@ impl Ticket {
         Self(text)
     }
 
+    /// That of the authorization whose provider is at `url`, as it is remembered.
+    pub(super) fn of(url: &Url) -> Option<Self> {
+        let (_, ticket) = url.query_pairs().find(|(name, _)| name == "state")?;
+        Some(Self(Secret::new(ticket.into_owned())))
+    }
+
     /// For the links to us.
     pub(super) const fn expose(&self) -> &String {
         self.0.expose()
+    }
+
+    /// To be remembered with the authorization.
+    pub(super) const fn secret(&self) -> &Secret<String> {
+        &self.0
     }
 
     /// What the authorization is kept under.
@@ -37,13 +48,12 @@ impl Ticket {
 
     /// What `browser` is sent to the provider with.
     pub(super) fn state_for(&self, browser: &Browser) -> String {
-        let proof = self.proof();
-        format!("{}.{}", proof.expose(), browser.bond(&proof).as_str())
+        format!("{}.{}", self.proof().expose(), browser.bond(self).as_str())
     }
 
-    /// What shows the provider, and whoever comes back from it, that there was a ticket.
-    pub(super) fn proof(&self) -> Secret<String> {
-        hashed(&self.0)
+    /// What shows that somebody has the ticket, or saw somebody who had it.
+    fn proof(&self) -> Secret<String> {
+        Secret::new(KeyHash::of(&self.0).as_str().to_owned())
     }
 }
 
@@ -65,25 +75,34 @@ impl Browser {
         Self(random)
     }
 
-    /// Of no use with any other proof, so that a provider who sees it learns nothing for another authorization.
-    fn bond(&self, proof: &Secret<String>) -> KeyHash {
-        KeyHash::of(&Secret::new(format!("{}.{}", self.expose(), proof.expose())))
+    /// Of no use with any other ticket, so that a provider who sees it learns nothing for another authorization.
+    fn bond(&self, ticket: &Ticket) -> KeyHash {
+        KeyHash::of(&Secret::new(format!("{}.{}", self.expose(), ticket.expose())))
     }
 }
 
-/// What the authorization is kept under that a person came back from, if they are in the browser that they left with.
-pub(super) fn kept_under(
-    state: &Secret<String>,
-    browser: Option<&Browser>,
-) -> Result<KeyHash, ReturnError> {
-    let (proof, bond) = state.expose().split_once('.').ok_or(ReturnError::Unknown)?;
-    let proof = Secret::new(proof.to_owned());
-    let is_bound = browser.is_some_and(|it| it.bond(&proof).as_str() == bond);
-    if is_bound { Ok(KeyHash::of(&proof)) } else { Err(ReturnError::OtherBrowser) }
+/// The state that a person came back with.
+pub(super) struct Brought<'s> {
+    proof: &'s str,
+    bond: &'s str,
 }
 
-fn hashed(word: &Secret<String>) -> Secret<String> {
-    Secret::new(KeyHash::of(word).as_str().to_owned())
+impl<'s> Brought<'s> {
+    /// None: we sent nobody with it.
+    pub(super) fn read(state: &'s Secret<String>) -> Option<Self> {
+        let (proof, bond) = state.expose().split_once('.')?;
+        Some(Self { proof, bond })
+    }
+
+    /// What the authorization is kept under that they came back for.
+    pub(super) fn kept_under(&self) -> KeyHash {
+        KeyHash::of(&Secret::new(self.proof.to_owned()))
+    }
+
+    /// Whether they are in the browser that they left with, by `ticket`.
+    pub(super) fn is_by(&self, ticket: &Ticket, browser: Option<&Browser>) -> bool {
+        browser.is_some_and(|it| it.bond(ticket).as_str() == self.bond)
+    }
 }
 
 #[cfg(test)]
@@ -101,8 +120,10 @@ mod tests {
     #[test]
     fn the_browser_that_left_with_a_ticket_comes_back_for_its_authorization() {
         let (ticket, browser) = (ticket("ticket"), Browser::new(secret("browser")));
-        let sent = secret(&ticket.state_for(&browser));
-        assert_eq!(kept_under(&sent, Some(&browser)).unwrap(), ticket.kept_under());
+        let state = secret(&ticket.state_for(&browser));
+        let brought = Brought::read(&state).unwrap();
+        assert_eq!(brought.kept_under(), ticket.kept_under());
+        assert!(brought.is_by(&ticket, Some(&browser)));
     }
 
     #[test]
@@ -110,19 +131,27 @@ mod tests {
         let ticket = ticket("ticket");
         let (browser, other) = (Browser::new(secret("browser")), Browser::new(secret("other")));
         let sent = ticket.state_for(&browser);
-        for elsewhere in [None, Some(&other)] {
-            let refused = kept_under(&secret(&sent), elsewhere);
-            assert!(matches!(refused, Err(ReturnError::OtherBrowser)), "{refused:?}");
-        }
+        let is_taken = |state: &str, browser| {
+            let state = secret(state);
+            let brought = Brought::read(&state);
+            brought.is_some_and(|it| {
+                it.kept_under() == ticket.kept_under() && it.is_by(&ticket, browser)
+            })
+        };
+        assert!(is_taken(&sent, Some(&browser)));
+        assert!(!is_taken(&sent, None) && !is_taken(&sent, Some(&other)));
         let (proof, bond) = sent.split_once('.').unwrap();
-        for shown in [proof, bond, ticket.expose(), &format!("{bond}{proof}")] {
-            let refused = kept_under(&secret(shown), Some(&browser));
-            assert!(matches!(refused, Err(ReturnError::Unknown)), "{shown}: {refused:?}");
-            kept_under(&secret(&format!("{shown}.{bond}")), Some(&other)).unwrap_err();
+        for seen in [proof, bond, &format!("{bond}{proof}"), &format!("{bond}.{proof}")] {
+            assert!(!is_taken(seen, Some(&browser)), "{seen}");
         }
-        let elsewhere = Ticket::new(secret("another ticket")).proof();
-        let moved = secret(&format!("{}.{bond}", elsewhere.expose()));
-        kept_under(&moved, Some(&browser)).expect_err("a bond holds for one authorization");
+        // Whoever sees it makes a bond of what they see to a cookie of their own.
+        for seen in [proof, bond, &sent] {
+            let forged = other.bond(&Ticket::new(secret(seen)));
+            assert!(!is_taken(&format!("{proof}.{}", forged.as_str()), Some(&other)), "{seen}");
+        }
+        let elsewhere = Ticket::new(secret("another ticket")).state_for(&browser);
+        let (elsewhere, _) = elsewhere.split_once('.').unwrap();
+        assert!(!is_taken(&format!("{elsewhere}.{bond}"), Some(&browser)), "another authorization");
     }
 
     #[test]

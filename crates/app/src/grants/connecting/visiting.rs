@@ -1,16 +1,18 @@
 //! Links that people open: they go to the provider, see who asks for what first, or go no further.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use linkspan_domain::{
-    Call, InvalidSealedForm, Name, PendingAuthorization, Workspace,
+    Call, InvalidSealedForm, KeyHash, Name, PendingAuthorization, Workspace,
     ports::{KeptAuthorization, Store},
 };
 use serde_json::json;
 use time::OffsetDateTime;
 use url::Url;
 
-use super::{Browser, ConnectError, Connecting, ReturnError, Ticket, returning::told_of};
+use super::{
+    Browser, ConnectError, Connecting, ReturnError, Ticket, caller_of, returning::told_of,
+};
 use crate::{Records, grants::SafeError};
 
 /// Receives people who were sent a link to connect something.
@@ -36,13 +38,19 @@ pub struct Invitation {
     pub expires_at: OffsetDateTime,
 }
 
-/// The way to a provider.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The way to a provider. What is in it opens the authorization, so that `Debug` shows nothing of it.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Departure {
     /// Where a person agrees. It works in this browser only.
     pub url: Url,
     /// This browser.
     pub browser: Browser,
+}
+
+impl fmt::Debug for Departure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Departure").finish_non_exhaustive()
+    }
 }
 
 /// An authorization that a person did not want.
@@ -62,16 +70,20 @@ impl Connecting {
         ticket: &Ticket,
         browser: Option<Browser>,
     ) -> Result<Departure, ReturnError> {
-        let (kept, pending) = self.look(ticket).await?;
+        let (kept, pending) = self.look(&ticket.kept_under()).await?;
+        // Nobody agrees for what is gone.
+        let (caller, id) = (caller_of(&kept), kept.workspace_connector_id);
+        self.activations.get(&caller, id).await.map_err(ConnectError::from)?;
         self.departure(ticket, browser, &kept, &pending)
     }
 
-    async fn look(
+    /// The authorization that is kept under `kept_under`, which stays there.
+    pub(super) async fn look(
         &self,
-        ticket: &Ticket,
+        kept_under: &KeyHash,
     ) -> Result<(KeptAuthorization, PendingAuthorization), ReturnError> {
         let now = self.world.now();
-        self.opened(self.stores.authorizations.look(&ticket.kept_under(), now).await?)
+        self.opened(self.stores.authorizations.look(kept_under, now).await?)
     }
 
     fn departure(
@@ -104,7 +116,7 @@ impl Visiting {
         ticket: &Ticket,
         browser: Option<Browser>,
     ) -> Result<Invitation, ReturnError> {
-        let (kept, pending) = self.connecting.look(ticket).await?;
+        let (kept, pending) = self.connecting.look(&ticket.kept_under()).await?;
         let departure = self.connecting.departure(ticket, browser, &kept, &pending)?;
         let (name, connector, workspace) = self.names(&kept).await?;
         let (scopes, expires_at) = (pending.scopes, kept.expires_at);
@@ -121,7 +133,7 @@ impl Visiting {
     ) -> Result<Declined, ReturnError> {
         let connecting = &self.connecting;
         let (kept, pending) = connecting.take(&ticket.kept_under()).await?;
-        let call = Call { caller: super::caller_of(&kept), ip_address, trace_id, claim: None };
+        let call = Call { caller: caller_of(&kept), ip_address, trace_id, claim: None };
         let reason = "the person cancelled before they went there";
         let details = json!({ "authorization_id": kept.id, "reason": reason });
         connecting.note(&call, kept.workspace_connector_id, details).await;
@@ -131,7 +143,7 @@ impl Visiting {
 
     /// What people call the activation, its connector and its workspace.
     async fn names(&self, kept: &KeptAuthorization) -> Result<(Name, Name, Name), ConnectError> {
-        let caller = super::caller_of(kept);
+        let caller = caller_of(kept);
         let connecting = &self.connecting;
         let activation = connecting.activations.get(&caller, kept.workspace_connector_id).await?;
         let connector = connecting.connectors.get(&caller, activation.connector_id).await?;
@@ -140,15 +152,23 @@ impl Visiting {
     }
 }
 
+/// Where a person agrees, as it was remembered.
+pub(super) fn agreed_at(
+    kept: &KeptAuthorization,
+    pending: &PendingAuthorization,
+) -> Result<Url, SafeError> {
+    let source = InvalidSealedForm;
+    let url = pending.url.expose().parse();
+    url.map_err(|_| SafeError::Form { doing: "open", row: kept.id, source })
+}
+
 /// Where a person agrees, if they go there with `state`.
 fn sent_with(
     kept: &KeptAuthorization,
     pending: &PendingAuthorization,
     state: &str,
 ) -> Result<Url, SafeError> {
-    let source = InvalidSealedForm;
-    let url = pending.url.expose().parse::<Url>();
-    let mut url = url.map_err(|_| SafeError::Form { doing: "open", row: kept.id, source })?;
+    let mut url = agreed_at(kept, pending)?;
     let others = url.query_pairs().filter(|(name, _)| name != "state");
     let others: Vec<_> =
         others.map(|(name, value)| (name.into_owned(), value.into_owned())).collect();

@@ -231,6 +231,23 @@ async fn a_client_that_was_replaced_is_removed_once_no_grant_is_of_it() {
 }
 
 #[tokio::test]
+async fn a_client_that_is_waited_for_takes_no_tries_from_its_grant() {
+    let bench = connected_as(&registered("first")).await;
+    keep(&bench, &registered("second")).await;
+    for _ in 0..2 * TRIES {
+        bench.tidy().await;
+        bench.clock.pass(LEASE);
+    }
+    bench.fake.revokes.lock().unwrap().push_back(Say::NoAnswer);
+    bench.purge().await;
+    bench.tidy().await;
+    assert!(trail(&bench).is_empty(), "the provider is told again");
+    bench.clock.pass(LEASE);
+    bench.tidy().await;
+    assert_eq!((bench.revoked().len(), bench.unregistered().len()), (2, 2));
+}
+
+#[tokio::test]
 async fn what_does_not_open_waits_for_its_key_and_is_told_of_in_the_audit_trail() {
     let bench = connected_as(&registered("us")).await;
     let issuer = client().issuer;

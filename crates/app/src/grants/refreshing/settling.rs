@@ -7,6 +7,7 @@ use linkspan_domain::{
     ports::{KeptGrant, OauthError, Purpose, PutOff, StoreError},
 };
 use serde_json::json;
+use time::OffsetDateTime;
 
 use super::{Attempt, Read, Refresher, SHELVED, fresh, meanwhile, pause, stored, working};
 use crate::grants::{
@@ -82,15 +83,17 @@ impl Refresher {
         Ok(asked.client != own.client)
     }
 
-    /// Waits for a refusal that may pass, and gives the grant up if it does not.
+    /// Waits for a refusal that may pass, and gives the grant up if it does not. What was never said by the server is none.
     pub(super) async fn doubt(
         &self,
         kept: &KeptGrant,
         asked: HeldGrant,
         error: OauthError,
     ) -> Result<Attempt, TokenError> {
-        if error.is_transient() || kept.refusals < DOUBTS {
+        if !error.is_refusal() {
             self.put_off(kept, asked, error).await
+        } else if kept.refusals < DOUBTS {
+            self.put_off_by(kept, asked, error, PutOff::Refused).await
         } else {
             self.lose(kept, Some(error)).await
         }
@@ -111,7 +114,7 @@ impl Refresher {
         }
         match self.another_client(kept, &asked, None).await {
             Ok(client) => Ok(Read::AskWith(Box::new(HeldGrant { client, ..asked }))),
-            Err(ClientError::Server(failure)) if !failure.is_transient() => {
+            Err(ClientError::Server(failure)) if failure.is_refusal() => {
                 self.doubt(kept, asked, error).await.map(Read::Done)
             }
             Err(failure) => self.without_client(kept, asked, failure).await.map(Read::Done),
@@ -135,8 +138,8 @@ impl Refresher {
         }
     }
 
-    /// Another client than the one that was asked with: the one that is kept by now, if it works, else `renewable`, renewed (RFC
-    /// 7592 §2.2), else one that is registered anew (RFC 7591 §3.2.1).
+    /// Another client than the one that was asked with: the same, as it is kept by now, else `renewable`, renewed (RFC 7592
+    /// §2.2), else another that is kept by now and works, else one that is registered anew (RFC 7591 §3.2.1).
     async fn another_client(
         &self,
         kept: &KeptGrant,
@@ -145,11 +148,10 @@ impl Refresher {
     ) -> Result<OauthClient, ClientError> {
         let (of, now) = (kept.workspace_connector_id, self.now());
         let found = self.clients.find(of, &asked.client.issuer).await?;
-        if let Some(other) = found.client.clone()?
-            && other != asked.client
-            && other.is_valid(now)
-        {
-            return Ok(other);
+        let other = found.client.clone()?.filter(|it| *it != asked.client && it.is_valid(now));
+        let is_same = |it: &OauthClient| it.client_id == asked.client.client_id;
+        if let Some(same) = other.as_ref().filter(|it| is_same(it)) {
+            return Ok(same.clone());
         }
         let nowhere = OauthError::Unconfigured("there is no public address of this platform");
         let redirect_uri = self.redirect_uri.as_ref().ok_or(nowhere)?;
@@ -159,9 +161,12 @@ impl Refresher {
         if let Some(client) = renewable {
             match self.clients.renew(&by, &found, client).await {
                 // There is no renewing it, or the server does not know it any more.
-                Err(ClientError::Server(error)) if !error.is_transient() => {}
+                Err(ClientError::Server(error)) if error.is_refusal() => {}
                 done => return done,
             }
+        }
+        if let Some(other) = other {
+            return Ok(other);
         }
         self.clients.register(&by, &found, &asked.server).await
     }
@@ -216,15 +221,23 @@ impl Refresher {
         asked: HeldGrant,
         error: OauthError,
     ) -> Result<Attempt, TokenError> {
+        self.put_off_by(kept, asked, error, PutOff::Away).await
+    }
+
+    async fn put_off_by(
+        &self,
+        kept: &KeptGrant,
+        asked: HeldGrant,
+        error: OauthError,
+        put_off: fn(OffsetDateTime) -> PutOff,
+    ) -> Result<Attempt, TokenError> {
         let (id, now) = (kept.workspace_connector_id, self.now());
         let again_at = now + pause(kept.failures, &error, self.world.uuid().as_u128());
         tracing::warn!(
             workspace_connector = %id, %again_at, error = &error as &dyn std::error::Error,
             "a token could not be refreshed"
         );
-        let put_off =
-            if error.is_transient() { PutOff::Away(again_at) } else { PutOff::Refused(again_at) };
-        let released = self.grants.release(id, kept.fence, Some(put_off)).await;
+        let released = self.grants.release(id, kept.fence, Some(put_off(again_at))).await;
         released.map_err(|source| stored(id, source))?;
         let source = Arc::new(error);
         let error = match &*source {

@@ -32,6 +32,21 @@ async fn what_an_exchange_brought_is_connected_though_its_process_dies() {
 }
 
 #[tokio::test]
+async fn a_client_is_not_removed_while_what_it_brought_is_not_connected_yet() {
+    let desk = interrupted().await;
+    let of = &call(Role::Designer);
+    let other = OauthClient { client_id: "other".to_owned(), ..desk.client().await.unwrap() };
+    desk.connecting.clients.give(of, desk.bench.of, &other).await.unwrap();
+    desk.bench.clock.pass(Duration::hours(2));
+    desk.bench.tidy().await;
+    assert!(desk.bench.unregistered().is_empty());
+    desk.connecting.resume().await.unwrap();
+    desk.bench.clock.pass(Duration::hours(2));
+    desk.bench.tidy().await;
+    assert_eq!(desk.bench.unregistered(), ["registered-1"]);
+}
+
+#[tokio::test]
 async fn a_later_connection_is_not_undone_by_what_an_earlier_one_left() {
     let desk = interrupted().await;
     desk.bench.clock.pass(Duration::minutes(2));
