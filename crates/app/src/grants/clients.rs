@@ -121,7 +121,7 @@ impl Clients {
     ) -> Result<OauthClient, ClientError> {
         let client = self.servers.renew(client, by.redirect_uri, by.scopes).await?;
         match &found.client {
-            Ok(Some(kept)) if kept.client_id != client.client_id => Ok(client),
+            Ok(Some(kept)) if kept.client_id != client.client_id || *kept == client => Ok(client),
             _ => self.keep(by, found, client, Action::ClientRenewed).await,
         }
     }

@@ -124,6 +124,13 @@ impl OauthClient {
         Uuid::new_v5(&of.uuid(), issuer.as_str().as_bytes())
     }
 
+    /// Whether the server takes both for the same: whatever else we know of them, it does not see.
+    pub fn looks_like(&self, other: &Self) -> bool {
+        self.issuer == other.issuer
+            && self.client_id == other.client_id
+            && self.proof == other.proof
+    }
+
     /// Whether we registered it, and may remove it again (RFC 7592 §2.3).
     pub const fn is_removable(&self) -> bool {
         matches!(self.origin, ClientOrigin::Dynamic)

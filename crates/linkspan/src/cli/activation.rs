@@ -30,7 +30,7 @@ impl Lack {
     /// What it is, for people.
     pub(crate) fn says(&self) -> &str {
         match self {
-            Self::Consent => "a person has to agree at the provider",
+            Self::Consent => "it is not connected to its provider yet",
             Self::Settings(says) => says,
         }
     }

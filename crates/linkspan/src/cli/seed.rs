@@ -47,6 +47,11 @@ impl Seed {
             );
             return Ok(());
         }
+        if settings.url.is_some() {
+            return Err(Failed::usage(
+                "this works on the database itself; unset LINKSPAN_URL, and run it with the settings of the server",
+            ));
+        }
         let platform = Platform::open(settings, FileReach::Roots, Opening::OrNew).await;
         let platform = platform.map_err(|it| Failed::setup(&it))?;
         let seeded = platform.seed(entries).await.map_err(|it| Failed::internal(&it));

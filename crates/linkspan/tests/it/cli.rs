@@ -243,11 +243,11 @@ fn an_activation_that_waits_for_a_person_says_how_they_agree() {
     let connect = ["connect", "wiki", "--name", "notes"];
     let made = program.run(&[&connect[..], &["--set", "url=http://127.0.0.1:1/a.csv"]].concat());
     assert_eq!(made.code, 0, "{}", made.stderr);
-    let says = "notes is to_configure: a person has to agree at the provider. \
+    let says = "notes is to_configure: it is not connected to its provider yet. \
         Next: linkspan authorize \"notes\"";
     assert_eq!(made.stdout.trim(), says);
     let set = ["activations", "set", "notes", "--set", "url=http://127.0.0.1:1/b.csv"];
-    assert_eq!(program.json(&set)["lacks"], "a person has to agree at the provider");
+    assert_eq!(program.json(&set)["lacks"], "it is not connected to its provider yet");
 }
 
 #[test]

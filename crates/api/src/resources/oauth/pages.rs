@@ -152,7 +152,7 @@ impl Page {
 }
 
 /// What a person is told: a status for machines, a title, and what they can do.
-const fn told(error: &ReturnError) -> (StatusCode, &'static str, &'static str) {
+fn told(error: &ReturnError) -> (StatusCode, &'static str, &'static str) {
     match error {
         ReturnError::Unknown => {
             (StatusCode::NOT_FOUND, "This link is not known", "Ask for a new link.")
@@ -177,10 +177,15 @@ const fn told(error: &ReturnError) -> (StatusCode, &'static str, &'static str) {
             "The answer came from somewhere else",
             "Nothing was connected. Tell whoever runs this platform, and ask for a new link.",
         ),
-        ReturnError::Refused { .. } => (
+        ReturnError::Refused { .. } if error.is_by_the_person() => (
             StatusCode::FORBIDDEN,
             "Not connected",
             "If that was not what you wanted, ask for a new link and agree at the provider.",
+        ),
+        ReturnError::Refused { .. } => (
+            StatusCode::FORBIDDEN,
+            "Not connected",
+            "Ask for a new link, and tell whoever runs this platform if it happens again.",
         ),
         ReturnError::Malformed => (
             StatusCode::BAD_REQUEST,
@@ -189,8 +194,8 @@ const fn told(error: &ReturnError) -> (StatusCode, &'static str, &'static str) {
         ),
         ReturnError::Server(OauthError::InvalidClient { .. }) => (
             StatusCode::FAILED_DEPENDENCY,
-            "The provider does not know this platform",
-            "Tell whoever runs it: its client has to be registered with the provider anew.",
+            "The provider does not accept this platform",
+            "Tell whoever runs it: the provider does not know its client, or not by this secret or key.",
         ),
         ReturnError::Server(_) => (
             StatusCode::FAILED_DEPENDENCY,

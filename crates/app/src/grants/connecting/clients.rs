@@ -6,7 +6,8 @@
 use std::collections::BTreeSet;
 
 use linkspan_domain::{
-    AuthorizationServer, Call, ClientOrigin, OauthClient, WorkspaceConnectorId, ports::StoreError,
+    AuthorizationServer, Call, ClientOrigin, OauthClient, WorkspaceConnectorId,
+    ports::{OauthError, StoreError},
 };
 use url::Url;
 
@@ -44,22 +45,26 @@ impl Connecting {
         let comes_back =
             |it: &OauthClient| it.redirect_uri.as_ref().is_none_or(|it| it == redirect_uri);
         let is_current = |it: &&OauthClient| it.is_valid(self.world.now()) && comes_back(it);
+        let mut is_forgotten = false;
         if let Some(kept) = kept.as_ref().filter(is_current) {
-            if authorize.scopes.is_empty() || kept.registration_uri.is_none() {
+            if kept.registration_uri.is_none() {
                 return Ok(kept.clone());
             }
-            return match self.clients.renew(&by, &found, kept).await {
-                // Some servers hold a client to the scopes that it was registered for. One that does not renew it may not be one.
-                Err(ClientError::Server(_)) => Ok(kept.clone()),
-                done => Ok(done?),
-            };
+            // Some servers hold a client to the scopes that it was registered for, and some have forgotten it: a person would see
+            // that on a page of theirs, and nobody else.
+            match self.clients.renew(&by, &found, kept).await {
+                Err(ClientError::Server(OauthError::InvalidClient { .. })) => is_forgotten = true,
+                // One that does not renew it may know it all the same.
+                Err(ClientError::Server(_)) => return Ok(kept.clone()),
+                done => return Ok(done?),
+            }
         }
         if let Some(document) = self.addresses.client_document()
             && server.reads_client_documents
         {
             return Ok(OauthClient::by_document(server, &document));
         }
-        if let Some(kept) = kept.filter(|it| it.registration_uri.is_some()) {
+        if let Some(kept) = kept.filter(|it| it.registration_uri.is_some() && !is_forgotten) {
             match self.clients.renew(&by, &found, &kept).await {
                 // The server does not know it any more, or renews nothing.
                 Err(ClientError::Server(error)) if error.is_refusal() => {}
@@ -71,6 +76,7 @@ impl Connecting {
         }
         Ok(self.clients.register(&by, &found, server).await?)
     }
+
     /// Keeps `client`, with which the activation `of` was just granted something, if somebody gave it.
     pub(super) async fn keep_given(
         &self,

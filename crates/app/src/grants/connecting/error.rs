@@ -211,6 +211,11 @@ impl ReturnError {
         json!({ "authorization_id": authorization, "reason": reason, "provider_error": code })
     }
 
+    /// Whether it was for the person to say, and they said no.
+    pub fn is_by_the_person(&self) -> bool {
+        matches!(self, Self::Refused { error, .. } if error == "access_denied")
+    }
+
     /// What whoever sent the person is told, in the words of RFC 6749 §4.1.2.1.
     pub(super) fn told(&self) -> &str {
         match self {
@@ -225,6 +230,7 @@ impl ReturnError {
         let code = match self {
             Self::Server(source) => source.code(),
             Self::Issuer(_) | Self::Malformed => None,
+            Self::Refused { error, .. } if !self.is_by_the_person() => Some(error.as_str()),
             // What is our own fault is told of where the page is made.
             _ => return,
         };

@@ -80,7 +80,7 @@ impl Refresher {
         asked: &HeldGrant,
     ) -> Result<bool, TokenError> {
         let own: HeldGrant = self.open(kept.workspace_connector_id, &kept.grant)?;
-        Ok(asked.client != own.client)
+        Ok(!asked.client.looks_like(&own.client))
     }
 
     /// Waits for a refusal that may pass, and gives the grant up if it does not. What was never said by the server is none.
@@ -148,7 +148,8 @@ impl Refresher {
     ) -> Result<OauthClient, ClientError> {
         let (of, now) = (kept.workspace_connector_id, self.now());
         let found = self.clients.find(of, &asked.client.issuer).await?;
-        let other = found.client.clone()?.filter(|it| *it != asked.client && it.is_valid(now));
+        let is_other = |it: &OauthClient| it.is_valid(now) && !it.looks_like(&asked.client);
+        let other = found.client.clone()?.filter(is_other);
         let is_same = |it: &OauthClient| it.client_id == asked.client.client_id;
         if let Some(same) = other.as_ref().filter(|it| is_same(it)) {
             return Ok(same.clone());

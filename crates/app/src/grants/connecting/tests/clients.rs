@@ -30,12 +30,23 @@ async fn a_client_is_registered_for_what_it_asks_for_and_anew_when_that_is_more(
     *desk.bench.fake.server.lock().unwrap() = Some(AuthorizationServer { scopes, ..server() });
     desk.asked(Authorize::default()).await;
     assert!(desk.bench.fake.told().last().unwrap().contains("offline_access"));
-    desk.asked(Authorize::default()).await;
-    assert_eq!(desk.bench.fake.told().len(), 1, "nothing more is wanted");
     let scopes = BTreeSet::from(["write".to_owned()]);
     let url = desk.asked(Authorize { scopes, ..Authorize::default() }).await;
     assert!(desk.bench.fake.told().last().unwrap().contains("write"));
     assert_eq!(parameter(&url, "client_id"), "registered-1", "it is the same client");
+}
+
+/// A person would see that on a page of the provider, and nobody else.
+#[tokio::test]
+async fn a_client_that_the_provider_has_forgotten_is_registered_anew() {
+    let desk = Desk::new([]).await;
+    desk.asked(Authorize::default()).await;
+    let forgotten = OauthClient { client_id: "unknown".to_owned(), ..desk.client().await.unwrap() };
+    desk.connecting.clients.give(&call(Role::Designer), desk.bench.of, &forgotten).await.unwrap();
+    let url = desk.asked(Authorize::default()).await;
+    assert_eq!(parameter(&url, "client_id"), "registered-2");
+    assert_eq!(parameter(&desk.asked(Authorize::default()).await, "client_id"), "registered-2");
+    assert!(acts(&desk, "workspace_connector.client_renewed").is_empty(), "nothing changed");
 }
 
 /// A platform moves, and providers send people only where they were told.

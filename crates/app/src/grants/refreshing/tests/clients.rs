@@ -137,6 +137,20 @@ async fn the_client_of_a_grant_is_renewed_though_another_is_kept_by_now() {
 }
 
 #[tokio::test]
+async fn a_client_that_is_the_same_to_the_server_is_not_asked_with_twice() {
+    let bench = Bench::new([Say::Error("invalid_client"), Say::Tokens("1")]).await;
+    // What was renewed has another token for its registration.
+    let renewed =
+        OauthClient { registration_token: Some(Secret::new("another".to_owned())), ..client() };
+    let row = OauthClient::row(bench.of, &renewed.issuer);
+    let sealed = Safe::new(vault()).seal(Purpose::ClientRegistration, row, &renewed).unwrap();
+    bench.keep_client(&renewed.issuer, &sealed, InPlaceOf::Nobody).await;
+    bench.clock.pass(OVER);
+    assert_eq!(attempt(&bench).await.unwrap(), "access-1");
+    assert_eq!(bench.fake.asked_by(), ["first", "registered-1"]);
+}
+
+#[tokio::test]
 async fn a_platform_that_does_not_know_its_address_loses_no_grant_by_that() {
     let client = OauthClient { registration_uri: None, ..over() };
     let bench = Bench::with(HeldGrant { client, ..held("0", NOW) }, []).await;
