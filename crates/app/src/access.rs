@@ -129,6 +129,16 @@ impl Access {
         Ok(Caller::system(organization, choose(&all, &allowed, workspace)?))
     }
 
+    /// Passes if `key` can be the key of the platform's operator: it is not to be guessed.
+    pub fn accept_admin_key(key: &Secret<String>) -> Result<(), AccessError> {
+        let text = key.expose();
+        let is_odd = |it: char| it.is_whitespace() || it.is_control();
+        if text.chars().count() < 8 || text.chars().any(is_odd) {
+            return Err(AccessError::WeakAdminKey);
+        }
+        Ok(())
+    }
+
     /// Sees to it that `key` is the key of the platform's operator: one that may do everything and belongs to nobody.
     ///
     /// There is one such key at a time. A revoked one does not come back.
@@ -138,11 +148,7 @@ impl Access {
         workspace: &Workspace,
         key: &Secret<String>,
     ) -> Result<AdminKey, AccessError> {
-        let text = key.expose();
-        if text.chars().count() < 8 || text.chars().any(|it| it.is_whitespace() || it.is_control())
-        {
-            return Err(AccessError::WeakAdminKey);
-        }
+        Self::accept_admin_key(key)?;
         let organization = workspace.organization_id;
         let id = ApiKeyId::from_uuid(Uuid::new_v5(&organization.uuid(), b"admin key"));
         let found = self.keys.find(&Within(organization), id).await.map_err(AccessError::Store)?;

@@ -123,6 +123,11 @@ impl AuthConfig {
                 return Err(InvalidAuthConfig::Unusable(why));
             }
         }
+        if !listed.is_none_or(|it| it.scopes.iter().all(|it| is_scope(it))) {
+            return Err(InvalidAuthConfig::Unusable(
+                "one of its scopes is none: a scope is a word of ASCII without blanks, quotes and backslashes",
+            ));
+        }
         let by_hand = match flow {
             AuthorizationFlow::Redirect | AuthorizationFlow::OauthManual => listed,
             _ => None,
@@ -141,6 +146,12 @@ impl AuthConfig {
         }
         Ok(())
     }
+}
+
+/// Whether `text` can be a scope (RFC 6749 §3.3).
+pub fn is_scope(text: &str) -> bool {
+    let fits = |it: char| matches!(it, '!'..='~') && !matches!(it, '"' | '\\');
+    !text.is_empty() && text.chars().all(fits)
 }
 
 /// What stands in the place of a placeholder.
@@ -251,6 +262,11 @@ mod tests {
             ("redirect", Value::Null, "must say where to authorize"),
             ("oauth-dcr", json!({}), "has neither oauth_config.token_endpoint nor"),
             ("oauth-dcr", json!({ "oauth_config": { "scopes": ["a"] } }), "has neither"),
+            (
+                "oauth-dcr",
+                json!({ "oauth_metadata_url": "https://a.example", "oauth_config": { "scopes": ["a b"] } }),
+                "one of its scopes",
+            ),
             ("oauth-manual", endpoints("https://a.example", "http://a.example"), "its token_end"),
             ("oauth-manual", endpoints("https://me:word@a.example", "https://a.example"), "its au"),
             ("oauth-manual", endpoints("books", "https://a.example"), "its authorization_endpoint"),

@@ -45,7 +45,7 @@ mod workspace_connector;
 
 pub use api_key::{ApiKey, KeyHash};
 pub use audit::{Action, ActorType, AuditEvent, ChainHash, ChainLink, InvalidChainHash};
-pub use auth_config::{InvalidAuthConfig, filled_in};
+pub use auth_config::{InvalidAuthConfig, filled_in, is_scope};
 pub use call::{Act, Actor, Call, Caller, Denied, IdempotencyClaim, IdempotencyReply, Receipt};
 pub use condition::{
     Cell, Condition, ConditionMismatch, Decimal, FieldPath, InvalidCondition, Pattern, Scalar,

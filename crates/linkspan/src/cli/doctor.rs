@@ -6,6 +6,7 @@ use std::{
     os::unix::fs::PermissionsExt,
 };
 
+use linkspan_app::Access;
 use linkspan_domain::{
     OrganizationId,
     ports::{KeyUsage, Vault, VaultError},
@@ -199,7 +200,10 @@ fn admin_key(settings: &Settings) -> Finding {
     match AdminKey::kept(settings.admin_key.as_ref(), &settings.data_dir) {
         Err(error) => Finding::wrong(WHAT, Failed::setup(&error).message),
         Ok(None) => Finding::note(WHAT, "made at the next start, and shown once"),
-        Ok(Some(AdminKey { origin: Origin::Given, .. })) => Finding::ok(WHAT, "given"),
+        Ok(Some(AdminKey { origin: Origin::Given, key })) => match Access::accept_admin_key(&key) {
+            Ok(()) => Finding::ok(WHAT, "given"),
+            Err(error) => Finding::wrong(WHAT, error.to_string()),
+        },
         Ok(Some(AdminKey { origin: Origin::Kept(path) | Origin::Made(path), .. })) => {
             Finding::ok(WHAT, format!("kept in {}", path.display()))
         }

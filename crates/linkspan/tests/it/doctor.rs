@@ -30,6 +30,13 @@ fn examine(program: &Program) -> Ran {
 }
 
 #[test]
+fn a_key_that_the_server_would_refuse_is_found() {
+    let ran = examine(&Program::bare().with("LINKSPAN_ADMIN_KEY", "short"));
+    let (verdict, says) = finding(&ran, "admin key");
+    assert!(verdict == "wrong" && says.contains("at least 8 characters"), "{verdict}: {says}");
+}
+
+#[test]
 fn the_doctor_makes_nothing() {
     let program = Program::bare();
     let ran = examine(&program);

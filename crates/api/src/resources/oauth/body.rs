@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use linkspan_app::{Authorize, GivenClient};
-use linkspan_domain::{ClientKey, Code, GivenProof, Secret};
+use linkspan_domain::{ClientKey, Code, GivenProof, Secret, is_scope};
 use poem_openapi::registry::MetaSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -85,12 +85,6 @@ const LONGEST_KEY: usize = 16_000;
 /// Whether `text` can be the name of a client (RFC 6749 appendix A.1).
 fn is_client_id(text: &str) -> bool {
     text.len() <= LONGEST && text.chars().all(|it| matches!(it, ' '..='~'))
-}
-
-/// Whether `text` can be a scope (RFC 6749 §3.3).
-fn is_scope(text: &str) -> bool {
-    let fits = |it: char| matches!(it, '!'..='~') && !matches!(it, '"' | '\\');
-    !text.is_empty() && text.chars().all(fits)
 }
 
 fn refused(detail: &'static str, attribute: &str) -> Failure {
