@@ -40,8 +40,8 @@ pub(crate) struct Context {
     workspace: OnceLock<WorkspaceId>,
 }
 
-/// The workspace to act in, as a caller names it, and the one that the call acted in, as the answer does.
-pub(crate) const WORKSPACE: &str = "linkspan-workspace";
+/// The header with the workspace to act in, as a caller names it, and the one that the call acted in, as the answer does.
+pub const WORKSPACE_HEADER: &str = "linkspan-workspace";
 
 impl Context {
     pub(crate) fn new(
@@ -112,7 +112,7 @@ impl Context {
             let detail = "send an API key or a token: `Authorization: Bearer …`";
             Failure::new(Code::Unauthenticated, detail).in_header("Authorization")
         })?;
-        let workspace = request.header(WORKSPACE);
+        let workspace = request.header(WORKSPACE_HEADER);
         let address = self.address(request);
         let caller = self.app.access.authenticate(&bearer, workspace, address).await;
         let caller = caller.map_err(refused)?;

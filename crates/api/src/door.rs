@@ -16,7 +16,7 @@ use tracing::Instrument;
 
 use crate::{
     App,
-    context::{Context, WORKSPACE},
+    context::{Context, WORKSPACE_HEADER},
     etag,
     media_type::{Accepted, JSON, JSON_API},
     pages::Pages,
@@ -172,7 +172,7 @@ fn dress(mut response: Response, context: &Context) -> Response {
     }
     let workspace = context.workspace().map(|it| HeaderValue::try_from(it.to_string()));
     if let Some(Ok(workspace)) = workspace {
-        headers.insert(WORKSPACE, workspace);
+        headers.insert(WORKSPACE_HEADER, workspace);
     }
     headers.insert(header::VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

@@ -29,6 +29,7 @@ mod trusted_proxies;
 mod view;
 
 pub use app::{App, Limits, Probes};
+pub use context::WORKSPACE_HEADER;
 pub use openapi::openapi;
 pub use server::{ServeError, endpoint, serve};
 pub use trusted_proxies::{InvalidProxies, TrustedProxies};

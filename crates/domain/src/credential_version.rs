@@ -121,7 +121,7 @@ pub enum CredentialTest {
     Passed,
     /// They did not work, and somebody put them to use all the same.
     Failed,
-    /// Nobody tried them, or the system did not tell whether it takes them.
+    /// Nobody tried them, or the system did not tell whether it takes them, be they new or gone back to.
     Skipped,
     /// They were in use before, worked again, and were gone back to.
     Rollback,

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf};
 use figment::{
     Figment,
     providers::{Env, Format, Serialized, Toml},
+    value::{Dict, Value},
 };
 use linkspan_domain::Secret;
 use linkspan_sdk::SourceLimits;
@@ -87,13 +88,9 @@ pub(crate) struct Settings {
     pub(crate) workspace: Option<String>,
 }
 
-/// A word that may consist of digits, which the environment takes for a number.
+/// A word. An empty one is none.
 fn word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    Ok(match Option::<serde_json::Value>::deserialize(deserializer)? {
-        None => None,
-        Some(serde_json::Value::String(text)) => Some(text).filter(|it| !it.is_empty()),
-        Some(other) => Some(other.to_string()),
-    })
+    Ok(Option::<String>::deserialize(deserializer)?.filter(|it| !it.is_empty()))
 }
 
 /// Where the program runs.
@@ -224,7 +221,7 @@ impl Settings {
         };
         Figment::from(Serialized::defaults(defaults))
             .merge(Toml::file("linkspan.toml"))
-            .merge(environment())
+            .merge(Serialized::defaults(variables()))
             .merge(Serialized::defaults(flags))
             .extract()
             .map_err(|error| InvalidSettings::of(&error))
@@ -286,9 +283,31 @@ pub(crate) const NAMES: [&str; 32] = [
 /// What every variable of ours begins with.
 const PREFIX: &str = "LINKSPAN_";
 
+/// What is no text: numbers, and a command, which may be a list.
+const PARSED: [&str; 6] = [
+    "csv_url_bytes",
+    "lease_secs",
+    "master_key_command",
+    "shutdown_secs",
+    "upload_bytes",
+    "worker_concurrency",
+];
+
 /// `LINKSPAN_*`. Others are left alone: where a service is called `linkspan`, Kubernetes sets some of its own.
-fn environment() -> Env {
-    Env::prefixed(PREFIX).only(&NAMES)
+///
+/// A text stays the text that it is, whatever else could be read into it: a workspace may be called `007`.
+fn variables() -> Dict {
+    let given = Env::prefixed(PREFIX).only(&NAMES);
+    let read = given.iter().map(|(name, text)| {
+        let value = match text.parse() {
+            // A text between quotes is what is between them.
+            Ok(value @ Value::String(..)) => value,
+            Ok(value) if PARSED.contains(&name.as_str()) => value,
+            _ => Value::from(text),
+        };
+        (name.to_string(), value)
+    });
+    read.collect()
 }
 
 /// A variable that stands for a flag of `quickstart` alone.
@@ -393,12 +412,32 @@ mod tests {
     #[test]
     fn a_workspace_may_be_called_like_a_number() {
         Jail::expect_with(|jail| {
-            for name in ["2024", "acme"] {
+            for name in ["2024", "007", "1e3", "1.50", "true", "acme"] {
                 jail.set_env("LINKSPAN_WORKSPACE", name);
                 assert_eq!(read(&Flags::default()).unwrap().workspace.as_deref(), Some(name));
             }
             let flags = Flags { workspace: Some("7".to_owned()), ..Flags::default() };
             assert_eq!(read(&flags).unwrap().workspace.as_deref(), Some("7"));
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn a_text_in_the_environment_is_not_taken_for_a_number() {
+        Jail::expect_with(|jail| {
+            for text in ["007", "1e3", "[a]"] {
+                for name in ["API_KEY", "DATA_DIR", "FILE_ROOTS", "OIDC_AUDIENCE", "LOG"] {
+                    jail.set_env(format!("LINKSPAN_{name}"), text);
+                }
+                let settings = read(&Flags::default()).unwrap();
+                assert_eq!(settings.api_key.unwrap().expose(), text);
+                assert_eq!(settings.data_dir, PathBuf::from(text));
+                assert_eq!(settings.file_roots, text);
+                assert_eq!(settings.oidc_audience.as_deref(), Some(text));
+                assert_eq!(settings.log, text);
+            }
+            jail.set_env("LINKSPAN_WORKER_CONCURRENCY", "7");
+            assert_eq!(read(&Flags::default()).unwrap().worker_concurrency, 7);
             Ok(())
         });
     }

@@ -54,7 +54,8 @@ pub(crate) fn authenticated<'f>(
 /// RFC 7523 §3 and OpenID Connect Core 1.0 §9 have the token endpoint there. But a server may say in its metadata that the token
 /// endpoint of another is its own, and would be sent assertions that the other takes; draft-ietf-oauth-rfc7523bis therefore has
 /// the issuer as the only audience. `oidc-provider` takes both, and the conformance suite of MCP the issuer alone. Where the
-/// issuer is not known, an operator wrote the endpoint down, and nobody else can have named it.
+/// issuer is not known, an operator wrote the endpoint down, or it is the default one of the resource's own origin
+/// (`metadata::of_origin`): in neither case did a server name it that may have meant another's.
 fn audience(server: &AuthorizationServer) -> &str {
     if server.names_itself { server.issuer.as_str() } else { server.token_endpoint.as_str() }
 }

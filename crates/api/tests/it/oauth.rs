@@ -389,6 +389,7 @@ async fn what_is_not_connected_that_way_says_so() {
     admin.post(&path, json!({})).await.refused(422, "connector_type.unsupported");
     for bad in [
         json!({ "client_secret": "x" }),
+        json!({ "client_id": "" }),
         json!({ "scopes": [""] }),
         json!({ "scopes": ["a b"] }),
         json!({ "scopes": ["é"] }),
@@ -422,6 +423,14 @@ async fn a_client_has_a_secret_or_a_key_that_can_sign_or_nobody_is_sent_anywhere
     }
     let nobody = json!({ "client_private_key": P256 });
     admin.post(&path, nobody).await.refused(422, "resource.invalid");
+    for (given, told) in [
+        (json!({ "client_id": "" }), "leave it out"),
+        (json!({ "client_id": "", "client_secret": "s" }), "the secret or the key belongs to"),
+    ] {
+        let error = admin.post(&path, given).await.refused(422, "resource.invalid");
+        assert_eq!(error["source"]["pointer"], "/client_id", "{error}");
+        assert!(error["detail"].as_str().unwrap().contains(told), "{error}");
+    }
 
     let ours = json!({ "client_id": "ours", "client_private_key": P256, "client_key_id": "1" });
     let link = linked(&admin, &id, ours).await;

@@ -65,6 +65,8 @@ enum Hindrance {
         "it looks like a secret, but there is no such setting; check the spelling or take it away"
     )]
     Unknown,
+    #[error("{0}, so nobody knows what of its settings is secret; install it and run this again")]
+    NotInstalled(SettingsError),
     #[error("a mask stands in place of a secret; give the secret itself")]
     Mask,
 }
@@ -136,9 +138,17 @@ impl Activations {
     /// What is not sealed of `activation`, and where else something looks like a secret.
     fn look(&self, activation: &WorkspaceConnector) -> Looked {
         let settings = self.sources.settings();
-        let Ok(definition) = settings.definition(&activation.connector_type) else {
-            // Nobody knows what is secret, and maybe nothing is.
-            return Looked { sealable: Ok(Sealable::default()), unknown: Vec::new() };
+        let definition = match settings.definition(&activation.connector_type) {
+            Ok(definition) => definition,
+            Err(error) => {
+                // Where nothing stands, nothing stands in the clear.
+                let sealable = if activation.config.is_empty() {
+                    Ok(Sealable::default())
+                } else {
+                    Err((Vec::new(), Hindrance::NotInstalled(error)))
+                };
+                return Looked { sealable, unknown: Vec::new() };
+            }
         };
         let (stored, closed) = settings.open_if_possible(activation);
         let secrets = stored.secrets.clone();

@@ -58,8 +58,8 @@ impl Activations {
         self.replace(call, Action::CredentialRotated, id, &stored, &merged, &occasion).await
     }
 
-    /// Gives an activation the settings back that it had with an earlier version of its credentials, if they still work.
-    /// Answers the version that they are from now on.
+    /// Gives an activation the settings back that it had with an earlier version of its credentials, unless they are
+    /// known not to work any more. Answers the version that they are from now on.
     #[tracing::instrument(skip_all, fields(%id, %version), err(level = "debug"))]
     pub async fn roll_back(
         &self,
@@ -75,8 +75,11 @@ impl Activations {
         let stored = settings.open(&activation)?;
         let earlier = version.snapshot(self.world.now())?;
         let earlier = settings.open_snapshot(&version, earlier)?;
-        self.try_out(call, &activation, &earlier).await?;
-        let occasion = occasion(turnover, CredentialTest::Rollback, [&stored, &earlier]);
+        let test_status = match self.try_out(call, &activation, &earlier).await? {
+            Proof::Credentials => CredentialTest::Rollback,
+            Proof::Reach => CredentialTest::Skipped,
+        };
+        let occasion = occasion(turnover, test_status, [&stored, &earlier]);
         self.replace(call, Action::CredentialRolledBack, id, &stored, &earlier, &occasion).await
     }
 

@@ -56,7 +56,15 @@ impl ConnectorType for Http {
         };
         let make = || Ok(cx.http.request(Method::GET, url.clone()));
         let response = linkspan_sdk::Http::successful(auth.exchange(cx, make).await?)?;
-        Ok(CheckOutcome::ok(format!("answered with status {}", response.status.as_u16())))
+        let found = format!("answered with status {}", response.status.as_u16());
+        // A page that anybody may see shows nothing of credentials, whether they went along or not.
+        Ok(match test_path {
+            Some(_) if auth.is_given(cx) => CheckOutcome::ok(found),
+            Some(_) => CheckOutcome::reached(format!("{found}; no credentials went along")),
+            None => CheckOutcome::reached(format!(
+                "{found}; only a `test_path` tells whether it takes the credentials"
+            )),
+        })
     }
 }
 
@@ -69,7 +77,8 @@ pub(crate) struct Settings {
     /// How requests are authenticated.
     #[serde(default)]
     auth: Auth,
-    /// A path below `base_url` that answers with success when the credentials are good.
+    /// A path below `base_url` that answers with success only when the credentials are good. Without it, a check shows no more
+    /// than that something answers.
     test_path: Option<String>,
 }
 
@@ -257,6 +266,7 @@ impl From<Verb> for Method {
 mod tests {
     use std::sync::Arc;
 
+    use linkspan_domain::Proof;
     use linkspan_sdk::{Definition, Environment, OpenHosts, conformance};
     use linkspan_testkit::{Answer, Answers, SeenRequest};
     use serde_json::json;
@@ -337,6 +347,21 @@ mod tests {
         ] {
             let url = below(&base, path);
             assert_eq!(url.as_ref().map(Url::as_str), expect, "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn only_a_test_path_and_credentials_together_prove_any() {
+        let proof = async |without: Option<&str>| {
+            let mut settings = settings();
+            without.and_then(|it| settings.as_object_mut().unwrap().remove(it));
+            let answers = Arc::new(Answers::always(Answer::of(200, "welcome, whoever you are")));
+            let environment = Environment::new(answers, Arc::new(OpenHosts));
+            Definition::of::<Http>().check(settings, environment).await.unwrap().proof
+        };
+        assert_eq!(proof(None).await, Proof::Credentials);
+        for without in ["test_path", "auth"] {
+            assert_eq!(proof(Some(without)).await, Proof::Reach, "without `{without}`");
         }
     }
 

@@ -50,7 +50,17 @@ impl ConnectorType for S3Storage {
     async fn check(cx: &Cx<Self>) -> Result<CheckOutcome, Failure> {
         match cx.direction {
             Direction::Input => table(cx)?.check().await,
-            Direction::Output => table(cx)?.reach().await,
+            Direction::Output => {
+                let found = table(cx)?.reach().await?;
+                // Whoever may list a bucket without a key need not be able to write to it.
+                Ok(if cx.settings.s3.is_signed() {
+                    CheckOutcome::ok(found)
+                } else {
+                    CheckOutcome::reached(format!(
+                        "{found}; only a run tells whether it can be written to"
+                    ))
+                })
+            }
         }
     }
 }

@@ -88,6 +88,11 @@ impl S3 {
         Bucket::new(service, &self.bucket, system, cx.http.clone(), patience)
     }
 
+    /// Whether requests say who sends them.
+    pub(crate) fn is_signed(&self) -> bool {
+        self.key().is_ok_and(|it| it.is_some())
+    }
+
     fn key(&self) -> Result<Option<(&str, &Secret)>, Failure> {
         let secret = self.secret_access_key.as_ref().filter(|it| !it.expose().is_empty());
         match (&self.access_key_id, secret) {

@@ -7,7 +7,7 @@ use arrow_array::{
     TimestampMicrosecondArray, types::Int64Type,
 };
 use async_compression::tokio::write::{GzipEncoder, ZstdEncoder};
-use linkspan_domain::{Cursor, CursorType, FieldKind};
+use linkspan_domain::{Cursor, CursorType, Direction, FieldKind, Proof};
 use linkspan_sdk::{
     BatchLimits, CursorSpec, Environment, Failure, OpenHosts, ReadMode, ReadRequest, conformance,
 };
@@ -382,6 +382,23 @@ async fn requests_are_signed_only_with_a_key() {
         assert_eq!(seen.len(), 1, "nothing else is asked for a key");
         assert_eq!(seen[0].url.host_str(), Some("s3.eu-central-1.amazonaws.com"));
         assert_eq!(seen[0].headers.contains_key("authorization"), is_signed);
+    }
+}
+
+#[tokio::test]
+async fn a_bucket_that_anybody_may_list_proves_no_credentials_to_write_with() {
+    let listed = "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>";
+    let signed = json!({ "access_key_id": "AKIDEXAMPLE", "secret_access_key": "wJalr-s3cr3t" });
+    for (key, proof) in [(json!({}), Proof::Reach), (signed, Proof::Credentials)] {
+        let answers = Arc::new(Answers::always(Answer::of(200, listed)));
+        let environment = Environment {
+            direction: Direction::Output,
+            ..Environment::new(answers, Arc::new(OpenHosts))
+        };
+        let mut settings = json!({ "bucket": "lake", "region": "eu-central-1" });
+        settings.as_object_mut().unwrap().extend(key.as_object().unwrap().clone());
+        let checked = definition("s3_storage").check(settings, environment).await.unwrap();
+        assert_eq!(checked.proof, proof, "{}", checked.message);
     }
 }
 

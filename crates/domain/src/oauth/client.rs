@@ -96,8 +96,7 @@ impl OauthClient {
         client_id: String,
         given: GivenProof,
     ) -> Result<Self, UnfitProof> {
-        let proof = server.proof(given);
-        server.takes(proof.way())?;
+        let proof = server.proof(given)?;
         Ok(Self { proof, ..Self::public(server, ClientOrigin::Preregistered, client_id) })
     }
 

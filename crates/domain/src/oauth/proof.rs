@@ -79,11 +79,17 @@ pub enum UnfitProof {
     },
 }
 
-fn taken_instead_of(way: ClientAuthentication) -> &'static str {
-    if way == ClientAuthentication::PrivateKeyJwt {
-        "takes no client that proves who it is by a private key (private_key_jwt); give one with a secret"
-    } else {
-        "takes only clients that prove who they are by a private key (private_key_jwt); give the key of one"
+const fn taken_instead_of(way: ClientAuthentication) -> &'static str {
+    match way {
+        ClientAuthentication::PrivateKeyJwt => {
+            "takes no client that proves who it is by a private key (private_key_jwt); give one with a secret"
+        }
+        ClientAuthentication::ClientSecretBasic | ClientAuthentication::ClientSecretPost => {
+            "takes no client that proves who it is by a secret; give one that has none, or the private key of one"
+        }
+        ClientAuthentication::None => {
+            "takes only clients that prove who they are by a private key (private_key_jwt); give the key of one"
+        }
     }
 }
 

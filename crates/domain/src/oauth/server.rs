@@ -79,16 +79,23 @@ impl AuthorizationServer {
         wanted
     }
 
-    /// What proves here who a client is that somebody gave us with `given`. A secret that the server has no use for is none.
-    pub(super) fn proof(&self, given: GivenProof) -> ClientProof {
-        match (given, self.secret_authentication()) {
+    /// What proves here who a client is that somebody gave us with `given`. A secret that cannot be shown here is refused: without
+    /// it, the client would be another than the one that was given.
+    pub(super) fn proof(&self, given: GivenProof) -> Result<ClientProof, UnfitProof> {
+        let proof = match (given, self.secret_authentication()) {
             (GivenProof::PrivateKey(key), _) => ClientProof::PrivateKey(key),
             (GivenProof::Secret(secret), Some(ClientAuthentication::ClientSecretPost)) => {
                 ClientProof::SecretPost(secret)
             }
             (GivenProof::Secret(secret), Some(_)) => ClientProof::SecretBasic(secret),
-            (GivenProof::Secret(_), None) | (GivenProof::None, _) => ClientProof::None,
-        }
+            (GivenProof::Secret(_), None) => {
+                let way = ClientAuthentication::ClientSecretBasic;
+                return Err(UnfitProof::NotTaken { issuer: self.issuer.clone(), way });
+            }
+            (GivenProof::None, _) => ClientProof::None,
+        };
+        self.takes(proof.way())?;
+        Ok(proof)
     }
 
     /// Passes if a client can say here who it is in this `way`. What the server lists is taken at its word as far as keys go:
@@ -114,6 +121,7 @@ impl AuthorizationServer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Secret;
 
     fn server() -> AuthorizationServer {
         AuthorizationServer {
@@ -152,6 +160,21 @@ mod tests {
             let server = AuthorizationServer { authentications, ..server() };
             assert_eq!(server.secret_authentication(), expected);
         }
+    }
+
+    #[test]
+    fn a_secret_that_cannot_be_shown_is_refused_and_not_dropped() {
+        use ClientAuthentication::{ClientSecretBasic, None as Nothing, PrivateKeyJwt};
+        let given = || GivenProof::Secret(Secret::new("s3cret".to_owned()));
+        for authentications in [vec![Nothing], vec![PrivateKeyJwt], vec![Nothing, PrivateKeyJwt]] {
+            let server = AuthorizationServer { authentications, ..server() };
+            let refused = server.proof(given()).unwrap_err();
+            let way = ClientSecretBasic;
+            assert_eq!(refused, UnfitProof::NotTaken { issuer: server.issuer, way });
+            let told = refused.to_string();
+            assert!(told.contains("by a secret") && !told.contains("s3cret"), "{told}");
+        }
+        assert!(matches!(server().proof(given()), Ok(ClientProof::SecretBasic(_))));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::{
 
 use futures_util::TryStreamExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use linkspan_api::WORKSPACE_HEADER;
 use linkspan_domain::{
     Secret,
     ports::{Limits, Outbound, OutboundBody, OutboundError, OutboundRequest, OutboundResponse},
@@ -42,7 +43,7 @@ pub(crate) struct Client {
 }
 
 /// Says in which workspace a call acts, on its way there and back.
-const WORKSPACE: HeaderName = HeaderName::from_static("linkspan-workspace");
+const WORKSPACE: HeaderName = HeaderName::from_static(WORKSPACE_HEADER);
 
 /// A thing as it was read, with the tag that says which state of it that was.
 pub(crate) struct Seen {

@@ -96,8 +96,9 @@ fn tell(found: &Found, encrypting: Encrypting, output: &Output) -> Result<(), Fa
     let Found { activations, unreadable, unsealed } = found;
     let is_left = |it: &&InTheClear| matches!(it.fate, Fate::Left(_));
     // Some of an activation may stay while the rest is sealed.
-    let left = activations.iter().filter(is_left).map(|it| it.id).collect::<BTreeSet<_>>().len();
-    let sealed = activations.iter().filter(|it| !is_left(it)).count();
+    let ids = |it: &[&InTheClear]| it.iter().map(|it| it.id).collect::<BTreeSet<_>>().len();
+    let (left, sealed): (Vec<_>, Vec<_>) = activations.iter().partition(is_left);
+    let (untold, named): (Vec<_>, Vec<_>) = left.iter().partition(|it| it.fields.is_empty());
     let machine: Vec<_> = activations.iter().map(machine).collect();
     let unknown: Vec<_> = unreadable
         .iter()
@@ -110,12 +111,13 @@ fn tell(found: &Found, encrypting: Encrypting, output: &Output) -> Result<(), Fa
     output.answer(
         || human(found),
         &json!({
-            "dry_run": encrypting == Encrypting::DryRun, "found": sealed,
-            "left": left, "activations": machine, "unreadable": unknown, "unsealed": odd,
+            "dry_run": encrypting == Encrypting::DryRun, "found": sealed.len(),
+            "left": ids(&left), "activations": machine, "unreadable": unknown, "unsealed": odd,
         }),
     );
     let trouble = [
-        (left, "secrets of {} activations stay in the clear"),
+        (ids(&named), "secrets of {} activations stay in the clear"),
+        (ids(&untold), "nobody can tell what is secret in the settings of {} activations"),
         (unreadable.len(), "{} activations cannot be read"),
         (unsealed.len(), "{} values that should be sealed are not"),
     ];
@@ -130,6 +132,7 @@ fn human(found: &Found) -> String {
     let fate = |it: &InTheClear| match &it.fate {
         Fate::Sealed => "sealed".to_owned(),
         Fate::WouldBeSealed => "would be sealed".to_owned(),
+        Fate::Left(reason) if it.fields.is_empty() => format!("left as it is: {reason}"),
         Fate::Left(reason) => format!("left in the clear: {reason}"),
     };
     let rows = activations.iter().map(|it| [it.name.to_string(), it.fields.join(", "), fate(it)]);

@@ -38,8 +38,8 @@ impl Seed {
             Some(folder) => read(folder)?,
             None => compose::catalog().map_err(|error| Failed::internal(&error))?,
         };
+        accept(&entries)?;
         if self.check {
-            accept(&entries)?;
             let count = entries.len();
             output.answer(
                 || format!("{count} connectors can be seeded."),

@@ -261,7 +261,7 @@ fn a_folder_without_entries_seeds_nothing_and_says_so() {
 }
 
 #[test]
-fn a_seed_by_which_nobody_could_be_authorized_is_named_by_a_check() {
+fn a_seed_by_which_nobody_could_be_authorized_is_named_and_not_seeded() {
     let program = Program::bare();
     let folder = program.path().join("seeds");
     fs::create_dir(&folder).unwrap();
@@ -278,14 +278,20 @@ fn a_seed_by_which_nobody_could_be_authorized_is_named_by_a_check() {
     };
     seed(&endpoints("books.example"));
     assert_eq!(program.json(&check)["connectors"], 1);
+    let apart = "name: Apart\nprovider: well\ncategory_id: finance\nservice_id: apart\nconnector_type: webhook\n";
     let no_setting = endpoints("{shop}.books.example");
     for (bad, why) in [("    scopes: [read]\n", "token_endpoint"), (&no_setting, "{shop}")] {
         seed(bad);
-        let refused = program.run(&check);
-        assert_eq!(refused.code, 2, "{}", refused.stdout);
-        let named = refused.stderr.contains("auth_config of books of well");
-        assert!(named && refused.stderr.contains(why), "{}", refused.stderr);
+        fs::write(folder.join("apart.yaml"), apart).unwrap();
+        for arguments in [&check[..], &check[..2]] {
+            let refused = program.run(arguments);
+            assert_eq!(refused.code, 2, "{}", refused.stdout);
+            let named = refused.stderr.contains("auth_config of books of well");
+            assert!(named && refused.stderr.contains(why), "{}", refused.stderr);
+        }
     }
+    seed(&endpoints("books.example"));
+    assert_eq!(program.json(&check[..2])["inserted"], 2, "none came before, not even the good one");
     assert_eq!(program.run(&["seed", "--check"]).code, 0, "the catalog of this program");
 }
 

@@ -285,6 +285,25 @@ async fn secrets_that_an_import_left_in_the_clear_are_sealed() {
 }
 
 #[tokio::test]
+async fn settings_of_a_type_that_is_not_installed_are_not_said_to_have_nothing_in_the_clear() {
+    let program = installation();
+    let import = format!(
+        "UPDATE workspace_connectors SET config = '{{\"odd\":\"{PLANTED}\"}}', connector_type = 'absent' \
+         WHERE name = 'crm' RETURNING name"
+    );
+    sqlite(&program, &import).await;
+    for arguments in [&["secrets", "encrypt"][..], &["secrets", "encrypt", "--dry-run"]] {
+        let left = program.run(arguments);
+        assert_eq!(left.code, 4, "{}", left.stdout);
+        assert!(left.stdout.contains("absent is not installed"), "{}", left.stdout);
+        assert!(left.stderr.contains("settings of 1 activations"), "{}", left.stderr);
+        assert!(!format!("{}{}", left.stdout, left.stderr).contains(PLANTED));
+    }
+    let machine = program.run(&["secrets", "encrypt", "--json"]).last_line();
+    assert_eq!((&machine["left"], &machine["found"]), (&json!(1), &json!(0)));
+}
+
+#[tokio::test]
 async fn an_activation_that_cannot_be_read_is_named_and_the_others_are_sealed() {
     let program = installation();
     program.json(&["connect", "csv", "--name", "sales", "--set", "path=sales.csv"]);

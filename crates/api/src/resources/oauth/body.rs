@@ -131,6 +131,9 @@ fn client(
         }
         Some(id) if !id.is_empty() => Ok(Some(GivenClient { id, proof })),
         None if proof == GivenProof::None => Ok(None),
+        Some(_) if proof == GivenProof::None => {
+            Err(refused("the name of a client is not empty: give it, or leave it out", "client_id"))
+        }
         _ => {
             let detail = "give the `client_id` that the secret or the key belongs to";
             Err(refused(detail, "client_id"))

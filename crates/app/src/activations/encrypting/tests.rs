@@ -68,7 +68,6 @@ async fn what_is_sealed_or_cannot_be_is_left_alone() {
     };
     assert_eq!(found(activation(|_| {})).await, []);
     assert_eq!(found(activation(|it| sealed_with(LOST_KEY, it))).await, []);
-    assert_eq!(found(activation(|it| it.connector_type = "absent".parse().unwrap())).await, []);
     for (stored, fields) in [
         (in_the_clear("••••••••"), "/password"),
         (
@@ -88,6 +87,29 @@ async fn what_is_sealed_or_cannot_be_is_left_alone() {
         let left = found(stored).await;
         assert!(matches!(&left[..], [(at, Fate::Left(_))] if at == &[fields]), "{left:?}");
     }
+}
+
+#[tokio::test]
+async fn of_a_type_that_is_not_installed_nobody_says_that_nothing_is_in_the_clear() {
+    let found = async |config| {
+        let stage = stage(
+            connector(|_| {}),
+            vec![activation(|it| {
+                it.connector_type = "absent".parse().unwrap();
+                it.config = object(config);
+            })],
+        );
+        let found = now(&stage).await.found;
+        assert!(stage.kept.is_untouched());
+        found
+    };
+    let left = found(json!({ "odd": PLANTED })).await;
+    let [InTheClear { fields, fate: Fate::Left(reason), .. }] = &left[..] else {
+        panic!("{left:?}")
+    };
+    assert!(fields.is_empty() && reason.contains("absent is not installed"), "{left:?}");
+    assert!(!reason.contains(PLANTED), "{reason}");
+    assert_eq!(found(json!({})).await, [], "there are no settings");
 }
 
 #[tokio::test]

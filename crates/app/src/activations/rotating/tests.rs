@@ -228,14 +228,28 @@ async fn what_worked_before_is_gone_back_to_as_a_new_version() {
     assert_eq!(*stage.ledger.acts.lock().unwrap(), ["credential.rolled_back"]);
 }
 
+/// Has what was superseded been of this host: the settings of that time come back, too.
+fn of_host(stage: &Stage, earlier: &mut CredentialVersion, host: &str) {
+    if let CredentialPhase::Inactive { snapshot, .. } = &mut earlier.phase {
+        snapshot.config.insert("host".to_owned(), json!(host));
+    }
+    stage.ledger.versions.lock().unwrap()[0] = earlier.clone();
+}
+
+#[tokio::test]
+async fn what_a_system_says_nothing_of_is_gone_back_to_and_not_said_to_have_worked() {
+    let (stage, mut earlier) = rotated(60).await;
+    of_host(&stage, &mut earlier, "vague");
+    let current = roll_back(&stage, &earlier).await.unwrap();
+    assert_eq!(current.test_status, CredentialTest::Skipped);
+    assert_eq!(written(&stage).1.as_deref(), Some(PLANTED));
+    assert_eq!(*stage.ledger.acts.lock().unwrap(), ["credential.rolled_back"]);
+}
+
 #[tokio::test]
 async fn what_does_not_work_any_more_is_not_gone_back_to() {
     let (stage, mut earlier) = rotated(60).await;
-    // The settings of that time come back, too.
-    if let CredentialPhase::Inactive { snapshot, .. } = &mut earlier.phase {
-        snapshot.config.insert("host".to_owned(), json!("rude"));
-    }
-    stage.ledger.versions.lock().unwrap()[0] = earlier.clone();
+    of_host(&stage, &mut earlier, "rude");
     let refused = roll_back(&stage, &earlier).await.unwrap_err();
     assert_eq!(refused.code().to_string(), "credential.check_failed");
     assert!(!format!("{refused:?}").contains(PLANTED), "{refused:?}");

@@ -1,8 +1,8 @@
 //! Why an activation could not be connected.
 
 use linkspan_domain::{
-    ClientKeyError, Code, ConnectorId, Denied, Issuer, IssuerCheck, Problem, UnfitProof,
-    WorkspaceConnectorId,
+    ClientAuthentication, ClientKeyError, Code, ConnectorId, Denied, Issuer, IssuerCheck, Problem,
+    UnfitProof, WorkspaceConnectorId,
     ports::{OauthError, StoreError, VaultError},
 };
 use serde_json::{Value, json};
@@ -135,11 +135,20 @@ impl Problem for ConnectError {
             Self::Record(error) => error.pointer(),
             Self::ReturnNotAllowed { .. } => Some("/data/attributes/redirect_url".to_owned()),
             Self::NoClient { .. } => Some("/data/attributes/client_id".to_owned()),
-            Self::Server(OauthError::Unfit(_)) => {
-                Some("/data/attributes/client_private_key".to_owned())
-            }
+            Self::Server(OauthError::Unfit(unfit)) => Some(pointer(unfit).to_owned()),
             _ => None,
         }
+    }
+}
+
+/// What was given that does not fit.
+const fn pointer(unfit: &UnfitProof) -> &'static str {
+    use ClientAuthentication::{ClientSecretBasic, ClientSecretPost};
+    match unfit {
+        UnfitProof::NotTaken { way: ClientSecretBasic | ClientSecretPost, .. } => {
+            "/data/attributes/client_secret"
+        }
+        UnfitProof::NotTaken { .. } | UnfitProof::Key(_) => "/data/attributes/client_private_key",
     }
 }
 
@@ -261,5 +270,28 @@ impl From<StoreError> for ReturnError {
 impl From<SafeError> for ReturnError {
     fn from(error: SafeError) -> Self {
         Self::Ours(Box::new(ConnectError::Safe(error)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_given_and_does_not_fit_is_pointed_to() {
+        use ClientAuthentication::{
+            ClientSecretBasic, ClientSecretPost, None as Nothing, PrivateKeyJwt,
+        };
+        for (way, attribute) in [
+            (ClientSecretBasic, "client_secret"),
+            (ClientSecretPost, "client_secret"),
+            (PrivateKeyJwt, "client_private_key"),
+            (Nothing, "client_private_key"),
+        ] {
+            let issuer = Issuer::new("https://a.test".to_owned());
+            let error = ConnectError::from(UnfitProof::NotTaken { issuer, way });
+            assert_eq!(error.code(), Code::Invalid);
+            assert_eq!(error.pointer(), Some(format!("/data/attributes/{attribute}")));
+        }
     }
 }
