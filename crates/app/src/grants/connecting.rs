@@ -231,7 +231,7 @@ impl Connecting {
         let Way { redirect_uri, return_to } = self.way(&connector, &authorize)?;
         let target = target::of(&connector, &activation)?;
         let alone = target.is_client_alone();
-        let found = self.servers.discover(&target.oauth).await.map_err(ConnectError::Server)?;
+        let found = self.servers.discover(&target).await.map_err(ConnectError::Server)?;
         let Discovery { server, resource, scopes: always } = found;
         let mut scopes = self.scopes(id, &server, &always, &authorize.scopes).await?;
         if !alone {

@@ -9,7 +9,7 @@ use url::Url;
 use super::OutboundError;
 use crate::{
     AuthConfig, AuthorizationFlow, AuthorizationServer, GivenProof, Grant, Issuer, OauthClient,
-    PendingAuthorization, Secret, UnfitProof,
+    OauthGrantType, PendingAuthorization, Secret, UnfitProof,
 };
 
 /// Speaks OAuth 2.1 to authorization servers, and knows no activation, no store and no vault.
@@ -100,6 +100,14 @@ pub struct OauthTarget {
     pub resource: Option<Url>,
     /// The challenge that the resource answered with, if it was asked already (RFC 9728 §5.1).
     pub challenge: Option<String>,
+}
+
+impl OauthTarget {
+    /// Whether no person is asked.
+    pub fn is_client_alone(&self) -> bool {
+        let config = self.config.oauth_config.as_ref();
+        config.is_some_and(|it| it.grant_type == OauthGrantType::ClientCredentials)
+    }
 }
 
 /// What was found out about how a target is opened.

@@ -48,6 +48,9 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// How long a link works.
 const LASTS: Duration = Duration::from_mins(10);
 
+/// How long after it was used there is something to see: whoever uses it is 30 seconds at it at most.
+const SETTLES: Duration = Duration::from_secs(40);
+
 impl Authorize {
     /// Runs the command.
     pub(crate) async fn run(self, settings: &Settings, output: &Output) -> Result<(), Failed> {
@@ -76,7 +79,11 @@ impl Authorize {
             return Ok(());
         }
         output.say(&told);
-        wait(client, &activation, &before).await?;
+        // The way to it from here may be another than that of people.
+        let link = page.split_once("/v1/oauth/").map(|(_, it)| format!("v1/oauth/{it}"));
+        Waiting { client, activation: &activation, before: &before, link: link.as_deref() }
+            .end()
+            .await?;
         output
             .answer(|| format!("{} is connected.", activation.name), &json!({ "connected": true }));
         Ok(())
@@ -100,26 +107,59 @@ impl Authorize {
     }
 }
 
-/// Waits until an activation has another grant than `before`. A server that is away for a moment, as while it is replaced, is
-/// waited for as well.
-async fn wait(client: &Client, activation: &Activation, before: &Value) -> Result<(), Failed> {
-    let until = Instant::now() + LASTS;
-    loop {
-        let now = patiently(|| captured(client, activation)).await.map_err(|failed| {
-            let name = &activation.name;
-            let on = format!(
-                "The link goes on to work; linkspan check \"{name}\" finds out whether somebody has agreed"
-            );
-            given_up(failed, &on)
-        })?;
+/// Somebody was sent a link.
+struct Waiting<'w> {
+    client: &'w Client,
+    activation: &'w Activation,
+    /// When a grant was last given to the activation.
+    before: &'w Value,
+    /// Where the link leads, on the server.
+    link: Option<&'w str>,
+}
+
+impl Waiting<'_> {
+    /// Waits until the activation has another grant than before, or nothing comes of it. A server that is away for a moment, as
+    /// while it is replaced, is waited for as well.
+    async fn end(&self) -> Result<(), Failed> {
+        let mut until = Instant::now() + LASTS;
+        let mut is_open = true;
+        loop {
+            let (connected, open) = patiently(|| self.look()).await.map_err(|failed| {
+                let name = &self.activation.name;
+                let on = format!(
+                    "The link goes on to work; linkspan check \"{name}\" finds out whether somebody has agreed"
+                );
+                given_up(failed, &on)
+            })?;
+            if connected {
+                return Ok(());
+            }
+            if is_open && !open {
+                until = until.min(Instant::now() + SETTLES);
+                is_open = false;
+            }
+            if Instant::now() >= until {
+                return Err(Failed::source(if is_open {
+                    "nobody agreed in time; ask for another link"
+                } else {
+                    "the link was used and nothing came of it: somebody cancelled, or the provider refused; the audit trail says why. \
+                     Ask for another link"
+                }));
+            }
+            sleep(AGAIN).await;
+        }
+    }
+
+    /// Whether the activation is connected by now, and whether the link works yet.
+    async fn look(&self) -> Result<(bool, bool), Failed> {
+        let now = captured(self.client, self.activation).await?;
         // One that is gone is not another.
-        if now != *before && !now.is_null() {
-            return Ok(());
-        }
-        if Instant::now() >= until {
-            return Err(Failed::source("nobody agreed in time; ask for another link"));
-        }
-        sleep(AGAIN).await;
+        let connected = now != *self.before && !now.is_null();
+        let open = match self.link {
+            Some(link) if !connected => self.client.is_open(link).await?,
+            _ => true,
+        };
+        Ok((connected, open))
     }
 }
 
@@ -151,8 +191,9 @@ mod tests {
         let client = Client::new(url, Secret::new("lsk_x".to_owned()), answers);
         let activation = Activation { id: "1".to_owned(), name: "notes".to_owned() };
         let began = Instant::now();
-        let waited = wait(&client, &activation, &json!("before")).await;
-        (waited, began.elapsed())
+        let (before, link) = (json!("before"), Some("v1/oauth/connect?ticket=x"));
+        let waiting = Waiting { client: &client, activation: &activation, before: &before, link };
+        (waiting.end().await, began.elapsed())
     }
 
     #[tokio::test(start_paused = true)]
@@ -160,10 +201,12 @@ mod tests {
         let busy = r#"{"errors":[{"code":"platform.unavailable","meta":{"retryable":true}}]}"#;
         let answers = vec![
             captured_at(&json!("before")),
+            Answer::of(200, "<html>"),
             Answer::Unreachable,
             Answer::of(502, "<html>"),
             Answer::of(503, busy),
             captured_at(&Value::Null),
+            Answer::of(502, "<html>"),
             captured_at(&json!("now")),
         ];
         let (waited, _) = waited(answers).await;
@@ -177,6 +220,18 @@ mod tests {
         assert!(failed.message.contains("could not be reached"), "{failed:?}");
         assert!(failed.message.contains("linkspan check \"notes\""), "{failed:?}");
         assert!((AWAY / 2..AWAY + AGAIN).contains(&lasted), "{lasted:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_link_that_nothing_came_of_is_not_waited_for_to_its_end() {
+        let used = || [captured_at(&json!("before")), Answer::of(410, "<html>")];
+        let (ended, lasted) = waited((0..60).flat_map(|_| used()).collect()).await;
+        assert!(ended.unwrap_err().message.contains("nothing came of it"));
+        assert!((SETTLES..SETTLES + 2 * AGAIN).contains(&lasted), "{lasted:?}");
+
+        let late = used().into_iter().chain([captured_at(&json!("now"))]).collect();
+        let (ended, _) = waited(late).await;
+        assert!(ended.is_ok(), "{ended:?}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures_util::TryStreamExt;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use linkspan_api::WORKSPACE_HEADER;
 use linkspan_domain::{
     Secret,
@@ -96,6 +96,14 @@ impl Client {
             Err(failed) if failed.code.as_deref() == Some("resource.not_found") => Ok(None),
             Err(failed) => Err(failed),
         }
+    }
+
+    /// Whether the link to `path` works yet.
+    pub(crate) async fn is_open(&self, path: &str) -> Result<bool, Failed> {
+        let mut request = OutboundRequest::new(Method::GET, self.url(path)?);
+        request.limits.total = PATIENCE;
+        let response = self.outbound.send(request).await.map_err(|it| unreachable_server(&it))?;
+        Ok(!matches!(response.status, StatusCode::NOT_FOUND | StatusCode::GONE))
     }
 
     /// Posts a document to `path`.

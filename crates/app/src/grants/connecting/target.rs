@@ -1,31 +1,18 @@
 //! What a connector says about authorizing, for one activation.
 
 use linkspan_domain::{
-    Connector, InvalidAuthConfig, OauthGrantType, WorkspaceConnector, filled_in,
+    Connector, InvalidAuthConfig, WorkspaceConnector, filled_in,
     ports::{OauthError, OauthTarget},
 };
 use url::Url;
 
 use super::ConnectError;
 
-/// Where to authorize, and how.
-pub(super) struct Target {
-    pub(super) oauth: OauthTarget,
-}
-
-impl Target {
-    /// Whether no person is asked.
-    pub(super) fn is_client_alone(&self) -> bool {
-        let config = self.oauth.config.oauth_config.as_ref();
-        config.is_some_and(|it| it.grant_type == OauthGrantType::ClientCredentials)
-    }
-}
-
 /// What `connector` says, with the settings of `activation` in the places of its placeholders.
 pub(super) fn of(
     connector: &Connector,
     activation: &WorkspaceConnector,
-) -> Result<Target, ConnectError> {
+) -> Result<OauthTarget, ConnectError> {
     let said = connector.entry.auth_config.clone();
     let said = said.ok_or(ConnectError::NotConfigured { connector: connector.id })?;
     let flow = connector.entry.authorization_flow;
@@ -33,7 +20,7 @@ pub(super) fn of(
     let config = said.filled(flow, &activation.config).map_err(refused)?;
     let resource = config.mcp_server_url.as_deref().map(Url::parse).transpose();
     let resource = resource.map_err(|_| ConnectError::NotAUrl { what: "mcp_server_url" })?;
-    Ok(Target { oauth: OauthTarget { flow, config, resource, challenge: None } })
+    Ok(OauthTarget { flow, config, resource, challenge: None })
 }
 
 fn refused(connector: &Connector, error: InvalidAuthConfig) -> ConnectError {
