@@ -234,7 +234,8 @@ fn an_activation_that_is_not_complete_says_what_it_lacks() {
 fn an_activation_that_waits_for_a_person_says_how_they_agree() {
     let program = program();
     let entry = "name: Wiki\nprovider: well\ncategory_id: file-storage\nservice_id: wiki\nstatus: available\n\
-        direction: input\nauthorization_flow: oauth-dcr\ntransport: api\nconnector_type: csv_url\n";
+        direction: input\nauthorization_flow: oauth-dcr\ntransport: api\nconnector_type: csv_url\n\
+        auth_config:\n  oauth_metadata_url: https://id.example.com/.well-known/oauth-authorization-server\n";
     let folder = program.path().join("entries");
     fs::create_dir(&folder).unwrap();
     fs::write(folder.join("wiki.yaml"), entry).unwrap();
