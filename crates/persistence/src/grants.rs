@@ -308,7 +308,8 @@ fn kept(row: &QueryResult) -> Result<KeptGrant, StoreError> {
     })
 }
 
-fn named(row: &QueryResult) -> Result<WorkspaceConnectorId, StoreError> {
+/// The activation that a row begins with.
+pub(crate) fn named(row: &QueryResult) -> Result<WorkspaceConnectorId, StoreError> {
     row.try_get_by_index(0).map(WorkspaceConnectorId::from_uuid).map_err(store_error)
 }
 

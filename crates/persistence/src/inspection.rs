@@ -10,6 +10,7 @@ use sea_orm::{DbErr, QueryResult};
 use crate::{
     Database, MigrateError,
     error::store_error,
+    grants::named,
     keys::{PLACES, Place},
 };
 
@@ -66,10 +67,6 @@ impl Database {
         }
         Ok(sealed)
     }
-}
-
-fn named(row: &QueryResult) -> Result<WorkspaceConnectorId, StoreError> {
-    row.try_get_by_index(0).map(WorkspaceConnectorId::from_uuid).map_err(store_error)
 }
 
 fn of(place: &Place, row: &QueryResult) -> Result<SealedRow, DbErr> {
