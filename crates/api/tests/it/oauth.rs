@@ -381,6 +381,39 @@ async fn whoever_asks_again_gets_another_link_unless_the_activation_changed_mean
 }
 
 #[tokio::test]
+async fn access_goes_by_what_is_activated_and_around_a_name_that_is_taken() {
+    let platform = Platform::start().await;
+    let admin = platform.admin();
+    let connector = async |service: &str, name: &str| {
+        let attributes = json!({
+            "name": name, "provider": "well", "category_id": "test", "service_id": service,
+            "slug": "books", "connector_type": "shop", "status": "available",
+            "authorization_flow": "oauth-manual",
+            "auth_config": { "oauth_metadata_url": "https://provider.example/metadata" },
+        });
+        admin.make("/v1/connectors", "connector", attributes).await
+    };
+    let names = async || {
+        let all = admin.get("/v1/workspace-connectors?sort=created_at").await.expect(200);
+        let data = all.body["data"].as_array().unwrap().clone();
+        data.iter()
+            .map(|it| it["attributes"]["name"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let path = format!("/v1/workspaces/{}/connectors/books/access", platform.workspace.id);
+    admin.activation("Books").await;
+    connector("first", "Books").await;
+    admin.get(&path).await.expect(200);
+    assert_eq!(names().await, ["Books", "Books (books)"], "the name is taken by another connector");
+    let second = connector("second", "Ledger").await;
+    admin.get(&path).await.expect(200);
+    assert_eq!(names().await.len(), 2, "the one that is activated");
+    admin.activate(&second, "Ledger").await;
+    admin.get(&path).await.expect(200);
+    assert_eq!(names().await.len(), 3, "nothing more is made");
+}
+
+#[tokio::test]
 async fn what_is_not_connected_that_way_says_so() {
     let platform = Platform::start().await;
     let admin = platform.admin();

@@ -75,39 +75,64 @@ impl Installing {
         if workspace != call.caller.visible.workspace {
             return Err(acting(not_found::<linkspan_domain::Workspace>(workspace)));
         }
-        let filter = Filter {
-            attribute: Attribute::text("slug"),
-            test: FilterTest::Equals(FilterValue::Text(slug.to_owned())),
-        };
-        let found = all_of(&*self.connectors, &Platform, vec![filter]).await;
-        let found = found.map_err(RecordError::reading(linkspan_domain::ResourceType::Connector));
-        let connector = found.map_err(acting)?.into_iter().next();
-        let connector = connector.ok_or_else(|| {
-            let resource = linkspan_domain::ResourceType::Connector;
-            acting(RecordError::NotFound { resource, id: slug.escape_debug().to_string() })
-        })?;
+        let (connector, activation) = self.called(call, slug).await?;
         // Before anything is written.
         self.connecting.way(&connector, &authorize)?;
-        let activation = match self.activation(call, &connector).await? {
+        let activation = match activation {
             Some(it) => it,
-            None => self.activated(call, &connector).await?,
+            None => self.activated(call, &connector, slug).await?,
         };
         Ok(self.connecting.authorize(call, activation.id, authorize).await?)
     }
 
+    /// The connector called `slug`, and its activation, if there is one. Of several that are called so, one that is activated,
+    /// else the oldest.
+    async fn called(
+        &self,
+        call: &Call,
+        slug: &str,
+    ) -> Result<(Connector, Option<WorkspaceConnector>), InstallError> {
+        let filter = Filter {
+            attribute: Attribute::text("slug"),
+            test: FilterTest::Equals(FilterValue::Text(slug.to_owned())),
+        };
+        let resource = linkspan_domain::ResourceType::Connector;
+        let found = all_of(&*self.connectors, &Platform, vec![filter]).await;
+        let mut found = found.map_err(RecordError::reading(resource)).map_err(acting)?;
+        found.sort_by_key(|it| (it.created_at, it.id));
+        let mut oldest = None;
+        for connector in found {
+            match self.activation(call, &connector).await? {
+                Some(activation) => return Ok((connector, Some(activation))),
+                None => oldest = oldest.or(Some(connector)),
+            }
+        }
+        let nowhere = RecordError::NotFound { resource, id: slug.escape_debug().to_string() };
+        Ok((oldest.ok_or_else(|| acting(nowhere))?, None))
+    }
+
     /// A new activation of `connector`, else the one that another call made meanwhile: it has the same name, that of the
-    /// connector, and a workspace has but one live activation of a name.
+    /// connector, and a workspace has but one live activation of a name. If one of another connector has it, the new one is
+    /// called after `slug` as well.
     async fn activated(
         &self,
         call: &Call,
         connector: &Connector,
+        slug: &str,
     ) -> Result<WorkspaceConnector, InstallError> {
-        let new = NewActivation::of(connector.id, Map::new());
         // The claim of the call goes with the authorization.
         let alone = Call { claim: None, ..call.clone() };
-        match self.activations.create(&alone, new).await {
-            Err(taken @ ActivationError::Record(RecordError::Taken { .. })) => {
-                self.activation(call, connector).await?.ok_or_else(|| taken.into())
+        let made = |name| {
+            let new = NewActivation { name, ..NewActivation::of(connector.id, Map::new()) };
+            self.activations.create(&alone, new)
+        };
+        match made(None).await {
+            Err(ActivationError::Record(RecordError::Taken { .. })) => {
+                if let Some(theirs) = self.activation(call, connector).await? {
+                    return Ok(theirs);
+                }
+                let name = format!("{} ({slug})", connector.entry.name.as_str()).parse().ok();
+                Ok(made(name).await?)
             }
             made => Ok(made?),
         }
