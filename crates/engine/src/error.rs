@@ -205,6 +205,7 @@ impl SyncError {
             | Self::SchemaFrozen { .. } => RunEnd::Broken,
             Self::Source(
                 Failure::Unavailable { .. }
+                | Failure::NotNow(_)
                 | Failure::RateLimited { .. }
                 | Failure::TakenOver
                 | Failure::Defect { .. },

@@ -44,6 +44,9 @@ pub enum Failure {
         #[source]
         source: Option<Cause>,
     },
+    /// The system says no, and may think better of it with nothing changed. The text says what and why.
+    #[error("{0}")]
+    NotNow(String),
     /// The system asks to slow down.
     #[error("the system asks to slow down; try again later")]
     RateLimited {
@@ -103,6 +106,7 @@ impl Failure {
             | Self::TooLarge { .. }
             | Self::Malformed { .. } => Code::SourceRefused,
             Self::Unavailable { .. }
+            | Self::NotNow(_)
             | Self::RateLimited { .. }
             | Self::Cancelled
             | Self::TakenOver => Code::SourceUnavailable,
@@ -114,7 +118,7 @@ impl Failure {
     /// Whether the same request may succeed later with nothing changed.
     pub const fn is_retryable(&self) -> bool {
         match self {
-            Self::Unavailable { .. } | Self::RateLimited { .. } => true,
+            Self::Unavailable { .. } | Self::NotNow(_) | Self::RateLimited { .. } => true,
             Self::Invalid { .. }
             | Self::Unauthorized
             | Self::NeedReconnect(_)
@@ -140,6 +144,7 @@ impl Failure {
             }
             Self::NeedReconnect(text) => Self::NeedReconnect(mask(text)),
             Self::Refused(text) => Self::Refused(mask(text)),
+            Self::NotNow(text) => Self::NotNow(mask(text)),
             Self::NotFound(text) => Self::NotFound(mask(text)),
             Self::Unavailable { system, source } => {
                 Self::Unavailable { system: mask(system), source }
@@ -165,7 +170,7 @@ impl Failure {
             Self::NeedReconnect(_) => "source.need_reconnect",
             Self::Refused(_) => "source.refused",
             Self::NotFound(_) => "source.not_found",
-            Self::Unavailable { .. } => "source.unavailable",
+            Self::Unavailable { .. } | Self::NotNow(_) => "source.unavailable",
             Self::RateLimited { .. } => "source.rate_limited",
             Self::TooLarge { .. } => "source.too_large",
             Self::Malformed { .. } => "source.malformed",

@@ -144,15 +144,24 @@ impl From<TokenError> for Failure {
             // Asking again mends nothing: it takes the key, or another grant.
             Code::KeyUnknown => Self::Refused(error.to_string()),
             Code::Internal => Self::Defect { doing: "open its grant", source: Some(error.into()) },
-            _ => match error.retry_after() {
-                Some(retry_after) => Self::RateLimited { retry_after: Some(retry_after) },
-                None => Self::unavailable("the authorization server", error),
+            _ => match (error.retry_after(), error.refusal()) {
+                (Some(retry_after), _) => Self::RateLimited { retry_after: Some(retry_after) },
+                (None, Some(refusal)) => Self::NotNow(format!("{refusal}; {error}")),
+                (None, None) => Self::unavailable("the authorization server", error),
             },
         }
     }
 }
 
 impl TokenError {
+    /// What the server said that may pass, if it said no.
+    fn refusal(&self) -> Option<&OauthError> {
+        match self {
+            Self::Server { source: Some(source), .. } if source.is_refusal() => Some(source),
+            _ => None,
+        }
+    }
+
     /// How long the server asks to be left alone, if it asks.
     fn retry_after(&self) -> Option<Duration> {
         match self {

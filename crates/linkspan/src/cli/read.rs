@@ -256,6 +256,7 @@ fn failed(failure: &Failure) -> Failed {
         | Failure::Refused(_)
         | Failure::NotFound(_)
         | Failure::Unavailable { .. }
+        | Failure::NotNow(_)
         | Failure::RateLimited { .. }
         | Failure::TooLarge { .. }
         | Failure::Malformed { .. }

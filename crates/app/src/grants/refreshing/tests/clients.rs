@@ -37,7 +37,9 @@ async fn a_refusal_of_a_client_that_is_new_is_waited_for_before_it_loses_the_gra
         let says = [Say::Error("invalid_client"), Say::Error(refusal), Say::Tokens("1")];
         let bench = Bench::new(says).await;
         bench.clock.pass(OVER);
-        assert!(attempt(&bench).await.is_err());
+        let failure = Failure::from(attempt(&bench).await.unwrap_err());
+        let said = failure.to_string();
+        assert!(failure.is_retryable() && said.contains("does not accept"), "{refusal}: {said}");
         assert_eq!(bench.status().await, Status::Enabled, "{refusal}: the server may yet know");
         bench.clock.pass(Duration::MINUTE);
         assert_eq!(attempt(&bench).await.unwrap(), "access-1", "{refusal}");
