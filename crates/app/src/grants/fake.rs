@@ -12,7 +12,7 @@ use linkspan_domain::{
     WorkspaceConnectorId,
     ports::{
         AuthorizationAsk, AuthorizationServers, Change, Discovery, GrantStore, InPlaceOf,
-        OauthClientStore, OauthError, OauthTarget, OutboundError, Sealed, Store, TokenAsk,
+        OauthClientStore, OauthError, OauthTarget, OutboundError, Purpose, Sealed, Store, TokenAsk,
         TokenReply, TokenRight, World,
     },
 };
@@ -384,6 +384,12 @@ impl Bench {
     pub(crate) async fn activation(&self) -> WorkspaceConnector {
         let visible = linkspan_domain::Visible::only(crate::fixtures::own_workspace());
         Store::find(&*self.store, &visible, self.of).await.unwrap().unwrap()
+    }
+
+    /// A client of the activation, as it is kept.
+    pub(crate) fn sealed(&self, client: &OauthClient) -> Sealed {
+        let row = OauthClient::row(self.of, &client.issuer);
+        Safe::new(vault()).seal(Purpose::ClientRegistration, row, client).unwrap()
     }
 
     pub(crate) async fn keep_client(

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{
     exit::Failed,
     output::{Output, table},
+    session::require_no_server,
 };
 use crate::{
     compose::{FileReach, Opening},
@@ -44,11 +45,7 @@ impl Secrets {
     pub(crate) async fn run(self, settings: &Settings, output: &Output) -> Result<(), Failed> {
         let Action::Encrypt { dry_run } = self.action;
         let encrypting = if dry_run { Encrypting::DryRun } else { Encrypting::Now };
-        if settings.url.is_some() {
-            return Err(Failed::usage(
-                "this works on the database itself; unset LINKSPAN_URL, and run it with the settings of the server",
-            ));
-        }
+        require_no_server(settings)?;
         let opening = if dry_run { Opening::AsItIs } else { Opening::Existing };
         let workshop = Workshop::open(settings, FileReach::Operator, opening).await;
         let workshop = workshop.map_err(|error| Failed::setup(&error))?;

@@ -12,6 +12,7 @@ use serde_json::json;
 use super::{
     exit::Failed,
     output::{Output, table},
+    session::require_no_server,
 };
 use crate::{
     compose::{self, FileReach, Opening, Platform},
@@ -47,11 +48,7 @@ impl Seed {
             );
             return Ok(());
         }
-        if settings.url.is_some() {
-            return Err(Failed::usage(
-                "this works on the database itself; unset LINKSPAN_URL, and run it with the settings of the server",
-            ));
-        }
+        require_no_server(settings)?;
         let platform = Platform::open(settings, FileReach::Roots, Opening::OrNew).await;
         let platform = platform.map_err(|it| Failed::setup(&it))?;
         let seeded = platform.seed(entries).await.map_err(|it| Failed::internal(&it));

@@ -13,6 +13,16 @@ use crate::{
     settings::Settings,
 };
 
+/// Passes if no server is named: for commands that work on the database itself.
+pub(crate) fn require_no_server(settings: &Settings) -> Result<(), Failed> {
+    if settings.url.is_none() {
+        return Ok(());
+    }
+    Err(Failed::usage(
+        "this works on the database itself; unset LINKSPAN_URL, and run it with the settings of the server",
+    ))
+}
+
 /// A platform to talk to, for as long as a command runs.
 pub(crate) struct Session {
     client: Client,

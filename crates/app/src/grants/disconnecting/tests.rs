@@ -1,8 +1,8 @@
 //! What providers are told of activations that are gone.
 
 use linkspan_domain::{
-    ClientOrigin, Sealable,
-    ports::{InPlaceOf, OauthClientStore, SealContext, TokenReply},
+    ClientOrigin,
+    ports::{InPlaceOf, OauthClientStore, TokenReply},
 };
 use uuid::Uuid;
 
@@ -33,9 +33,7 @@ async fn connected_as(client: &OauthClient) -> Bench {
 }
 
 async fn keep(bench: &Bench, client: &OauthClient) {
-    let row = OauthClient::row(bench.of, &client.issuer);
-    let context = SealContext { purpose: Purpose::ClientRegistration, row };
-    let sealed = vault().seal(context, client.to_bytes().unwrap().expose()).unwrap();
+    let sealed = bench.sealed(client);
     let before = bench.store.client(bench.of, &client.issuer).await.unwrap();
     let in_place_of =
         before.as_ref().map_or(InPlaceOf::Nobody, |it| InPlaceOf::Another(it, bench.clock.now()));

@@ -12,7 +12,7 @@ use time::Duration;
 
 use super::*;
 use crate::{
-    fixtures::{KEY, LOST_KEY, NOW, OLD_KEY, sealed_with, under, vault},
+    fixtures::{KEY, LOST_KEY, NOW, OLD_KEY, sealed_with, under},
     grants::fake::{Bench, Say, client, held},
 };
 

@@ -15,8 +15,7 @@ async fn a_forgotten_client_registers_once_more() {
 #[tokio::test]
 async fn a_client_of_a_lost_key_waits_for_its_key_or_for_another_grant() {
     let bench = Bench::new([Say::Error("invalid_client"), Say::Error("invalid_client")]).await;
-    let (issuer, row) = (client().issuer, OauthClient::row(bench.of, &client().issuer));
-    let sealed = Safe::new(vault()).seal(Purpose::ClientRegistration, row, &client()).unwrap();
+    let (issuer, sealed) = (client().issuer, bench.sealed(&client()));
     bench.keep_client(&issuer, &under(LOST_KEY, &sealed), InPlaceOf::Nobody).await;
     bench.clock.pass(NEARLY_OVER);
     assert_eq!(attempt(&bench).await.unwrap(), "access-0", "it works yet");
@@ -87,12 +86,7 @@ async fn a_client_whose_secret_ran_out_is_replaced_before_it_is_used() {
 #[tokio::test]
 async fn a_client_that_is_not_renewed_registers_once_more() {
     let mut grant = held("0", NOW);
-    grant.client = OauthClient {
-        client_id: "unknown".to_owned(),
-        secret_expires_at: Some(NOW + Duration::MINUTE),
-        registration_uri: Some("https://issuer.example/register/us".parse().unwrap()),
-        ..client()
-    };
+    grant.client = OauthClient { client_id: "unknown".to_owned(), ..over() };
     let bench = Bench::with(grant, [Say::Tokens("1")]).await;
     bench.clock.pass(OVER);
     assert_eq!(attempt(&bench).await.unwrap(), "access-1");
@@ -102,11 +96,7 @@ async fn a_client_that_is_not_renewed_registers_once_more() {
 #[tokio::test]
 async fn a_client_that_is_renewed_is_told_of_and_used() {
     let mut grant = held("0", NOW);
-    grant.client = OauthClient {
-        secret_expires_at: Some(NOW + Duration::MINUTE),
-        registration_uri: Some("https://issuer.example/register/us".parse().unwrap()),
-        ..client()
-    };
+    grant.client = over();
     let bench = Bench::with(grant, [Say::Tokens("1")]).await;
     bench.clock.pass(OVER);
     assert_eq!(attempt(&bench).await.unwrap(), "access-1");
@@ -128,8 +118,7 @@ async fn the_client_of_a_grant_is_renewed_though_another_is_kept_by_now() {
     let grant = HeldGrant { client: over(), ..held("0", NOW) };
     let bench = Bench::with(grant, [Say::Tokens("1")]).await;
     let other = OauthClient { client_id: "other".to_owned(), ..client() };
-    let row = OauthClient::row(bench.of, &other.issuer);
-    let sealed = Safe::new(vault()).seal(Purpose::ClientRegistration, row, &other).unwrap();
+    let sealed = bench.sealed(&other);
     bench.keep_client(&other.issuer, &sealed, InPlaceOf::Nobody).await;
     bench.clock.pass(OVER);
     assert_eq!(attempt(&bench).await.unwrap(), "access-1");
@@ -144,9 +133,7 @@ async fn a_client_that_is_the_same_to_the_server_is_not_asked_with_twice() {
     // What was renewed has another token for its registration.
     let renewed =
         OauthClient { registration_token: Some(Secret::new("another".to_owned())), ..client() };
-    let row = OauthClient::row(bench.of, &renewed.issuer);
-    let sealed = Safe::new(vault()).seal(Purpose::ClientRegistration, row, &renewed).unwrap();
-    bench.keep_client(&renewed.issuer, &sealed, InPlaceOf::Nobody).await;
+    bench.keep_client(&renewed.issuer, &bench.sealed(&renewed), InPlaceOf::Nobody).await;
     bench.clock.pass(OVER);
     assert_eq!(attempt(&bench).await.unwrap(), "access-1");
     assert_eq!(bench.fake.asked_by(), ["first", "registered-1"]);
